@@ -1,0 +1,33 @@
+package scope
+
+// Grant is one authorization of a client: what it may do, or with Deny what it may not, whatever
+// other grants allow.
+type Grant struct {
+	// Resource is a resource's code, or "*".
+	Resource string
+	// Identifiers are identifiers, prefixes that end in "*", or "*".
+	Identifiers []string
+	// Actions are the resource's actions, or "*".
+	Actions []string
+	// Deny makes the grant a refusal: a scope that overlaps it is not granted.
+	Deny bool
+}
+
+// Covers reports whether one scope of the grant covers b. That is the same as the grant covering
+// all of b, for wildcards stand for unboundedly many values and so no number of narrower scopes
+// adds up to one.
+func (g Grant) Covers(b Scope) bool { return g.anyScope(func(s Scope) bool { return s.Covers(b) }) }
+
+// Overlaps reports whether some (resource, identifier, action) is of the grant and of b.
+func (g Grant) Overlaps(b Scope) bool { return g.anyScope(func(s Scope) bool { return s.Overlaps(b) }) }
+
+func (g Grant) anyScope(is func(Scope) bool) bool {
+	for _, id := range g.Identifiers {
+		for _, action := range g.Actions {
+			if is(Scope{Resource: g.Resource, Identifier: id, Action: action}) {
+				return true
+			}
+		}
+	}
+	return false
+}
