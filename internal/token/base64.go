@@ -1,0 +1,39 @@
+package token
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+)
+
+var errBase64 = errors.New("not canonical base64url without padding")
+
+// canonicalBase64 refuses set bits in the last character that no byte needs. It would still pass
+// over line breaks, which is why isBase64URL comes first.
+var canonicalBase64 = base64.RawURLEncoding.Strict()
+
+// decodeBase64 reads base64url as RFC 7515 §2 writes it: no padding, no line breaks, no other
+// alphabet, and only the one spelling that the bytes have.
+func decodeBase64(s string) ([]byte, error) {
+	if !isBase64URL(s) {
+		return nil, errBase64
+	}
+	b, err := canonicalBase64.DecodeString(s)
+	if err != nil {
+		return nil, errBase64
+	}
+	return b, nil
+}
+
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func isBase64URL(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 || !base64URLChars[r] })
+}
+
+var base64URLChars = func() (set [0x80]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
+		set[c] = true
+	}
+	return set
+}()

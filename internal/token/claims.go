@@ -1,0 +1,138 @@
+package token
+
+import (
+	stdjson "encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// maxTextSize bounds iss, sub, client_id and jti, in bytes.
+const maxTextSize = 1 << 10
+
+// maxDate is the last second of the year 9999: a later NumericDate is a mistake, such as one that
+// was counted in milliseconds.
+const maxDate = 253402300799
+
+// Claims is what a verified token says.
+type Claims struct {
+	// Issuer is iss: the issuer that Verify was told to expect.
+	Issuer string
+	// Subject is sub, ClientID client_id and ID jti. One that Expect.AllowMissing names may be "".
+	Subject, ClientID, ID string
+	// Scope is scope as it stands in the token, "" when the token has none.
+	Scope string
+	// Scopes are those scopes of Scope that the grammar knows, in order. One that it does not know
+	// covers nothing, and so is left out.
+	Scopes []scope.Scope
+	// Audience is aud, at least one.
+	Audience []string
+	// IssuedAt is iat, NotBefore nbf and Expires exp. The first two are zero when missing.
+	IssuedAt, NotBefore, Expires time.Time
+	// All is every claim as decoded JSON: map[string]any, []any, string, bool, nil, and the
+	// standard library's json.Number for all numbers.
+	All map[string]any
+}
+
+// claimReader takes claims out of a payload. The first fault stays in err, and what is read after
+// it means nothing.
+type claimReader struct {
+	all      payload
+	optional []string
+	err      error
+}
+
+func (r *claimReader) fail(name, what string) {
+	if r.err == nil {
+		r.err = refuse(BadClaims, name+" "+what)
+	}
+}
+
+// text reads a claim that names somebody or something.
+func (r *claimReader) text(name string) string {
+	value, ok := r.all[name]
+	if !ok && slices.Contains(r.optional, name) {
+		return ""
+	}
+	text, isText := value.(string)
+	switch {
+	case !ok:
+		r.fail(name, "is missing")
+	case !isText || !isName(text):
+		r.fail(name, "is not a string that can name something")
+	}
+	return text
+}
+
+// isName allows what can be compared, logged and put into a header without surprise: something,
+// not too long, and no control characters.
+func isName(text string) bool {
+	return text != "" && len(text) <= maxTextSize && !strings.ContainsFunc(text, isControl)
+}
+
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
+
+// audience reads aud: a string, or an array of strings (RFC 7519 §4.1.3).
+func (r *claimReader) audience() []string {
+	list, isList := r.all["aud"].([]any)
+	if !isList {
+		return []string{r.text("aud")}
+	}
+	audience := make([]string, 0, len(list))
+	for _, value := range list {
+		text, ok := value.(string)
+		if !ok || !isName(text) {
+			r.fail("aud", "is not one or more strings")
+		}
+		audience = append(audience, text)
+	}
+	if len(audience) == 0 {
+		r.fail("aud", "is empty")
+	}
+	return audience
+}
+
+// date reads a NumericDate (RFC 7519 §2), which may have a fraction. It is zero when missing.
+func (r *claimReader) date(name string) time.Time {
+	value, ok := r.all[name]
+	if !ok {
+		return time.Time{}
+	}
+	number, ok := value.(stdjson.Number)
+	seconds, err := strconv.ParseFloat(string(number), 64)
+	if !ok || err != nil || seconds <= 0 || seconds > maxDate {
+		r.fail(name, "is not a date in seconds")
+		return time.Time{}
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*float64(time.Second))).UTC()
+}
+
+func (r *claimReader) requiredDate(name string) time.Time {
+	if _, ok := r.all[name]; !ok && !slices.Contains(r.optional, name) {
+		r.fail(name, "is missing")
+	}
+	return r.date(name)
+}
+
+// scopes reads scope, a space-separated list (RFC 6749 §3.3).
+func (r *claimReader) scopes() (list string, known []scope.Scope) {
+	value, ok := r.all["scope"]
+	if !ok {
+		return "", nil
+	}
+	list, ok = value.(string)
+	if !ok {
+		r.fail("scope", "is not a string")
+	}
+	for raw := range strings.SplitSeq(list, " ") {
+		if s, err := scope.Parse(raw); err == nil {
+			known = append(known, s)
+		}
+	}
+	return list, known
+}

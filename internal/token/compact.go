@@ -1,0 +1,75 @@
+package token
+
+import "strings"
+
+// Bounds of a token, in bytes. 8 KiB is what servers commonly allow for all headers together.
+const (
+	// MaxTokenSize is the largest token that is looked at.
+	MaxTokenSize = 8 << 10
+	// maxHeaderSize bounds the decoded header.
+	maxHeaderSize = 1 << 10
+)
+
+// compact is a token that has passed the gate: taken apart, its header read, nothing believed.
+type compact struct {
+	header header
+	// input is what the signature is of: header and payload with the dot between (RFC 7515 §5.2).
+	input              string
+	payload, signature string
+}
+
+// openCompact takes a token apart and reads its header.
+func openCompact(raw string) (c compact, err error) {
+	if len(raw) > MaxTokenSize {
+		return c, refuse(Malformed, "larger than a token may be")
+	}
+	head, rest, _ := strings.Cut(raw, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	if head == "" || payload == "" || signature == "" {
+		return c, refuse(Malformed, "not three parts")
+	}
+	if !isBase64URL(head) || !isBase64URL(payload) || !isBase64URL(signature) {
+		return c, refuse(Malformed, "a character that no token has")
+	}
+	decoded, err := decodeBase64(head)
+	if err != nil {
+		return c, refuse(Malformed, "header is not canonical base64url")
+	}
+	c.header, err = parseHeader(decoded)
+	c.input, c.payload, c.signature = raw[:len(head)+1+len(payload)], payload, signature
+	return c, err
+}
+
+// verify finds the key, checks the signature, and gives the payload.
+func (c compact) verify(keys *KeySet) ([]byte, error) {
+	key := keys.key(c.header.kid)
+	if key == nil {
+		return nil, refuse(UnknownKey, "kid names no known key")
+	}
+	if c.header.alg != key.alg {
+		return nil, refuse(WrongAlgorithm, "alg is not the algorithm of the key")
+	}
+	signature, err := decodeBase64(c.signature)
+	if err != nil {
+		return nil, refuse(Malformed, "signature is not canonical base64url")
+	}
+	if err := key.check([]byte(c.input), signature); err != nil {
+		return nil, err
+	}
+	payload, err := decodeBase64(c.payload)
+	if err != nil {
+		return nil, refuse(Malformed, "payload is not canonical base64url")
+	}
+	return payload, nil
+}
+
+// KeyID takes a token through the gate as far as its header and says which key would verify it,
+// so that the key can be fetched. Nothing is verified: kid is a stranger's word. Errors are those
+// of Verify.
+func KeyID(raw string) (kid string, err error) {
+	c, err := openCompact(raw)
+	if err != nil {
+		return "", err
+	}
+	return c.header.kid, nil
+}

@@ -1,0 +1,114 @@
+package token
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
+)
+
+// This file is all there is of the JOSE library: keys from and to JWKs, thumbprints, signatures.
+// It is given only what has passed our own checks, and raw keys rather than JWKs, which it would
+// convert again for every signature.
+
+// signFunc makes the signature of input.
+type signFunc func(input []byte) ([]byte, error)
+
+// verifyFunc checks that sig is the signature of input.
+type verifyFunc func(input, sig []byte) error
+
+func newSignFunc(alg Alg, private crypto.Signer) (signFunc, error) {
+	signer, err := jws.NewSigner(jwa.SignatureAlgorithm(alg))
+	if err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", alg, err)
+	}
+	return func(input []byte) ([]byte, error) { return signer.Sign(input, private) }, nil
+}
+
+// newVerifyFunc is the bare signature check of one key. RSASSA-PSS goes to the standard library:
+// the JOSE library takes a salt of any length there, and RFC 7518 §3.5 only that of the hash.
+func newVerifyFunc(alg Alg, public crypto.PublicKey) (verifyFunc, error) {
+	if key, ok := public.(*rsa.PublicKey); ok && algorithms[alg].pss != 0 {
+		return pssVerifyFunc(algorithms[alg].pss, key), nil
+	}
+	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(alg))
+	if err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", alg, err)
+	}
+	return func(input, sig []byte) error { return verifier.Verify(input, sig, public) }, nil
+}
+
+func pssVerifyFunc(hash crypto.Hash, key *rsa.PublicKey) verifyFunc {
+	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+	return func(input, sig []byte) error {
+		h := hash.New()
+		h.Write(input)
+		return rsa.VerifyPSS(key, hash, h.Sum(nil), sig, opts)
+	}
+}
+
+// rawPublic turns the public members of a JWK into a key.
+func rawPublic(j publicJWK) (crypto.PublicKey, error) {
+	var raw any
+	if err := rawKey(j, &raw); err != nil {
+		return nil, err
+	}
+	switch raw.(type) {
+	case *ecdsa.PublicKey, *rsa.PublicKey, ed25519.PublicKey:
+		return raw, nil
+	}
+	return nil, fmt.Errorf("unsupported key type %q", j.Kty)
+}
+
+// rawPrivate turns a private JWK into a key.
+func rawPrivate(j privateJWK) (crypto.Signer, error) {
+	var raw any
+	if err := rawKey(j, &raw); err != nil {
+		return nil, err
+	}
+	signer, ok := raw.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("unsupported key type %q", j.Kty)
+	}
+	return signer, nil
+}
+
+func rawKey(members, raw any) error {
+	data, err := json.Marshal(members)
+	if err != nil {
+		return fmt.Errorf("encoding key: %w", err)
+	}
+	key, err := jwk.ParseKey(data)
+	if err != nil {
+		return fmt.Errorf("parsing key: %w", err)
+	}
+	return key.Raw(raw)
+}
+
+// newPrivateJWK writes a private key as a JWK, its kid being the thumbprint of RFC 7638.
+func newPrivateJWK(alg Alg, private crypto.Signer) (privateJWK, error) {
+	key, err := jwk.FromRaw(private)
+	if err != nil {
+		return privateJWK{}, fmt.Errorf("encoding key: %w", err)
+	}
+	thumbprint, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return privateJWK{}, fmt.Errorf("hashing key: %w", err)
+	}
+	data, err := json.Marshal(key)
+	if err != nil {
+		return privateJWK{}, fmt.Errorf("encoding key: %w", err)
+	}
+	var j privateJWK
+	if err := json.Unmarshal(data, &j); err != nil {
+		return privateJWK{}, fmt.Errorf("encoding key: %w", err)
+	}
+	j.Kid, j.Alg, j.Use = encodeBase64(thumbprint), string(alg), useSignature
+	return j, nil
+}

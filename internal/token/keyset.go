@@ -1,0 +1,66 @@
+package token
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// KeySet is a set of public keys, each with its id and its only algorithm. It never changes and
+// is safe for concurrent use. A nil KeySet is empty.
+type KeySet struct {
+	keys map[string]*publicKey
+	jwks []byte
+}
+
+// NewKeySet holds the public parts of keys. Of several keys with one id the first counts; nil
+// keys are left out.
+func NewKeySet(keys ...*SigningKey) *KeySet {
+	public := make(map[string]*publicKey, len(keys))
+	for _, k := range keys {
+		if k == nil || public[k.ID()] != nil {
+			continue
+		}
+		public[k.ID()] = k.public
+	}
+	return newKeySet(public)
+}
+
+func newKeySet(keys map[string]*publicKey) *KeySet {
+	list := make([]publicJWK, 0, len(keys))
+	for _, kid := range slices.Sorted(maps.Keys(keys)) {
+		list = append(list, keys[kid].jwk)
+	}
+	// Strings and slices of them always encode, once any text is allowed in them.
+	jwks, _ := json.Marshal(map[string][]publicJWK{"keys": list}, jsontext.AllowInvalidUTF8(true))
+	return &KeySet{keys: keys, jwks: jwks}
+}
+
+// JWKS is the set as a JWK Set (RFC 7517 §5), sorted by kid: public members only, with alg, kid
+// and use "sig".
+func (s *KeySet) JWKS() []byte {
+	if s == nil {
+		return []byte(`{"keys":[]}`)
+	}
+	return slices.Clone(s.jwks)
+}
+
+// Has reports whether the key kid is in the set.
+func (s *KeySet) Has(kid string) bool { return s.key(kid) != nil }
+
+// Len is the number of keys.
+func (s *KeySet) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.keys)
+}
+
+func (s *KeySet) key(kid string) *publicKey {
+	if s == nil {
+		return nil
+	}
+	return s.keys[kid]
+}

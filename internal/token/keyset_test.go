@@ -1,0 +1,241 @@
+package token
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+func TestKeySetJWKS(t *testing.T) {
+	es, rs, ed := testKey(t, ES256), testKey(t, RS256), testKey(t, EdDSA)
+	set := NewKeySet(es, rs, nil, ed, es)
+	jwks := set.JWKS()
+	if set.Len() != 3 || !bytes.Equal(jwks, NewKeySet(ed, es, rs).JWKS()) {
+		t.Errorf("%d keys, or their order matters: %s", set.Len(), jwks)
+	}
+	var document struct {
+		Keys []map[string]string `json:"keys"`
+	}
+	if err := json.Unmarshal(jwks, &document); err != nil {
+		t.Fatal(err)
+	}
+	members := map[string]string{"EC": "kty kid alg use crv x y", "RSA": "kty kid alg use n e", "OKP": "kty kid alg use crv x"}
+	for _, key := range document.Keys {
+		names := strings.Fields(members[key["kty"]])
+		for _, name := range names {
+			if key[name] == "" {
+				t.Errorf("no %s in %v", name, key)
+			}
+		}
+		if len(key) != len(names) || key["use"] != "sig" || !set.Has(key["kid"]) {
+			t.Errorf("key %v", key)
+		}
+	}
+	jwks[0] = 'x'
+	if set.JWKS()[0] != '{' {
+		t.Error("the set can be changed")
+	}
+}
+
+func TestKeySetEmpty(t *testing.T) {
+	for name, set := range map[string]*KeySet{"nil": nil, "zero": {}, "new": NewKeySet()} {
+		if set.Len() != 0 || set.Has("") || set.Has("x") {
+			t.Errorf("%s set is not empty", name)
+		}
+		if got := string(set.JWKS()); name != "zero" && got != `{"keys":[]}` {
+			t.Errorf("%s set: %s", name, got)
+		}
+		_, err := Verify(signed(t, testKey(t, EdDSA), testMint()), set, testExpect())
+		wantReason(t, err, UnknownKey)
+	}
+}
+
+func TestParseKeySetOfOurs(t *testing.T) {
+	var keys []*SigningKey
+	for _, alg := range signingAlgs {
+		keys = append(keys, testKey(t, alg))
+	}
+	ours := NewKeySet(keys...)
+	set, skipped, err := ParseKeySet(ours.JWKS())
+	if err != nil || len(skipped) != 0 || set.Len() != len(keys) || !bytes.Equal(set.JWKS(), ours.JWKS()) {
+		t.Fatalf("%v, %v, %v", set, skipped, err)
+	}
+	for _, key := range keys {
+		if _, err := Verify(signed(t, key, testMint()), set, testExpect()); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+// jwkOf writes a public key as another issuer might; changes of nil remove a member.
+func jwkOf(t *testing.T, key *SigningKey, kid string, changes map[string]any) string {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal(mustJSON(t, key.public.jwk), &members); err != nil {
+		t.Fatal(err)
+	}
+	members["kid"] = kid
+	for name, value := range changes {
+		members[name] = value
+		if value == nil {
+			delete(members, name)
+		}
+	}
+	return string(mustJSON(t, members))
+}
+
+func TestParseKeySetDerivesAlg(t *testing.T) {
+	for _, alg := range []Alg{ES256, RS256, EdDSA} {
+		jwks := `{"keys":[` + jwkOf(t, testKey(t, alg), "a", map[string]any{"alg": nil, "use": nil}) + `],"more":1}`
+		set, skipped, err := ParseKeySet([]byte(jwks))
+		if err != nil || len(skipped) != 0 || set.key("a") == nil || set.key("a").alg != alg {
+			t.Errorf("%s: %v, %v, %v", alg, set, skipped, err)
+		}
+	}
+}
+
+func TestParseKeySetTakes(t *testing.T) {
+	for name, changes := range map[string]map[string]any{
+		"verify among key_ops":    {"key_ops": []string{"sign", "verify"}},
+		"no use":                  {"use": nil},
+		"unknown members":         {"x5c": []string{"MIIB"}, "x5t": "abc", "nbf": 1},
+		"a kid of 256 bytes":      {"kid": strings.Repeat("k", 256)},
+		"a kid that is not ASCII": {"kid": "schlüssel"},
+	} {
+		set, skipped, err := ParseKeySet([]byte(`{"keys":[` + jwkOf(t, testKey(t, ES256), "a", changes) + `]}`))
+		if err != nil || len(skipped) != 0 || set.Len() != 1 {
+			t.Errorf("%s: %v, %v", name, skipped, err)
+		}
+	}
+}
+
+func TestParseKeySetSkips(t *testing.T) {
+	ec, rs, ed := testKey(t, ES256), testKey(t, RS256), testKey(t, EdDSA)
+	x, y := ec.public.jwk.X, ec.public.jwk.Y
+	good := jwkOf(t, ed, "good", nil)
+	for name, bad := range map[string]string{
+		"a string":                   `"key"`,
+		"null":                       `null`,
+		"an empty object":            `{}`,
+		"symmetric":                  `{"kty":"oct","kid":"bad","alg":"HS256","k":"AAAA"}`,
+		"unknown kty":                `{"kty":"AKP","kid":"bad","alg":"ML-DSA-44","pub":"AAAA"}`,
+		"kty in small letters":       jwkOf(t, ec, "bad", map[string]any{"kty": "ec", "alg": nil}),
+		"kid missing":                jwkOf(t, ec, "bad", map[string]any{"kid": nil}),
+		"kid empty":                  jwkOf(t, ec, "", nil),
+		"kid a number":               jwkOf(t, ec, "bad", map[string]any{"kid": 1}),
+		"kid long":                   jwkOf(t, ec, strings.Repeat("k", 257), nil),
+		"for encryption":             jwkOf(t, ec, "bad", map[string]any{"use": "enc"}),
+		"use in capitals":            jwkOf(t, ec, "bad", map[string]any{"use": "SIG"}),
+		"key_ops without verify":     jwkOf(t, ec, "bad", map[string]any{"key_ops": []string{"encrypt"}}),
+		"key_ops empty":              jwkOf(t, ec, "bad", map[string]any{"key_ops": []string{}}),
+		"private EC":                 jwkOf(t, ec, "bad", map[string]any{"d": ec.private().D}),
+		"private EC, d null":         jwkOf(t, ec, "bad", map[string]any{"d": jsonNull}),
+		"private RSA":                jwkOf(t, rs, "bad", map[string]any{"p": "AQAB"}),
+		"with other primes":          jwkOf(t, rs, "bad", map[string]any{"oth": []any{}}),
+		"with k":                     jwkOf(t, rs, "bad", map[string]any{"k": "AQAB"}),
+		"alg of another curve":       jwkOf(t, ec, "bad", map[string]any{"alg": "ES384"}),
+		"alg of another type":        jwkOf(t, ec, "bad", map[string]any{"alg": "RS256"}),
+		"alg none":                   jwkOf(t, ec, "bad", map[string]any{"alg": "none"}),
+		"alg HS256":                  jwkOf(t, rs, "bad", map[string]any{"alg": "HS256"}),
+		"alg RSA-OAEP":               jwkOf(t, rs, "bad", map[string]any{"alg": "RSA-OAEP"}),
+		"alg ES256K":                 jwkOf(t, ec, "bad", map[string]any{"alg": "ES256K", "crv": "secp256k1"}),
+		"unknown curve":              jwkOf(t, ec, "bad", map[string]any{"alg": nil, "crv": "P-224"}),
+		"X25519":                     jwkOf(t, ed, "bad", map[string]any{"alg": nil, "crv": "X25519"}),
+		"Ed25519 as EC":              jwkOf(t, ed, "bad", map[string]any{"alg": nil, "kty": "EC"}),
+		"x missing":                  jwkOf(t, ec, "bad", map[string]any{"x": nil}),
+		"y missing":                  jwkOf(t, ec, "bad", map[string]any{"y": nil}),
+		"x and y swapped":            jwkOf(t, ec, "bad", map[string]any{"x": y, "y": x}),
+		"point of zeros":             jwkOf(t, ec, "bad", map[string]any{"x": strings.Repeat("A", 43), "y": strings.Repeat("A", 43)}),
+		"x with a leading zero":      jwkOf(t, ec, "bad", map[string]any{"x": "AA" + x}),
+		"x padded":                   jwkOf(t, ec, "bad", map[string]any{"x": x + "="}),
+		"x with a newline":           jwkOf(t, ec, "bad", map[string]any{"x": x[:20] + "\n" + x[20:]}),
+		"x short":                    jwkOf(t, ed, "bad", map[string]any{"x": "AAAA"}),
+		"RSA of 1024 bits":           jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(1024)}),
+		"RSA of 2047 bits":           jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(2047)}),
+		"RSA of 8193 bits":           jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(8193)}),
+		"RSA, n with a leading zero": jwkOf(t, rs, "bad", map[string]any{"n": "AAAA" + rs.public.jwk.N}),
+		"RSA, n missing":             jwkOf(t, rs, "bad", map[string]any{"n": nil}),
+		"RSA, e missing":             jwkOf(t, rs, "bad", map[string]any{"e": nil}),
+		"RSA, e of 1":                jwkOf(t, rs, "bad", map[string]any{"e": "AQ"}),
+		"RSA, e of 3":                jwkOf(t, rs, "bad", map[string]any{"e": "Aw"}),
+		"RSA, e even":                jwkOf(t, rs, "bad", map[string]any{"e": base64.RawURLEncoding.EncodeToString([]byte{1, 0, 2})}),
+		"RSA, e of 33 bits":          jwkOf(t, rs, "bad", map[string]any{"e": base64.RawURLEncoding.EncodeToString([]byte{1, 0, 0, 0, 1})}),
+		"RSA, e of 2^64+65537":       jwkOf(t, rs, "bad", map[string]any{"e": base64.RawURLEncoding.EncodeToString([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			set, skipped, err := ParseKeySet([]byte(`{"keys":[` + bad + "," + good + `]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if set.Len() != 1 || !set.Has("good") || len(skipped) != 1 {
+				t.Fatalf("%d keys, skipped %v", set.Len(), skipped)
+			}
+			if len(skipped[0].Error()) > 250 || strings.Contains(skipped[0].Error(), ec.private().D) {
+				t.Errorf("error says too much: %v", skipped[0])
+			}
+			if _, skipped, err := ParseKeySet([]byte(`{"keys":[` + bad + `]}`)); err == nil || len(skipped) != 1 {
+				t.Errorf("alone: %v, %v", skipped, err)
+			}
+		})
+	}
+}
+
+// jsonNull is a member that is there and null.
+var jsonNull = (*int)(nil)
+
+func rsaModulus(bits int) string {
+	n := make([]byte, (bits+7)/8)
+	n[0] = 1 << ((bits - 1) % 8)
+	n[len(n)-1] = 1
+	return base64.RawURLEncoding.EncodeToString(n)
+}
+
+func TestParseKeySetDuplicateKid(t *testing.T) {
+	a, b := jwkOf(t, testKey(t, ES256), "same", nil), jwkOf(t, testKey(t, EdDSA), "same", nil)
+	unusable := jwkOf(t, testKey(t, RS256), "same", map[string]any{"use": "enc"})
+	good := jwkOf(t, testKey(t, EdDSA), "good", nil)
+	for name, keys := range map[string]string{
+		"two": a + "," + b, "the same twice": a + "," + a, "one of them unusable": unusable + "," + a, "usable first": a + "," + unusable,
+	} {
+		set, skipped, err := ParseKeySet([]byte(`{"keys":[` + keys + "," + good + `]}`))
+		if err != nil || set.Has("same") || !set.Has("good") || len(skipped) == 0 {
+			t.Errorf("%s: %v, %v", name, skipped, err)
+		}
+	}
+}
+
+func TestParseKeySetRefuses(t *testing.T) {
+	key := jwkOf(t, testKey(t, EdDSA), "a", nil)
+	var many []string
+	for i := range MaxKeys + 1 {
+		many = append(many, jwkOf(t, testKey(t, EdDSA), fmt.Sprint("k", i), nil))
+	}
+	if _, _, err := ParseKeySet([]byte(`{"keys":[` + strings.Join(many[1:], ",") + `]}`)); err != nil {
+		t.Errorf("%d keys: %v", MaxKeys, err)
+	}
+	for name, jwks := range map[string]string{
+		"empty":          "",
+		"HTML":           "<html>",
+		"null":           "null",
+		"an array":       "[" + key + "]",
+		"a key":          key,
+		"keys missing":   "{}",
+		"keys null":      `{"keys":null}`,
+		"keys an object": `{"keys":{}}`,
+		"keys empty":     `{"keys":[]}`,
+		"keys twice":     `{"keys":[` + key + `],"keys":[]}`,
+		"Keys":           `{"Keys":[` + key + `]}`,
+		"trailing":       `{"keys":[` + key + `]}{}`,
+		"member twice":   `{"keys":[` + strings.Replace(key, "{", `{"kty":"OKP",`, 1) + `]}`,
+		"too many":       `{"keys":[` + strings.Join(many, ",") + `]}`,
+		"too large":      `{"keys":[` + key + `],"x":"` + strings.Repeat("x", MaxJWKSSize) + `"}`,
+	} {
+		if set, _, err := ParseKeySet([]byte(jwks)); err == nil || set != nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

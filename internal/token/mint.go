@@ -1,0 +1,140 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	stdjson "encoding/json"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MaxClaimsSize is the largest claims set that Mint makes, in bytes of JSON. Signed with the
+// largest key it is still within MaxTokenSize.
+const MaxClaimsSize = 4 << 10
+
+// Mint holds what goes into one access token (RFC 9068 §2.2).
+type Mint struct {
+	// Issuer is iss, the issuer's URL.
+	Issuer string
+	// ClientID is client_id, who asked for the token.
+	ClientID string
+	// ID is jti. It must be unique: NewID.
+	ID string
+	// Subject is sub. Default: ClientID, as there is no resource owner in the client credentials
+	// grant.
+	Subject string
+	// Audience is aud: a string when there is one, else an array. At least one is required.
+	Audience []string
+	// Scope is scope, a space-separated list. Without scopes there is no claim.
+	Scope string
+	// IssuedAt is iat, cut to whole seconds.
+	IssuedAt time.Time
+	// TTL is how long the token is valid, cut to whole seconds: exp is iat plus TTL. At least one
+	// second.
+	TTL time.Duration
+	// Extra are further claims. None may be Reserved. Values are what encoding/json would decode
+	// into an any, json.Number included.
+	Extra map[string]any
+}
+
+type mintedClaims struct {
+	Issuer   string         `json:"iss"`
+	Subject  string         `json:"sub"`
+	ClientID string         `json:"client_id"`
+	Audience any            `json:"aud"`
+	Expires  int64          `json:"exp"`
+	IssuedAt int64          `json:"iat"`
+	ID       string         `json:"jti"`
+	Scope    string         `json:"scope,omitzero"`
+	Extra    map[string]any `json:",embed"`
+}
+
+// Claims encodes the claims for SigningKey.Sign; equal Mints give equal bytes. It fails on a
+// missing or unfit value, on an extra claim that is Reserved or whose name is empty, not UTF-8,
+// longer than 128 bytes or has control characters, on values that are not JSON or are nested more
+// deeply than Verify allows, and on more than MaxClaimsSize.
+func (m Mint) Claims() ([]byte, error) {
+	if m.Subject == "" {
+		m.Subject = m.ClientID
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("minting claims: %w", err)
+	}
+	data, err := json.Marshal(m.minted(), mintOptions)
+	if err != nil {
+		return nil, errors.New("minting claims: a value that is not JSON")
+	}
+	if len(data) > MaxClaimsSize {
+		return nil, fmt.Errorf("minting claims: larger than %d bytes", MaxClaimsSize)
+	}
+	return data, m.checkReadable(data)
+}
+
+func (m Mint) minted() mintedClaims {
+	issued := m.IssuedAt.Unix()
+	c := mintedClaims{
+		Issuer: m.Issuer, Subject: m.Subject, ClientID: m.ClientID, Audience: m.Audience, ID: m.ID, Scope: m.Scope,
+		IssuedAt: issued, Expires: issued + int64(m.TTL/time.Second), Extra: m.Extra,
+	}
+	if len(m.Audience) == 1 {
+		c.Audience = m.Audience[0]
+	}
+	return c
+}
+
+func (m Mint) check() error {
+	for _, f := range []struct{ name, value string }{
+		{"iss", m.Issuer}, {"client_id", m.ClientID}, {"sub", m.Subject}, {"jti", m.ID},
+	} {
+		if !isName(f.value) {
+			return fmt.Errorf("%s is missing or unfit", f.name)
+		}
+	}
+	if err := m.checkAudience(); err != nil {
+		return err
+	}
+	if m.IssuedAt.Unix() <= 0 || m.TTL < time.Second || m.IssuedAt.Add(m.TTL).Unix() > maxDate {
+		return errors.New("iat or the lifetime is missing or unfit")
+	}
+	for name := range m.Extra {
+		if err := checkExtraName(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m Mint) checkAudience() error {
+	if len(m.Audience) == 0 {
+		return errors.New("aud is missing")
+	}
+	for _, aud := range m.Audience {
+		if !isName(aud) {
+			return errors.New("aud is unfit")
+		}
+	}
+	return nil
+}
+
+// checkReadable makes sure that Verify can read what a policy added, so that a token is not
+// handed out that will be refused everywhere.
+func (m Mint) checkReadable(data []byte) error {
+	if len(m.Extra) == 0 {
+		return nil
+	}
+	if _, err := parsePayload(data); err != nil {
+		return errors.New("minting claims: an extra claim is nested too deeply or has a number that is out of range")
+	}
+	return nil
+}
+
+// mintOptions sort extra claims, and write a json.Number as the number that it is.
+var mintOptions = json.JoinOptions(
+	json.Deterministic(true),
+	json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, n stdjson.Number) error {
+		return enc.WriteValue(jsontext.Value(n))
+	})),
+)

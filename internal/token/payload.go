@@ -1,0 +1,113 @@
+package token
+
+import (
+	stdjson "encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxDepth is how deeply objects and arrays of a payload may be nested, the payload itself being
+// the first.
+const maxDepth = 16
+
+// maxNumberSize bounds the text of one number, in bytes.
+const maxNumberSize = 64
+
+var errPayload = errors.New("not a JWT claims set")
+
+// payload is a claims set as decoded JSON: map[string]any, []any, string, bool, nil, and
+// json.Number of the standard library, which keeps integers of any size exact.
+type payload map[string]any
+
+// parsePayload reads one JSON object with no repeated member at any depth.
+func parsePayload(data []byte) (payload, error) {
+	var p payload
+	if err := json.Unmarshal(data, &p); err != nil || p == nil {
+		return nil, refuse(Malformed, "payload is not one JSON object of sane depth and numbers")
+	}
+	return p, nil
+}
+
+// UnmarshalJSONFrom reads an object; the decoder refuses repeated members and invalid UTF-8.
+func (p *payload) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != '{' {
+		return errPayload
+	}
+	object, err := readObject(dec)
+	*p = object
+	return err
+}
+
+func readValue(dec *jsontext.Decoder) (any, error) {
+	if dec.StackDepth() > maxDepth {
+		return nil, errPayload
+	}
+	switch dec.PeekKind() {
+	case '{':
+		return readObject(dec)
+	case '[':
+		return readArray(dec)
+	}
+	tok, err := dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch tok.Kind() {
+	case 't', 'f':
+		return tok.Bool(), nil
+	case '"':
+		return tok.String(), nil
+	case '0':
+		return readNumber(tok.String())
+	}
+	return nil, nil
+}
+
+func readObject(dec *jsontext.Decoder) (map[string]any, error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	object := make(map[string]any)
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		key := name.String()
+		if object[key], err = readValue(dec); err != nil {
+			return nil, err
+		}
+	}
+	_, err := dec.ReadToken()
+	return object, err
+}
+
+func readArray(dec *jsontext.Decoder) ([]any, error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	array := []any{}
+	for kind := dec.PeekKind(); kind != ']' && kind != 0; kind = dec.PeekKind() {
+		value, err := readValue(dec)
+		if err != nil {
+			return nil, err
+		}
+		array = append(array, value)
+	}
+	_, err := dec.ReadToken()
+	return array, err
+}
+
+// readNumber lets no number in that a double cannot hold, were it for its exponent: whoever turns
+// 1e999999999 into an integer is busy for a long time.
+func readNumber(text string) (any, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || len(text) > maxNumberSize || f == 0 && strings.ContainsAny(text, "eE") {
+		return nil, errPayload
+	}
+	return stdjson.Number(text), nil
+}

@@ -1,0 +1,56 @@
+package token
+
+import "errors"
+
+// Reason says in one short, stable word why a token was refused. There are few of them, so that
+// a Reason can be the label of a metric.
+type Reason string
+
+// The reasons, in the order in which they are looked for.
+const (
+	// Malformed: not a JWT at all, too large, or not in its canonical spelling.
+	Malformed Reason = "malformed"
+	// Unsupported: a header parameter that is refused, such as crit, jwk or jku.
+	Unsupported Reason = "unsupported"
+	// WrongAlgorithm: alg is none, symmetric or unknown, or is not the algorithm of the key.
+	WrongAlgorithm Reason = "wrong_algorithm"
+	// WrongType: typ is missing or is not that of an access token.
+	WrongType Reason = "wrong_type"
+	// UnknownKey: kid is missing or names no known key.
+	UnknownKey Reason = "unknown_key"
+	// BadSignature: the signature is not that of the key.
+	BadSignature Reason = "bad_signature"
+	// BadClaims: a required claim is missing, or a claim has a value that it cannot have.
+	BadClaims Reason = "bad_claims"
+	// WrongIssuer: iss is somebody else.
+	WrongIssuer Reason = "wrong_issuer"
+	// WrongAudience: the token is meant for somebody else.
+	WrongAudience Reason = "wrong_audience"
+	// Expired: exp has passed.
+	Expired Reason = "expired"
+	// NotYetValid: nbf or iat lies in the future.
+	NotYetValid Reason = "not_yet_valid"
+)
+
+// Error is why a token was refused. Its text is made of fixed phrases and names of claims only:
+// nothing of the token is in it, nor a quote, a backslash or a control character, so that it may
+// be shown to whoever sent the token.
+type Error struct {
+	Reason Reason
+	// Detail is the reason in a few more words, for people.
+	Detail string
+}
+
+// Error is "reason: detail".
+func (e *Error) Error() string { return string(e.Reason) + ": " + e.Detail }
+
+// ErrorReason is the Reason of err, or "" when err is not (and does not wrap) an *Error.
+func ErrorReason(err error) Reason {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
+}
+
+func refuse(reason Reason, detail string) error { return &Error{Reason: reason, Detail: detail} }

@@ -1,0 +1,105 @@
+package token
+
+import (
+	"slices"
+	"time"
+)
+
+// Expect is what a token must say to be taken. The zero Expect takes none.
+type Expect struct {
+	// Issuer must be the token's iss, character by character.
+	Issuer string
+	// Audiences are the names that the verifier goes by: one of them must be in aud.
+	Audiences []string
+	// Leeway is how far the clocks of issuer and verifier may differ. It lengthens exp, and
+	// shortens nbf and iat. Negative is none.
+	Leeway time.Duration
+	// Now is the verifier's clock. Default: time.Now.
+	Now func() time.Time
+	// Types are the values of typ that are taken. They are compared as RFC 7515 §4.1.9 says: the
+	// case of letters does not matter, nor does a leading "application/". Default: "at+jwt" alone,
+	// so that an ID token is not taken for an access token (RFC 9068 §4).
+	Types []string
+	// AllowMissing names claims that a token may lack although RFC 9068 §2.2 requires them: any of
+	// "sub", "client_id", "jti" and "iat". It is for the tokens of other issuers; without a jti
+	// a token cannot be revoked. iss, aud and exp are never optional.
+	AllowMissing []string
+}
+
+var accessTokenTypes = []string{AccessTokenType}
+
+func (e Expect) types() []string {
+	if len(e.Types) == 0 {
+		return accessTokenTypes
+	}
+	return e.Types
+}
+
+func (e Expect) now() time.Time {
+	if e.Now == nil {
+		return time.Now()
+	}
+	return e.Now()
+}
+
+func (e Expect) leeway() time.Duration { return max(e.Leeway, 0) }
+
+// Verify takes a token through the gate, checks its signature with the key of keys that it names,
+// and then its claims. All that is wrong with a token is an *Error.
+func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
+	c, err := openCompact(raw)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(e.types(), func(typ string) bool { return sameType(c.header.typ, typ) }) {
+		return nil, refuse(WrongType, "typ is not that of an access token")
+	}
+	data, err := c.verify(keys)
+	if err != nil {
+		return nil, err
+	}
+	all, err := parsePayload(data)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := readClaims(all, e.AllowMissing)
+	if err != nil {
+		return nil, err
+	}
+	return claims, e.check(claims)
+}
+
+// readClaims checks the form of claims; it asks for those that RFC 9068 §2.2 requires.
+func readClaims(all payload, allowMissing []string) (*Claims, error) {
+	r := claimReader{all: all}
+	c := &Claims{
+		All:       all,
+		Issuer:    r.text("iss"),
+		Audience:  r.audience(),
+		Expires:   r.requiredDate("exp"),
+		NotBefore: r.date("nbf"),
+	}
+	r.optional = allowMissing
+	c.IssuedAt = r.requiredDate("iat")
+	c.Subject, c.ClientID, c.ID = r.text("sub"), r.text("client_id"), r.text("jti")
+	c.Scope, c.Scopes = r.scopes()
+	return c, r.err
+}
+
+// check holds claims against what is expected.
+func (e Expect) check(c *Claims) error {
+	now, leeway := e.now(), e.leeway()
+	switch {
+	case c.Issuer != e.Issuer:
+		return refuse(WrongIssuer, "iss is another issuer")
+	case !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(e.Audiences, aud) }):
+		return refuse(WrongAudience, "aud holds none of the audiences here")
+	case !now.Before(c.Expires.Add(leeway)):
+		return refuse(Expired, "exp has passed")
+	case now.Add(leeway).Before(c.NotBefore):
+		return refuse(NotYetValid, "nbf lies in the future")
+	case now.Add(leeway).Before(c.IssuedAt):
+		return refuse(NotYetValid, "iat lies in the future")
+	}
+	return nil
+}
