@@ -1,0 +1,32 @@
+package discovery
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The age at which a key set is fetched anew is what its server says in Cache-Control, within
+// bounds, and DefaultAge when it says nothing.
+const (
+	MinAge     = time.Minute
+	MaxAge     = 24 * time.Hour
+	DefaultAge = 5 * time.Minute
+)
+
+func cacheAge(h http.Header) time.Duration {
+	age := DefaultAge
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return MinAge
+		case "max-age":
+			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
+				age = time.Duration(seconds) * time.Second
+			}
+		}
+	}
+	return min(max(age, MinAge), MaxAge)
+}

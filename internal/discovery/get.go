@@ -1,0 +1,94 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// MaxBody is the greatest number of bytes that a document may have, after any content coding is
+// undone.
+const MaxBody = 256 << 10
+
+// Timeout bounds one discovery, and one fetch of keys with the discovery that it may need.
+const Timeout = 10 * time.Second
+
+const maxRedirects = 3
+
+// document is a fetched document; body is nil when the server said 304.
+type document struct {
+	body   []byte
+	header http.Header
+}
+
+// get fetches a document, only if it is another than etag names, unless etag is "".
+func get(ctx context.Context, client *http.Client, location, etag string) (*document, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
+	if err != nil {
+		return nil, errors.New("not a URL")
+	}
+	req.Header.Set("Accept", "application/json, application/jwk-set+json")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := cautious(client).Do(req)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotModified && etag != "":
+		return &document{header: resp.Header}, nil
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	body, err := readBody(resp.Body)
+	return &document{body: body, header: resp.Header}, err
+}
+
+func readBody(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, MaxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading body: %w", err)
+	}
+	if len(body) > MaxBody {
+		return nil, fmt.Errorf("more than %d bytes", MaxBody)
+	}
+	return body, nil
+}
+
+// cautious is a copy of client that keeps no cookies and stays on the origin it was sent to.
+func cautious(client *http.Client) *http.Client {
+	c := new(http.Client)
+	if client != nil {
+		*c = *client
+	}
+	c.Jar = nil
+	c.CheckRedirect = sameOrigin
+	return c
+}
+
+func sameOrigin(req *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
+		return errors.New("redirected to another origin")
+	}
+	if len(via) > maxRedirects {
+		return fmt.Errorf("redirected more than %d times", maxRedirects)
+	}
+	return nil
+}
+
+// withoutURL drops the method and URL that net/http puts before its errors: the callers name the
+// place, and a redirect's may hold anything.
+func withoutURL(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// DefaultStaleFor is how long a key set is used past its age while it cannot be fetched anew.
+const DefaultStaleFor = 24 * time.Hour
+
+// RefetchFloor is the least time between two fetches that an unknown key id causes, so that
+// tokens with random ones cannot flood the issuer.
+const RefetchFloor = 30 * time.Second
+
+// After a failed fetch the next one waits: firstBackoff, then twice as long each time.
+const (
+	firstBackoff = time.Second
+	maxBackoff   = RefetchFloor
+)
+
+// ErrClosed is the error of Get after Close, or after the end of the context given to NewKeys.
+var ErrClosed = errors.New("key cache is closed")
+
+// Config says whose keys to keep, and how to read them.
+type Config[T any] struct {
+	// Issuer is the issuer's URL, from which its keys are found by Fetch.
+	Issuer string
+	// Client fetches; nil is a client of its own. Its redirect policy and cookie jar are not used.
+	Client *http.Client
+	// Parse reads a JWKS document (RFC 7517 §5). What it refuses does not replace what there is.
+	Parse func(jwks []byte) (T, error)
+	// Has reports whether a key set has the key.
+	Has func(keys T, kid string) bool
+	// StaleFor is how long a key set may be used past its age while no fetch succeeds;
+	// DefaultStaleFor when it is 0.
+	StaleFor time.Duration
+	// OnError, unless nil, is told of every fetch that failed, on a goroutine of the cache: it must
+	// not call Close.
+	OnError func(error)
+}
+
+// Keys caches an issuer's key set. It fetches on first use, then in the background once the set
+// is past its age, and at once, though not more often than RefetchFloor, for a key id that the set
+// does not have. It is safe for concurrent use.
+type Keys[T any] struct {
+	cfg    Config[T]
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	source source // of the one fetch in flight alone, which takes no lock for it
+
+	mu       sync.Mutex
+	current  *entry[T]     // the last good key set; nil before there is one
+	flight   chan struct{} // closed when the fetch in flight has ended; nil when there is none
+	lastErr  error         // of the last fetch; nil when it succeeded
+	backoff  time.Duration // the last wait after a failure; 0 after a success
+	retryAt  time.Time     // no fetch before
+	searchAt time.Time     // no fetch for an unknown key id before
+}
+
+// entry is one good key set, never changed once it is made.
+type entry[T any] struct {
+	keys       T
+	freshUntil time.Time
+	staleUntil time.Time
+}
+
+// NewKeys makes an empty cache. It starts nothing; the end of ctx, or Close, ends what Get starts.
+func NewKeys[T any](ctx context.Context, cfg Config[T]) *Keys[T] {
+	if cfg.StaleFor == 0 {
+		cfg.StaleFor = DefaultStaleFor
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	return &Keys[T]{cfg: cfg, ctx: ctx, cancel: cancel}
+}
+
+// Close ends a fetch in flight, waits for it, and makes every Get fail. It may be called twice.
+func (k *Keys[T]) Close() {
+	k.mu.Lock()
+	k.cancel()
+	k.mu.Unlock()
+	k.wg.Wait()
+}
+
+// Get is the issuer's key set, which has kid if the issuer's last answer had it: a set without kid
+// means that the key is unknown, an error that it cannot be told. Get waits for a fetch only when
+// there is no usable set, or none with kid; ctx ends its waiting, not the fetch.
+func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
+	keys, flight, err := k.look(kid, time.Now())
+	if flight == nil {
+		return keys, err
+	}
+	select {
+	case <-flight:
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+	return k.usable(time.Now())
+}
+
+// look is the key set, or the fetch to wait for. It starts the fetch when one is due.
+func (k *Keys[T]) look(kid string, now time.Time) (T, <-chan struct{}, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var none T
+	if k.ctx.Err() != nil {
+		return none, nil, ErrClosed
+	}
+	e := k.current
+	if e == nil || now.After(e.staleUntil) {
+		if k.flight == nil && now.Before(k.retryAt) {
+			return none, nil, k.lastErr
+		}
+		return none, k.start(), nil
+	}
+	if now.After(e.freshUntil) && !now.Before(k.retryAt) {
+		k.start()
+	}
+	if k.cfg.Has(e.keys, kid) {
+		return e.keys, nil, nil
+	}
+	return e.keys, k.search(now), nil
+}
+
+// search is the fetch that may bring an unknown key; nil when none is due.
+func (k *Keys[T]) search(now time.Time) <-chan struct{} {
+	if k.flight == nil && (now.Before(k.searchAt) || now.Before(k.retryAt)) {
+		return nil
+	}
+	k.searchAt = now.Add(RefetchFloor)
+	return k.start()
+}
+
+// usable is the current key set, if it is not too old.
+func (k *Keys[T]) usable(now time.Time) (T, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.current; e != nil && !now.After(e.staleUntil) {
+		return e.keys, nil
+	}
+	var none T
+	if k.lastErr == nil {
+		return none, ErrClosed
+	}
+	return none, k.lastErr
+}
+
+// start starts a fetch unless one is in flight. The lock is held.
+func (k *Keys[T]) start() <-chan struct{} {
+	if k.flight == nil {
+		k.flight = make(chan struct{})
+		k.wg.Go(k.fetch)
+	}
+	return k.flight
+}
+
+func (k *Keys[T]) fetch() {
+	ctx, cancel := context.WithTimeout(k.ctx, Timeout)
+	defer cancel()
+	e, err := k.load(ctx)
+	k.settle(e, err, time.Now())
+	if err != nil && k.cfg.OnError != nil {
+		k.cfg.OnError(err)
+	}
+}
+
+// settle takes the outcome of a fetch over. A failure leaves the last good key set where it is.
+func (k *Keys[T]) settle(e *entry[T], err error, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.flight)
+	k.flight, k.lastErr = nil, err
+	if err != nil {
+		k.backoff = min(max(2*k.backoff, firstBackoff), maxBackoff)
+		k.retryAt = now.Add(k.backoff)
+		return
+	}
+	k.current, k.backoff = e, 0
+}

@@ -1,0 +1,86 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// FetchKeys fetches a JWKS document, which is not parsed, from the jwks_uri of an issuer's
+// metadata. Fetch's bounds hold here, too.
+func FetchKeys(ctx context.Context, client *http.Client, jwksURI string) (jwks []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	doc, err := get(ctx, client, jwksURI, "")
+	if err != nil {
+		return nil, fmt.Errorf("fetching keys from %s: %w", jwksURI, err)
+	}
+	return doc.body, nil
+}
+
+// source is where an issuer's keys were found last, and how to ask whether they have changed.
+type source struct {
+	jwksURI string
+	until   time.Time // when to discover again
+	etag    string    // of the current key set
+}
+
+// load fetches the key set, and finds out where it is when that is not known. One load runs at a
+// time.
+func (k *Keys[T]) load(ctx context.Context) (*entry[T], error) {
+	if err := k.locate(ctx); err != nil {
+		return nil, fmt.Errorf("discovering issuer: %w", err)
+	}
+	e, err := k.loadKeys(ctx)
+	if err != nil {
+		location := k.source.jwksURI
+		k.source.jwksURI = "" // the keys may have moved
+		return nil, fmt.Errorf("fetching keys from %s: %w", location, err)
+	}
+	return e, nil
+}
+
+// locate discovers the keys' place when it is not known, or has not been asked for in MaxAge.
+func (k *Keys[T]) locate(ctx context.Context) error {
+	if k.source.jwksURI != "" && time.Now().Before(k.source.until) {
+		return nil
+	}
+	m, err := Fetch(ctx, k.cfg.Client, k.cfg.Issuer)
+	if err != nil {
+		return err
+	}
+	if m.JWKSURI == "" {
+		return errors.New("the document names no jwks_uri")
+	}
+	k.source = source{jwksURI: m.JWKSURI, until: time.Now().Add(MaxAge)}
+	return nil
+}
+
+func (k *Keys[T]) loadKeys(ctx context.Context) (*entry[T], error) {
+	doc, err := get(ctx, k.cfg.Client, k.source.jwksURI, k.source.etag)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := k.parse(doc)
+	if err != nil {
+		return nil, fmt.Errorf("parsing key set: %w", err)
+	}
+	freshUntil := time.Now().Add(cacheAge(doc.header))
+	return &entry[T]{keys: keys, freshUntil: freshUntil, staleUntil: freshUntil.Add(k.cfg.StaleFor)}, nil
+}
+
+// parse is the key set of a document: the current one when it has not changed.
+func (k *Keys[T]) parse(doc *document) (T, error) {
+	if doc.body == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.current.keys, nil // there is one: an ETag is only kept of a good key set
+	}
+	keys, err := k.cfg.Parse(doc.body)
+	if err == nil {
+		k.source.etag = doc.header.Get("ETag")
+	}
+	return keys, err
+}

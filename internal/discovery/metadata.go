@@ -1,0 +1,123 @@
+// Package discovery is the client's side of an authorization server's metadata and keys: it finds
+// the server's endpoints from nothing but the issuer's URL, and keeps the issuer's key set fresh.
+// What a key set is, its caller says.
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Metadata is what an authorization server says of itself (RFC 8414 §2), as far as it is needed.
+type Metadata struct {
+	// Issuer is the issuer's URL, exactly the one that was asked for.
+	Issuer string `json:"issuer"`
+	// TokenEndpoint and JWKSURI may be "", for RFC 8414 does not require them of every server.
+	TokenEndpoint string `json:"token_endpoint"`
+	JWKSURI       string `json:"jwks_uri"`
+	// TokenEndpointAuthMethods are client authentication methods. When the server names none, it
+	// means client_secret_basic.
+	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+	GrantTypesSupported      []string `json:"grant_types_supported"`
+	ScopesSupported          []string `json:"scopes_supported"`
+}
+
+// Fetch finds an issuer's metadata: by RFC 8414 first, whose document is the one about OAuth, and
+// then by OpenID Connect Discovery, the only one that many servers have. The document must name
+// exactly this issuer (RFC 8414 §3.3), and its endpoints must be https; only an issuer that is
+// http on loopback may have http endpoints on loopback. Fetch takes Timeout at most, reads no more
+// than MaxBody bytes of a document, and follows no redirect to another origin. A nil client is a
+// client of its own.
+func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	locations, err := wellKnown(issuer)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	for _, location := range locations {
+		m, err := fetchMetadata(ctx, client, location, issuer)
+		if err == nil {
+			return m, nil
+		}
+		failed = also(failed, fmt.Errorf("fetching %s: %w", location, err))
+	}
+	return nil, failed
+}
+
+// also is errors.Join on one line, as logs want it.
+func also(first, second error) error {
+	if first == nil {
+		return second
+	}
+	return fmt.Errorf("%w; %w", first, second)
+}
+
+// CheckIssuer says what is wrong with an issuer's URL, without reaching for it: it must be https, or
+// http on loopback, and have no query and no fragment (RFC 8414 §2). A slash at its end belongs to
+// it. The error does not repeat the URL.
+func CheckIssuer(issuer string) error {
+	_, err := wellKnown(issuer)
+	return err
+}
+
+// wellKnown are the places where an issuer's metadata may be: RFC 8414 (§3.1) puts its path before
+// the issuer's, OpenID Connect Discovery (§4) after it.
+func wellKnown(issuer string) ([]string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil || strings.ContainsAny(issuer, "?#") {
+		return nil, errors.New("issuer must be a URL without query and fragment")
+	}
+	if err := checkEndpoint(issuer, issuer); err != nil {
+		return nil, fmt.Errorf("issuer %w", err)
+	}
+	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	return []string{
+		origin + "/.well-known/oauth-authorization-server" + path,
+		origin + path + "/.well-known/openid-configuration",
+	}, nil
+}
+
+func fetchMetadata(ctx context.Context, client *http.Client, location, issuer string) (*Metadata, error) {
+	answer, err := get(ctx, client, location, "")
+	if err != nil {
+		return nil, err
+	}
+	m := new(Metadata)
+	if err := json.Unmarshal(answer.body, m); err != nil {
+		return nil, errors.New("the document is not a JSON object of metadata")
+	}
+	if err := m.check(issuer); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// check refuses another issuer's document, which is how a server would pass itself off as one
+// that it is not.
+func (m *Metadata) check(issuer string) error {
+	if m.Issuer != issuer {
+		return errors.New("the document names another issuer")
+	}
+	if err := checkOptional(m.TokenEndpoint, issuer); err != nil {
+		return fmt.Errorf("token_endpoint %w", err)
+	}
+	if err := checkOptional(m.JWKSURI, issuer); err != nil {
+		return fmt.Errorf("jwks_uri %w", err)
+	}
+	return nil
+}
+
+func checkOptional(endpoint, issuer string) error {
+	if endpoint == "" {
+		return nil
+	}
+	return checkEndpoint(endpoint, issuer)
+}

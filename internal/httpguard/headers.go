@@ -1,0 +1,79 @@
+package httpguard
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// StripIdentityHeaders deletes the named fields from h in every spelling that an upstream may fold
+// together: letters in any case, and any other characters for one another, as CGI and its heirs
+// make X_Client.Id and X-Client-Id one variable. It also deletes those names from Connection, where
+// they would have a proxy drop the field that the gateway sets afterwards (RFC 9110 §7.6.1). Apply
+// it to a request's Trailer, too: some upstreams merge the two.
+func StripIdentityHeaders(h http.Header, names []string) {
+	for field := range h {
+		if foldsToAny(field, names) {
+			delete(h, field)
+		}
+	}
+	for field, values := range h {
+		if strings.EqualFold(field, "Connection") {
+			setOrDelete(h, field, withoutOptions(values, names))
+		}
+	}
+}
+
+// withoutOptions is a Connection field without the connection options that fold to names.
+func withoutOptions(values, names []string) []string {
+	var kept []string
+	for _, value := range values {
+		for option := range strings.SplitSeq(value, ",") {
+			option = textproto.TrimString(option)
+			if option != "" && !foldsToAny(option, names) {
+				kept = append(kept, option)
+			}
+		}
+	}
+	return kept
+}
+
+func setOrDelete(h http.Header, field string, values []string) {
+	if len(values) == 0 {
+		delete(h, field)
+		return
+	}
+	h[field] = []string{strings.Join(values, ", ")}
+}
+
+func foldsToAny(field string, names []string) bool {
+	for _, name := range names {
+		if foldsTo(field, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func foldsTo(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if fold(a[i]) != fold(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fold maps the bytes that upstreams may take for one another to one of them.
+func fold(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	}
+	return '-'
+}

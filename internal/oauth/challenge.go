@@ -1,0 +1,113 @@
+package oauth
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+)
+
+// Error codes of a protected resource (RFC 6750 §3.1); CodeInvalidRequest is one of them too.
+const (
+	CodeInvalidToken      = "invalid_token"
+	CodeInsufficientScope = "insufficient_scope"
+)
+
+// Challenge is how a protected resource refuses a request (RFC 6750 §3).
+type Challenge struct {
+	// Status is the HTTP status: 400, 401, 403, or 503 when the fault is the server's.
+	Status int
+	// Code is the error code; "" when the request held no token, where RFC 6750 wants none shown.
+	Code string
+	// Description says why, to the client's developer. Its characters are held to RFC 6750's.
+	Description string
+	// Scope is what would have been needed, space-separated.
+	Scope string
+	// ResourceMetadata is the URL of the resource's metadata document (RFC 9728 §5.1).
+	ResourceMetadata string
+	// Reason is a stable short code, finer than Code, for the body and for metrics.
+	Reason string
+}
+
+// Reasons of the challenges that BearerToken makes; those of others are their own.
+const (
+	ReasonMissingToken     = "missing_token"
+	ReasonMalformedRequest = "malformed_request"
+)
+
+// missingToken refuses a request without a bearer token: 401, without an error code.
+func missingToken() *Challenge {
+	return &Challenge{
+		Status:      http.StatusUnauthorized,
+		Description: "a Bearer access token is required in the Authorization header",
+		Reason:      ReasonMissingToken,
+	}
+}
+
+// malformedRequest refuses a request whose token cannot be told: 400 invalid_request.
+func malformedRequest(description string) *Challenge {
+	return &Challenge{
+		Status:      http.StatusBadRequest,
+		Code:        CodeInvalidRequest,
+		Description: description,
+		Reason:      ReasonMalformedRequest,
+	}
+}
+
+// Header is the value of WWW-Authenticate: "" for 503, which is no matter of credentials.
+func (c Challenge) Header() string {
+	if c.Status == http.StatusServiceUnavailable {
+		return ""
+	}
+	var params []string
+	add := func(name, value string) {
+		if value != "" {
+			params = append(params, name+"="+quote(value))
+		}
+	}
+	if c.Code != "" { // RFC 6750 §3.1: no error information for who sent no token
+		add("error", c.Code)
+		add("error_description", cleanDescription(c.Description))
+	}
+	add("scope", cleanText(c.Scope))
+	add("resource_metadata", c.ResourceMetadata)
+	if len(params) == 0 { // RFC 6750 §3: at least one parameter follows the scheme
+		add("realm", "protected resource")
+	}
+	return "Bearer " + strings.Join(params, ", ")
+}
+
+// Body is a short JSON object that says why.
+func (c Challenge) Body() []byte {
+	return encodeJSON(challengeBody{
+		Code:        cmp.Or(c.Code, "unauthorized"),
+		Description: cleanDescription(c.Description),
+		Reason:      c.Reason,
+		Scope:       cleanText(c.Scope),
+	})
+}
+
+type challengeBody struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Scope       string `json:"scope,omitempty"`
+}
+
+// quote makes a quoted-string (RFC 9110 §5.6.4) of visible ASCII.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < 0x20 || r > 0x7e:
+			b.WriteByte('?')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

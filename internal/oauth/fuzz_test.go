@@ -1,0 +1,122 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func FuzzParseTokenRequest(f *testing.F) {
+	f.Add(typeForm, "", goodForm)
+	f.Add(typeForm, basic("ci-bot", "s3cret"), "grant_type=client_credentials&resource=https://api.example.com&resource=urn:a:b")
+	f.Add(typeForm+"; charset=utf-8", "Basic Y2k6eA==", "grant_type=client_credentials&client_id=ci&x=%zz")
+	f.Add(typeJSON, "", `{"grant_type":"client_credentials","client_id":"a","client_secret":"b","scope":"x"}`)
+	f.Add(typeJSON, "Bearer x", `{"grant_type":"client_credentials","resource":["urn:a:b","https://x"],"x":"\ud800"}`)
+	f.Add(typeJSON, "", `{"grant_type":"a","grant_type":[{"b":null}]} {}`)
+	f.Add("text/plain;charset=\"", "", "\x00;%00&&=")
+	f.Fuzz(func(t *testing.T, contentType, authorization, body string) {
+		r := request(body, "Content-Type", contentType)
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+		}
+		got, err := ParseTokenRequest(nil, r)
+		if (got == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", got, err)
+		}
+		if err != nil {
+			checkErrorBody(t, err)
+			return
+		}
+		checkParsed(t, got, contentType, body)
+	})
+}
+
+func checkErrorBody(t *testing.T, e *Error) {
+	w := httptest.NewRecorder()
+	e.Write(w)
+	var body struct {
+		Description string `json:"error_description"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || e.Status < 400 || e.Status >= 500 || body.Description == "" {
+		t.Fatalf("wrote %d %s", e.Status, w.Body)
+	}
+}
+
+// checkParsed reads the body again, by a parser that is not as strict: where ours accepts, both
+// must see the same.
+func checkParsed(t *testing.T, got *TokenRequest, contentType, body string) {
+	lax := map[string]any{}
+	if strings.Contains(strings.ToLower(contentType), "json") {
+		if err := json.Unmarshal([]byte(body), &lax); err != nil {
+			t.Fatalf("accepted what encoding/json refuses: %v", err)
+		}
+	} else {
+		values, _ := url.ParseQuery(body)
+		for name := range values {
+			lax[name] = values.Get(name)
+		}
+	}
+	if scope, _ := lax["scope"].(string); scope != got.Scope || !utf8.ValidString(scope) {
+		t.Fatalf("scope %q, lax %q", got.Scope, scope)
+	}
+	if lax["grant_type"] != GrantClientCredentials || !isPrintable(got.ClientID, 256) || !isPrintable(got.ClientSecret, 512) {
+		t.Fatalf("accepted %s", got)
+	}
+	if got.AuthMethod == ClientSecretPost && (lax["client_id"] != got.ClientID || lax["client_secret"] != got.ClientSecret) {
+		t.Fatalf("client %s", got)
+	}
+	if len(got.Resources) > MaxResources || slices.ContainsFunc(got.Resources, func(s string) bool { return !isResource(s) }) {
+		t.Fatalf("resources %q", got.Resources)
+	}
+}
+
+func FuzzBasic(f *testing.F) {
+	f.Add(basic("ci-bot", "s3cret"))
+	f.Add(basic("a:b+%", "é&="))
+	f.Add("Basic Y2ktYm90OnMzY3JldB==")
+	f.Add("basic  Y2\r\nkt")
+	f.Add("Bearer x")
+	f.Fuzz(func(t *testing.T, authorization string) {
+		c, err := parseBasic(authorization)
+		if err != nil {
+			if c != (credentials{}) || err.Status != 401 {
+				t.Fatalf("got %q and %v", c, err)
+			}
+			return
+		}
+		again, err := parseBasic(basic(c.id, c.secret))
+		if c.id == "" || c.secret == "" || (err == nil && again != c) || (err != nil && len(c.id)+len(c.secret) <= 768) {
+			t.Fatalf("%q, encoded again: %q, %v", c, again, err)
+		}
+	})
+}
+
+func FuzzBearerToken(f *testing.F) {
+	f.Add("Bearer e30.e30.e30", "", "a=b")
+	f.Add("bearer  a==", "Bearer x", "access_token=x")
+	f.Add("Basic YTpi", "", "%61ccess_token;x")
+	f.Fuzz(func(t *testing.T, first, second, query string) {
+		r := &http.Request{Header: http.Header{"Authorization": {first}}, URL: &url.URL{RawQuery: query}}
+		if second != "" {
+			r.Header.Add("Authorization", second)
+		}
+		token, refused := BearerToken(r)
+		if (token == "") != (refused != nil) {
+			t.Fatalf("got %q and %v", token, refused)
+		}
+		if refused != nil {
+			if strings.ContainsAny(refused.Header(), "\r\n") || !json.Valid(refused.Body()) {
+				t.Fatalf("challenge %q", refused.Header())
+			}
+			return
+		}
+		if second != "" || !strings.HasSuffix(first, " "+token) || strings.ContainsAny(token, " ,\"\\;\t\x00") || r.URL.Query().Has("access_token") {
+			t.Fatalf("token %q of %q, %q", token, first, second)
+		}
+	})
+}

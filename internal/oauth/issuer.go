@@ -1,0 +1,105 @@
+package oauth
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+)
+
+const maxIssuer = 512 // bytes
+
+// CheckIssuer says what is wrong with the URL of an issuer of this server. It must be https, or
+// http on loopback (localhost, 127.0.0.0/8, ::1), without user information, query or fragment
+// (RFC 8414 §2), and in its one normal form, for issuers are compared byte by byte: a lower-case
+// host, no default port, and a path of unreserved characters (RFC 3986 §2.3) without dot segments,
+// empty segments, percent-encoding or a slash at the end. The error does not repeat the URL.
+func CheckIssuer(raw string) error {
+	if len(raw) > maxIssuer {
+		return fmt.Errorf("issuer is longer than %d bytes", maxIssuer)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("issuer is not a URL")
+	}
+	if u.User != nil || strings.ContainsAny(raw, "?#@") {
+		return errors.New("issuer must not have user information, a query or a fragment")
+	}
+	if err := checkIssuerHost(u); err != nil {
+		return err
+	}
+	if err := checkIssuerPath(u.EscapedPath()); err != nil {
+		return err
+	}
+	if raw != u.Scheme+"://"+u.Host+u.Path {
+		return errors.New("issuer is not in its normal form")
+	}
+	return nil
+}
+
+func checkIssuerHost(u *url.URL) error {
+	host := u.Hostname()
+	switch {
+	case !isNormalHost(host):
+		return errors.New("issuer must have a host of lower-case letters, digits, hyphens and dots, or an IP address")
+	case u.Scheme == "http" && !isLoopback(host):
+		return errors.New("issuer must be https; http is for loopback only")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("issuer must be https")
+	case u.Host != host && u.Host != "["+host+"]" && !isNormalPort(u):
+		return errors.New("issuer's port must be a number other than the scheme's default")
+	}
+	return nil
+}
+
+func isNormalHost(host string) bool {
+	if strings.Contains(host, ":") {
+		ip, err := netip.ParseAddr(host)
+		return err == nil && ip.String() == host
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || strings.IndexFunc(label, isNoLabelRune) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isNoLabelRune(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+}
+
+func isNormalPort(u *url.URL) bool {
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || strconv.FormatUint(port, 10) != u.Port() {
+		return false
+	}
+	return port != 0 && port != map[string]uint64{"http": 80, "https": 443}[u.Scheme]
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func checkIssuerPath(p string) error {
+	switch {
+	case p == "":
+		return nil
+	case p == "/" || path.Clean(p) != p:
+		return errors.New("issuer's path must not end in a slash or have empty or dot segments")
+	case strings.IndexFunc(p, isNoPathRune) >= 0:
+		return errors.New("issuer's path must be letters, digits, and any of -._~ between slashes")
+	}
+	return nil
+}
+
+func isNoPathRune(r rune) bool {
+	return r > 0x7e || !isAlphanumeric(byte(r)) && !strings.ContainsRune("/-._~", r)
+}

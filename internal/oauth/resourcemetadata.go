@@ -1,0 +1,20 @@
+package oauth
+
+// ResourceMetadata is the metadata of a protected resource (RFC 9728 §2).
+type ResourceMetadata struct {
+	Resource               string   `json:"resource"`
+	AuthorizationServers   []string `json:"authorization_servers,omitempty"`
+	ScopesSupported        []string `json:"scopes_supported,omitempty"`
+	BearerMethodsSupported []string `json:"bearer_methods_supported"`
+}
+
+// NewResourceMetadata describes a resource that takes the tokens of issuer in the Authorization
+// header only.
+func NewResourceMetadata(resource, issuer string, scopes []string) ResourceMetadata {
+	return ResourceMetadata{
+		Resource:               resource,
+		AuthorizationServers:   []string{issuer},
+		ScopesSupported:        scopes,
+		BearerMethodsSupported: []string{"header"},
+	}
+}

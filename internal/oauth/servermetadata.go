@@ -1,0 +1,51 @@
+package oauth
+
+// ServerMetadata is the metadata of an authorization server (RFC 8414 §2).
+type ServerMetadata struct {
+	Issuer                   string   `json:"issuer"`
+	TokenEndpoint            string   `json:"token_endpoint"`
+	JWKSURI                  string   `json:"jwks_uri"`
+	ScopesSupported          []string `json:"scopes_supported,omitempty"`
+	ResponseTypesSupported   []string `json:"response_types_supported"`
+	GrantTypesSupported      []string `json:"grant_types_supported"`
+	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+
+	signingAlgs []string
+}
+
+// OpenIDConfiguration is the same server as OpenID Connect Discovery 1.0 §3 describes one. There
+// are no users here and no ID tokens: what OIDC requires is there, and says as much as is true.
+type OpenIDConfiguration struct {
+	ServerMetadata
+	AuthorizationEndpoint        string   `json:"authorization_endpoint"`
+	SubjectTypesSupported        []string `json:"subject_types_supported"`
+	IDTokenSigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	RequestURIParameterSupported bool     `json:"request_uri_parameter_supported"` // its default would be true
+}
+
+// NewServerMetadata describes the server of an issuer, whose URL CheckIssuer has passed. scopes
+// are the API's scopes, and signingAlgs the algorithms that tokens are signed with, which only
+// OpenID Connect's form tells. response_types_supported is required, and truly empty: nothing is
+// answered at an authorization endpoint.
+func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetadata {
+	return ServerMetadata{
+		Issuer:                   issuer,
+		TokenEndpoint:            issuer + TokenPath,
+		JWKSURI:                  issuer + JWKSPath,
+		ScopesSupported:          scopes,
+		ResponseTypesSupported:   []string{},
+		GrantTypesSupported:      []string{GrantClientCredentials},
+		TokenEndpointAuthMethods: []string{ClientSecretBasic, ClientSecretPost},
+		signingAlgs:              signingAlgs,
+	}
+}
+
+// OpenID is the same metadata in OpenID Connect's form.
+func (m ServerMetadata) OpenID() OpenIDConfiguration {
+	return OpenIDConfiguration{
+		ServerMetadata:        m,
+		AuthorizationEndpoint: m.Issuer + AuthorizePath,
+		SubjectTypesSupported: []string{"public"},
+		IDTokenSigningAlgs:    m.signingAlgs,
+	}
+}

@@ -1,0 +1,31 @@
+package oauth
+
+import "strings"
+
+// maxDescription bounds an error_description in bytes.
+const maxDescription = 512
+
+// cleanDescription is a description as it may be sent.
+func cleanDescription(s string) string {
+	clean := cleanText(s)
+	return clean[:min(len(clean), maxDescription)]
+}
+
+// cleanText holds an error_description and a list of scopes to the characters of RFC 6749 (§5.2,
+// and RFC 6750 §3 alike), %x20-21 / %x23-5B / %x5D-7E, so that neither a header nor a log line can
+// be forged.
+func cleanText(s string) string { return strings.Map(cleanRune, s) }
+
+func cleanRune(r rune) rune {
+	switch {
+	case r == '"':
+		return '\''
+	case r == '\\':
+		return '/'
+	case r == '\r' || r == '\n' || r == '\t':
+		return ' '
+	case r < 0x20 || r > 0x7e:
+		return '?'
+	}
+	return r
+}
