@@ -1,0 +1,61 @@
+package registry
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxAttributeDepth  = 16
+	maxAttributeNumber = 64 // characters
+)
+
+func (d *decoder) attributes(n *node) map[string]any {
+	if !d.is(n, mappingKind, "attributes") {
+		return nil
+	}
+	attributes, _ := d.attribute(n, 1).(map[string]any)
+	return attributes
+}
+
+func (d *decoder) attribute(n *node, depth int) any {
+	if depth > maxAttributeDepth {
+		d.problems.add(n.at, "attributes are nested deeper than %d", maxAttributeDepth)
+		return nil
+	}
+	switch n.kind {
+	case boolKind:
+		return n.text == "true"
+	case numberKind:
+		return d.attributeNumber(n)
+	case stringKind:
+		d.notSecret(n)
+		return n.text
+	case listKind:
+		list := []any{}
+		for item := range d.items(n, "attributes") {
+			list = append(list, d.attribute(item, depth+1))
+		}
+		return list
+	case mappingKind:
+		members := map[string]any{}
+		for name, value := range d.members(n, "attributes") {
+			members[name.text] = d.attribute(value, depth+1)
+		}
+		return members
+	}
+	return nil
+}
+
+// attributeNumber takes what is a number in JSON too, of a size that a float64 holds: a policy must
+// read the same number as whoever wrote it. YAML alone has 0x1F, 017, 1_000 and .inf.
+func (d *decoder) attributeNumber(n *node) any {
+	_, err := strconv.ParseFloat(n.text, 64)
+	if err != nil || len(n.text) > maxAttributeNumber || !jsontext.Value(n.text).IsValid() {
+		d.problems.add(n.at, "a number in attributes must be one of JSON's: write it so, or put it in quotes")
+		return nil
+	}
+	return json.Number(n.text)
+}

@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+)
+
+// decoder judges the tree of a file and builds the entries. It goes on after a problem, to find
+// the others.
+type decoder struct {
+	problems  problems
+	resources map[string]*Resource
+	actions   map[string]string // of all resources; each name stands for itself
+}
+
+// sections are the top level of a file.
+type sections struct{ resources, clients *node }
+
+var fileShape = shape[sections]{
+	what: "a registry file",
+	fields: map[string]func(*decoder, *node, *sections){
+		"resources": func(_ *decoder, n *node, s *sections) { s.resources = n },
+		"clients":   func(_ *decoder, n *node, s *sections) { s.clients = n },
+	},
+}
+
+// decode reads resources before clients, wherever they stand: grants are checked against them.
+func decode(file string, root node) (*Snapshot, error) {
+	d := &decoder{
+		problems:  problems{file: file},
+		resources: make(map[string]*Resource),
+		actions:   make(map[string]string),
+	}
+	var top sections
+	if root.kind != nullKind {
+		fileShape.read(d, &root, &top)
+	}
+	for code, n := range d.section(top.resources, "resources") {
+		d.resource(code, n)
+	}
+	clients := make(map[string]*Client)
+	for id, n := range d.section(top.clients, "clients") {
+		clients[id.text] = d.client(id, n)
+	}
+	if err := d.problems.err(); err != nil {
+		return nil, err
+	}
+	byCode := func(a, b *Resource) int { return cmp.Compare(a.Code, b.Code) }
+	sorted := slices.SortedFunc(maps.Values(d.resources), byCode)
+	return &Snapshot{clients: clients, resources: d.resources, sorted: sorted}, nil
+}
+
+// section goes over the entries of "clients" or "resources", which may be missing or left empty.
+func (d *decoder) section(n *node, what string) iter.Seq2[*node, *node] {
+	if n == nil || n.kind == nullKind {
+		return func(func(*node, *node) bool) {}
+	}
+	return d.members(n, what)
+}
+
+// members goes over a mapping's names and values, and reports names that are no strings, repeat
+// an earlier one or are secrets.
+func (d *decoder) members(n *node, what string) iter.Seq2[*node, *node] {
+	return func(yield func(name, value *node) bool) {
+		if !d.is(n, mappingKind, what) {
+			return
+		}
+		children := d.children(n)
+		seen := names{children: children}
+		for i := 0; i+1 < len(children); i += 2 {
+			if d.isName(&seen, i, what) && !yield(&children[i], &children[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+// isName reports whether the i-th child can be a name, and reports it to the user when it cannot.
+func (d *decoder) isName(seen *names, i int, what string) bool {
+	name := &seen.children[i]
+	if name.kind != stringKind {
+		d.problems.add(name.at, "a name in %s must be a string: put it in quotes", what)
+		return false
+	}
+	if first := seen.earlier(i); first != nil {
+		d.problems.add(name.at, "duplicate name %s in %s: it first stands on line %d",
+			quoted(name.text), what, first.at.line)
+		return false
+	}
+	return d.notSecret(name)
+}
+
+// items goes over a list.
+func (d *decoder) items(n *node, what string) iter.Seq[*node] {
+	return func(yield func(*node) bool) {
+		if !d.is(n, listKind, what) {
+			return
+		}
+		children := d.children(n)
+		for i := range children {
+			if !yield(&children[i]) {
+				return
+			}
+		}
+	}
+}
+
+func (d *decoder) children(n *node) []node {
+	if n.load == nil {
+		return n.children
+	}
+	children, err := n.load()
+	if err != nil {
+		d.problems.add(position{int32(err.Line), int32(err.Column)}, "%s", err.Msg)
+	}
+	return children
+}
+
+// is reports whether a node is of a kind, and reports it to the user when it is not.
+func (d *decoder) is(n *node, want kind, what string) bool {
+	if n.kind != want {
+		d.problems.add(n.at, "%s must be %v, not %v", what, want, n.kind)
+	}
+	return n.kind == want
+}
+
+// names finds repeated names of a mapping: by comparing while they are few, else by a map.
+type names struct {
+	children []node // names and values in turn
+	index    map[string]int
+}
+
+const fewChildren = 32
+
+// earlier is the first name that equals the i-th child, if that stands before it.
+func (s *names) earlier(i int) *node {
+	if len(s.children) > fewChildren {
+		return s.earlierByMap(i)
+	}
+	for j := 0; j < i; j += 2 {
+		if s.children[j].kind == stringKind && s.children[j].text == s.children[i].text {
+			return &s.children[j]
+		}
+	}
+	return nil
+}
+
+func (s *names) earlierByMap(i int) *node {
+	if s.index == nil {
+		s.index = make(map[string]int, len(s.children)/2)
+	}
+	if first, ok := s.index[s.children[i].text]; ok {
+		return &s.children[first]
+	}
+	s.index[s.children[i].text] = i
+	return nil
+}

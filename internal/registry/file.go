@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// File is the registry of a file, as it was when Reload last found it whole. Lookups wait for
+// nothing, not even for a Reload.
+type File struct {
+	path    string
+	current atomic.Pointer[Snapshot]
+
+	mu         sync.Mutex // one Reload at a time
+	seen       stamp
+	loaded     [sha256.Size]byte  // content of current
+	broken     *[sha256.Size]byte // content that was reported, until a good one is read
+	unreadable string             // why the file could not be read, as it was reported
+	now        func() time.Time
+}
+
+// OpenFile reads a registry file, as Parse does. The path may be a symlink, also one that will
+// point elsewhere later, as those of a Kubernetes ConfigMap.
+func OpenFile(path string) (*File, error) {
+	f := &File{path: path, now: time.Now}
+	if _, err := f.Reload(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Reload looks whether the file changed and reads it if it did. It can be called several times
+// a second: while size, modification time and identity of the file are the same, it does no more
+// than ask for them.
+//
+// An error leaves what was loaded. It is returned once for the same broken content, or for the same
+// reason that the file cannot be read; after that Reload answers false, nil until something changes.
+//
+// Whoever changes the file should write another and rename it over this one: a file that is read
+// half written may be whole as far as it goes.
+func (f *File) Reload() (changed bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := statRegular(f.path)
+	if err != nil {
+		return false, f.reportUnreadable(err)
+	}
+	if f.seen.holds(info) {
+		f.unreadable = ""
+		return false, nil
+	}
+	data, seen, err := readStamped(f.path, f.now)
+	if err != nil {
+		return false, f.reportUnreadable(err)
+	}
+	f.seen, f.unreadable = seen, ""
+	return f.load(data)
+}
+
+// load makes data current, unless it is already or is broken.
+func (f *File) load(data []byte) (changed bool, err error) {
+	sum := sha256.Sum256(data)
+	if f.current.Load() != nil && sum == f.loaded {
+		f.broken = nil
+		return false, nil
+	}
+	if f.broken != nil && sum == *f.broken {
+		return false, nil
+	}
+	snapshot, err := Parse(f.path, data)
+	if err != nil {
+		f.broken = &sum
+		return false, err
+	}
+	f.current.Store(snapshot)
+	f.loaded, f.broken = sum, nil
+	return true, nil
+}
+
+func (f *File) reportUnreadable(err error) error {
+	if err.Error() == f.unreadable {
+		return nil
+	}
+	f.unreadable = err.Error()
+	return fmt.Errorf("reading the registry file: %w", err)
+}
+
+// Client returns a client, or ErrNotFound.
+func (f *File) Client(ctx context.Context, id string) (*Client, error) {
+	return f.current.Load().Client(ctx, id)
+}
+
+// Resource returns a resource, or ErrNotFound.
+func (f *File) Resource(ctx context.Context, code string) (*Resource, error) {
+	return f.current.Load().Resource(ctx, code)
+}
+
+// Resources returns all resources, sorted by code.
+func (f *File) Resources(ctx context.Context) ([]*Resource, error) {
+	return f.current.Load().Resources(ctx)
+}
+
+// Revision is that of the Snapshot which is current.
+func (f *File) Revision() string { return f.current.Load().Revision() }

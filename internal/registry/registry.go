@@ -1,0 +1,76 @@
+// Package registry knows who may ask for tokens: clients with their secrets and grants, and the
+// resources that scopes are about.
+//
+// A Registry answers questions about single entries, so that one which loads them on demand can
+// stand where a file stands. Two are here: a Snapshot, which is the content of one registry file,
+// and a File, which follows a file as it changes.
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// ErrNotFound is what a Registry answers for a client or a resource that it does not have. Any
+// other error is a fault of the registry itself and says nothing about the entry.
+var ErrNotFound = errors.New("not in the registry")
+
+// Registry holds clients and resources. It is safe for concurrent use. What it returns is shared
+// and must not be changed.
+type Registry interface {
+	// Client returns the client of that client_id (RFC 6749 §2.2), also when it is disabled.
+	Client(ctx context.Context, id string) (*Client, error)
+	// Resource returns the resource of that code.
+	Resource(ctx context.Context, code string) (*Resource, error)
+	// Resources returns all resources, sorted by code.
+	Resources(ctx context.Context) ([]*Resource, error)
+	// Revision names the content: it changes when the content does.
+	Revision() string
+}
+
+// Client is a machine that asks for tokens.
+type Client struct {
+	// ID is the client_id; CheckClientID says which are taken.
+	ID string
+	// Description is for people.
+	Description string
+	// Attributes are handed to policies: strings, bools, nils, json.Numbers, []any and
+	// map[string]any, as encoding/json has them.
+	Attributes map[string]any
+	// TokenTTL is the lifetime of the client's tokens, in whole seconds; 0 leaves it to the issuer.
+	TokenTTL time.Duration
+	// Disabled makes every secret of the client a wrong one.
+	Disabled bool
+	// Secrets are those that Authenticate takes, at most MaxSecrets. Several let one be replaced
+	// while the old one still works.
+	Secrets []Secret
+	// Grants are what the client may do.
+	Grants []scope.Grant
+}
+
+// Secret is what is kept of a client's secret.
+type Secret struct {
+	// ID names the secret within its client.
+	ID string
+	// SHA256 is the hash of the secret's text.
+	SHA256 [32]byte
+	// Expires is when the secret stops working; the zero time is never.
+	Expires time.Time
+}
+
+// Resource is something that scopes are about.
+type Resource struct {
+	// Code is the first segment of the resource's scopes.
+	Code string
+	// Description is for people.
+	Description string
+	// Audience is the URI that tokens for the resource carry in aud; "" is the issuer's.
+	Audience string
+	// Actions are what can be done with the resource: their names, with descriptions for people.
+	Actions map[string]string
+	// Attributes are handed to policies, as those of a Client.
+	Attributes map[string]any
+}

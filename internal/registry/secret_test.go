@@ -1,0 +1,157 @@
+package registry
+
+import (
+	"crypto/sha256"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func sum(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+func TestNewSecret(t *testing.T) {
+	form := regexp.MustCompile(`^m2m_[0-9A-Za-z]{49}$`)
+	seen := make(map[string]bool)
+	for range 1000 {
+		s := NewSecret()
+		if !form.MatchString(s) || CheckSecret(s) != nil || seen[s] {
+			t.Fatalf("a bad secret: %q", s)
+		}
+		seen[s] = true
+	}
+}
+
+// The format is a promise to scanners of leaked secrets: it may not change.
+func TestSecretFormat(t *testing.T) {
+	const zero = "m2m_00000000000000000000000000000000000000000000hnAsa"
+	if checksum(zero[:47]) != zero[47:] {
+		t.Errorf("checksum of %s is %s", zero[:47], checksum(zero[:47]))
+	}
+	if err := CheckSecret(zero); err != nil {
+		t.Error(err)
+	}
+	if got := HashSecret("abc"); got != "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0" { // FIPS 180-2, appendix B.1
+		t.Errorf("HashSecret = %s", got)
+	}
+}
+
+func TestCheckSecretRefuses(t *testing.T) {
+	s := NewSecret()
+	for _, c := range []struct {
+		what, secret string
+		want         error
+	}{
+		{"nothing", "", errSecretPrefix},
+		{"another prefix", "M2M_" + s[4:], errSecretPrefix},
+		{"a space before", " " + s, errSecretPrefix},
+		{"a newline behind", s + "\n", errSecretLength},
+		{"too short", s[:len(s)-1], errSecretLength},
+		{"too long", s + "0", errSecretLength},
+		{"another alphabet", s[:10] + "-" + s[11:], errSecretAlphabet},
+		{"a NUL", s[:10] + "\x00" + s[11:], errSecretAlphabet},
+		{"not ASCII", s[:10] + "é" + s[12:], errSecretAlphabet},
+		{"a made-up one", "m2m_" + strings.Repeat("a", 49), errSecretChecksum},
+	} {
+		if err := CheckSecret(c.secret); err != c.want {
+			t.Errorf("%s: %v, want %v", c.what, err, c.want)
+		}
+	}
+}
+
+func TestCheckSecretFindsEveryTypo(t *testing.T) {
+	s := NewSecret()
+	for i := len(secretPrefix); i < len(s); i++ {
+		for _, c := range base62 {
+			typo := s[:i] + string(c) + s[i+1:]
+			if typo != s && CheckSecret(typo) == nil {
+				t.Fatalf("character %d may be %c", i, c)
+			}
+		}
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	good, second, expired, madeUp := NewSecret(), NewSecret(), NewSecret(), "correct horse battery staple"
+	secrets := []Secret{
+		{ID: "1", SHA256: sum(good), Expires: now.Add(time.Nanosecond)},
+		{ID: "2", SHA256: sum(expired), Expires: now},
+		{ID: "3", SHA256: sum(madeUp)},
+		{ID: "4"},
+		{ID: "5", SHA256: sum(second)},
+	}
+	client := &Client{ID: "c", Secrets: secrets}
+	many := &Client{Secrets: append(make([]Secret, MaxSecrets), secrets...)}
+	for _, c := range []struct {
+		what   string
+		client *Client
+		secret string
+		want   bool
+	}{
+		{"a secret", client, good, true},
+		{"another secret", client, second, true},
+		{"more secrets than a file has", many, second, true},
+		{"one that expires now", client, expired, false},
+		{"one of no client", client, NewSecret(), false},
+		{"nothing", client, "", false},
+		{"a hash", client, HashSecret(good), false},
+		{"a secret that somebody made up", client, madeUp, false},
+		{"an unknown client", nil, good, false},
+		{"an unknown client, nothing", nil, "", false},
+		{"a disabled client", &Client{Disabled: true, Secrets: secrets}, good, false},
+		{"a client without secrets", &Client{}, good, false},
+		{"very long", client, strings.Repeat("m2m_", 1<<14), false},
+	} {
+		if got := c.client.Authenticate(c.secret, now); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}
+
+// An unknown client must not be told by how long the answer takes. Clocks are too noisy for a test,
+// but allocations are counted.
+func TestAuthenticateAllocatesAlike(t *testing.T) {
+	secret := NewSecret()
+	allocs := func(c *Client) float64 {
+		return testing.AllocsPerRun(100, func() { c.Authenticate(secret, time.Time{}) })
+	}
+	known := allocs(&Client{Secrets: []Secret{{SHA256: sum(secret)}}})
+	for _, c := range []*Client{nil, {}, {Disabled: true}, {Secrets: make([]Secret, MaxSecrets)}} {
+		if got := allocs(c); got != known {
+			t.Errorf("%+v: %v allocations, a known client %v", c, got, known)
+		}
+	}
+}
+
+func BenchmarkAuthenticate(b *testing.B) {
+	secret := NewSecret()
+	known := &Client{Secrets: []Secret{{SHA256: sum(secret)}}}
+	for name, c := range map[string]*Client{"unknown": nil, "known": known} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Authenticate(secret, time.Time{})
+			}
+		})
+	}
+}
+
+func FuzzCheckSecret(f *testing.F) {
+	f.Add(NewSecret())
+	f.Add("m2m_")
+	f.Add("")
+	f.Add("m2m_" + strings.Repeat("Z", 49))
+	f.Fuzz(func(t *testing.T, s string) {
+		err := CheckSecret(s)
+		if err != nil {
+			if s != "" && len(s) > 10 && strings.Contains(err.Error(), s) {
+				t.Error("the error repeats the secret")
+			}
+			return
+		}
+		if len(s) != 53 || !strings.HasPrefix(s, "m2m_") || checksum(s[:47]) != s[47:] {
+			t.Errorf("taken: %q", s)
+		}
+	})
+}

@@ -1,0 +1,59 @@
+package registry
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// shape is which fields a mapping of the file has, and how each is read into a T.
+type shape[T any] struct {
+	what     string // as it stands in messages: "a client"
+	fields   map[string]func(*decoder, *node, *T)
+	required []string
+}
+
+// read reads a mapping's fields. What it cannot read it reports and leaves out.
+func (s *shape[T]) read(d *decoder, n *node, into *T) {
+	found := make([]string, 0, 8)
+	for name, value := range d.members(n, s.what) {
+		read, known := s.fields[name.text]
+		if !known {
+			d.unknownField(name, s.what, maps.Keys(s.fields))
+			continue
+		}
+		found = append(found, name.text)
+		read(d, value, into)
+	}
+	if n.kind != mappingKind {
+		return
+	}
+	for _, name := range s.required {
+		if !slices.Contains(found, name) {
+			d.problems.add(n.at, "%s must have %s", s.what, name)
+		}
+	}
+}
+
+// plainSecretFields are names, without "_" and "-", under which people write a secret itself.
+var plainSecretFields = []string{
+	"secret", "clientsecret", "secretkey", "value", "password", "passwd", "plain", "plaintext",
+}
+
+func (d *decoder) unknownField(name *node, what string, known iter.Seq[string]) {
+	plain := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name.text))
+	switch {
+	case slices.Contains(plainSecretFields, plain):
+		d.problems.add(name.at, "unknown field %q in %s: %s", name.text, what, howToSecret)
+	case isWord(name.text):
+		d.problems.add(name.at, "unknown field %q in %s%v", name.text, what, hint{name.text, known})
+	default:
+		d.problems.add(name.at, "unknown field in %s%v", what, hint{"", known})
+	}
+}
+
+// isWord reports whether a name looks like a field's, and not like a secret in its place.
+func isWord(name string) bool {
+	return len(name) <= 32 && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz_-.") == ""
+}

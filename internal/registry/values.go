@@ -1,0 +1,55 @@
+package registry
+
+import "time"
+
+// MaxTokenTTL is the longest lifetime that a client may ask for its tokens.
+const MaxTokenTTL = 24 * time.Hour
+
+func (d *decoder) text(n *node, what string) string {
+	if !d.is(n, stringKind, what) {
+		return ""
+	}
+	d.notSecret(n)
+	return n.text
+}
+
+// notSecret reports whether a text is none of NewSecret's, and reports it to the user when it is:
+// what the file says can be seen by policies and in logs.
+func (d *decoder) notSecret(n *node) bool {
+	if CheckSecret(n.text) != nil {
+		return true
+	}
+	d.problems.add(n.at, "a secret stands here: %s", howToSecret)
+	return false
+}
+
+func (d *decoder) bool(n *node, what string) bool {
+	return d.is(n, boolKind, what) && n.text == "true"
+}
+
+// tokenTTL takes whole seconds, for that is the unit of expires_in (RFC 6749 §5.1).
+func (d *decoder) tokenTTL(n *node) time.Duration {
+	if n.kind != stringKind {
+		d.problems.add(n.at, `token_ttl must be a duration such as "5m"`)
+		return 0
+	}
+	ttl, err := time.ParseDuration(n.text)
+	switch {
+	case err != nil:
+		d.problems.add(n.at, `token_ttl must be a duration such as "5m"`)
+	case ttl <= 0 || ttl > MaxTokenTTL:
+		d.problems.add(n.at, "token_ttl must be more than 0 and at most %gh", MaxTokenTTL.Hours())
+	case ttl%time.Second != 0:
+		d.problems.add(n.at, "token_ttl must be whole seconds")
+	}
+	return ttl
+}
+
+// expiry refuses the zero time: to a Secret that is never, the contrary of what was written.
+func (d *decoder) expiry(n *node) time.Time {
+	t, err := time.Parse(time.RFC3339, n.text)
+	if n.kind != stringKind || err != nil || t.IsZero() {
+		d.problems.add(n.at, "expires must be a time as in RFC 3339, such as 2027-01-31T00:00:00Z")
+	}
+	return t.UTC()
+}
