@@ -53,7 +53,10 @@ func Parse(raw string) (Scope, error) {
 	default:
 		s.Resource, s.Identifier, s.Action = raw[:first], raw[first+1:last], raw[last+1:]
 	}
-	return s, s.check()
+	if err := s.check(); err != nil {
+		return Scope{}, err
+	}
+	return s, nil
 }
 
 // ParseList reads a space-separated list of scopes (RFC 6749 §3.3), keeps their order, and drops

@@ -2,6 +2,7 @@ package token
 
 import (
 	stdjson "encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -66,6 +67,15 @@ func (r *claimReader) text(name string) string {
 		r.fail(name, "is not a string that can name something")
 	}
 	return text
+}
+
+// CheckName says whether a text can be an issuer, an audience, a subject, a client or an ID in a
+// token: it is not empty, not longer than 1 KiB and has no control characters.
+func CheckName(text string) error {
+	if !isName(text) {
+		return fmt.Errorf("it is empty, longer than %d bytes or has control characters", maxTextSize)
+	}
+	return nil
 }
 
 // isName allows what can be compared, logged and put into a header without surprise: something,

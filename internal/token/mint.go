@@ -52,10 +52,13 @@ type mintedClaims struct {
 	Extra    map[string]any `json:",embed"`
 }
 
+// ErrTooLarge is the error of Claims that do not fit into a token.
+var ErrTooLarge = fmt.Errorf("the claims have more than %d bytes", MaxClaimsSize)
+
 // Claims encodes the claims for SigningKey.Sign; equal Mints give equal bytes. It fails on a
 // missing or unfit value, on an extra claim that is Reserved or whose name is empty, not UTF-8,
 // longer than 128 bytes or has control characters, on values that are not JSON or are nested more
-// deeply than Verify allows, and on more than MaxClaimsSize.
+// deeply than Verify allows, and with ErrTooLarge on more than MaxClaimsSize.
 func (m Mint) Claims() ([]byte, error) {
 	if m.Subject == "" {
 		m.Subject = m.ClientID
@@ -68,7 +71,7 @@ func (m Mint) Claims() ([]byte, error) {
 		return nil, errors.New("minting claims: a value that is not JSON")
 	}
 	if len(data) > MaxClaimsSize {
-		return nil, fmt.Errorf("minting claims: larger than %d bytes", MaxClaimsSize)
+		return nil, fmt.Errorf("minting claims: %w", ErrTooLarge)
 	}
 	return data, m.checkReadable(data)
 }

@@ -1,0 +1,30 @@
+package policy
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// unavailable are builtin functions that policies do not have, and why: a decision reads its input
+// and its data, and nothing else.
+var unavailable = map[string]string{
+	"http.send":          "a decision does no network I/O",
+	"net.lookup_ip_addr": "a decision does no network I/O",
+	"opa.runtime":        "it shows the process environment",
+	"json.match_schema":  "a schema may refer to files and URLs",
+	"json.verify_schema": "a schema may refer to files and URLs",
+	"rego.parse_module":  "a decision compiles no code",
+}
+
+// capabilities are OPA's own without what is unavailable, and without any host.
+var capabilities = sync.OnceValue(func() *ast.Capabilities {
+	c := ast.CapabilitiesForThisVersion()
+	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
+		_, gone := unavailable[b.Name]
+		return gone
+	})
+	c.AllowNet = []string{}
+	return c
+})

@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	opa "github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+)
+
+// snapshot is one policy, compiled whole; it never changes.
+type snapshot struct {
+	revision      string
+	rules         ruleIndex
+	token         opa.PreparedEvalQuery
+	defaultScopes opa.PreparedEvalQuery
+}
+
+// compile makes a snapshot of sources, the shipped ones included.
+func compile(sources []source) (*snapshot, error) {
+	modules, moduleErr := parseModules(sources)
+	data, dataErr := loadData(sources)
+	if err := errors.Join(moduleErr, dataErr); err != nil {
+		return nil, err
+	}
+	s := &snapshot{revision: revisionOf(sources), rules: indexRules(modules)}
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	compiler, err := compileModules(modules, store)
+	if err != nil {
+		return nil, err
+	}
+	if s.token, err = prepare(compiler, store, tokenQuery); err != nil {
+		return nil, err
+	}
+	if s.defaultScopes, err = prepare(compiler, store, defaultScopesQuery); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func parseModules(sources []source) (map[string]*ast.Module, error) {
+	opts := ast.ParserOptions{
+		Capabilities:      capabilities(),
+		ProcessAnnotation: true,
+		RegoVersion:       ast.RegoV1,
+	}
+	modules := make(map[string]*ast.Module)
+	var errs []error
+	for _, s := range sources {
+		if !s.isRego() {
+			continue
+		}
+		module, err := ast.ParseModuleWithOpts(s.name, string(s.content), opts)
+		if err == nil && module == nil {
+			err = fmt.Errorf("%s: the file is empty", s.name)
+		}
+		if err == nil && !s.isShipped() {
+			err = checkModule(module)
+		}
+		if err != nil {
+			errs = append(errs, explainLoad(err))
+			continue
+		}
+		modules[s.name] = module
+	}
+	return modules, errors.Join(errs...)
+}
+
+// compileModules is as strict as it can be: an unused variable or import in a policy is more often
+// a slip than a wish. Calls of print are compiled away.
+func compileModules(modules map[string]*ast.Module, store storage.Store) (*ast.Compiler, error) {
+	schemas, err := schemas()
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	txn, err := store.NewTransaction(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading data: %w", err)
+	}
+	defer store.Abort(ctx, txn)
+	compiler := ast.NewCompiler().
+		WithCapabilities(capabilities()).
+		WithSchemas(schemas).
+		WithUseTypeCheckAnnotations(true).
+		WithStrict(true).
+		WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
+	if compiler.Compile(modules); compiler.Failed() {
+		return nil, explainLoad(compiler.Errors)
+	}
+	return compiler, nil
+}
+
+// prepare compiles a query whose answer is OPA's own term: making JSON of it first would cost more
+// than the decision.
+func prepare(compiler *ast.Compiler, store storage.Store, query string) (opa.PreparedEvalQuery, error) {
+	prepared, err := opa.New(
+		opa.Compiler(compiler),
+		opa.Store(store),
+		opa.Query(query),
+		opa.Capabilities(capabilities()),
+		opa.StrictBuiltinErrors(true),
+		opa.GenerateJSON(func(term *ast.Term, _ *opa.EvalContext) (any, error) { return term.Value, nil }),
+	).PrepareForEval(context.Background())
+	if err != nil {
+		return prepared, fmt.Errorf("preparing query: %w", explainLoad(err))
+	}
+	return prepared, nil
+}

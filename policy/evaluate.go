@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	opa "github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+type answer[T any] struct {
+	value T
+	err   *Error
+}
+
+// ask evaluates a query on a worker, and leaves the worker behind when the time is up: some builtin
+// functions see no cancellation. What outlives the call holds nothing of the caller's.
+func ask[T any](ctx context.Context, e *Engine, s *snapshot, query opa.PreparedEvalQuery,
+	in TokenInput, decode func(*results) T,
+) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, &Error{Canceled, err}
+	}
+	input, err := in.value()
+	if err != nil {
+		return none, &Error{Eval, fmt.Errorf("building the input: %w", err)}
+	}
+	timer := time.NewTimer(e.cfg.Timeout)
+	defer timer.Stop()
+	cancel := topdown.NewCancel()
+	answers := make(chan answer[T], 1)
+	job := func() { answers <- evaluate(s, query, input, cancel, decode) }
+	if !submit(e.workers, job, timer.C, ctx.Done()) {
+		return none, e.giveUp(ctx, Overloaded, "no free worker within %v")
+	}
+	select {
+	case a := <-answers:
+		if a.err != nil {
+			return none, a.err
+		}
+		return a.value, nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	cancel.Cancel()
+	return none, e.giveUp(ctx, Timeout, "no decision within %v")
+}
+
+// giveUp tells a caller that went away from a decision that took too long.
+func (e *Engine) giveUp(ctx context.Context, kind Kind, format string) *Error {
+	if err := ctx.Err(); err != nil {
+		return &Error{Canceled, err}
+	}
+	return &Error{kind, fmt.Errorf(format, e.cfg.Timeout)}
+}
+
+// evaluate asks and decodes. A panic is the evaluation's, and no reason to end the process.
+func evaluate[T any](s *snapshot, query opa.PreparedEvalQuery, input ast.Value,
+	cancel topdown.Cancel, decode func(*results) T,
+) (a answer[T]) {
+	defer func() {
+		if r := recover(); r != nil {
+			a.err = &Error{Eval, fmt.Errorf("evaluation panicked: %v", r)}
+		}
+	}()
+	terms, err := eval(query, input, cancel)
+	if err != nil {
+		return answer[T]{err: s.explainEval(err)}
+	}
+	r := &results{snapshot: s, terms: terms}
+	a.value = decode(r)
+	a.err = r.err
+	return a
+}
+
+func eval(query opa.PreparedEvalQuery, input ast.Value, cancel topdown.Cancel) (*ast.Array, error) {
+	set, err := query.Eval(context.Background(), opa.EvalParsedInput(input), opa.EvalExternalCancel(cancel))
+	if err != nil {
+		return nil, err
+	}
+	if len(set) != 1 || len(set[0].Expressions) != 1 {
+		return nil, errors.New("the contract's rules have no single value")
+	}
+	terms, ok := set[0].Expressions[0].Value.(*ast.Array)
+	if !ok {
+		return nil, errors.New("the contract's rules have no value")
+	}
+	return terms, nil
+}

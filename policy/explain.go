@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// explainLoad puts what OPA says of a policy into "file:line: what is wrong", one line each.
+func explainLoad(err error) error {
+	var several ast.Errors
+	var one *ast.Error
+	switch {
+	case errors.As(err, &several):
+	case errors.As(err, &one):
+		several = ast.Errors{one}
+	default:
+		return err
+	}
+	explained := make([]error, len(several))
+	for i, one := range several {
+		explained[i] = fmt.Errorf("%s%s", at(one.Location), explainOne(one))
+	}
+	return errors.Join(explained...)
+}
+
+func at(location *ast.Location) string {
+	if location == nil || location.File == "" {
+		return ""
+	}
+	if location.Row == 0 {
+		return location.File + ": "
+	}
+	return fmt.Sprintf("%s:%d: ", location.File, location.Row)
+}
+
+func explainOne(err *ast.Error) string {
+	if name, ok := strings.CutPrefix(err.Message, "undefined function "); ok {
+		if why, gone := unavailable[name]; gone {
+			return fmt.Sprintf("%s is not available: %s", name, why)
+		}
+	}
+	if detail, ok := err.Details.(*ast.RefErrInvalidDetail); ok && detail.Pos < len(detail.Ref) {
+		return err.Message + didYouMean(detail.Ref[detail.Pos].Value, detail.OneOf)
+	}
+	return err.Message
+}
+
+// didYouMean names the nearest of the keys that would have been right, if it is near.
+func didYouMean(wrong ast.Value, right []ast.Value) string {
+	text, ok := wrong.(ast.String)
+	if !ok {
+		return ""
+	}
+	nearest, distance := "", len(text)/2+1
+	for _, value := range right {
+		candidate, ok := value.(ast.String)
+		if !ok {
+			continue
+		}
+		if d := levenshtein.ComputeDistance(string(text), string(candidate)); d < distance {
+			nearest, distance = string(candidate), d
+		}
+	}
+	if nearest == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", nearest)
+}
+
+// explainEval sorts what OPA says of a failed evaluation into kinds, and names the rule.
+func (s *snapshot) explainEval(err error) *Error {
+	var failure *topdown.Error
+	if !errors.As(err, &failure) {
+		return &Error{Eval, err}
+	}
+	kind := Eval
+	switch failure.Code {
+	case topdown.CancelErr:
+		return &Error{Timeout, errors.New("evaluation was ended")}
+	case topdown.ConflictErr:
+		kind = Conflict
+	}
+	text := strings.Join(strings.Fields(failure.Message), " ")
+	const enough = 300
+	if len(text) > enough {
+		text = strings.ToValidUTF8(text[:enough], "") + "…"
+	}
+	return &Error{kind, fmt.Errorf("%s%s%s", at(failure.Location), s.rules.prefix(failure.Location), text)}
+}

@@ -1,0 +1,132 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Keys of the input document. Terms are never changed once made, and so are shared.
+var (
+	keyAction      = ast.StringTerm("action")
+	keyActions     = ast.StringTerm("actions")
+	keyAttributes  = ast.StringTerm("attributes")
+	keyAudience    = ast.StringTerm("audience")
+	keyAuthMethod  = ast.StringTerm("auth_method")
+	keyClient      = ast.StringTerm("client")
+	keyDescription = ast.StringTerm("description")
+	keyEffect      = ast.StringTerm("effect")
+	keyGrants      = ast.StringTerm("grants")
+	keyID          = ast.StringTerm("id")
+	keyIdentifier  = ast.StringTerm("identifier")
+	keyIdentifiers = ast.StringTerm("identifiers")
+	keyIssuer      = ast.StringTerm("issuer")
+	keyRaw         = ast.StringTerm("raw")
+	keyRemoteIP    = ast.StringTerm("remote_ip")
+	keyRequest     = ast.StringTerm("request")
+	keyResource    = ast.StringTerm("resource")
+	keyResources   = ast.StringTerm("resources")
+	keyScopes      = ast.StringTerm("scopes")
+
+	effectAllow = ast.StringTerm("allow")
+	effectDeny  = ast.StringTerm("deny")
+)
+
+// value is the input document. It is built by hand, for speed; schemas/token/input.json describes
+// it.
+func (in TokenInput) value() (ast.Value, error) {
+	client, err := in.Client.term()
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	resources, err := resourcesTerm(in.Resources)
+	if err != nil {
+		return nil, fmt.Errorf("resources: %w", err)
+	}
+	return ast.NewObject(
+		ast.Item(keyIssuer, ast.StringTerm(in.Issuer)),
+		ast.Item(keyClient, client),
+		ast.Item(keyScopes, arrayTerm(in.Scopes, scopeTerm)),
+		ast.Item(keyResources, resources),
+		ast.Item(keyRequest, in.Request.term()),
+	), nil
+}
+
+func (c Client) term() (*ast.Term, error) {
+	attributes, err := attributesTerm(c.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	return ast.ObjectTerm(
+		ast.Item(keyID, ast.StringTerm(c.ID)),
+		ast.Item(keyDescription, ast.StringTerm(c.Description)),
+		ast.Item(keyAttributes, attributes),
+		ast.Item(keyGrants, arrayTerm(c.Grants, grantTerm)),
+	), nil
+}
+
+func grantTerm(g scope.Grant) *ast.Term {
+	effect := effectAllow
+	if g.Deny {
+		effect = effectDeny
+	}
+	return ast.ObjectTerm(
+		ast.Item(keyResource, ast.StringTerm(g.Resource)),
+		ast.Item(keyIdentifiers, arrayTerm(g.Identifiers, ast.StringTerm)),
+		ast.Item(keyActions, arrayTerm(g.Actions, ast.StringTerm)),
+		ast.Item(keyEffect, effect),
+	)
+}
+
+func scopeTerm(s scope.Scope) *ast.Term {
+	return ast.ObjectTerm(
+		ast.Item(keyRaw, ast.StringTerm(s.Raw)),
+		ast.Item(keyResource, ast.StringTerm(s.Resource)),
+		ast.Item(keyIdentifier, ast.StringTerm(s.Identifier)),
+		ast.Item(keyAction, ast.StringTerm(s.Action)),
+	)
+}
+
+func resourcesTerm(resources map[string]Resource) (*ast.Term, error) {
+	items := make([][2]*ast.Term, 0, len(resources))
+	for code, r := range resources {
+		attributes, err := attributesTerm(r.Attributes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", code, err)
+		}
+		items = append(items, ast.Item(ast.StringTerm(code), ast.ObjectTerm(
+			ast.Item(keyActions, arrayTerm(r.Actions, ast.StringTerm)),
+			ast.Item(keyAudience, ast.StringTerm(r.Audience)),
+			ast.Item(keyAttributes, attributes),
+		)))
+	}
+	return ast.ObjectTerm(items...), nil
+}
+
+func (r TokenRequest) term() *ast.Term {
+	return ast.ObjectTerm(
+		ast.Item(keyRemoteIP, ast.StringTerm(r.RemoteIP)),
+		ast.Item(keyAuthMethod, ast.StringTerm(r.AuthMethod)),
+		ast.Item(keyAudience, arrayTerm(r.Audience, ast.StringTerm)),
+	)
+}
+
+func attributesTerm(attributes map[string]any) (*ast.Term, error) {
+	if len(attributes) == 0 {
+		return ast.ObjectTerm(), nil
+	}
+	v, err := ast.InterfaceToValue(attributes)
+	if err != nil {
+		return nil, fmt.Errorf("attributes: %w", err)
+	}
+	return ast.NewTerm(v), nil
+}
+
+func arrayTerm[T any](elements []T, term func(T) *ast.Term) *ast.Term {
+	terms := make([]*ast.Term, len(elements))
+	for i, element := range elements {
+		terms[i] = term(element)
+	}
+	return ast.ArrayTerm(terms...)
+}

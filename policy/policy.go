@@ -1,0 +1,92 @@
+// Package policy decides token requests with Rego.
+//
+// [Load] reads the policy's files, adds the Rego that ships, and compiles both into a snapshot: a
+// fault in any of them is a load error with file and line. [Engine.DecideToken] asks one snapshot,
+// and [Engine.Reload] replaces it whole when the files have changed.
+//
+// The engine fails closed. A rule that fails, conflicts, is of the wrong type or too slow gives an
+// [Error] and no decision, and no Rego can hold a request longer than the configured timeout.
+package policy
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultTimeout is how long a decision may take unless [Config] says otherwise.
+const DefaultTimeout = 100 * time.Millisecond
+
+// Config says which policy an [Engine] runs, and within which bounds.
+type Config struct {
+	// Paths are files and folders with .rego, .json, .yaml and .yml files. Folders are read with
+	// their subfolders. Files and folders whose names begin with a dot and Rego tests (_test.rego)
+	// are left out. Default: none, and the Rego that ships decides alone.
+	Paths []string
+	// NoDefaults leaves the shipped policy out, so that only what Paths say is granted. The
+	// libraries data.m2m.scope and data.m2m.grants stay.
+	NoDefaults bool
+	// Timeout is how long a decision may take, waiting for a free worker included. Default:
+	// DefaultTimeout.
+	Timeout time.Duration
+	// MaxConcurrent is how many evaluations may run at once; more wait. One that ignores its
+	// timeout counts until it really ends. Default: four for each CPU.
+	MaxConcurrent int
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timeout <= 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.MaxConcurrent <= 0 {
+		c.MaxConcurrent = 4 * runtime.GOMAXPROCS(0)
+	}
+	return c
+}
+
+// Engine holds a compiled policy. Its methods may be called concurrently.
+type Engine struct {
+	cfg     Config
+	workers *workers
+	current atomic.Pointer[snapshot]
+	watch   watch
+}
+
+// Load reads and compiles a policy. Its errors name file and line, several joined. It starts no
+// goroutine; decisions do, and [Engine.Close] ends them.
+func Load(cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), watch: watch{now: time.Now}}
+	if _, err := e.Reload(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Revision identifies the policy in force: a short hash of all its sources, the shipped ones
+// included. It is the same on every node that has the same files, wherever they are.
+func (e *Engine) Revision() string { return e.current.Load().revision }
+
+// Close ends the goroutines that wait for work. Decisions that are under way come to their end,
+// and later ones still work, so that what drains during a shutdown is answered.
+func (e *Engine) Close() { e.workers.close() }
+
+// DecideToken says which of the requested scopes a token may hold. Whatever the policy does it
+// returns within about Config.Timeout, or when ctx ends. Every error is an [*Error].
+func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
+	s := e.current.Load()
+	answer, err := ask(ctx, e, s, s.token, in, (*results).token)
+	if err != nil {
+		return TokenDecision{}, err
+	}
+	return answer.decide(in.Scopes, s.revision), nil
+}
+
+// DefaultScopes says what a request without a scope asks for, sorted; none is no error. The scopes
+// are well-formed, and are requests: DecideToken still decides them. Its errors are those of
+// DecideToken.
+func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
+	s := e.current.Load()
+	return ask(ctx, e, s, s.defaultScopes, in, (*results).defaultScopes)
+}

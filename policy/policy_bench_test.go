@@ -1,0 +1,76 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// benchInput asks for n scopes of a client with that many grants, of which the last covers.
+func benchInput(tb testing.TB, scopes, grants int) TokenInput {
+	tb.Helper()
+	in := TokenInput{
+		Issuer:    "https://auth.example.com",
+		Client:    Client{ID: "ci-bot", Description: "Nightly import", Attributes: map[string]any{"team": "catalogue"}},
+		Resources: map[string]Resource{"book": {Actions: []string{"read", "edit"}}},
+		Request:   TokenRequest{RemoteIP: "192.0.2.1", AuthMethod: "client_secret_basic"},
+	}
+	for i := range grants - 1 {
+		in.Client.Grants = append(in.Client.Grants, scope.Grant{
+			Resource: fmt.Sprintf("other%d", i), Identifiers: []string{"*"}, Actions: []string{"read"},
+		})
+	}
+	in.Client.Grants = append(in.Client.Grants, scope.Grant{
+		Resource: "book", Identifiers: []string{"*"}, Actions: []string{"read"},
+	})
+	for i := range scopes {
+		s, err := scope.Parse(fmt.Sprintf("book:%d:read", i))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		in.Scopes = append(in.Scopes, s)
+	}
+	return in
+}
+
+func BenchmarkDecideToken(b *testing.B) {
+	for _, c := range []struct{ scopes, grants int }{{1, 1}, {2, 1}, {20, 1}, {100, 1}, {1, 50}, {20, 50}, {100, 50}} {
+		b.Run(fmt.Sprintf("scopes=%d/grants=%d", c.scopes, c.grants), func(b *testing.B) {
+			e, err := Load(Config{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(e.Close)
+			in := benchInput(b, c.scopes, c.grants)
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := e.DecideToken(b.Context(), in)
+				if err != nil || len(d.Granted) != c.scopes {
+					b.Fatal(d, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkEvaluate is the decision without the worker and the deadline: what they cost is the
+// difference.
+func BenchmarkEvaluate(b *testing.B) {
+	e, err := Load(Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, in := e.current.Load(), benchInput(b, 1, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		input, err := in.value()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if a := evaluate(s, s.token, input, topdown.NewCancel(), (*results).token); a.err != nil {
+			b.Fatal(a.err)
+		}
+	}
+}

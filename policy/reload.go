@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Two files of one size and one modification time may differ: time stamps are coarse, and tools
+// copy them. A file that was young when it was read is read again, and every file now and then.
+const (
+	racyAge     = 2 * time.Second
+	rereadAfter = time.Minute
+)
+
+// watch remembers what was last read.
+type watch struct {
+	mu     sync.Mutex
+	now    func() time.Time
+	seen   []source
+	seenAt time.Time
+	// failed is what was wrong last time: the revision of sources that do not compile, or the
+	// text of an error.
+	failed string
+}
+
+// Reload replaces the policy in force if its files have changed, and reports whether it did. It is
+// cheap while nothing changes, and made to be called every few seconds. An error leaves the policy
+// in force; it is reported once, and again only when something else is wrong.
+func (e *Engine) Reload() (changed bool, err error) {
+	w := &e.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found, err := scan(e.cfg.Paths)
+	if err != nil {
+		w.seen = nil
+		return false, w.once(err.Error(), err)
+	}
+	if w.isUnchanged(found) {
+		return false, nil
+	}
+	w.seen, w.seenAt = nil, w.now()
+	if found, err = readSettled(e.cfg.Paths, found); err != nil {
+		return false, w.once(err.Error(), err)
+	}
+	w.seen = found
+	return e.replace(found)
+}
+
+// readSettled reads the files that were found, and looks once more: when they were being replaced
+// meanwhile, half of one policy may have been read with half of another.
+func readSettled(paths []string, found []source) ([]source, error) {
+	for range 3 {
+		if err := read(found); err != nil {
+			return nil, err
+		}
+		again, err := scan(paths)
+		if err != nil {
+			return nil, err
+		}
+		if sameFiles(found, again) {
+			return found, nil
+		}
+		found = again
+	}
+	return nil, errors.New("reading policy: the files keep changing")
+}
+
+// replace compiles sources unless they are those in force, or those that last failed.
+func (e *Engine) replace(own []source) (changed bool, err error) {
+	sources, err := shippedSources(e.cfg.NoDefaults)
+	if err != nil {
+		return false, err
+	}
+	sources = append(sources, own...)
+	revision := revisionOf(sources)
+	if current := e.current.Load(); current != nil && current.revision == revision {
+		e.watch.failed = ""
+		return false, nil
+	}
+	if e.watch.failed == revision {
+		return false, nil
+	}
+	s, err := compile(sources)
+	if err != nil {
+		return false, e.watch.once(revision, err)
+	}
+	e.watch.failed = ""
+	e.current.Store(s)
+	return true, nil
+}
+
+// once lets an error through when it is not the last one again.
+func (w *watch) once(what string, err error) error {
+	if w.failed == what {
+		return nil
+	}
+	w.failed = what
+	return err
+}
+
+func (w *watch) isUnchanged(found []source) bool {
+	if w.seen == nil || w.now().Sub(w.seenAt) >= rereadAfter || w.seenAt.Sub(newest(w.seen)) < racyAge {
+		return false
+	}
+	return sameFiles(w.seen, found)
+}
+
+func sameFiles(before, after []source) bool {
+	return slices.EqualFunc(before, after, func(a, b source) bool {
+		return a.name == b.name && a.info.Size() == b.info.Size() &&
+			a.info.ModTime().Equal(b.info.ModTime()) && os.SameFile(a.info, b.info)
+	})
+}

@@ -1,0 +1,198 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// The queries name the contract's rules alone: what else authors put into their package is theirs.
+const (
+	tokenQuery         = "[data.m2m.token.granted, data.m2m.token.rejected, data.m2m.token.claims, data.m2m.token.ttl]"
+	defaultScopesQuery = "[data.m2m.token.default_scopes]"
+)
+
+// notGranted is the reason of a scope that no rule grants, and none rejects either.
+const notGranted = "not granted"
+
+// maxTTL bounds what a policy may say in earnest; no token lives for ever.
+const maxTTL = 366 * 24 * time.Hour
+
+// results decode what the contract's rules gave, strictly. The first value of a wrong type is kept
+// in err, and ends the decision.
+type results struct {
+	snapshot *snapshot
+	terms    *ast.Array
+	err      *Error
+}
+
+// tokenAnswer is what the rules of a token decision gave, requested or not.
+type tokenAnswer struct {
+	granted map[string]bool
+	reasons map[string][]string
+	claims  map[string]any
+	ttl     time.Duration
+}
+
+func (r *results) token() tokenAnswer {
+	return tokenAnswer{
+		granted: r.granted(r.set(0, "granted")),
+		reasons: r.rejected(r.set(1, "rejected")),
+		claims:  r.claims(r.terms.Elem(2).Value),
+		ttl:     r.ttl(r.set(3, "ttl")),
+	}
+}
+
+// decide sorts the requested scopes into granted and rejected ones. What was not requested is
+// neither: rules say what may be granted, whoever asks.
+func (a tokenAnswer) decide(requested []scope.Scope, revision string) TokenDecision {
+	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: revision}
+	for _, s := range requested {
+		why, isRejected := a.reasons[s.Raw]
+		switch {
+		case isRejected:
+			d.Rejected = append(d.Rejected, Rejection{s.Raw, strings.Join(why, "; ")})
+		case a.granted[s.Raw]:
+			d.Granted = append(d.Granted, s.Raw)
+		default:
+			d.Rejected = append(d.Rejected, Rejection{s.Raw, notGranted})
+		}
+	}
+	return d
+}
+
+func (r *results) defaultScopes() []string {
+	var scopes []string
+	for _, term := range r.set(0, "default_scopes") {
+		raw, ok := term.Value.(ast.String)
+		if !ok {
+			r.fail("default_scopes", "holds %s, which is no string", kindOf(term))
+			return nil
+		}
+		if _, err := scope.Parse(string(raw)); err != nil {
+			r.fail("default_scopes", "holds a malformed scope: %w", err)
+			return nil
+		}
+		scopes = append(scopes, string(raw))
+	}
+	return scopes
+}
+
+func (r *results) granted(members []*ast.Term) map[string]bool {
+	granted := make(map[string]bool, len(members))
+	for _, term := range members {
+		raw, ok := term.Value.(ast.String)
+		if !ok {
+			r.fail("granted", "holds %s, which is no string", kindOf(term))
+			return nil
+		}
+		granted[string(raw)] = true
+	}
+	return granted
+}
+
+// rejected gives the reasons of every rejected scope, sorted.
+func (r *results) rejected(members []*ast.Term) map[string][]string {
+	reasons := make(map[string][]string, len(members))
+	for _, term := range members {
+		object, isObject := term.Value.(ast.Object)
+		if !isObject || object.Len() != 2 {
+			r.fail("rejected", `holds %s, which is not {"scope": …, "reason": …}`, kindOf(term))
+			return nil
+		}
+		raw, rawOK := stringAt(object, keyScope)
+		reason, reasonOK := stringAt(object, keyReason)
+		if !rawOK || !reasonOK {
+			r.fail("rejected", `holds an object that is not {"scope": string, "reason": string}`)
+			return nil
+		}
+		reasons[raw] = append(reasons[raw], reason)
+	}
+	return reasons
+}
+
+func (r *results) claims(value ast.Value) map[string]any {
+	object, ok := value.(ast.Object)
+	if !ok {
+		r.fail("claims", "is no object")
+		return nil
+	}
+	if object.Len() == 0 {
+		return nil
+	}
+	claims := make(map[string]any, object.Len())
+	object.Foreach(func(name, value *ast.Term) {
+		text, ok := name.Value.(ast.String)
+		if !ok || text == "" {
+			r.fail("claims", "has a name that is no text")
+			return
+		}
+		plain, err := ast.JSON(value.Value)
+		if err != nil {
+			r.fail("claims", "has a value that is no JSON: %w", err)
+			return
+		}
+		claims[string(text)] = plain
+	})
+	return claims
+}
+
+func (r *results) ttl(members []*ast.Term) time.Duration {
+	var smallest time.Duration
+	for _, term := range members {
+		number, _ := term.Value.(ast.Number)
+		seconds, ok := number.Int64()
+		if !ok || seconds < 1 || seconds > int64(maxTTL/time.Second) {
+			r.fail("ttl", "holds what is no whole number of seconds from 1 to %d", int64(maxTTL/time.Second))
+			return 0
+		}
+		ttl := time.Duration(seconds) * time.Second
+		if smallest == 0 || ttl < smallest {
+			smallest = ttl
+		}
+	}
+	return smallest
+}
+
+// set is the members of the i-th rule's value, in Rego's order.
+func (r *results) set(i int, rule string) []*ast.Term {
+	set, ok := r.terms.Elem(i).Value.(ast.Set)
+	if !ok {
+		r.fail(rule, "is no set")
+		return nil
+	}
+	return set.Slice()
+}
+
+func (r *results) fail(rule, format string, args ...any) {
+	if r.err == nil {
+		err := fmt.Errorf(format, args...)
+		r.err = &Error{WrongType, fmt.Errorf("%s (%s) %w", rule, r.snapshot.whereIs(rule), err)}
+	}
+}
+
+var (
+	keyReason = ast.StringTerm("reason")
+	keyScope  = ast.StringTerm("scope")
+)
+
+func stringAt(object ast.Object, key *ast.Term) (string, bool) {
+	term := object.Get(key)
+	if term == nil {
+		return "", false
+	}
+	text, ok := term.Value.(ast.String)
+	return string(text), ok
+}
+
+// kindOf names a value's type without showing the value.
+func kindOf(term *ast.Term) string {
+	name := ast.ValueName(term.Value)
+	if strings.ContainsRune("aeiou", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
+}

@@ -1,0 +1,46 @@
+package policy
+
+import (
+	"fmt"
+
+	shipped "github.com/caddy-m2m/caddy-m2m/rego"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+// shippedFolder begins the names of shipped files in errors; no file of an author's can be called
+// that, for paths are cleaned.
+const shippedFolder = "shipped://"
+
+// shippedSources are the modules that always load, and the policy that ships unless it is left out.
+func shippedSources(noDefaults bool) ([]source, error) {
+	names := []string{shipped.Contract, shipped.Grants, shipped.Scope, shipped.Token}
+	if noDefaults {
+		names = names[:3]
+	}
+	sources := make([]source, len(names))
+	for i, name := range names {
+		content, err := shipped.Files.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading shipped policy: %w", err)
+		}
+		sources[i] = source{name: shippedFolder + name, rel: shippedFolder + name, content: content}
+	}
+	return sources, nil
+}
+
+// schemas is what the shipped modules' metadata refers to. It is bound there to the packages it
+// describes, so that it also holds authors' rules in them, and no others.
+func schemas() (*ast.SchemaSet, error) {
+	content, err := shipped.Files.ReadFile(shipped.TokenInput)
+	if err != nil {
+		return nil, fmt.Errorf("reading input schema: %w", err)
+	}
+	var schema any
+	if err := util.UnmarshalJSON(content, &schema); err != nil {
+		return nil, fmt.Errorf("parsing input schema: %w", err)
+	}
+	set := ast.NewSchemaSet()
+	set.Put(ast.MustParseRef("schema.token.input"), schema)
+	return set, nil
+}

@@ -1,0 +1,110 @@
+# METADATA
+# title: The scope algebra
+# description: >-
+#   What a scope means. A scope is resource:identifier:action, an object with the keys resource,
+#   identifier and action; parse makes one of text. A resource and an action are a literal or "*";
+#   an identifier may also end in "*", and is then a prefix.
+package m2m.scope
+
+# METADATA
+# title: parse(raw)
+# description: >-
+#   The scope that a text stands for, undefined when it is malformed. Short forms are completed:
+#   book is book:*:*, and of two segments the second is an action.
+parse(raw) := {"raw": raw, "resource": resource, "identifier": identifier, "action": action} if {
+	count(raw) <= 512
+	[resource, identifier, action] := _segments(raw)
+	regex.match(`^(\*|[!#-)+-9;-\[\]-~]+)$`, resource)
+	regex.match(`^([!#-)+-\[\]-~]+\*?|\*)$`, identifier)
+	regex.match(`^(\*|[!#-)+-9;-\[\]-~]+)$`, action)
+}
+
+# METADATA
+# title: covers(a, b)
+# description: Whether every (resource, identifier, action) of scope b is one of scope a.
+default covers(_, _) := false
+
+covers(a, b) if {
+	a.resource in {"*", b.resource}
+	a.action in {"*", b.action}
+	identifier_covers(a.identifier, b.identifier)
+}
+
+# METADATA
+# title: overlaps(a, b)
+# description: Whether some (resource, identifier, action) is of scope a and of scope b.
+default overlaps(_, _) := false
+
+overlaps(a, b) if {
+	_names_overlap(a.resource, b.resource)
+	_names_overlap(a.action, b.action)
+	_identifiers_overlap(a.identifier, b.identifier)
+}
+
+# METADATA
+# title: grant_covers(grant, scope)
+# description: >-
+#   Whether a grant, whatever its effect, covers the whole of a scope. No number of narrower
+#   grants adds up to a wildcard.
+default grant_covers(_, _) := false
+
+grant_covers(grant, scope) if {
+	grant.resource in {"*", scope.resource}
+	some action in grant.actions
+	action in {"*", scope.action}
+	some identifier in grant.identifiers
+	identifier_covers(identifier, scope.identifier)
+}
+
+# METADATA
+# title: grant_overlaps(grant, scope)
+# description: >-
+#   Whether a grant, whatever its effect, has a (resource, identifier, action) in common with a
+#   scope.
+default grant_overlaps(_, _) := false
+
+grant_overlaps(grant, scope) if {
+	_names_overlap(grant.resource, scope.resource)
+	some action in grant.actions
+	_names_overlap(action, scope.action)
+	some identifier in grant.identifiers
+	_identifiers_overlap(identifier, scope.identifier)
+}
+
+# METADATA
+# title: identifier_covers(a, b)
+# description: Whether every identifier that b stands for is one of a.
+default identifier_covers(_, _) := false
+
+identifier_covers(a, a)
+
+identifier_covers(a, b) if {
+	endswith(a, "*")
+	startswith(b, trim_suffix(a, "*"))
+}
+
+_names_overlap(a, b) if a == b
+
+_names_overlap("*", _)
+
+_names_overlap(_, "*")
+
+_identifiers_overlap(a, b) if identifier_covers(a, b)
+
+_identifiers_overlap(a, b) if identifier_covers(b, a)
+
+# The first segment is the resource and the last the action: what is between them, colons
+# included, is the identifier.
+_segments(raw) := [raw, "*", "*"] if not contains(raw, ":")
+
+_segments(raw) := [parts[0], "*", parts[1]] if {
+	parts := split(raw, ":")
+	count(parts) == 2
+}
+
+_segments(raw) := [parts[0], identifier, parts[last]] if {
+	parts := split(raw, ":")
+	last := count(parts) - 1
+	last >= 2
+	identifier := concat(":", array.slice(parts, 1, last))
+}
