@@ -36,7 +36,7 @@ type Client struct {
 type Resource struct {
 	// Actions are the names of its actions.
 	Actions []string
-	// Audience is its own audience; empty when it has the issuer's.
+	// Audience is what tokens for it have as aud: its own, or else the issuer's.
 	Audience string
 	// Attributes are of any JSON shape, and are for policies alone.
 	Attributes map[string]any

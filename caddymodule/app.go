@@ -1,0 +1,141 @@
+// Package caddymodule is everything of the plugin that knows Caddy: the m2m app, the handlers
+// m2m_issuer and m2m_auth, their Caddyfile grammar, the commands and the metrics.
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+	caddy.RegisterModule(new(IssuerHandler))
+	caddy.RegisterModule(new(AuthHandler))
+}
+
+// pollInterval is how often registry files and policies are looked at for a change. A look costs
+// a few stat calls; what changed answers within a second.
+const pollInterval = 250 * time.Millisecond
+
+// App is the m2m app. It holds the issuers of this process: their keys, registries and policies.
+// The handlers m2m_issuer and m2m_auth refer to an issuer by its URL.
+type App struct {
+	// Issuers are the authorization servers of this process. There may be none: m2m_auth also
+	// takes tokens of an issuer elsewhere.
+	Issuers []*Issuer `json:"issuers,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	metrics *metrics
+	remotes map[string]*remoteIssuer
+}
+
+// CaddyModule says how Caddy finds the app.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "m2m", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision reads every registry and compiles every policy, and fails on the first that is
+// broken. It creates nothing: keys are made by Start.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Logger()
+	a.remotes = make(map[string]*remoteIssuer)
+	var err error
+	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	seen := make(map[string]bool)
+	for i, issuer := range a.Issuers {
+		if issuer == nil {
+			return fmt.Errorf("issuer %d is null", i)
+		}
+		if err := issuer.provision(ctx, a.logger, a.metrics); err != nil {
+			return fmt.Errorf("provisioning issuer %q: %w", issuer.URL, err)
+		}
+		if seen[issuer.URL] {
+			return fmt.Errorf("issuer %q is configured twice", issuer.URL)
+		}
+		seen[issuer.URL] = true
+	}
+	return nil
+}
+
+// Start loads every issuer's signing keys, making the first one where there is none, and begins
+// to watch registries and policies. It fails when keys can be neither loaded nor made.
+func (a *App) Start() error {
+	for _, issuer := range a.Issuers {
+		if _, err := issuer.keys.current(a.ctx); err != nil {
+			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
+		}
+		issuer.watch(a.ctx)
+	}
+	return nil
+}
+
+// Stop does nothing: what Start began ends with the app's context.
+func (a *App) Stop() error { return nil }
+
+// Cleanup releases what Provision took, also after it failed half-way.
+func (a *App) Cleanup() error {
+	for _, issuer := range a.Issuers {
+		if issuer != nil {
+			issuer.cleanup()
+		}
+	}
+	return nil
+}
+
+// issuer finds an issuer of this process by its URL; the empty URL stands for the only one.
+func (a *App) issuer(url string) (*Issuer, error) {
+	if url == "" {
+		return a.onlyIssuer()
+	}
+	for _, issuer := range a.Issuers {
+		if issuer.URL == url {
+			return issuer, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, url)
+}
+
+var errNoSuchIssuer = errors.New("the m2m app has no such issuer")
+
+func (a *App) onlyIssuer() (*Issuer, error) {
+	switch len(a.Issuers) {
+	case 0:
+		return nil, errors.New("the m2m app has no issuer; configure one in the global options, as in `m2m { issuer https://auth.example.com { … } }`")
+	case 1:
+		return a.Issuers[0], nil
+	}
+	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
+}
+
+// remoteIssuer is the issuer elsewhere that has this URL; handlers of one config share its keys.
+// It is called during provisioning only, which Caddy does one module after the other.
+func (a *App) remoteIssuer(url string) *remoteIssuer {
+	remote, ok := a.remotes[url]
+	if !ok {
+		remote = newRemoteIssuer(a.ctx, url, a.logger)
+		a.remotes[url] = remote
+	}
+	return remote
+}
+
+// appOf finds the m2m app for a handler that is being provisioned.
+func appOf(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("m2m")
+	if err != nil {
+		return nil, fmt.Errorf("getting the m2m app: %w", err)
+	}
+	return app.(*App), nil
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

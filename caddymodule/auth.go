@@ -1,0 +1,256 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// How far the clocks of issuer and door may be apart, if the config does not say, and at most.
+const (
+	defaultLeeway = 30 * time.Second
+	maxLeeway     = 5 * time.Minute
+)
+
+// AuthHandler is the m2m_auth directive: it lets a request through to the next handler only with
+// an access token (RFC 9068) of its issuer, for its audience, that covers the scope which the
+// route requires. Refusals are RFC 6750's: 400, 401 and 403 with a challenge; 503 when the keys
+// cannot be had.
+//
+// What goes on to the next handler has no Authorization header, unless KeepToken, and identity
+// headers that only this handler has set. It also has placeholders:
+//
+//	{http.auth.user.id}             the token's sub
+//	{http.auth.user.client_id}      its client_id
+//	{http.auth.user.scope}          its scopes, separated by spaces
+//	{http.auth.user.jti}            its ID
+//	{http.auth.user.claims.<name>}  any claim
+type AuthHandler struct {
+	// Issuer is the URL of the issuer whose tokens are taken. One that the m2m app does not have
+	// is remote: its keys are found by discovery (RFC 8414 or OpenID Connect) and cached.
+	// Placeholders: {env.*} and {file.*}. Default: the app's only issuer.
+	Issuer string `json:"issuer,omitempty"`
+
+	// Audience is what `aud` must hold, any one of them; the first names this resource in its
+	// metadata (RFC 9728). Placeholders: {env.*} and {file.*}. Default: the issuer's audience;
+	// required for a remote issuer.
+	Audience []string `json:"audience,omitempty"`
+
+	// Require maps requests to the scopes that they need. With no entry a valid token is enough;
+	// with one, a request that matches none is refused with 403.
+	Require []*Requirement `json:"require,omitempty"`
+
+	// Leeway is how far the clocks of issuer and door may be apart when exp, nbf and iat are
+	// checked. At most 5m. Default: 30s.
+	Leeway *caddy.Duration `json:"leeway,omitempty"`
+
+	// Headers are set on the request to the next handler: header name to claim name. Whatever the
+	// client sent under these names, in any spelling, is removed, also when the token has no such
+	// claim. Default: X-Client-Id from client_id and X-Client-Scope from scope.
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// NoHeaders sets no identity headers. The default names are removed from requests all the same.
+	NoHeaders bool `json:"no_headers,omitempty"`
+
+	// KeepToken leaves the Authorization header on the request to the next handler, which can then
+	// use the token itself. Only for upstreams that are trusted with it. Default: false.
+	KeepToken bool `json:"keep_token,omitempty"`
+
+	// NoMetadata neither serves the protected resource metadata (RFC 9728) nor names it in
+	// challenges. Default: false, where the audience is an http or https URL.
+	NoMetadata bool `json:"no_metadata,omitempty"`
+
+	issuer   issuerKeys
+	expect   token.Expect
+	routes   *requirements
+	identity *identityHeaders
+	metadata *resourceMetadata
+	metrics  *authMetrics
+	logger   *zap.Logger
+}
+
+// issuerKeys is what a door asks of an issuer, be it of this process or elsewhere.
+type issuerKeys interface {
+	// keySet returns the issuer's public keys, among them that of kid if there is one; it fails
+	// when no keys can be had.
+	keySet(ctx context.Context, kid string) (*token.KeySet, error)
+	// scopesOf lists the scopes of an audience, if the issuer tells.
+	scopesOf(ctx context.Context, audience string) ([]string, error)
+}
+
+// CaddyModule says how Caddy finds the handler.
+func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.m2m_auth", New: func() caddy.Module { return new(AuthHandler) }}
+}
+
+// Provision finds the issuer and compiles the required routes. It fails on a pattern, a scope, a
+// header or a claim that is malformed, and does not reach for the network.
+func (h *AuthHandler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	if err := h.resolve(); err != nil {
+		return err
+	}
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	if err := h.findIssuer(app); err != nil {
+		return err
+	}
+	if h.routes, err = compileRequirements(h.Require); err != nil {
+		return err
+	}
+	if h.identity, err = newIdentityHeaders(h.Headers, h.NoHeaders); err != nil {
+		return err
+	}
+	if !h.NoMetadata {
+		h.metadata = newResourceMetadata(h.Audience[0], h.Issuer, h.issuer)
+	}
+	h.metrics = app.metrics.forAuth(h.Issuer)
+	return h.setExpectations()
+}
+
+func (h *AuthHandler) resolve() error {
+	fields := []*string{&h.Issuer}
+	for n := range h.Audience {
+		fields = append(fields, &h.Audience[n])
+	}
+	return replaceAll(caddy.NewReplacer(), fields...)
+}
+
+func (h *AuthHandler) findIssuer(app *App) error {
+	local, err := app.issuer(h.Issuer)
+	switch {
+	case err == nil:
+		h.issuer, h.Issuer = local, local.URL
+		if len(h.Audience) == 0 {
+			h.Audience = []string{local.Audience}
+		}
+		return nil
+	case h.Issuer == "" || !errors.Is(err, errNoSuchIssuer):
+		return err
+	}
+	if err := discovery.CheckIssuer(h.Issuer); err != nil {
+		return fmt.Errorf("issuer %q: %w", h.Issuer, err)
+	}
+	if len(h.Audience) == 0 {
+		return fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", h.Issuer)
+	}
+	h.issuer = app.remoteIssuer(h.Issuer)
+	return nil
+}
+
+func (h *AuthHandler) setExpectations() error {
+	leeway := defaultLeeway
+	if h.Leeway != nil {
+		leeway = time.Duration(*h.Leeway)
+	}
+	if leeway < 0 || leeway > maxLeeway {
+		return fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
+	}
+	h.expect = token.Expect{Issuer: h.Issuer, Audiences: h.Audience, Leeway: leeway}
+	return nil
+}
+
+// ServeHTTP checks the request and either refuses it or passes it on.
+func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	h.identity.strip(r)
+	if h.metadata.serves(r) {
+		return h.metadata.serve(w, r)
+	}
+	claims, refusal := h.check(r)
+	if refusal != nil {
+		return h.refuse(w, r, refusal)
+	}
+	if !h.KeepToken {
+		r.Header.Del("Authorization")
+	}
+	h.identity.set(r.Header, claims)
+	setPlaceholders(r, claims)
+	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
+	h.metrics.request("allowed")
+	return next.ServeHTTP(w, r)
+}
+
+// check finds out who asks and whether their token covers what the route requires.
+func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
+	if why := httpguard.AmbiguousPath(r.URL); why != "" {
+		return nil, &refusal{Challenge: &oauth.Challenge{
+			Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Reason: reasonAmbiguousPath,
+			Description: "the path can be read in more than one way: " + why,
+		}}
+	}
+	raw, challenge := oauth.BearerToken(r)
+	if challenge != nil {
+		return nil, &refusal{Challenge: challenge}
+	}
+	claims, refused := h.verify(r.Context(), raw)
+	if refused != nil {
+		return nil, refused
+	}
+	return claims, h.authorize(r, claims)
+}
+
+func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
+	kid, err := token.KeyID(raw)
+	if err != nil {
+		return nil, invalidToken(err)
+	}
+	keys, err := h.issuer.keySet(ctx, kid)
+	if err != nil {
+		return nil, &refusal{cause: err, Challenge: &oauth.Challenge{
+			Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reasonNoKeys,
+			Description: "the issuer's keys cannot be had now",
+		}}
+	}
+	claims, err := token.Verify(raw, keys, h.expect)
+	if err != nil {
+		return nil, invalidToken(err)
+	}
+	return claims, nil
+}
+
+// authorize holds the token's scopes against what the route requires.
+func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) *refusal {
+	if h.routes == nil {
+		return nil
+	}
+	required, ok := h.routes.match(r)
+	if !ok {
+		return forbidden(reasonNoRule, "no rule allows this request", "")
+	}
+	for _, need := range required {
+		if !coveredByAny(claims.Scopes, need) {
+			return forbidden(oauth.CodeInsufficientScope, "the token does not cover what this request needs", scopeList(required))
+		}
+	}
+	return nil
+}
+
+// invalidToken is RFC 6750 §3.1's answer to a token that is malformed, expired or not ours.
+func invalidToken(err error) *refusal {
+	reason := token.ErrorReason(err)
+	description := "the token is refused: " + strings.ReplaceAll(string(reason), "_", " ")
+	return &refusal{cause: err, Challenge: &oauth.Challenge{
+		Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Reason: string(reason), Description: description,
+	}}
+}
+
+// forbidden is RFC 6750 §3.1's answer to a valid token that does not cover the scope.
+func forbidden(reason, description, scope string) *refusal {
+	return &refusal{Challenge: &oauth.Challenge{
+		Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Reason: reason, Description: description, Scope: scope,
+	}}
+}

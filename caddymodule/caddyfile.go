@@ -1,0 +1,133 @@
+package caddymodule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("m2m", parseApp)
+	httpcaddyfile.RegisterHandlerDirective("m2m_issuer", parseIssuerHandler)
+	httpcaddyfile.RegisterHandlerDirective("m2m_auth", parseAuthHandler)
+	// each is put right after basic_auth, so the one registered last runs first: the issuer's
+	// routes are answered before a door on the same site asks for a token
+	httpcaddyfile.RegisterDirectiveOrder("m2m_auth", httpcaddyfile.After, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("m2m_issuer", httpcaddyfile.After, "basic_auth")
+}
+
+// parseApp parses the global option:
+//
+//	m2m {
+//		issuer <url> {
+//			audience    <url>
+//			registry    file <path>
+//			policy      <path...> {
+//				defaults off
+//				timeout  <duration>
+//			}
+//			token_ttl   <duration>
+//			signing_alg ES256|RS256|PS256|EdDSA
+//		}
+//	}
+//
+// The option may be given several times; their issuers add up.
+func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	app := new(App)
+	if previous, ok := existing.(httpcaddyfile.App); ok {
+		if err := caddy.StrictUnmarshalJSON(previous.Value, app); err != nil {
+			return nil, d.WrapErr(err)
+		}
+	}
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "m2m", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile adds the issuers of one m2m block; parseApp shows the grammar.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, subdirectives{
+		"issuer": repeatable(func(d *caddyfile.Dispenser) error {
+			issuer := new(Issuer)
+			if err := issuer.UnmarshalCaddyfile(d); err != nil {
+				return err
+			}
+			a.Issuers = append(a.Issuers, issuer)
+			return nil
+		}),
+	})
+}
+
+// UnmarshalCaddyfile parses one issuer; parseApp shows the grammar.
+func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if !d.AllArgs(&i.URL) {
+		return d.ArgErr()
+	}
+	if !hasPlaceholder(i.URL) {
+		if err := oauth.CheckIssuer(i.URL); err != nil {
+			return d.Errf("issuer %q: %w", i.URL, err)
+		}
+	}
+	start := d.Token()
+	err := parseBlock(d, subdirectives{
+		"audience":    once(func(d *caddyfile.Dispenser) error { return oneArg(d, &i.Audience) }),
+		"registry":    once(i.parseRegistry),
+		"policy":      once(i.Policy.UnmarshalCaddyfile),
+		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, maxTokenTTL) }),
+		"signing_alg": once(i.parseSigningAlg),
+	})
+	if err == nil && i.Registry == nil {
+		return fmt.Errorf("issuer %q has no registry; add `registry file <path>`, at %s:%d", i.URL, start.File, start.Line)
+	}
+	return err
+}
+
+func (i *Issuer) parseRegistry(d *caddyfile.Dispenser) error {
+	i.Registry = new(RegistrySource)
+	if !d.AllArgs(&i.Registry.Source, &i.Registry.Path) {
+		return d.ArgErr()
+	}
+	if i.Registry.Source != "file" {
+		return d.Errf("unknown registry %q; it is file <path>", i.Registry.Source)
+	}
+	return nil
+}
+
+func (i *Issuer) parseSigningAlg(d *caddyfile.Dispenser) error {
+	if err := oneArg(d, &i.SigningAlg); err != nil {
+		return err
+	}
+	if hasPlaceholder(i.SigningAlg) {
+		return nil
+	}
+	if _, err := token.ParseAlg(i.SigningAlg); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile parses the policy subdirective; parseApp shows the grammar.
+func (p *PolicySource) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	p.Paths = d.RemainingArgs()
+	return parseBlock(d, subdirectives{
+		"defaults": once(func(d *caddyfile.Dispenser) error {
+			p.DefaultsOff = true
+			return onlyOff(d)
+		}),
+		"timeout": once(func(d *caddyfile.Dispenser) error { return duration(d, &p.Timeout, time.Millisecond, time.Minute) }),
+	})
+}
+
+var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -1,0 +1,125 @@
+package caddymodule
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// parseIssuerHandler parses the directive:
+//
+//	m2m_issuer [<matcher>] [<issuer-url>]
+func parseIssuerHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(IssuerHandler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile parses the directive; parseIssuerHandler shows the grammar.
+func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		h.Issuer = d.Val()
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, nil)
+}
+
+// parseAuthHandler parses the directive:
+//
+//	m2m_auth [<matcher>] {
+//		issuer   <url>
+//		audience <url...>
+//		require  [<METHOD>] <pattern> <scope...>
+//		leeway   <duration>
+//		header   <name> <claim> | off
+//		keep_token
+//		metadata off
+//	}
+func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(AuthHandler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
+func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, subdirectives{
+		"issuer":   once(func(d *caddyfile.Dispenser) error { return oneArg(d, &h.Issuer) }),
+		"audience": once(h.parseAudience),
+		"require":  repeatable(h.parseRequire),
+		"leeway":   once(h.parseLeeway),
+		"header":   repeatable(h.parseHeader),
+		"keep_token": once(func(d *caddyfile.Dispenser) error {
+			h.KeepToken = true
+			return noArgs(d)
+		}),
+		"metadata": once(func(d *caddyfile.Dispenser) error {
+			h.NoMetadata = true
+			return onlyOff(d)
+		}),
+	})
+}
+
+func (h *AuthHandler) parseAudience(d *caddyfile.Dispenser) error {
+	if h.Audience = d.RemainingArgs(); len(h.Audience) == 0 {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// parseRequire compiles what there is after each line, so that an error names the line.
+func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	requirement := new(Requirement)
+	if len(args) > 0 && !strings.Contains(args[0], "/") {
+		requirement.Method, args = args[0], args[1:]
+	}
+	if len(args) < 2 {
+		return d.ArgErr()
+	}
+	requirement.Path, requirement.Scopes = args[0], args[1:]
+	h.Require = append(h.Require, requirement)
+	if _, err := compileRequirements(h.Require); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (h *AuthHandler) parseLeeway(d *caddyfile.Dispenser) error {
+	h.Leeway = new(caddy.Duration)
+	return duration(d, h.Leeway, 0, maxLeeway)
+}
+
+func (h *AuthHandler) parseHeader(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "off":
+		h.NoHeaders = true
+	case len(args) == 2 && h.Headers[args[0]] != "":
+		return d.Errf("header %q is given twice", args[0])
+	case len(args) == 2:
+		if h.Headers == nil {
+			h.Headers = make(map[string]string)
+		}
+		h.Headers[args[0]] = args[1]
+	default:
+		return d.ArgErr()
+	}
+	if _, err := newIdentityHeaders(h.Headers, h.NoHeaders); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+var (
+	_ caddyfile.Unmarshaler = (*AuthHandler)(nil)
+	_ caddyfile.Unmarshaler = (*IssuerHandler)(nil)
+)

@@ -1,0 +1,154 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// defaultIdentityHeaders are what upstreams are told: header name to claim name.
+var defaultIdentityHeaders = map[string]string{
+	"X-Client-Id":    "client_id",
+	"X-Client-Scope": "scope",
+}
+
+// forbiddenIdentityHeaders carry the message itself; a claim may not.
+var forbiddenIdentityHeaders = []string{
+	"Authorization", "Connection", "Content-Length", "Cookie", "Host", "Keep-Alive", "Proxy-Authorization",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// identityHeaders tells the upstream who asks, in headers that nobody else can set.
+type identityHeaders struct {
+	claims   map[string]string // canonical header name to claim name
+	stripped []string
+}
+
+// newIdentityHeaders fails on a header name that is none or that carries the message itself, and
+// on an empty claim name.
+func newIdentityHeaders(headers map[string]string, off bool) (*identityHeaders, error) {
+	if len(headers) == 0 && !off {
+		headers = defaultIdentityHeaders
+	}
+	h := &identityHeaders{claims: make(map[string]string)}
+	for name, claim := range headers {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case off:
+			return nil, fmt.Errorf("header %q is configured, and so is that there are none", name)
+		case !httpguts.ValidHeaderFieldName(name):
+			return nil, fmt.Errorf("%q is not a header name", name)
+		case slices.Contains(forbiddenIdentityHeaders, canonical):
+			return nil, fmt.Errorf("header %q cannot carry a claim", canonical)
+		case claim == "":
+			return nil, fmt.Errorf("header %q has no claim", canonical)
+		case h.claims[canonical] != "":
+			return nil, fmt.Errorf("header %q is configured twice", canonical)
+		}
+		h.claims[canonical] = claim
+	}
+	h.stripped = slices.AppendSeq(slices.Collect(maps.Keys(h.claims)), maps.Keys(defaultIdentityHeaders))
+	return h, nil
+}
+
+// strip removes what the client sent in their place. It comes before anything else.
+func (h *identityHeaders) strip(r *http.Request) {
+	httpguard.StripIdentityHeaders(r.Header, h.stripped)
+	if r.Trailer == nil || r.Body == nil {
+		return // net/http passes a trailer on only when it was announced
+	}
+	httpguard.StripIdentityHeaders(r.Trailer, h.stripped)
+	r.Body = &trailerGuard{ReadCloser: r.Body, identity: h, trailer: r.Trailer}
+}
+
+// trailerGuard strips the trailer once more as soon as its values are there, which is when the
+// body has been read to its end: a proxy sends it right after. Fields that were not announced
+// are among them, too.
+type trailerGuard struct {
+	io.ReadCloser
+	identity *identityHeaders
+	trailer  http.Header
+}
+
+func (g *trailerGuard) Read(p []byte) (int, error) {
+	n, err := g.ReadCloser.Read(p)
+	if err == io.EOF {
+		httpguard.StripIdentityHeaders(g.trailer, g.identity.stripped)
+	}
+	return n, err
+}
+
+// set writes the claims that the token has. A value that cannot stand in a header is left out.
+func (h *identityHeaders) set(header http.Header, claims *token.Claims) {
+	for name, claim := range h.claims {
+		if value := claimText(claims.All[claim]); value != "" && httpguts.ValidHeaderFieldValue(value) {
+			header[name] = []string{value}
+		}
+	}
+}
+
+// claimText is a claim as text: a string as it is, a list of strings separated by spaces, and
+// anything else as JSON. A claim that is not there is "".
+func claimText(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case []any:
+		if words, ok := allStrings(v); ok {
+			return strings.Join(words, " ")
+		}
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func allStrings(values []any) ([]string, bool) {
+	words := make([]string, len(values))
+	for n, value := range values {
+		word, ok := value.(string)
+		if !ok {
+			return nil, false
+		}
+		words[n] = word
+	}
+	return words, true
+}
+
+// claimPlaceholder is the prefix of the placeholders that hold claims.
+const claimPlaceholder = "http.auth.user.claims."
+
+// setPlaceholders tells later handlers who asks, under the names that Caddy's own authentication
+// uses. A claim that is not there is empty, for a placeholder that nobody knows is left as it stands.
+func setPlaceholders(r *http.Request, claims *token.Claims) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Set("http.auth.user.id", claims.Subject)
+	repl.Set("http.auth.user.client_id", claims.ClientID)
+	repl.Set("http.auth.user.scope", claims.Scope)
+	repl.Set("http.auth.user.jti", claims.ID)
+	repl.Map(func(key string) (any, bool) {
+		name, found := strings.CutPrefix(key, claimPlaceholder)
+		if !found {
+			return nil, false
+		}
+		return claimText(claims.All[name]), true
+	})
+}

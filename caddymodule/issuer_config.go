@@ -1,0 +1,226 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// Defaults and bounds of an issuer's settings.
+const (
+	defaultTokenTTL   = 10 * time.Minute
+	maxTokenTTL       = 24 * time.Hour
+	defaultSigningAlg = "ES256"
+)
+
+// Issuer is one authorization server: it names itself by a URL, knows clients and resources from
+// a registry, decides with a policy, and signs with a key of its own.
+type Issuer struct {
+	// URL names the issuer: it is the `iss` of its tokens and the base of its routes. It is https,
+	// or http on a loopback host; it has no query, fragment or trailing slash, and may have a path.
+	// Placeholders: {env.*} and {file.*}. Required.
+	URL string `json:"issuer"`
+
+	// Audience is the `aud` of tokens for resources that name no audience of their own: the URL of
+	// an API. Placeholders: {env.*} and {file.*}. Default: the issuer's URL.
+	Audience string `json:"audience,omitempty"`
+
+	// Registry says where clients, resources and grants are kept. Required.
+	Registry *RegistrySource `json:"registry,omitempty"`
+
+	// Policy says where the issuer's Rego is. Default: the shipped rules alone.
+	Policy PolicySource `json:"policy,omitzero"`
+
+	// TokenTTL is the longest that a token is valid; a client's token_ttl and the policy's ttl may
+	// shorten it. At least 1s, at most 24h. Default: 10m.
+	TokenTTL caddy.Duration `json:"token_ttl,omitempty"`
+
+	// SigningAlg is the JWS algorithm of new tokens: ES256, RS256, PS256 or EdDSA (RFC 7518,
+	// RFC 8037). After a change the keys of the former algorithm stay published. Default: ES256.
+	SigningAlg string `json:"signing_alg,omitempty"`
+
+	logger    *zap.Logger
+	decisions *zap.Logger
+	metrics   *issuerMetrics
+	registry  *registry.File
+	policy    *policy.Engine
+	keys      *keyring
+	documents documents
+}
+
+// RegistrySource says where an issuer's clients, resources and grants are kept.
+type RegistrySource struct {
+	// Source is "file".
+	Source string `json:"source"`
+
+	// Path is the registry file, YAML or JSON. It is read again when it changes; a broken edit
+	// leaves what was read before. Relative paths are relative to the working directory.
+	// Placeholders: {env.*} and {file.*}.
+	Path string `json:"path"`
+}
+
+// PolicySource says where an issuer's Rego is and how it is run.
+type PolicySource struct {
+	// Paths are files or folders with .rego, and .json and .yaml as data. They are read again when
+	// they change; a broken edit leaves what was compiled before. Placeholders: {env.*} and
+	// {file.*}. Default: none, which leaves the shipped rules.
+	Paths []string `json:"paths,omitempty"`
+
+	// DefaultsOff leaves the shipped rules out: nothing is granted but by the rules at Paths.
+	DefaultsOff bool `json:"defaults_off,omitempty"`
+
+	// Timeout bounds one decision; one that takes longer is answered with 503. Default: 100ms.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+}
+
+func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) error {
+	if err := i.resolve(); err != nil {
+		return err
+	}
+	alg, err := i.checkSettings()
+	if err != nil {
+		return err
+	}
+	i.logger = logger.With(zap.String("issuer", i.URL))
+	i.decisions = logger.Named("decisions")
+	i.metrics = m.forIssuer(i.URL)
+	i.keys = newKeyring(ctx.Storage(), i.URL, alg, i.logger)
+	return errors.Join(i.openRegistry(), i.loadPolicy())
+}
+
+// resolve replaces the placeholders of the issuer's settings.
+func (i *Issuer) resolve() error {
+	repl := caddy.NewReplacer()
+	fields := []*string{&i.URL, &i.Audience, &i.SigningAlg}
+	if i.Registry != nil {
+		fields = append(fields, &i.Registry.Path)
+	}
+	for n := range i.Policy.Paths {
+		fields = append(fields, &i.Policy.Paths[n])
+	}
+	return replaceAll(repl, fields...)
+}
+
+// replaceAll resolves the placeholders of each field that is set; one that is unknown or empty is
+// an error.
+func replaceAll(repl *caddy.Replacer, fields ...*string) error {
+	for _, field := range fields {
+		value, err := repl.ReplaceOrErr(*field, true, true)
+		if err != nil {
+			return fmt.Errorf("resolving %q: %w", *field, err)
+		}
+		*field = value
+	}
+	return nil
+}
+
+func (i *Issuer) checkSettings() (token.Alg, error) {
+	if err := oauth.CheckIssuer(i.URL); err != nil {
+		return "", err
+	}
+	if i.Audience == "" {
+		i.Audience = i.URL
+	}
+	if err := token.CheckName(i.Audience); err != nil {
+		return "", fmt.Errorf("audience: %w", err)
+	}
+	if i.TokenTTL == 0 {
+		i.TokenTTL = caddy.Duration(defaultTokenTTL)
+	}
+	if ttl := time.Duration(i.TokenTTL); ttl < time.Second || ttl > maxTokenTTL {
+		return "", fmt.Errorf("token_ttl is %s; it is at least 1s and at most %s", ttl, maxTokenTTL)
+	}
+	if i.SigningAlg == "" {
+		i.SigningAlg = defaultSigningAlg
+	}
+	alg, err := token.ParseAlg(i.SigningAlg)
+	if err != nil {
+		return "", fmt.Errorf("signing_alg: %w", err)
+	}
+	return alg, nil
+}
+
+func (i *Issuer) openRegistry() error {
+	if i.Registry == nil {
+		return errors.New("there is no registry; add `registry file <path>`")
+	}
+	if i.Registry.Source != "file" {
+		return fmt.Errorf("registry source %q is unknown; it is \"file\"", i.Registry.Source)
+	}
+	file, err := registry.OpenFile(i.Registry.Path)
+	if err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	i.registry = file
+	return nil
+}
+
+func (i *Issuer) loadPolicy() error {
+	engine, err := policy.Load(policy.Config{
+		Paths:      i.Policy.Paths,
+		NoDefaults: i.Policy.DefaultsOff,
+		Timeout:    time.Duration(i.Policy.Timeout),
+	})
+	if err != nil {
+		return fmt.Errorf("loading the policy: %w", err)
+	}
+	i.policy = engine
+	return nil
+}
+
+// watch begins to look at the registry and the policy for changes, until ctx is done.
+func (i *Issuer) watch(ctx context.Context) {
+	go i.poll(ctx, "registry", i.registry.Reload, i.registry.Revision)
+	go i.poll(ctx, "policy", i.policy.Reload, i.policy.Revision)
+}
+
+// poll looks every pollInterval. A broken change is logged, and what was good before serves on.
+func (i *Issuer) poll(ctx context.Context, kind string, reload func() (bool, error), revision func() string) {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		changed, err := reload()
+		switch {
+		case err != nil:
+			i.metrics.reloadFailed(kind)
+			i.logger.Error(kind+" is broken, the last good one serves on", zap.Error(err))
+		case changed:
+			i.metrics.reloaded(kind)
+			i.logger.Info(kind+" reloaded", zap.String("revision", revision()))
+		}
+	}
+}
+
+// keySet is the issuer's public keys; all of them are there, whatever the kid.
+func (i *Issuer) keySet(ctx context.Context, _ string) (*token.KeySet, error) {
+	keys, err := i.keys.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keys.public, nil
+}
+
+// scopesOf lists the scopes of the resources that have this audience.
+func (i *Issuer) scopesOf(ctx context.Context, audience string) ([]string, error) {
+	return i.scopes(ctx, audience)
+}
+
+func (i *Issuer) cleanup() {
+	if i.policy != nil {
+		i.policy.Close()
+	}
+}

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+)
+
+// refusal says why a request does not go through: the challenge to the caller, whose reason is
+// also a metric label, and the cause, if there is more to say, to the log.
+type refusal struct {
+	*oauth.Challenge
+	cause error
+}
+
+// Reasons of refusals, beside those of package oauth and of package token.
+const (
+	reasonAmbiguousPath = "ambiguous_path"
+	reasonNoKeys        = "no_keys"
+	reasonNoRule        = "no_rule"
+)
+
+// refuse answers with the challenge (RFC 6750 §3). Where the site has handle_errors for this
+// request the body is left to it, and {http.m2m.error} is the body that would have been sent;
+// else the body is the challenge as JSON.
+func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
+	h.metrics.request(refused.Reason)
+	addLogFields(r, zap.String("m2m_refused", refused.Reason))
+	h.logRefusal(r, refused)
+	if h.metadata != nil {
+		refused.ResourceMetadata = h.metadata.url
+	}
+	if challenge := refused.Header(); challenge != "" {
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	if refused.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	body := refused.Body()
+	if err := caddyhttp.Error(refused.Status, errors.New(refused.Reason)); hasErrorRoute(r, err) {
+		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Set("http.m2m.error", string(body))
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(refused.Status)
+	_, err := w.Write(body)
+	return err
+}
+
+// logRefusal logs our own faults as errors, and what strangers cause at debug level.
+func (h *AuthHandler) logRefusal(r *http.Request, refused *refusal) {
+	level := zap.DebugLevel
+	if refused.Status == http.StatusServiceUnavailable {
+		level = zap.ErrorLevel
+	}
+	if c := h.logger.Check(level, "request refused"); c != nil {
+		c.Write(zap.String("reason", refused.Reason), zap.String("issuer", h.Issuer),
+			zap.String("remote_ip", clientIP(r)), zap.Error(refused.cause))
+	}
+}
+
+// addLogFields adds fields to the request's access log line.
+func addLogFields(r *http.Request, fields ...zap.Field) {
+	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return
+	}
+	for _, field := range fields {
+		extra.Set(field)
+	}
+}

@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// scopeTemplate is a required scope whose identifier may have path parameters: book:{id}:read.
+type scopeTemplate struct {
+	scope scope.Scope
+	parts []templatePart // of the identifier
+}
+
+// templatePart is text, or the name of a path parameter.
+type templatePart struct {
+	text, parameter string
+}
+
+// parseScopeTemplate reads a scope whose parameters the pattern must have.
+func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
+	parsed, err := scope.Parse(raw)
+	if err != nil {
+		return scopeTemplate{}, err
+	}
+	if strings.ContainsAny(parsed.Resource+parsed.Action, "{}") {
+		return scopeTemplate{}, fmt.Errorf("a path parameter stands in the identifier only")
+	}
+	t := scopeTemplate{scope: parsed}
+	for rest := parsed.Identifier; rest != ""; {
+		text, after, found := strings.Cut(rest, "{")
+		if strings.Contains(text, "}") {
+			return scopeTemplate{}, fmt.Errorf("a } has no {")
+		}
+		if text != "" {
+			t.parts = append(t.parts, templatePart{text: text})
+		}
+		if !found {
+			break
+		}
+		name, after, closed := strings.Cut(after, "}")
+		if !closed || !hasParameter(pattern, name) {
+			return scopeTemplate{}, fmt.Errorf("the path has no parameter {%s}", name)
+		}
+		t.parts = append(t.parts, templatePart{parameter: name})
+		rest = after
+	}
+	return t, nil
+}
+
+func hasParameter(pattern, name string) bool {
+	return name != "" && name != "$" &&
+		(strings.Contains(pattern, "/{"+name+"}") || strings.Contains(pattern, "/{"+name+"...}"))
+}
+
+// fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope
+// that would be longer than any that a token can hold.
+func (t scopeTemplate) fill(value func(string) string) (scope.Scope, bool) {
+	var identifier strings.Builder
+	for _, part := range t.parts {
+		text := part.text
+		if part.parameter != "" {
+			if text = scope.EscapeIdentifier(value(part.parameter)); text == "" {
+				return scope.Scope{}, false
+			}
+		}
+		identifier.WriteString(text)
+	}
+	filled := t.scope
+	filled.Identifier = identifier.String()
+	filled.Raw = filled.String()
+	return filled, len(filled.Raw) <= scope.MaxLength
+}
+
+func coveredByAny(held []scope.Scope, need scope.Scope) bool {
+	for _, s := range held {
+		if s.Covers(need) {
+			return true
+		}
+	}
+	return false
+}
+
+// scopeList is the space-separated list of RFC 6749 §3.3.
+func scopeList(scopes []scope.Scope) string {
+	raw := make([]string, len(scopes))
+	for n, s := range scopes {
+		raw[n] = s.Raw
+	}
+	return strings.Join(raw, " ")
+}

@@ -1,0 +1,257 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// maxScopes is how many scopes one request may ask for.
+const maxScopes = 100
+
+// Reasons for which a scope is rejected before policy is asked.
+const reasonOtherAudience = "other_audience"
+
+// tokenRequest is one request at the token endpoint on its way to an answer.
+type tokenRequest struct {
+	issuer *Issuer
+	http   *http.Request
+	start  time.Time
+
+	oauth     *oauth.TokenRequest
+	client    *registry.Client
+	requested []scope.Scope
+	resources map[string]*registry.Resource
+	audience  []string // what `resource` chose (RFC 8707); none: whatever the scopes need
+
+	id       string // names the decision in the log and in error bodies
+	decision policy.TokenDecision
+}
+
+// serveToken is the token endpoint (RFC 6749 §4.4).
+func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
+	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
+	parsed, oerr := oauth.ParseTokenRequest(w, r)
+	if oerr == nil {
+		t.oauth = parsed
+		oerr = t.serve(w)
+	}
+	if oerr != nil {
+		t.logRefusal(oerr)
+		oerr.Write(w)
+	}
+	i.metrics.tokenRequest(t.result(oerr), time.Since(t.start))
+}
+
+// serve takes the request through authentication, policy and minting, and writes the answer. An
+// error that it returns is yet to be written.
+func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
+	ctx := t.http.Context()
+	for _, step := range []func(context.Context) *oauth.Error{t.authenticate, t.readScopes, t.readResources, t.decide} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	answer, err := t.mint(ctx)
+	if err != nil {
+		return err
+	}
+	t.logDecision(answer.TokenID)
+	answer.Write(w)
+	return nil
+}
+
+// authenticate finds the client. An unknown client, a wrong secret and a disabled client are
+// answered alike, and cost alike.
+func (t *tokenRequest) authenticate(ctx context.Context) *oauth.Error {
+	client, err := t.issuer.registry.Client(ctx, t.oauth.ClientID)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return t.fault("reading the registry", err)
+	}
+	if !client.Authenticate(t.oauth.ClientSecret, t.start) {
+		return oauth.InvalidClient()
+	}
+	t.client = client
+	return nil
+}
+
+// readScopes reads the requested scopes, or has policy say what an omitted scope means
+// (RFC 6749 §3.3).
+func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
+	t.id = token.NewID()
+	list := t.oauth.Scope
+	if list == "" {
+		defaults, err := t.issuer.policy.DefaultScopes(ctx, t.policyInput())
+		if err != nil {
+			return t.fault("deciding default scopes", err)
+		}
+		if list = strings.Join(defaults, " "); list == "" {
+			return t.invalidScope("scope is missing")
+		}
+	}
+	scopes, err := scope.ParseList(list, maxScopes)
+	if err != nil {
+		if t.oauth.Scope == "" {
+			return t.fault("deciding default scopes", err)
+		}
+		return t.invalidScope(err.Error())
+	}
+	if len(scopes) == 0 {
+		return t.invalidScope("scope is missing")
+	}
+	t.requested = scopes
+	return nil
+}
+
+// readResources finds the resources that the scopes name, and checks that each `resource` of the
+// request is an audience this issuer has (RFC 8707 §2).
+func (t *tokenRequest) readResources(ctx context.Context) *oauth.Error {
+	t.resources = make(map[string]*registry.Resource)
+	for _, s := range t.requested {
+		if s.Resource == scope.Any || t.resources[s.Resource] != nil {
+			continue
+		}
+		resource, err := t.issuer.registry.Resource(ctx, s.Resource)
+		if errors.Is(err, registry.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return t.fault("reading the registry", err)
+		}
+		t.resources[s.Resource] = resource
+	}
+	if len(t.oauth.Resources) == 0 {
+		return nil
+	}
+	known, err := t.issuer.audiences(ctx)
+	if err != nil {
+		return t.fault("reading the registry", err)
+	}
+	for _, target := range t.oauth.Resources {
+		if !slices.Contains(known, target) {
+			return t.named(oauth.InvalidTarget("a requested resource is not known here"))
+		}
+	}
+	t.audience = slices.Compact(slices.Sorted(slices.Values(t.oauth.Resources)))
+	return nil
+}
+
+// decide has policy decide on the scopes of the chosen audience. Nothing granted is an error.
+func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
+	input := t.policyInput()
+	input.Scopes = slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool { return !t.inAudience(s) })
+	if len(input.Scopes) > 0 {
+		decision, err := t.issuer.policy.DecideToken(ctx, input)
+		if err != nil {
+			return t.fault("deciding", err)
+		}
+		t.decision = decision
+	}
+	t.decision.Rejected = t.allRejected()
+	if len(t.decision.Granted) > 0 {
+		return nil
+	}
+	t.logDecision("")
+	err := t.invalidScope("none of the requested scopes is granted")
+	rejected := t.rejectedScope()
+	err.RejectedScope = &rejected
+	return err
+}
+
+// allRejected is what policy rejected and what belongs to another audience, in request order.
+func (t *tokenRequest) allRejected() []policy.Rejection {
+	reasons := make(map[string]string, len(t.decision.Rejected))
+	for _, r := range t.decision.Rejected {
+		reasons[r.Scope] = r.Reason
+	}
+	var all []policy.Rejection
+	for _, s := range t.requested {
+		if reason, rejected := reasons[s.Raw]; rejected {
+			all = append(all, policy.Rejection{Scope: s.Raw, Reason: reason})
+		} else if !slices.Contains(t.decision.Granted, s.Raw) {
+			all = append(all, policy.Rejection{Scope: s.Raw, Reason: reasonOtherAudience})
+		}
+	}
+	return all
+}
+
+func (t *tokenRequest) rejectedScope() string {
+	raw := make([]string, len(t.decision.Rejected))
+	for n, r := range t.decision.Rejected {
+		raw[n] = r.Scope
+	}
+	return strings.Join(raw, " ")
+}
+
+func (t *tokenRequest) invalidScope(description string) *oauth.Error {
+	return t.named(oauth.InvalidScope(description))
+}
+
+// fault is our failure, not the caller's: it is logged with its cause, and answered without it.
+func (t *tokenRequest) fault(doing string, err error) *oauth.Error {
+	level := zap.ErrorLevel
+	if t.http.Context().Err() != nil {
+		level = zap.DebugLevel // the caller went away, which strangers can do at will
+	}
+	t.issuer.logger.Log(level, doing+" failed, no token is issued",
+		zap.String("id", t.id), zap.String("client_id", t.clientID()), zap.Error(err))
+	return t.named(oauth.Unavailable("no decision can be made now"))
+}
+
+// named adds the decision's ID to an error, so that its log line can be found.
+func (t *tokenRequest) named(err *oauth.Error) *oauth.Error {
+	err.DecisionID = t.id
+	return err
+}
+
+// clientID is the client's ID once it is authenticated; a stranger's word is not repeated.
+func (t *tokenRequest) clientID() string {
+	if t.client == nil {
+		return ""
+	}
+	return t.client.ID
+}
+
+func (t *tokenRequest) policyInput() policy.TokenInput {
+	resources := make(map[string]policy.Resource, len(t.resources))
+	for code, r := range t.resources {
+		resources[code] = policy.Resource{
+			Actions: slices.Sorted(maps.Keys(r.Actions)), Audience: t.issuer.audienceOf(r), Attributes: r.Attributes,
+		}
+	}
+	return policy.TokenInput{
+		Issuer: t.issuer.URL,
+		Client: policy.Client{
+			ID: t.client.ID, Description: t.client.Description,
+			Attributes: t.client.Attributes, Grants: t.client.Grants,
+		},
+		Resources: resources,
+		Request:   policy.TokenRequest{RemoteIP: clientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
+	}
+}
+
+// clientIP is the address of the connection, or what Caddy's trusted proxies say it is.
+func clientIP(r *http.Request) string {
+	if ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok {
+		return ip
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}

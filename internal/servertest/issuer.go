@@ -1,0 +1,130 @@
+package servertest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// Issuer is an issuer that is not this plugin: it publishes metadata (RFC 8414) and keys, and
+// signs whatever a test wants signed.
+type Issuer struct {
+	URL string
+
+	t       testing.TB
+	down    atomic.Bool
+	fetches atomic.Int64
+	mu      sync.Mutex
+	keys    []*token.SigningKey // the last one signs
+}
+
+// StartIssuer runs an issuer with one ES256 key until the test ends.
+func StartIssuer(t testing.TB) *Issuer {
+	t.Helper()
+	i := &Issuer{t: t}
+	server := httptest.NewServer(i)
+	t.Cleanup(server.Close)
+	i.URL = server.URL
+	i.Rotate()
+	return i
+}
+
+// Rotate makes a new key, which signs from now on; the former ones stay published.
+func (i *Issuer) Rotate() {
+	i.t.Helper()
+	key, err := token.GenerateKey(token.ES256)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = append(i.keys, key)
+}
+
+// SetDown makes every answer a 500, or no longer.
+func (i *Issuer) SetDown(down bool) { i.down.Store(down) }
+
+// Fetches is how many requests there have been.
+func (i *Issuer) Fetches() int64 { return i.fetches.Load() }
+
+// ServeHTTP serves the metadata and the keys.
+func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	i.fetches.Add(1)
+	switch {
+	case i.down.Load():
+		http.Error(w, "down", http.StatusInternalServerError)
+	case r.URL.Path == "/.well-known/oauth-authorization-server":
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"issuer": i.URL, "jwks_uri": i.URL + "/jwks", "token_endpoint": i.URL + "/token", "response_types_supported": []string{},
+		})
+	case r.URL.Path == "/jwks":
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		_, _ = w.Write(token.NewKeySet(i.keys...).JWKS())
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// Key is the private key that signs, and its kid.
+func (i *Issuer) Key() (private *ecdsa.PrivateKey, kid string) {
+	i.t.Helper()
+	i.mu.Lock()
+	key := i.keys[len(i.keys)-1]
+	i.mu.Unlock()
+	var jwk struct{ D string }
+	stored, err := key.MarshalPrivate()
+	if err == nil {
+		err = json.Unmarshal(stored, &jwk)
+	}
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	d, err := base64.RawURLEncoding.DecodeString(jwk.D)
+	if err == nil {
+		private, err = ecdsa.ParseRawPrivateKey(elliptic.P256(), d)
+	}
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return private, key.ID()
+}
+
+// Claims are those of a good access token (RFC 9068 §2.2), with changes; nil removes a claim.
+func (i *Issuer) Claims(audience, scope string, changes map[string]any) map[string]any {
+	now := time.Now()
+	claims := map[string]any{
+		"iss": i.URL, "sub": "demo", "client_id": "demo", "aud": audience, "jti": token.NewID(), "scope": scope,
+		"iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
+	}
+	maps.Copy(claims, changes)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
+	return claims
+}
+
+// Sign signs claims as an access token, with changes to its header; nil removes a member.
+func (i *Issuer) Sign(claims, header map[string]any) string {
+	i.t.Helper()
+	private, kid := i.Key()
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims(claims))
+	unsigned.Header["kid"], unsigned.Header["typ"] = kid, token.AccessTokenType
+	maps.Copy(unsigned.Header, header)
+	maps.DeleteFunc(unsigned.Header, func(_ string, value any) bool { return value == nil })
+	signed, err := unsigned.SignedString(private)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return signed
+}

@@ -1,0 +1,183 @@
+// Package servertest runs the whole of Caddy with this plugin inside a test: real listeners on
+// loopback, real storage in a temporary folder, real HTTP.
+package servertest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // what stock Caddy has
+
+	_ "github.com/caddy-m2m/caddy-m2m/caddymodule" // this plugin
+)
+
+// Server is the one Caddy of this process.
+type Server struct {
+	t       testing.TB
+	Storage string // folder of its storage
+	log     string
+}
+
+// running is held for as long as a test has a server, for a process has one Caddy config.
+var running sync.Mutex
+
+// Start runs Caddy with a Caddyfile until the test ends. Listen addresses in it should come from
+// FreePort. The admin endpoint is off.
+func Start(t testing.TB, caddyfile string) *Server {
+	t.Helper()
+	s := New(t)
+	if err := s.Load(caddyfile); err != nil {
+		t.Fatalf("starting Caddy: %v", err)
+	}
+	return s
+}
+
+// New is a Caddy that runs nothing before Load, and nothing after the test.
+func New(t testing.TB) *Server {
+	t.Helper()
+	running.Lock()
+	s := &Server{t: t, Storage: t.TempDir(), log: filepath.Join(t.TempDir(), "caddy.log")}
+	t.Cleanup(func() {
+		defer running.Unlock()
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping Caddy: %v", err)
+		}
+		s.FailStorage("")
+	})
+	return s
+}
+
+// Load replaces the config, as a reload does. On failure the former config goes on serving.
+func (s *Server) Load(caddyfile string) error {
+	config, err := s.adapt(caddyfile)
+	if err != nil {
+		return err
+	}
+	return caddy.Load(config, true)
+}
+
+// Restart stops Caddy and starts it again on the same storage, as a new process does.
+func (s *Server) Restart(caddyfile string) error {
+	if err := caddy.Stop(); err != nil {
+		return err
+	}
+	return s.Load(caddyfile)
+}
+
+// Validate provisions a config and does not run it, as caddy validate does.
+func (s *Server) Validate(caddyfile string) error {
+	adapted, err := s.adapt(caddyfile)
+	if err != nil {
+		return err
+	}
+	config := new(caddy.Config)
+	if err := json.Unmarshal(adapted, config); err != nil {
+		return err
+	}
+	return caddy.Validate(config)
+}
+
+// Handler is the server of the config that runs now, for requests without a network.
+func (s *Server) Handler() http.Handler {
+	s.t.Helper()
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		s.t.Fatalf("finding the HTTP server: %v", err)
+	}
+	return app.(*caddyhttp.App).Servers["srv0"]
+}
+
+// adapt makes JSON of a Caddyfile and puts in what a test needs.
+func (s *Server) adapt(caddyfile string) ([]byte, error) {
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return nil, err
+	}
+	config := make(map[string]any)
+	if err := json.Unmarshal(adapted, &config); err != nil {
+		return nil, err
+	}
+	config["admin"] = map[string]any{"disabled": true, "config": map[string]any{"persist": false}}
+	config["storage"] = map[string]any{"module": "servertest", "root": s.Storage}
+	config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{
+		"level":  "DEBUG",
+		"writer": map[string]any{"output": "file", "filename": s.log},
+	}}}
+	return json.Marshal(config)
+}
+
+// Log is what Caddy has logged so far, one JSON object a line.
+func (s *Server) Log() string {
+	s.t.Helper()
+	content, err := os.ReadFile(s.log)
+	if err != nil && !os.IsNotExist(err) {
+		s.t.Fatalf("reading the log: %v", err)
+	}
+	return string(content)
+}
+
+// LogLines are the logged objects of a logger of that name.
+func (s *Server) LogLines(logger string) []map[string]any {
+	s.t.Helper()
+	var lines []map[string]any
+	for line := range strings.Lines(s.Log()) {
+		object := make(map[string]any)
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			s.t.Fatalf("reading the log line %q: %v", line, err)
+		}
+		if object["logger"] == logger {
+			lines = append(lines, object)
+		}
+	}
+	return lines
+}
+
+// FreePort is a loopback port that nobody listens on now.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("finding a free port: %v", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// FreeURL is a http URL on a free loopback port.
+func FreeURL(t testing.TB) string { return fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)) }
+
+// WriteFile writes a file below dir, with its folders, and returns its path.
+func WriteFile(t testing.TB, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Body reads a response to its end and closes it.
+func Body(t testing.TB, response *http.Response) string {
+	t.Helper()
+	defer response.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(response.Body); err != nil {
+		t.Fatalf("reading the response: %v", err)
+	}
+	return body.String()
+}
