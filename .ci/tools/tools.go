@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools pins the programs that .ci/run uses.
+package tools
+
+import (
+	_ "github.com/caddyserver/xcaddy/cmd/xcaddy"
+	_ "honnef.co/go/tools/cmd/staticcheck"
+)
