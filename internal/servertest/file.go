@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -15,4 +16,12 @@ func ReplaceFile(t testing.TB, dir, name, content string) string {
 		t.Fatal(err)
 	}
 	return final
+}
+
+// Remove removes a file below dir.
+func Remove(t testing.TB, dir, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
 }
