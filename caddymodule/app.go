@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -54,7 +55,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("issuer %d is null", i)
 		}
 		if err := issuer.provision(ctx, a.logger, a.metrics); err != nil {
-			return fmt.Errorf("provisioning issuer %q: %w", issuer.URL, err)
+			return fmt.Errorf("provisioning issuer %q: %w", withoutUserInfo(issuer.URL), err)
 		}
 		if seen[issuer.URL] {
 			return fmt.Errorf("issuer %q is configured twice", issuer.URL)
@@ -86,6 +87,11 @@ func (a *App) Cleanup() error {
 			issuer.cleanup()
 		}
 	}
+	for url := range a.remotes {
+		if _, err := remoteIssuers.Delete(url); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -99,7 +105,17 @@ func (a *App) issuer(url string) (*Issuer, error) {
 			return issuer, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, url)
+	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, withoutUserInfo(url))
+}
+
+// withoutUserInfo is the URL as an error may show it. An issuer's may have no user information,
+// and where somebody gave some there may be a password in it.
+func withoutUserInfo(url string) string {
+	scheme, rest, found := strings.Cut(url, "://")
+	if at := strings.LastIndexByte(rest, '@'); found && at >= 0 {
+		return scheme + "://" + rest[at+1:]
+	}
+	return url
 }
 
 var errNoSuchIssuer = errors.New("the m2m app has no such issuer")
@@ -114,15 +130,21 @@ func (a *App) onlyIssuer() (*Issuer, error) {
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }
 
-// remoteIssuer is the issuer elsewhere that has this URL; handlers of one config share its keys.
-// It is called during provisioning only, which Caddy does one module after the other.
-func (a *App) remoteIssuer(url string) *remoteIssuer {
-	remote, ok := a.remotes[url]
-	if !ok {
-		remote = newRemoteIssuer(a.ctx, url, a.logger)
-		a.remotes[url] = remote
+// remoteIssuer is the issuer elsewhere that has this URL. It is called during provisioning only,
+// which Caddy does one module after the other.
+func (a *App) remoteIssuer(url string) (*remoteIssuer, error) {
+	if remote, ok := a.remotes[url]; ok {
+		return remote, nil
 	}
-	return remote
+	pooled, _, err := remoteIssuers.LoadOrNew(url, func() (caddy.Destructor, error) {
+		return newRemoteIssuer(url, currentLogger), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	remote := pooled.(*remoteIssuer)
+	a.remotes[url] = remote
+	return remote, nil
 }
 
 // appOf finds the m2m app for a handler that is being provisioned.

@@ -131,25 +131,34 @@ func (h *AuthHandler) resolve() error {
 }
 
 func (h *AuthHandler) findIssuer(app *App) error {
-	local, err := app.issuer(h.Issuer)
+	local, err := h.checkIssuer(app)
 	switch {
-	case err == nil:
-		h.issuer, h.Issuer = local, local.URL
-		if len(h.Audience) == 0 {
-			h.Audience = []string{local.Audience}
-		}
-		return nil
-	case h.Issuer == "" || !errors.Is(err, errNoSuchIssuer):
+	case err != nil:
+		return err
+	case local == nil:
+		h.issuer, err = app.remoteIssuer(h.Issuer)
 		return err
 	}
+	h.issuer, h.Issuer = local, local.URL
+	if len(h.Audience) == 0 {
+		h.Audience = []string{local.Audience}
+	}
+	return nil
+}
+
+// checkIssuer returns the app's issuer that is meant, and none when it is a remote one.
+func (h *AuthHandler) checkIssuer(app *App) (*Issuer, error) {
+	local, err := app.issuer(h.Issuer)
+	if !errors.Is(err, errNoSuchIssuer) {
+		return local, err
+	}
 	if err := discovery.CheckIssuer(h.Issuer); err != nil {
-		return fmt.Errorf("issuer %q: %w", h.Issuer, err)
+		return nil, fmt.Errorf("issuer %q: %w", withoutUserInfo(h.Issuer), err)
 	}
 	if len(h.Audience) == 0 {
-		return fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", h.Issuer)
+		return nil, fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", h.Issuer)
 	}
-	h.issuer = app.remoteIssuer(h.Issuer)
-	return nil
+	return nil, nil
 }
 
 func (h *AuthHandler) setExpectations() error {
@@ -159,6 +168,11 @@ func (h *AuthHandler) setExpectations() error {
 	}
 	if leeway < 0 || leeway > maxLeeway {
 		return fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
+	}
+	for _, audience := range h.Audience {
+		if err := token.CheckName(audience); err != nil {
+			return fmt.Errorf("audience: %w", err)
+		}
 	}
 	h.expect = token.Expect{Issuer: h.Issuer, Audiences: h.Audience, Leeway: leeway}
 	return nil

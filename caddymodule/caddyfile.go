@@ -77,7 +77,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	if !hasPlaceholder(i.URL) {
 		if err := oauth.CheckIssuer(i.URL); err != nil {
-			return d.Errf("issuer %q: %w", i.URL, err)
+			return d.WrapErr(err)
 		}
 	}
 	start := d.Token()
@@ -126,7 +126,7 @@ func (p *PolicySource) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			p.DefaultsOff = true
 			return onlyOff(d)
 		}),
-		"timeout": once(func(d *caddyfile.Dispenser) error { return duration(d, &p.Timeout, time.Millisecond, time.Minute) }),
+		"timeout": once(func(d *caddyfile.Dispenser) error { return duration(d, &p.Timeout, minPolicyTimeout, maxPolicyTimeout) }),
 	})
 }
 

@@ -14,7 +14,41 @@ import (
 //	m2m_issuer [<matcher>] [<issuer-url>]
 func parseIssuerHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(IssuerHandler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if app, known := declaredApp(h); known && !hasPlaceholder(handler.Issuer) {
+		if _, err := app.issuer(handler.Issuer); err != nil {
+			return nil, atDirective(h, err)
+		}
+	}
+	return handler, nil
+}
+
+// atDirective adds the place of the directive to an error about the whole of it.
+func atDirective(h httpcaddyfile.Helper, err error) error {
+	h.Reset()
+	h.Next()
+	return h.WrapErr(err)
+}
+
+// declaredApp is the app of the Caddyfile's global options, so that an issuer that is not there is an
+// error with a line. It is not known before placeholders in its issuers' URLs are resolved.
+func declaredApp(h httpcaddyfile.Helper) (app *App, known bool) {
+	app = new(App)
+	option, declared := h.Option("m2m").(httpcaddyfile.App)
+	if !declared {
+		return app, true
+	}
+	if err := caddy.StrictUnmarshalJSON(option.Value, app); err != nil {
+		return nil, false
+	}
+	for _, issuer := range app.Issuers {
+		if hasPlaceholder(issuer.URL) {
+			return nil, false
+		}
+	}
+	return app, true
 }
 
 // UnmarshalCaddyfile parses the directive; parseIssuerHandler shows the grammar.
@@ -42,7 +76,15 @@ func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //	}
 func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AuthHandler)
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if app, known := declaredApp(h); known && !hasPlaceholder(handler.Issuer) {
+		if _, err := handler.checkIssuer(app); err != nil {
+			return nil, atDirective(h, err)
+		}
+	}
+	return handler, nil
 }
 
 // UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
@@ -75,7 +117,7 @@ func (h *AuthHandler) parseAudience(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parseRequire compiles what there is after each line, so that an error names the line.
+// parseRequire compiles each line at once, so that an error names it.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	requirement := new(Requirement)
@@ -87,7 +129,10 @@ func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 	}
 	requirement.Path, requirement.Scopes = args[0], args[1:]
 	h.Require = append(h.Require, requirement)
-	if _, err := compileRequirements(h.Require); err != nil {
+	if h.routes == nil {
+		h.routes = newRequirements()
+	}
+	if err := h.routes.add(requirement); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

@@ -88,7 +88,9 @@ func (f *inspectFlags) verify(ctx context.Context, raw string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := newRemoteIssuer(ctx, f.issuer, zap.NewNop()).keySet(ctx, kid)
+	remote := newRemoteIssuer(f.issuer, zap.NewNop)
+	defer remote.keys.Close()
+	keys, err := remote.keySet(ctx, kid)
 	if err != nil {
 		return err
 	}

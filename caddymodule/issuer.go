@@ -90,7 +90,8 @@ func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
 // makes every provider name: nobody can be sent there, for no response type is supported.
-func serveAuthorize(w http.ResponseWriter, _ *http.Request) {
+func serveAuthorize(w http.ResponseWriter, r *http.Request) {
+	hideCredentials(r)
 	oauth.UnsupportedResponseType().Write(w)
 }
 

@@ -19,6 +19,8 @@ import (
 const (
 	defaultTokenTTL   = 10 * time.Minute
 	maxTokenTTL       = 24 * time.Hour
+	minPolicyTimeout  = time.Millisecond
+	maxPolicyTimeout  = time.Minute
 	defaultSigningAlg = "ES256"
 )
 
@@ -78,7 +80,8 @@ type PolicySource struct {
 	// DefaultsOff leaves the shipped rules out: nothing is granted but by the rules at Paths.
 	DefaultsOff bool `json:"defaults_off,omitempty"`
 
-	// Timeout bounds one decision; one that takes longer is answered with 503. Default: 100ms.
+	// Timeout bounds one decision; one that takes longer is answered with 503. At
+	// least 1ms, at most 1m. Default: 100ms.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
@@ -139,6 +142,9 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	if ttl := time.Duration(i.TokenTTL); ttl < time.Second || ttl > maxTokenTTL {
 		return "", fmt.Errorf("token_ttl is %s; it is at least 1s and at most %s", ttl, maxTokenTTL)
 	}
+	if timeout := time.Duration(i.Policy.Timeout); timeout != 0 && (timeout < minPolicyTimeout || timeout > maxPolicyTimeout) {
+		return "", fmt.Errorf("policy timeout is %s; it is at least %s and at most %s", timeout, minPolicyTimeout, maxPolicyTimeout)
+	}
 	if i.SigningAlg == "" {
 		i.SigningAlg = defaultSigningAlg
 	}
@@ -179,12 +185,19 @@ func (i *Issuer) loadPolicy() error {
 
 // watch begins to look at the registry and the policy for changes, until ctx is done.
 func (i *Issuer) watch(ctx context.Context) {
-	go i.poll(ctx, "registry", i.registry.Reload, i.registry.Revision)
-	go i.poll(ctx, "policy", i.policy.Reload, i.policy.Revision)
+	go i.poll(ctx, "registry", i.registry)
+	go i.poll(ctx, "policy", i.policy)
 }
 
-// poll looks every pollInterval. A broken change is logged, and what was good before serves on.
-func (i *Issuer) poll(ctx context.Context, kind string, reload func() (bool, error), revision func() string) {
+// watched is what may change while the issuer runs.
+type watched interface {
+	Reload() (changed bool, err error)
+	Revision() string
+	Healthy() bool
+}
+
+// poll looks every pollInterval.
+func (i *Issuer) poll(ctx context.Context, kind string, source watched) {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
@@ -193,16 +206,23 @@ func (i *Issuer) poll(ctx context.Context, kind string, reload func() (bool, err
 			return
 		case <-ticker.C:
 		}
-		changed, err := reload()
-		switch {
-		case err != nil:
-			i.metrics.reloadFailed(kind)
-			i.logger.Error(kind+" is broken, the last good one serves on", zap.Error(err))
-		case changed:
-			i.metrics.reloaded(kind)
-			i.logger.Info(kind+" reloaded", zap.String("revision", revision()))
-		}
+		i.look(kind, source)
 	}
+}
+
+// look takes a change, if there is one. A broken one is logged, and what was good before serves on;
+// it may be healthy again without a change, when the edit was undone.
+func (i *Issuer) look(kind string, source watched) {
+	changed, err := source.Reload()
+	switch {
+	case err != nil:
+		i.metrics.reloaded(kind, "error")
+		i.logger.Error(kind+" is broken, the last good one serves on", zap.Error(err))
+	case changed:
+		i.metrics.reloaded(kind, "ok")
+		i.logger.Info(kind+" reloaded", zap.String("revision", source.Revision()))
+	}
+	i.metrics.setHealthy(kind, source.Healthy())
 }
 
 // keySet is the issuer's public keys; all of them are there, whatever the kid.

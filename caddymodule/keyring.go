@@ -169,7 +169,11 @@ func (k *keyring) read(ctx context.Context) (*keys, error) {
 	var broken []error
 	found := new(keys)
 	for _, name := range names {
-		key, at, err := k.readKey(ctx, name)
+		object, err := k.storage.Load(ctx, name)
+		if err != nil { // it may be a good key: without it others' tokens would be refused here
+			return nil, fmt.Errorf("loading %s: %w", name, err)
+		}
+		key, at, err := parseStoredKey(name, object)
 		if err != nil {
 			broken = append(broken, err)
 			k.logger.Error("a signing key is left out", zap.Error(err))
@@ -200,12 +204,7 @@ func algsOf(keys []*token.SigningKey) []string {
 	return slices.Compact(algs)
 }
 
-// readKey loads one key. A fault of the storage is returned as it is a broken object's.
-func (k *keyring) readKey(ctx context.Context, name string) (*token.SigningKey, time.Time, error) {
-	object, err := k.storage.Load(ctx, name)
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("loading %s: %w", name, err)
-	}
+func parseStoredKey(name string, object []byte) (*token.SigningKey, time.Time, error) {
 	var stored storedKey
 	if err := json.Unmarshal(object, &stored); err != nil {
 		return nil, time.Time{}, fmt.Errorf("parsing %s: not a stored key", name)

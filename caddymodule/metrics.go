@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // metrics are the plugin's, on the registry of one config. Labels are bounded: issuers and
@@ -13,6 +15,7 @@ type metrics struct {
 	tokenRequests  *prometheus.CounterVec
 	tokenDurations *prometheus.HistogramVec
 	authRequests   *prometheus.CounterVec
+	policyErrors   *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
 }
@@ -29,13 +32,14 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"issuer"}),
 		authRequests: counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
+		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded or canceled.", "issuer", "kind"),
 		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
 			Help: "1 when the registry or policy in use is the one that was last seen, 0 when that one is broken.",
 		}, []string{"issuer", "kind"}),
 	}
-	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
+	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -68,21 +72,22 @@ func registerOrExisting[C prometheus.Collector](registry *prometheus.Registry, c
 
 // issuerMetrics are one issuer's.
 type issuerMetrics struct {
-	requests, reloads *prometheus.CounterVec
-	duration          prometheus.Observer
-	healthy           *prometheus.GaugeVec
+	requests, policyErrors, reloads *prometheus.CounterVec
+	duration                        prometheus.Observer
+	healthy                         *prometheus.GaugeVec
 }
 
 func (m *metrics) forIssuer(url string) *issuerMetrics {
 	issuer := prometheus.Labels{"issuer": url}
 	own := &issuerMetrics{
-		requests: m.tokenRequests.MustCurryWith(issuer),
-		reloads:  m.reloads.MustCurryWith(issuer),
-		duration: m.tokenDurations.With(issuer),
-		healthy:  m.reloadHealthy.MustCurryWith(issuer),
+		requests:     m.tokenRequests.MustCurryWith(issuer),
+		policyErrors: m.policyErrors.MustCurryWith(issuer),
+		reloads:      m.reloads.MustCurryWith(issuer),
+		duration:     m.tokenDurations.With(issuer),
+		healthy:      m.reloadHealthy.MustCurryWith(issuer),
 	}
-	own.healthy.WithLabelValues("registry").Set(1)
-	own.healthy.WithLabelValues("policy").Set(1)
+	own.setHealthy("registry", true)
+	own.setHealthy("policy", true)
 	return own
 }
 
@@ -91,14 +96,22 @@ func (m *issuerMetrics) tokenRequest(result string, took time.Duration) {
 	m.duration.Observe(took.Seconds())
 }
 
-func (m *issuerMetrics) reloaded(kind string) {
-	m.reloads.WithLabelValues(kind, "ok").Inc()
-	m.healthy.WithLabelValues(kind).Set(1)
+// failed counts a decision that policy failed to make; other faults are no matter of policy.
+func (m *issuerMetrics) failed(err error) {
+	var fault *policy.Error
+	if errors.As(err, &fault) {
+		m.policyErrors.WithLabelValues(string(fault.Kind)).Inc()
+	}
 }
 
-func (m *issuerMetrics) reloadFailed(kind string) {
-	m.reloads.WithLabelValues(kind, "error").Inc()
-	m.healthy.WithLabelValues(kind).Set(0)
+func (m *issuerMetrics) reloaded(kind, result string) { m.reloads.WithLabelValues(kind, result).Inc() }
+
+func (m *issuerMetrics) setHealthy(kind string, healthy bool) {
+	value := 0.0
+	if healthy {
+		value = 1
+	}
+	m.healthy.WithLabelValues(kind).Set(value)
 }
 
 // authMetrics are those of the doors of one issuer.

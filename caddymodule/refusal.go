@@ -29,6 +29,7 @@ const (
 // request the body is left to it, and {http.m2m.error} is the body that would have been sent;
 // else the body is the challenge as JSON.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
+	hideCredentials(r)
 	h.metrics.request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)
@@ -62,16 +63,5 @@ func (h *AuthHandler) logRefusal(r *http.Request, refused *refusal) {
 	if c := h.logger.Check(level, "request refused"); c != nil {
 		c.Write(zap.String("reason", refused.Reason), zap.String("issuer", h.Issuer),
 			zap.String("remote_ip", clientIP(r)), zap.Error(refused.cause))
-	}
-}
-
-// addLogFields adds fields to the request's access log line.
-func addLogFields(r *http.Request, fields ...zap.Field) {
-	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
-	if !ok {
-		return
-	}
-	for _, field := range fields {
-		extra.Set(field)
 	}
 }

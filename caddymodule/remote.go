@@ -4,28 +4,41 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
+// remoteIssuers are shared by all configs of the process, so that a reload while an issuer is down
+// does not lose its keys.
+var remoteIssuers = caddy.NewUsagePool()
+
 // remoteIssuer is an issuer elsewhere: its keys are found by discovery and cached.
 type remoteIssuer struct {
 	keys *discovery.Keys[*token.KeySet]
 }
 
-// newRemoteIssuer reaches for nothing; the first token does. It ends with ctx.
-func newRemoteIssuer(ctx context.Context, url string, logger *zap.Logger) *remoteIssuer {
-	logger = logger.With(zap.String("issuer", url))
-	return &remoteIssuer{keys: discovery.NewKeys(ctx, discovery.Config[*token.KeySet]{
-		Issuer: url,
-		Parse:  func(jwks []byte) (*token.KeySet, error) { return parseRemoteKeys(jwks, logger) },
-		Has:    (*token.KeySet).Has,
-		OnError: func(err error) {
-			logger.Error("keys of a remote issuer cannot be refreshed", zap.Error(err))
-		},
+// newRemoteIssuer reaches for nothing; the first token does. It is to be closed by Destruct. It may
+// outlive the config that made it, so it asks for a logger whenever it needs one.
+func newRemoteIssuer(url string, logger func() *zap.Logger) *remoteIssuer {
+	named := func() *zap.Logger { return logger().With(zap.String("issuer", url)) }
+	return &remoteIssuer{keys: discovery.NewKeys(context.Background(), discovery.Config[*token.KeySet]{
+		Issuer:  url,
+		Parse:   func(jwks []byte) (*token.KeySet, error) { return parseRemoteKeys(jwks, named()) },
+		Has:     (*token.KeySet).Has,
+		OnError: func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) },
 	})}
+}
+
+// currentLogger is the plugin's, of whatever config is current.
+func currentLogger() *zap.Logger { return caddy.Log().Named("m2m") }
+
+// Destruct ends the refreshing once no config uses the issuer.
+func (r *remoteIssuer) Destruct() error {
+	r.keys.Close()
+	return nil
 }
 
 func parseRemoteKeys(jwks []byte, logger *zap.Logger) (*token.KeySet, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -31,13 +32,15 @@ type requirements struct {
 	mux *http.ServeMux
 }
 
+func newRequirements() *requirements { return &requirements{mux: http.NewServeMux()} }
+
 // compileRequirements returns nil when nothing is required. It fails on a pattern or scope that
 // is malformed, on a parameter that the pattern does not have, and on patterns in conflict.
 func compileRequirements(all []*Requirement) (*requirements, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	compiled := &requirements{mux: http.NewServeMux()}
+	compiled := newRequirements()
 	for _, requirement := range all {
 		if requirement == nil {
 			return nil, errors.New("a requirement is null")
@@ -70,6 +73,8 @@ func (r *Requirement) check() error {
 		return errors.New("a requirement has no path")
 	case !strings.Contains(r.Path, "/"):
 		return fmt.Errorf("requiring for %q: the path has no /", r.Path)
+	case strings.ContainsAny(r.Path, " \t"):
+		return fmt.Errorf("requiring for %q: the path has white space", r.Path)
 	case strings.Contains(r.Path, "{http."):
 		return fmt.Errorf("requiring for %q: this parameter name is a placeholder of the Caddyfile; choose another", r.Path)
 	case strings.ToUpper(r.Method) != r.Method:
@@ -87,11 +92,14 @@ func (r *Requirement) pattern() string {
 	return r.Method + " " + r.Path
 }
 
+// registeredAt is where in this source ServeMux was given a pattern, which its panics tell.
+var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
+
 // handle registers a pattern; ServeMux panics on a malformed one and on a conflict.
 func (c *requirements) handle(pattern string, templates []scopeTemplate) (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
-			err = fmt.Errorf("requiring for %s: %v", pattern, problem)
+			err = fmt.Errorf("requiring for %s: %s", pattern, registeredAt.ReplaceAllString(fmt.Sprint(problem), ""))
 		}
 	}()
 	c.mux.Handle(pattern, matched(templates))

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,12 +43,17 @@ func (all rejections) MarshalLogArray(array zapcore.ArrayEncoder) error {
 	return nil
 }
 
-// logRefusal is at debug level, for strangers can cause it at will.
+// logRefusal is at debug level, for strangers can cause it at will, but for a client that has
+// authenticated: its refusal is in the decision log, under the ID of the answer.
 func (t *tokenRequest) logRefusal(err *oauth.Error) {
 	addLogFields(t.http, zap.String("m2m_error", err.Code))
-	if c := t.issuer.logger.Check(zap.DebugLevel, "token request refused"); c != nil {
-		c.Write(zap.String("error", err.Code), zap.String("description", err.Description),
-			zap.String("client_id", t.clientID()), zap.String("remote_ip", clientIP(t.http)))
+	logger, level := t.issuer.logger, zap.DebugLevel
+	if t.client != nil && err.Status == http.StatusBadRequest && err.RejectedScope == nil {
+		logger, level = t.issuer.decisions, zap.InfoLevel
+	}
+	if c := logger.Check(level, "token request refused"); c != nil {
+		c.Write(zap.String("id", t.id), zap.String("issuer", t.issuer.URL), zap.String("client_id", t.clientID()),
+			zap.String("remote_ip", clientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
 	}
 }
 

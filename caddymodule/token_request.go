@@ -44,6 +44,7 @@ type tokenRequest struct {
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
+	hideCredentials(r)
 	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
 	parsed, oerr := oauth.ParseTokenRequest(w, r)
 	if oerr == nil {
@@ -203,6 +204,7 @@ func (t *tokenRequest) invalidScope(description string) *oauth.Error {
 
 // fault is our failure, not the caller's: it is logged with its cause, and answered without it.
 func (t *tokenRequest) fault(doing string, err error) *oauth.Error {
+	t.issuer.metrics.failed(err)
 	level := zap.ErrorLevel
 	if t.http.Context().Err() != nil {
 		level = zap.DebugLevel // the caller went away, which strangers can do at will

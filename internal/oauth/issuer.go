@@ -43,12 +43,12 @@ func CheckIssuer(raw string) error {
 func checkIssuerHost(u *url.URL) error {
 	host := u.Hostname()
 	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("issuer must be a URL that begins with https://")
 	case !isNormalHost(host):
 		return errors.New("issuer must have a host of lower-case letters, digits, hyphens and dots, or an IP address")
 	case u.Scheme == "http" && !isLoopback(host):
 		return errors.New("issuer must be https; http is for loopback only")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("issuer must be https")
 	case u.Host != host && u.Host != "["+host+"]" && !isNormalPort(u):
 		return errors.New("issuer's port must be a number other than the scheme's default")
 	}

@@ -61,6 +61,14 @@ func (f *File) Reload() (changed bool, err error) {
 	return f.load(data)
 }
 
+// Healthy reports whether what is current is what the file last held; it is not while the file is
+// broken or cannot be read.
+func (f *File) Healthy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken == nil && f.unreadable == ""
+}
+
 // load makes data current, unless it is already or is broken.
 func (f *File) load(data []byte) (changed bool, err error) {
 	sum := sha256.Sum256(data)

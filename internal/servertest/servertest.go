@@ -27,7 +27,9 @@ import (
 type Server struct {
 	t       testing.TB
 	Storage string // folder of its storage
-	log     string
+	// LogLevel is of what Load has Caddy log. Default: DEBUG, and production's is INFO.
+	LogLevel string
+	log      string
 }
 
 // running is held for as long as a test has a server, for a process has one Caddy config.
@@ -48,7 +50,7 @@ func Start(t testing.TB, caddyfile string) *Server {
 func New(t testing.TB) *Server {
 	t.Helper()
 	running.Lock()
-	s := &Server{t: t, Storage: t.TempDir(), log: filepath.Join(t.TempDir(), "caddy.log")}
+	s := &Server{t: t, Storage: t.TempDir(), LogLevel: "DEBUG", log: filepath.Join(t.TempDir(), "caddy.log")}
 	t.Cleanup(func() {
 		defer running.Unlock()
 		if err := caddy.Stop(); err != nil {
@@ -112,7 +114,7 @@ func (s *Server) adapt(caddyfile string) ([]byte, error) {
 	config["admin"] = map[string]any{"disabled": true, "config": map[string]any{"persist": false}}
 	config["storage"] = map[string]any{"module": "servertest", "root": s.Storage}
 	config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{
-		"level":  "DEBUG",
+		"level":  s.LogLevel,
 		"writer": map[string]any{"output": "file", "filename": s.log},
 	}}}
 	return json.Marshal(config)

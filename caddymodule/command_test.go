@@ -1,0 +1,83 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
+)
+
+// TestMain lets this binary be the caddy command, which scripts run.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"caddy": caddycmd.Main})
+}
+
+// TestCommands runs the sessions of testdata/script. They find a running issuer at $ISSUER, whose
+// client "demo" has the secret $SECRET, one that is mistyped as $MISTYPED, and an issuer elsewhere
+// at $OTHER.
+func TestCommands(t *testing.T) {
+	w := newWorld(t)
+	other := servertest.StartIssuer(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ISSUER", w.issuer)
+			env.Setenv("SECRET", w.secret)
+			env.Setenv("MISTYPED", mistyped(w.secret))
+			env.Setenv("OTHER", other.URL)
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			for name, content := range commandFiles(w, other) {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"hashmatches": hashMatches},
+	})
+}
+
+// commandFiles are those of a session that differ from run to run.
+func commandFiles(w *world, other *servertest.Issuer) map[string]string {
+	expired := map[string]any{"client_id": "old", "exp": time.Now().Add(-time.Hour).Unix()}
+	return map[string]string{
+		"secret":        w.secret + "\n",
+		"demo.env":      "# the demo client\nexport CLIENT_ID=demo\n\nCLIENT_SECRET=\"" + w.secret + "\"\n",
+		"foreign-token": other.Sign(other.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
+		"expired":       other.Sign(other.Claims(doorAudience, "book:*:read", expired), nil),
+	}
+}
+
+// mistyped is a secret with one character that is another.
+func mistyped(secret string) string {
+	middle := len(secret) / 2
+	other := "x"
+	if secret[middle] == 'x' {
+		other = "y"
+	}
+	return secret[:middle] + other + secret[middle+1:]
+}
+
+// hashMatches takes the JSON of `m2m secret new` and holds its two members against one another.
+func hashMatches(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hashmatches file")
+	}
+	var made struct{ Secret, SHA256 string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &made))
+	ts.Check(registry.CheckSecret(made.Secret))
+	if registry.HashSecret(made.Secret) != made.SHA256 {
+		ts.Fatalf("%s is not the hash of %s", made.SHA256, made.Secret)
+	}
+}

@@ -1,0 +1,118 @@
+package caddymodule_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
+)
+
+const (
+	configGoodIssuer = `{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "testdata/adapt/registry.yaml"}}`
+	configDoor       = `{"handler": "m2m_auth"%s}`
+)
+
+// validateJSON provisions a config of issuers and one handler.
+func validateJSON(t *testing.T, issuers, handler string) error {
+	t.Helper()
+	config := new(caddy.Config)
+	err := caddy.StrictUnmarshalJSON(fmt.Appendf(nil, `{
+		"admin": {"disabled": true},
+		"storage": {"module": "file_system", "root": %q},
+		"logging": {"logs": {"default": {"writer": {"output": "discard"}}}},
+		"apps": {"m2m": {"issuers": [%s]}, "http": {"servers": {"srv": {"listen": ["127.0.0.1:0"], "routes": [{"handle": [%s]}]}}}}
+	}`, t.TempDir(), issuers, handler), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caddy.Validate(config)
+}
+
+func TestJSONConfigsThatAreErrors(t *testing.T) {
+	servertest.New(t) // one config at a time
+	door := func(settings string) string { return fmt.Sprintf(configDoor, settings) }
+	issuer := func(settings string) string { return strings.TrimSuffix(configGoodIssuer, "}") + settings + "}" }
+	cases := map[string]struct{ issuers, handler, want string }{
+		"null issuer":              {"null", door(""), "issuer 0 is null"},
+		"second issuer null":       {configGoodIssuer + ", null", door(""), "issuer 1 is null"},
+		"no registry":              {`{"issuer": "http://localhost:8080"}`, door(""), "no registry"},
+		"unknown registry":         {`{"issuer": "http://localhost:8080", "registry": {"source": "etcd", "path": "x"}}`, door(""), `registry source "etcd" is unknown`},
+		"missing registry file":    {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "testdata/none.yaml"}}`, door(""), "testdata/none.yaml"},
+		"registry path of nothing": {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "{env.M2M_NONE}"}}`, door(""), "{env.M2M_NONE}"},
+		"issuer without a URL":     {`{"registry": {"source": "file", "path": "testdata/adapt/registry.yaml"}}`, door(""), "issuer must be a URL"},
+		"issuer twice":             {configGoodIssuer + "," + configGoodIssuer, door(`, "issuer": "http://localhost:8080"`), "configured twice"},
+		"password in the URL":      {strings.Replace(configGoodIssuer, "localhost", "me:hunter2@localhost", 1), door(""), "user information"},
+		"unknown issuer field":     {issuer(`, "ttl": 1`), door(""), `unknown field \"ttl\"`},
+		"unknown policy field":     {issuer(`, "policy": {"path": "x"}`), door(""), `unknown field \"path\"`},
+		"ttl too long":             {issuer(`, "token_ttl": "25h"`), door(""), "token_ttl is 25h0m0s"},
+		"ttl negative":             {issuer(`, "token_ttl": -1`), door(""), "token_ttl is -1ns"},
+		"unknown algorithm":        {issuer(`, "signing_alg": "none"`), door(""), `"none"`},
+		"policy timeout negative":  {issuer(`, "policy": {"timeout": -1}`), door(""), "timeout"},
+		"policy timeout too long":  {issuer(`, "policy": {"timeout": "1h"}`), door(""), "timeout"},
+		"missing policy":           {issuer(`, "policy": {"paths": ["testdata/none"]}`), door(""), "testdata/none"},
+
+		"no issuer at all":       {"", door(""), "the m2m app has no issuer"},
+		"which of two":           {configGoodIssuer + "," + strings.Replace(configGoodIssuer, "8080", "8081", 1), door(""), "has 2 issuers; say which"},
+		"handler of a stranger":  {configGoodIssuer, `{"handler": "m2m_issuer", "issuer": "http://localhost:9999"}`, `no such issuer: "http://localhost:9999"`},
+		"handler without issuer": {"", `{"handler": "m2m_issuer"}`, "the m2m app has no issuer"},
+		"unknown handler field":  {configGoodIssuer, `{"handler": "m2m_issuer", "audience": "x"}`, `unknown field \"audience\"`},
+		"unknown door field":     {configGoodIssuer, door(`, "requires": []`), `unknown field \"requires\"`},
+		"remote, no audience":    {configGoodIssuer, door(`, "issuer": "https://auth.example.com"`), "add `audience <url>`"},
+		"remote, password":       {configGoodIssuer, door(`, "issuer": "https://me:hunter2@auth.example.com", "audience": ["x"]`), "user information"},
+		"empty audience":         {configGoodIssuer, door(`, "audience": [""]`), "audience: "},
+		"null requirement":       {configGoodIssuer, door(`, "require": [null]`), "a requirement is null"},
+		"empty requirement":      {configGoodIssuer, door(`, "require": [{}]`), "a requirement has no path"},
+		"no scopes":              {configGoodIssuer, door(`, "require": [{"path": "/"}]`), "no scope is named"},
+		"empty scope":            {configGoodIssuer, door(`, "require": [{"path": "/", "scopes": [""]}]`), "empty scope"},
+		"pattern with a space":   {configGoodIssuer, door(`, "require": [{"method": "GET", "path": "POST /", "scopes": ["a"]}]`), "the path has white space"},
+		"unknown rule field":     {configGoodIssuer, door(`, "require": [{"path": "/", "scope": "a"}]`), `unknown field \"scope\"`},
+		"leeway too long":        {configGoodIssuer, door(`, "leeway": "6m"`), "leeway is 6m0s"},
+		"leeway negative":        {configGoodIssuer, door(`, "leeway": -1`), "leeway is -1ns"},
+		"header without a claim": {configGoodIssuer, door(`, "headers": {"X-Team": ""}`), "has no claim"},
+		"headers though off":     {configGoodIssuer, door(`, "headers": {"X-Team": "team"}, "no_headers": true`), "and so is that there are none"},
+		"header with a newline":  {configGoodIssuer, door(`, "headers": {"X-Team\r\nX": "team"}`), "is not a header name"},
+		"header of the message":  {configGoodIssuer, door(`, "headers": {"transfer-encoding": "team"}`), "cannot carry a claim"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := validateJSON(t, c.issuers, c.handler)
+			if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), `"`, `\"`), strings.ReplaceAll(strings.ReplaceAll(c.want, `\"`, `"`), `"`, `\"`)) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("shows the password: %v", err)
+			}
+		})
+	}
+}
+
+// TestJSONConfigsOfNull takes null for what is not there, as JSON's readers do.
+func TestJSONConfigsOfNull(t *testing.T) {
+	servertest.New(t)
+	for _, settings := range []string{"", `, "audience": null, "require": null, "headers": null, "leeway": null`, `, "audience": [], "require": [], "headers": {}`} {
+		if err := validateJSON(t, configGoodIssuer, fmt.Sprintf(configDoor, settings)); err != nil {
+			t.Errorf("%q: %v", settings, err)
+		}
+	}
+}
+
+// TestAThousandRequirementsAreQuickToRead: each is checked as it is read, without those before it.
+func TestAThousandRequirementsAreQuickToRead(t *testing.T) {
+	var lines strings.Builder
+	for n := range 1000 {
+		fmt.Fprintf(&lines, "require GET /things%d/{id} thing:{id}:read\n", n)
+	}
+	registry, err := os.ReadFile("testdata/adapt/registry.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := servertest.WriteFile(t, t.TempDir(), "registry.yaml", string(registry))
+	caddyfile := "{\nm2m {\nissuer http://localhost:8080 {\nregistry file " + path + "\n}\n}\n}\nhttp://localhost:8080 {\nm2m_auth {\n" + lines.String() + "}\n}\n"
+	if err := servertest.New(t).Validate(caddyfile); err != nil {
+		t.Fatal(err)
+	}
+}

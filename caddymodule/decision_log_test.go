@@ -1,0 +1,108 @@
+package caddymodule_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
+)
+
+// decision is the line of the decision log that has this id; the empty id stands for the latest.
+func (w *issuerWorld) decision(id string) map[string]any {
+	w.t.Helper()
+	for _, line := range slices.Backward(w.LogLines("m2m.decisions")) {
+		if id == "" || line["id"] == id {
+			return line
+		}
+	}
+	w.t.Fatalf("the decision log does not have %q", id)
+	return nil
+}
+
+func TestDecisionLogSaysWhatWasDecided(t *testing.T) {
+	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("announce")}})
+	a := w.ask("demo", "book:read announce:read magazine book:burn book:edit")
+	w.granted(a)
+	line := w.decision("")
+	if got := slices.Sorted(maps.Keys(line)); !slices.Equal(got, []string{
+		"client_id", "duration", "granted", "id", "issuer", "jti", "level", "logger", "msg",
+		"policy_revision", "registry_revision", "rejected", "remote_ip", "ts",
+	}) {
+		t.Errorf("the line has %v", got)
+	}
+	for name, want := range map[string]string{
+		"client_id": "demo", "issuer": w.url, "level": "info", "remote_ip": "127.0.0.1", "granted": "[book:read]",
+		"jti": w.verified(*a.AccessToken)["jti"].(string),
+		"rejected": "[map[reason:frozen scope:announce:read] map[reason:unknown resource scope:magazine] " +
+			"map[reason:unknown action scope:book:burn] map[reason:no grant covers it scope:book:edit]]",
+	} {
+		if got := fmt.Sprint(line[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if duration, ok := line["duration"].(float64); !ok || duration <= 0 || line["policy_revision"] == "" || line["registry_revision"] == "" {
+		t.Errorf("the line is %v", line)
+	}
+}
+
+func TestDecisionIDOfAnErrorIsInTheLog(t *testing.T) {
+	w := startIssuer(t, issuerSettings{options: "audience " + issuerAudience})
+	a := w.ask("careful", "book:secret-1:read book:edit")
+	refusedToken(t, a, http.StatusBadRequest, "invalid_scope")
+	line := w.decision(a.DecisionID)
+	if fmt.Sprint(line["granted"]) != "[]" || line["jti"] != "" || line["client_id"] != "careful" {
+		t.Errorf("the line is %v", line)
+	}
+	a = w.ask("careful", "book:1:read", "resource", filmAudience)
+	refusedToken(t, a, http.StatusBadRequest, "invalid_scope")
+	if got := fmt.Sprint(w.decision(a.DecisionID)["rejected"]); got != "[map[reason:other_audience scope:book:1:read]]" {
+		t.Errorf("rejected is %s", got)
+	}
+}
+
+// TestDecisionNamesThePolicyThatMadeIt: the revision changes with the policy, and back.
+func TestDecisionNamesThePolicyThatMadeIt(t *testing.T) {
+	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("announce")}})
+	revision := func() any {
+		w.granted(w.ask("demo", "book:read"))
+		return w.decision("")["policy_revision"]
+	}
+	first := revision()
+	w.writePolicy("freeze.rego", frozen("film"))
+	servertest.Eventually(t, "the policy has another revision", func() bool { return revision() != first })
+	w.writePolicy("freeze.rego", frozen("announce"))
+	servertest.Eventually(t, "the policy has its first revision", func() bool { return revision() == first })
+}
+
+// TestStrangersFillNoLog: what anybody can cause at will is logged at debug level only.
+func TestStrangersFillNoLog(t *testing.T) {
+	w := startIssuer(t, issuerSettings{})
+	before := len(w.Log())
+	for _, form := range []string{
+		"", "grant_type=x", "grant_type=client_credentials",
+		"grant_type=client_credentials&client_id=nobody&client_secret=" + registry.NewSecret(),
+		"grant_type=client_credentials&client_id=former&client_secret=" + w.secret, "%zz", strings.Repeat("a", 70000),
+	} {
+		w.post(form)
+	}
+	w.get(w.tokenURL())
+	w.get(w.url + "/oauth2/authorize")
+	refusals := 0
+	for line := range strings.Lines(w.Log()[before:]) {
+		switch {
+		case !strings.Contains(line, `"logger":"m2m`):
+		case !strings.Contains(line, `"level":"debug"`):
+			t.Errorf("logged: %s", line)
+		case strings.Contains(line, "token request refused"):
+			refusals++
+		}
+	}
+	if refusals != 8 {
+		t.Errorf("%d refusals are logged at debug level, of 8", refusals)
+	}
+}

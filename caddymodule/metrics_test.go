@@ -1,0 +1,97 @@
+package caddymodule_test
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// series are the plugin's time series, without their values and without buckets.
+func (w *issuerWorld) series() []string {
+	w.t.Helper()
+	names := make(map[string]bool)
+	for line := range strings.Lines(w.get(w.url + "/metrics").body) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		if strings.HasPrefix(name, "caddy_m2m_") && !strings.Contains(name, "_bucket{") {
+			names[name+"}"] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func TestMetricsCountTokenRequests(t *testing.T) {
+	w := startIssuer(t, issuerSettings{options: "audience " + issuerAudience})
+	wrong := "grant_type=client_credentials&client_id=demo&client_secret=" + registry.NewSecret()
+	for result, requests := range map[string][]func() tokenAnswer{
+		"granted":                {func() tokenAnswer { return w.ask("demo", "book:read") }, func() tokenAnswer { return w.ask("demo", "film:read") }},
+		"partly_granted":         {func() tokenAnswer { return w.ask("demo", "book:read book:edit") }},
+		"invalid_scope":          {func() tokenAnswer { return w.ask("demo", "book:edit") }, func() tokenAnswer { return w.ask("demo", "") }},
+		"invalid_client":         {func() tokenAnswer { return w.post(wrong) }},
+		"invalid_request":        {func() tokenAnswer { return w.post("") }, func() tokenAnswer { return w.get(w.tokenURL()) }},
+		"unsupported_grant_type": {func() tokenAnswer { return w.post("grant_type=password") }},
+		"invalid_target":         {func() tokenAnswer { return w.ask("demo", "book:read", "resource", "https://other.example.com") }},
+	} {
+		for _, request := range requests {
+			request()
+		}
+		if got := w.metric("token_requests_total", fmt.Sprintf("result=%q", result)); got != fmt.Sprint(len(requests)) {
+			t.Errorf("%s counts %s, want %d", result, got, len(requests))
+		}
+	}
+	if !strings.Contains(w.get(w.url+"/metrics").body, fmt.Sprintf("caddy_m2m_token_request_duration_seconds_count{issuer=%q} 10", w.url)) {
+		t.Error("durations are not observed")
+	}
+}
+
+// TestMetricLabelsAreBounded: whatever strangers send, there are no more time series.
+func TestMetricLabelsAreBounded(t *testing.T) {
+	w := startIssuer(t, issuerSettings{site: "m2m_auth {\nrequire GET /books/{id} book:{id}:read\n}\nrespond ok"})
+	stranger := func(n int) {
+		name := fmt.Sprintf("stranger-%d", n)
+		w.post("grant_type=" + name)
+		w.post("grant_type=client_credentials&client_id=" + name + "&client_secret=" + name)
+		w.ask("demo", name+":read")
+		w.ask("demo", "book:"+name+":read", "resource", "https://"+name+".example.com")
+		w.ask("demo", "book:"+name+":read")
+		w.get(w.url+"/books/"+name, "Authorization", "Bearer "+name)
+		w.get(w.url+"/"+name, "Authorization", "Bearer "+name+".a.b")
+		w.do(w.request(fmt.Sprintf("BREW%d", n), w.tokenURL(), nil))
+	}
+	stranger(0)
+	before := w.series()
+	for n := range 20 {
+		stranger(n + 1)
+	}
+	if after := w.series(); !slices.Equal(after, before) {
+		t.Errorf("the series were %v\nand are %v", before, after)
+	}
+	named := regexp.MustCompile(`^caddy_m2m_[a-z_]+\{issuer="[^"]+"(,(kind|result)="[a-z_]+")*\}$`)
+	for _, series := range before {
+		if !named.MatchString(series) {
+			t.Errorf("a series is %s", series)
+		}
+	}
+}
+
+// TestMetricsStartAnew: each config has a registry of metrics of its own.
+func TestMetricsStartAnewWithAConfig(t *testing.T) {
+	w := startIssuer(t, issuerSettings{})
+	w.granted(w.ask("demo", "book:read"))
+	for range 3 {
+		if err := w.Load(w.caddyfile()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.granted(w.ask("demo", "book:read"))
+	if got := w.metric("token_requests_total", `result="granted"`); got != "1" {
+		t.Errorf("granted counts %s", got)
+	}
+	for _, kind := range []string{"registry", "policy"} {
+		w.awaitHealth(kind, "1")
+	}
+}
