@@ -68,6 +68,14 @@ func readSettled(paths []string, found []source) ([]source, error) {
 	return nil, errors.New("reading policy: the files keep changing")
 }
 
+// Healthy reports whether the policy in force is what its files last held; it is not while they are
+// broken or cannot be read.
+func (e *Engine) Healthy() bool {
+	e.watch.mu.Lock()
+	defer e.watch.mu.Unlock()
+	return e.watch.failed == ""
+}
+
 // replace compiles sources unless they are those in force, or those that last failed.
 func (e *Engine) replace(own []source) (changed bool, err error) {
 	sources, err := shippedSources(e.cfg.NoDefaults)
