@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
 	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
@@ -17,6 +18,8 @@ type snapshot struct {
 	rules         ruleIndex
 	token         opa.PreparedEvalQuery
 	defaultScopes opa.PreparedEvalQuery
+	// leftOver is the reason of scopes that no rule grants, and none rejects either.
+	leftOver string
 }
 
 // compile makes a snapshot of sources, the shipped ones included.
@@ -27,15 +30,21 @@ func compile(sources []source) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{revision: revisionOf(sources), rules: indexRules(modules)}
+	s.leftOver = notGranted
+	if modules[shippedFolder+shipped.Token] != nil {
+		s.leftOver = notCovered
+	}
+	written := writtenRules(modules)
+	withoutStubs(modules, written)
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	compiler, err := compileModules(modules, store)
 	if err != nil {
 		return nil, err
 	}
-	if s.token, err = prepare(compiler, store, tokenQuery); err != nil {
+	if s.token, err = prepare(compiler, store, tokenQuery(written)); err != nil {
 		return nil, err
 	}
-	if s.defaultScopes, err = prepare(compiler, store, defaultScopesQuery); err != nil {
+	if s.defaultScopes, err = prepare(compiler, store, defaultScopesQuery(written)); err != nil {
 		return nil, err
 	}
 	return s, nil

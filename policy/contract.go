@@ -44,13 +44,15 @@ func misplaced(module *ast.Module) error {
 func checkRules(module *ast.Module) error {
 	var errs []error
 	for _, rule := range module.Rules {
-		name := string(rule.Head.Ref()[0].Value.(ast.Var))
+		name := ruleName(rule)
 		if usage, ok := contractRules[name]; ok && !isPartial(rule, name) {
 			errs = append(errs, fmt.Errorf("%s%s is a partial rule: write %s", at(rule.Location), name, usage))
 		}
 	}
 	return errors.Join(errs...)
 }
+
+func ruleName(rule *ast.Rule) string { return string(rule.Head.Ref()[0].Value.(ast.Var)) }
 
 func isPartial(rule *ast.Rule, name string) bool {
 	if len(rule.Head.Args) > 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
@@ -78,7 +79,8 @@ func evaluate[T any](s *snapshot, query opa.PreparedEvalQuery, input ast.Value,
 }
 
 func eval(query opa.PreparedEvalQuery, input ast.Value, cancel topdown.Cancel) (*ast.Array, error) {
-	set, err := query.Eval(context.Background(), opa.EvalParsedInput(input), opa.EvalExternalCancel(cancel))
+	set, err := query.Eval(context.Background(), opa.EvalParsedInput(input), opa.EvalExternalCancel(cancel),
+		opa.EvalMetrics(metrics.NoOp()))
 	if err != nil {
 		return nil, err
 	}

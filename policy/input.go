@@ -31,6 +31,8 @@ var (
 
 	effectAllow = ast.StringTerm("allow")
 	effectDeny  = ast.StringTerm("deny")
+
+	wildcard = ast.StringTerm(scope.Any)
 )
 
 // value is the input document. It is built by hand, for speed; schemas/token/input.json describes
@@ -45,7 +47,7 @@ func (in TokenInput) value() (ast.Value, error) {
 		return nil, fmt.Errorf("resources: %w", err)
 	}
 	return ast.NewObject(
-		ast.Item(keyIssuer, ast.StringTerm(in.Issuer)),
+		ast.Item(keyIssuer, stringTerm(in.Issuer)),
 		ast.Item(keyClient, client),
 		ast.Item(keyScopes, arrayTerm(in.Scopes, scopeTerm)),
 		ast.Item(keyResources, resources),
@@ -59,8 +61,8 @@ func (c Client) term() (*ast.Term, error) {
 		return nil, err
 	}
 	return ast.ObjectTerm(
-		ast.Item(keyID, ast.StringTerm(c.ID)),
-		ast.Item(keyDescription, ast.StringTerm(c.Description)),
+		ast.Item(keyID, stringTerm(c.ID)),
+		ast.Item(keyDescription, stringTerm(c.Description)),
 		ast.Item(keyAttributes, attributes),
 		ast.Item(keyGrants, arrayTerm(c.Grants, grantTerm)),
 	), nil
@@ -72,19 +74,19 @@ func grantTerm(g scope.Grant) *ast.Term {
 		effect = effectDeny
 	}
 	return ast.ObjectTerm(
-		ast.Item(keyResource, ast.StringTerm(g.Resource)),
-		ast.Item(keyIdentifiers, arrayTerm(g.Identifiers, ast.StringTerm)),
-		ast.Item(keyActions, arrayTerm(g.Actions, ast.StringTerm)),
+		ast.Item(keyResource, stringTerm(g.Resource)),
+		ast.Item(keyIdentifiers, arrayTerm(g.Identifiers, stringTerm)),
+		ast.Item(keyActions, arrayTerm(g.Actions, stringTerm)),
 		ast.Item(keyEffect, effect),
 	)
 }
 
 func scopeTerm(s scope.Scope) *ast.Term {
 	return ast.ObjectTerm(
-		ast.Item(keyRaw, ast.StringTerm(s.Raw)),
-		ast.Item(keyResource, ast.StringTerm(s.Resource)),
-		ast.Item(keyIdentifier, ast.StringTerm(s.Identifier)),
-		ast.Item(keyAction, ast.StringTerm(s.Action)),
+		ast.Item(keyRaw, stringTerm(s.Raw)),
+		ast.Item(keyResource, stringTerm(s.Resource)),
+		ast.Item(keyIdentifier, stringTerm(s.Identifier)),
+		ast.Item(keyAction, stringTerm(s.Action)),
 	)
 }
 
@@ -95,9 +97,9 @@ func resourcesTerm(resources map[string]Resource) (*ast.Term, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", code, err)
 		}
-		items = append(items, ast.Item(ast.StringTerm(code), ast.ObjectTerm(
-			ast.Item(keyActions, arrayTerm(r.Actions, ast.StringTerm)),
-			ast.Item(keyAudience, ast.StringTerm(r.Audience)),
+		items = append(items, ast.Item(stringTerm(code), ast.ObjectTerm(
+			ast.Item(keyActions, arrayTerm(r.Actions, stringTerm)),
+			ast.Item(keyAudience, stringTerm(r.Audience)),
 			ast.Item(keyAttributes, attributes),
 		)))
 	}
@@ -106,15 +108,15 @@ func resourcesTerm(resources map[string]Resource) (*ast.Term, error) {
 
 func (r TokenRequest) term() *ast.Term {
 	return ast.ObjectTerm(
-		ast.Item(keyRemoteIP, ast.StringTerm(r.RemoteIP)),
-		ast.Item(keyAuthMethod, ast.StringTerm(r.AuthMethod)),
-		ast.Item(keyAudience, arrayTerm(r.Audience, ast.StringTerm)),
+		ast.Item(keyRemoteIP, stringTerm(r.RemoteIP)),
+		ast.Item(keyAuthMethod, stringTerm(r.AuthMethod)),
+		ast.Item(keyAudience, arrayTerm(r.Audience, stringTerm)),
 	)
 }
 
 func attributesTerm(attributes map[string]any) (*ast.Term, error) {
 	if len(attributes) == 0 {
-		return ast.ObjectTerm(), nil
+		return ast.InternedEmptyObject, nil
 	}
 	v, err := ast.InterfaceToValue(attributes)
 	if err != nil {
@@ -124,9 +126,23 @@ func attributesTerm(attributes map[string]any) (*ast.Term, error) {
 }
 
 func arrayTerm[T any](elements []T, term func(T) *ast.Term) *ast.Term {
+	if len(elements) == 0 {
+		return ast.InternedEmptyArray
+	}
 	terms := make([]*ast.Term, len(elements))
 	for i, element := range elements {
 		terms[i] = term(element)
 	}
 	return ast.ArrayTerm(terms...)
+}
+
+// stringTerm spares the making of what stands in every other place.
+func stringTerm(s string) *ast.Term {
+	switch s {
+	case "":
+		return ast.InternedEmptyString
+	case scope.Any:
+		return wildcard
+	}
+	return ast.StringTerm(s)
 }

@@ -80,7 +80,7 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 	if err != nil {
 		return TokenDecision{}, err
 	}
-	return answer.decide(in.Scopes, s.revision), nil
+	return answer.decide(in.Scopes, s), nil
 }
 
 // DefaultScopes says what a request without a scope asks for, sorted; none is no error. The scopes

@@ -12,8 +12,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// query prepares a query to the Rego that ships.
-func query(tb testing.TB, text string) func(ast.Value) *ast.Array {
+// prepared prepares a query to the Rego that ships.
+func prepared(tb testing.TB, text string) func(ast.Value) *ast.Array {
 	tb.Helper()
 	sources, err := shippedSources(false)
 	if err != nil {
@@ -72,14 +72,14 @@ func TestParseAgrees(t *testing.T) {
 	for n := range 4 {
 		raws = append(raws, strings.Repeat("a", scope.MaxLength-2+n))
 	}
-	checkParse(t, query(t, parseQuery), raws)
+	checkParse(t, prepared(t, parseQuery), raws)
 }
 
 func FuzzParseAgrees(f *testing.F) {
 	for _, raw := range []string{"book:1:read", "book", "*", "a:b:c:d", "a:b*:c", "::", "book:1:read\n", "\x00", "ö", "\xff"} {
 		f.Add(raw)
 	}
-	parse := query(f, parseQuery)
+	parse := prepared(f, parseQuery)
 	f.Fuzz(func(t *testing.T, raw string) { checkParse(t, parse, []string{raw}) })
 }
 
@@ -123,7 +123,7 @@ func TestAlgebraAgrees(t *testing.T) {
 	for i := range examples {
 		examples[i] = example{randomScope(r), randomScope(r), randomGrant(r, 0.5)}
 	}
-	ask := query(t, `[answers | some [a, b, g] in input; answers := [
+	ask := prepared(t, `[answers | some [a, b, g] in input; answers := [
 		data.m2m.scope.covers(a, b), data.m2m.scope.overlaps(a, b),
 		data.m2m.scope.grant_covers(g, b), data.m2m.scope.grant_overlaps(g, b)]]`)
 	answers := ask(arrayTerm(examples, func(e example) *ast.Term {
@@ -137,10 +137,23 @@ func TestAlgebraAgrees(t *testing.T) {
 	}
 }
 
-// TestShippedPolicyAgrees holds the shipped policy's own, indexed way to find grants against the
-// plain definition: some allow grant covers, and no deny grant overlaps.
+// fromGrants grants by the library what the policy that ships grants by itself.
+const fromGrants = `package m2m.token
+
+import data.m2m.grants
+
+granted contains s.raw if {
+	some s in input.scopes
+	s.raw in (((grants.covered - grants.denied) - grants.unknown_resource) - grants.unknown_action)
+}
+`
+
+// TestShippedPolicyAgrees holds the ways in which the shipped policy and the library find grants
+// against the plain definition: some allow grant covers, and no deny grant overlaps.
 func TestShippedPolicyAgrees(t *testing.T) {
 	e := load(t, Config{Timeout: generous})
+	dir := write(t, map[string]string{"a.rego": fromGrants})
+	library := load(t, Config{Paths: []string{dir}, NoDefaults: true, Timeout: generous})
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 300 {
 		in := request(t)
@@ -160,6 +173,9 @@ func TestShippedPolicyAgrees(t *testing.T) {
 		}
 		if d := decide(t, e, in); !slices.Equal(d.Granted, want) || len(d.Granted)+len(d.Rejected) != len(in.Scopes) {
 			t.Fatalf("%+v\nasked %v\ngot  %s\nwant %q", in.Client.Grants, in.Scopes, summary(d), want)
+		}
+		if d := decide(t, library, in); !slices.Equal(d.Granted, want) {
+			t.Fatalf("%+v\nasked %v\nlibrary %s\nwant %q", in.Client.Grants, in.Scopes, summary(d), want)
 		}
 	}
 }

@@ -9,14 +9,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// The queries name the contract's rules alone: what else authors put into their package is theirs.
+// Reasons of a scope that no rule grants, and none rejects either: with the policy that ships, no
+// grant covers it.
 const (
-	tokenQuery         = "[data.m2m.token.granted, data.m2m.token.rejected, data.m2m.token.claims, data.m2m.token.ttl]"
-	defaultScopesQuery = "[data.m2m.token.default_scopes]"
+	notCovered = "no grant covers it"
+	notGranted = "not granted"
 )
-
-// notGranted is the reason of a scope that no rule grants, and none rejects either.
-const notGranted = "not granted"
 
 // maxTTL bounds what a policy may say in earnest; no token lives for ever.
 const maxTTL = 366 * 24 * time.Hour
@@ -48,8 +46,8 @@ func (r *results) token() tokenAnswer {
 
 // decide sorts the requested scopes into granted and rejected ones. What was not requested is
 // neither: rules say what may be granted, whoever asks.
-func (a tokenAnswer) decide(requested []scope.Scope, revision string) TokenDecision {
-	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: revision}
+func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision {
+	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: p.revision}
 	for _, s := range requested {
 		why, isRejected := a.reasons[s.Raw]
 		switch {
@@ -58,7 +56,7 @@ func (a tokenAnswer) decide(requested []scope.Scope, revision string) TokenDecis
 		case a.granted[s.Raw]:
 			d.Granted = append(d.Granted, s.Raw)
 		default:
-			d.Rejected = append(d.Rejected, Rejection{s.Raw, notGranted})
+			d.Rejected = append(d.Rejected, Rejection{s.Raw, p.leftOver})
 		}
 	}
 	return d
@@ -82,6 +80,9 @@ func (r *results) defaultScopes() []string {
 }
 
 func (r *results) granted(members []*ast.Term) map[string]bool {
+	if len(members) == 0 {
+		return nil
+	}
 	granted := make(map[string]bool, len(members))
 	for _, term := range members {
 		raw, ok := term.Value.(ast.String)
@@ -96,6 +97,9 @@ func (r *results) granted(members []*ast.Term) map[string]bool {
 
 // rejected gives the reasons of every rejected scope, sorted.
 func (r *results) rejected(members []*ast.Term) map[string][]string {
+	if len(members) == 0 {
+		return nil
+	}
 	reasons := make(map[string][]string, len(members))
 	for _, term := range members {
 		object, isObject := term.Value.(ast.Object)

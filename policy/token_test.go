@@ -120,6 +120,23 @@ func TestNoDefaultScopesUnlessARuleGivesThem(t *testing.T) {
 	}
 }
 
+// TestUnwrittenRulesAreEmpty has rules read those of the contract that nobody has written, which
+// are not asked for either.
+func TestUnwrittenRulesAreEmpty(t *testing.T) {
+	dir := write(t, map[string]string{"a.rego": `package m2m.token
+ttl contains 60 if {
+	granted == set()
+	rejected == set()
+	default_scopes == set()
+	claims == {}
+}
+`})
+	e := load(t, Config{Paths: []string{dir}, NoDefaults: true, Timeout: generous})
+	if d := decide(t, e, request(t, "book:1:read")); d.TTL != time.Minute || summary(d) != " | book:1:read (not granted)" {
+		t.Errorf("got %+v", d)
+	}
+}
+
 func TestNoDefaults(t *testing.T) {
 	if d := decide(t, load(t, Config{NoDefaults: true, Timeout: generous}), request(t, "book:1:read")); summary(d) != " | book:1:read (not granted)" {
 		t.Errorf("without any rule: %s", summary(d))

@@ -1,8 +1,8 @@
 # METADATA
 # title: What the client's grants and the registry say of the requested scopes
 # description: >-
-#   Sets of requested scopes, as they were written. The policy that ships is made of them, and
-#   other policies may use them too.
+#   Sets of requested scopes, as they were written, for policies that decide otherwise than the one
+#   that ships. That one finds the same, and does not ask for these: sets of sets cost time.
 # scope: subpackages
 # schemas:
 #   - input: schema.token.input
