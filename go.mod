@@ -24,7 +24,6 @@ require (
 	golang.org/x/net v0.60.0
 	golang.org/x/oauth2 v0.37.0
 	golang.org/x/sync v0.23.0
-	pgregory.net/rapid v1.3.0
 )
 
 require (

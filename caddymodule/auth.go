@@ -24,6 +24,10 @@ const (
 	maxLeeway     = 5 * time.Minute
 )
 
+// rememberedTokens is how many verified tokens a door remembers, the most recently used ones. Each
+// takes a few KiB; clients use one token at a time.
+const rememberedTokens = 4096
+
 // AuthHandler is the m2m_auth directive: it lets a request through to the next handler only with
 // an access token (RFC 9068) of its issuer, for its audience, that covers the scope which the
 // route requires. Refusals are RFC 6750's: 400, 401 and 403 with a challenge; 503 when the keys
@@ -73,7 +77,7 @@ type AuthHandler struct {
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
 	issuer   issuerKeys
-	expect   token.Expect
+	verifier *token.Verifier
 	routes   *requirements
 	identity *identityHeaders
 	metadata *resourceMetadata
@@ -119,7 +123,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		h.metadata = newResourceMetadata(h.Audience[0], h.Issuer, h.issuer)
 	}
 	h.metrics = app.metrics.forAuth(h.Issuer)
-	return h.setExpectations()
+	return h.setVerifier()
 }
 
 func (h *AuthHandler) resolve() error {
@@ -161,7 +165,7 @@ func (h *AuthHandler) checkIssuer(app *App) (*Issuer, error) {
 	return nil, nil
 }
 
-func (h *AuthHandler) setExpectations() error {
+func (h *AuthHandler) setVerifier() error {
 	leeway := defaultLeeway
 	if h.Leeway != nil {
 		leeway = time.Duration(*h.Leeway)
@@ -174,7 +178,7 @@ func (h *AuthHandler) setExpectations() error {
 			return fmt.Errorf("audience: %w", err)
 		}
 	}
-	h.expect = token.Expect{Issuer: h.Issuer, Audiences: h.Audience, Leeway: leeway}
+	h.verifier = token.NewVerifier(token.Expect{Issuer: h.Issuer, Audiences: h.Audience, Leeway: leeway}, rememberedTokens)
 	return nil
 }
 
@@ -218,22 +222,16 @@ func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
 }
 
 func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
-	kid, err := token.KeyID(raw)
-	if err != nil {
-		return nil, invalidToken(err)
+	claims, err := h.verifier.Verify(raw, func(kid string) (*token.KeySet, error) {
+		return h.issuer.keySet(ctx, kid)
+	})
+	switch {
+	case err == nil:
+		return claims, nil
+	case token.ErrorReason(err) == "":
+		return nil, noKeys(err)
 	}
-	keys, err := h.issuer.keySet(ctx, kid)
-	if err != nil {
-		return nil, &refusal{cause: err, Challenge: &oauth.Challenge{
-			Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reasonNoKeys,
-			Description: "the issuer's keys cannot be had now",
-		}}
-	}
-	claims, err := token.Verify(raw, keys, h.expect)
-	if err != nil {
-		return nil, invalidToken(err)
-	}
-	return claims, nil
+	return nil, invalidToken(err)
 }
 
 // authorize holds the token's scopes against what the route requires.
@@ -251,6 +249,14 @@ func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) *refusal 
 		}
 	}
 	return nil
+}
+
+// noKeys is no word about the token: without keys it cannot be judged.
+func noKeys(err error) *refusal {
+	return &refusal{cause: err, Challenge: &oauth.Challenge{
+		Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reasonNoKeys,
+		Description: "the issuer's keys cannot be had now",
+	}}
 }
 
 // invalidToken is RFC 6750 §3.1's answer to a token that is malformed, expired or not ours.
