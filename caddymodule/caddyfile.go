@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -82,7 +83,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	start := d.Token()
 	err := parseBlock(d, subdirectives{
-		"audience":    once(func(d *caddyfile.Dispenser) error { return oneArg(d, &i.Audience) }),
+		"audience":    once(i.parseAudience),
 		"registry":    once(i.parseRegistry),
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
 		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, maxTokenTTL) }),
@@ -92,6 +93,16 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return fmt.Errorf("issuer %q has no registry; add `registry file <path>`, at %s:%d", i.URL, start.File, start.Line)
 	}
 	return err
+}
+
+func (i *Issuer) parseAudience(d *caddyfile.Dispenser) error {
+	if err := oneArg(d, &i.Audience); err != nil || hasPlaceholder(i.Audience) {
+		return err
+	}
+	if err := registry.CheckAudience(i.Audience); err != nil {
+		return d.Errf("audience: %w", err)
+	}
+	return nil
 }
 
 func (i *Issuer) parseRegistry(d *caddyfile.Dispenser) error {

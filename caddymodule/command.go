@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -22,14 +23,31 @@ Secrets and tokens are never taken as arguments, which other users of a machine
 can read: they come from files, from the environment or from standard input.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Use = "m2m <command>"
-			cmd.AddCommand(secretCommand(), tokenCommand(), inspectCommand())
+			makeGroup(cmd, secretCommand(), tokenCommand(), inspectCommand())
 		},
 	})
 }
 
+// makeGroup gives a command subcommands. Without one it prints its help; with one that it does not
+// have it fails, where cobra would print the help and call that a success.
+func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
+	cmd.AddCommand(subcommands...)
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		message := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			message += fmt.Sprintf("; did you mean %q?", near[0])
+		}
+		return errors.New(message)
+	}
+}
+
 func secretCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "secret <command>", Short: "Works with client secrets"}
-	cmd.AddCommand(newSecretCommand())
+	makeGroup(cmd, newSecretCommand())
 	return cmd
 }
 
@@ -79,7 +97,7 @@ func (f *formatFlag) String() string { return f.value }
 func (f *formatFlag) Type() string   { return "format" }
 func (f *formatFlag) Set(value string) error {
 	if value != "text" && value != "json" {
-		return fmt.Errorf("it is text or json")
+		return errors.New("it is text or json")
 	}
 	f.value = value
 	return nil

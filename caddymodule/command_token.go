@@ -134,9 +134,21 @@ func readEnvFile(path string) (map[string]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s:%d: not NAME=value", path, n)
 		}
-		env[strings.TrimSpace(name)] = strings.Trim(strings.TrimSpace(value), `"'`)
+		env[strings.TrimSpace(name)] = envValue(strings.TrimSpace(value))
 	}
 	return env, lines.Err()
+}
+
+// envValue is a value as a shell reads it: within quotes, or up to a comment.
+func envValue(text string) string {
+	for _, quote := range []string{`"`, "'"} {
+		if inner, quoted := strings.CutPrefix(text, quote); quoted {
+			inner, _, _ = strings.Cut(inner, quote)
+			return inner
+		}
+	}
+	text, _, _ = strings.Cut(text, " #")
+	return strings.TrimSpace(text)
 }
 
 // explainTokenError says what the issuer said, which scopes it rejected, and whether the secret

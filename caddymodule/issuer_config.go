@@ -32,8 +32,8 @@ type Issuer struct {
 	// Placeholders: {env.*} and {file.*}. Required.
 	URL string `json:"issuer"`
 
-	// Audience is the `aud` of tokens for resources that name no audience of their own: the URL of
-	// an API. Placeholders: {env.*} and {file.*}. Default: the issuer's URL.
+	// Audience is the `aud` of tokens for resources that name no audience of their own: an absolute
+	// URI without a fragment (RFC 8707 §2), as a rule the URL of an API. Placeholders: {env.*} and {file.*}. Default: the issuer's URL.
 	Audience string `json:"audience,omitempty"`
 
 	// Registry says where clients, resources and grants are kept. Required.
@@ -133,7 +133,7 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	if i.Audience == "" {
 		i.Audience = i.URL
 	}
-	if err := token.CheckName(i.Audience); err != nil {
+	if err := registry.CheckAudience(i.Audience); err != nil {
 		return "", fmt.Errorf("audience: %w", err)
 	}
 	if i.TokenTTL == 0 {
@@ -213,6 +213,7 @@ func (i *Issuer) poll(ctx context.Context, kind string, source watched) {
 // look takes a change, if there is one. A broken one is logged, and what was good before serves on;
 // it may be healthy again without a change, when the edit was undone.
 func (i *Issuer) look(kind string, source watched) {
+	was := source.Healthy()
 	changed, err := source.Reload()
 	switch {
 	case err != nil:
@@ -221,6 +222,8 @@ func (i *Issuer) look(kind string, source watched) {
 	case changed:
 		i.metrics.reloaded(kind, "ok")
 		i.logger.Info(kind+" reloaded", zap.String("revision", source.Revision()))
+	case !was && source.Healthy():
+		i.logger.Info(kind+" is whole again", zap.String("revision", source.Revision()))
 	}
 	i.metrics.setHealthy(kind, source.Healthy())
 }

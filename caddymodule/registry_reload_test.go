@@ -122,6 +122,9 @@ func TestLostFileServesOn(t *testing.T) {
 	if lines := w.errorLines(); len(lines) != 1 {
 		t.Errorf("the log has the errors %q", lines)
 	}
+	if !strings.Contains(w.Log(), "registry is whole again") {
+		t.Error("the log gives no all-clear")
+	}
 }
 
 func TestScopesSupportedFollowTheRegistry(t *testing.T) {

@@ -50,15 +50,15 @@ func (d *decoder) audience(n *node) string {
 	if n.kind != stringKind {
 		return ""
 	}
-	if err := checkAudience(audience); err != nil {
+	if err := CheckAudience(audience); err != nil {
 		d.problems.add(n.at, "audience: %v", err)
 	}
 	return audience
 }
 
-// checkAudience holds RFC 8707 §2, for an audience is what a client may name as resource: an
+// CheckAudience holds RFC 8707 §2, for an audience is what a client may name as resource: an
 // absolute URI without a fragment.
-func checkAudience(audience string) error {
+func CheckAudience(audience string) error {
 	u, err := url.Parse(audience)
 	switch {
 	case len(audience) > maxAudienceLength:
