@@ -195,6 +195,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	if !h.KeepToken {
 		r.Header.Del("Authorization")
 	}
+	httpguard.DropUpgrades(r.Header)
 	h.identity.set(r.Header, claims)
 	setPlaceholders(r, claims)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
@@ -205,10 +206,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 // check finds out who asks and whether their token covers what the route requires.
 func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
 	if why := httpguard.AmbiguousPath(r.URL); why != "" {
-		return nil, &refusal{Challenge: &oauth.Challenge{
-			Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Reason: reasonAmbiguousPath,
-			Description: "the path can be read in more than one way: " + why,
-		}}
+		return nil, ambiguous(reasonAmbiguousPath, why)
 	}
 	raw, challenge := oauth.BearerToken(r)
 	if challenge != nil {
@@ -239,9 +237,9 @@ func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) *refusal 
 	if h.routes == nil {
 		return nil
 	}
-	required, ok := h.routes.match(r)
-	if !ok {
-		return forbidden(reasonNoRule, "no rule allows this request", "")
+	required, refused := h.routes.match(r)
+	if refused != nil {
+		return refused
 	}
 	for _, need := range required {
 		if !coveredByAny(claims.Scopes, need) {
@@ -256,6 +254,14 @@ func noKeys(err error) *refusal {
 	return &refusal{cause: err, Challenge: &oauth.Challenge{
 		Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reasonNoKeys,
 		Description: "the issuer's keys cannot be had now",
+	}}
+}
+
+// ambiguous refuses a request that can be read in more than one way. It is not guessed at.
+func ambiguous(reason, why string) *refusal {
+	return &refusal{Challenge: &oauth.Challenge{
+		Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Reason: reason,
+		Description: "the request can be read in more than one way: " + why,
 	}}
 }
 

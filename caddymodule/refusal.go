@@ -20,9 +20,10 @@ type refusal struct {
 
 // Reasons of refusals, beside those of package oauth and of package token.
 const (
-	reasonAmbiguousPath = "ambiguous_path"
-	reasonNoKeys        = "no_keys"
-	reasonNoRule        = "no_rule"
+	reasonAmbiguousMethod = "ambiguous_method"
+	reasonAmbiguousPath   = "ambiguous_path"
+	reasonNoKeys          = "no_keys"
+	reasonNoRule          = "no_rule"
 )
 
 // refuse answers with the challenge (RFC 6750 §3). Where the site has handle_errors for this

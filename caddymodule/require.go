@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
@@ -17,8 +19,9 @@ type Requirement struct {
 	Method string `json:"method,omitempty"`
 
 	// Path is a pattern of Go's net/http.ServeMux: /books, /books/{id}, /files/{rest...}, /docs/,
-	// with an optional host before it. The most specific pattern wins; two of which neither is
-	// more specific are an error. Required.
+	// with an optional host before it, in lower case and without a port. The most specific pattern
+	// wins; two of which neither is more specific are an error, also when they are alike but for the
+	// case of letters. Required.
 	Path string `json:"path"`
 
 	// Scopes must each be covered by a scope of the token. A path parameter may stand in the
@@ -30,9 +33,15 @@ type Requirement struct {
 // requirements finds the scopes that a request needs.
 type requirements struct {
 	mux *http.ServeMux
+	// folded has the same routes in lower case. Caddy's own path matchers do not see the case of
+	// letters, so a path that folds to another route would be judged by one rule and served by
+	// another.
+	folded *http.ServeMux
 }
 
-func newRequirements() *requirements { return &requirements{mux: http.NewServeMux()} }
+func newRequirements() *requirements {
+	return &requirements{mux: http.NewServeMux(), folded: http.NewServeMux()}
+}
 
 // compileRequirements returns nil when nothing is required. It fails on a pattern or scope that
 // is malformed, on a parameter that the pattern does not have, and on patterns in conflict.
@@ -56,15 +65,21 @@ func (c *requirements) add(r *Requirement) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	templates := make([]scopeTemplate, len(r.Scopes))
+	route := make(route, len(r.Scopes))
 	for n, raw := range r.Scopes {
 		template, err := parseScopeTemplate(raw, r.Path)
 		if err != nil {
 			return fmt.Errorf("requiring %q for %s: %w", raw, r.pattern(), err)
 		}
-		templates[n] = template
+		route[n] = template
 	}
-	return c.handle(r.pattern(), templates)
+	if err := handle(c.mux, r.pattern(), &route); err != nil {
+		return fmt.Errorf("requiring for %s: %w", r.pattern(), err)
+	}
+	if err := handle(c.folded, foldPattern(r.pattern()), &route); err != nil {
+		return fmt.Errorf("requiring for %s: without regard to case, as Caddy matches paths: %w", r.pattern(), err)
+	}
+	return nil
 }
 
 func (r *Requirement) check() error {
@@ -77,12 +92,20 @@ func (r *Requirement) check() error {
 		return fmt.Errorf("requiring for %q: the path has white space", r.Path)
 	case strings.Contains(r.Path, "{http."):
 		return fmt.Errorf("requiring for %q: this parameter name is a placeholder of the Caddyfile; choose another", r.Path)
+	case httpguard.FoldHost(r.host()) != r.host():
+		return fmt.Errorf("requiring for %q: the host is in lower case, without a port", r.Path)
 	case strings.ToUpper(r.Method) != r.Method:
 		return fmt.Errorf("requiring for %s: method %q is not in upper case", r.Path, r.Method)
 	case len(r.Scopes) == 0:
 		return fmt.Errorf("requiring for %s: no scope is named", r.pattern())
 	}
 	return nil
+}
+
+// host is what stands before the path, which may be nothing.
+func (r *Requirement) host() string {
+	host, _, _ := strings.Cut(r.Path, "/")
+	return host
 }
 
 func (r *Requirement) pattern() string {
@@ -96,47 +119,90 @@ func (r *Requirement) pattern() string {
 var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
 
 // handle registers a pattern; ServeMux panics on a malformed one and on a conflict.
-func (c *requirements) handle(pattern string, templates []scopeTemplate) (err error) {
+func handle(mux *http.ServeMux, pattern string, r *route) (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
-			err = fmt.Errorf("requiring for %s: %s", pattern, registeredAt.ReplaceAllString(fmt.Sprint(problem), ""))
+			err = errors.New(registeredAt.ReplaceAllString(fmt.Sprint(problem), ""))
 		}
 	}()
-	c.mux.Handle(pattern, matched(templates))
+	mux.Handle(pattern, r)
 	return nil
 }
 
-// match returns the scopes that the request needs, and false when no pattern matches it, or when
-// a path parameter cannot stand in a scope.
-func (c *requirements) match(r *http.Request) ([]scope.Scope, bool) {
-	found := new(match)
-	// the copy keeps ServeMux from writing its path values into the caller's request
-	c.mux.ServeHTTP(found, r.WithContext(context.Background()))
-	return found.scopes, found.ok
+// foldPattern is the pattern with its host and its literal segments in lower case.
+func foldPattern(pattern string) string {
+	method, rest, found := strings.Cut(pattern, " ")
+	if !found {
+		method, rest = "", pattern
+	}
+	segments := strings.Split(rest, "/")
+	for n, segment := range segments {
+		if !strings.HasPrefix(segment, "{") {
+			segments[n] = strings.ToLower(segment)
+		}
+	}
+	return strings.TrimSpace(method + " " + strings.Join(segments, "/"))
 }
 
-// matched is the handler of a pattern: it fills in the scopes of the match that asked.
-type matched []scopeTemplate
-
-func (templates matched) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	found := w.(*match)
-	found.scopes = make([]scope.Scope, len(templates))
-	for n, template := range templates {
-		need, ok := template.fill(r.PathValue)
-		if !ok {
-			return
-		}
-		found.scopes[n] = need
+// match returns the scopes that the request needs, as it will reach the upstream. It refuses what
+// no rule allows, and what Caddy or an upstream may take for another request.
+func (c *requirements) match(r *http.Request) ([]scope.Scope, *refusal) {
+	method, why := httpguard.UpstreamMethod(r)
+	if why != "" {
+		return nil, ambiguous(reasonAmbiguousMethod, why)
 	}
-	found.ok = true
+	seen := r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
+	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
+	found := new(match)
+	c.mux.ServeHTTP(found, seen)
+	if found.route != nil && c.folds(seen) != found.route {
+		return nil, ambiguous(reasonAmbiguousPath, "letters of the other case belong to another rule")
+	}
+	needed, ok := found.route.fill(found.value)
+	if !ok {
+		return nil, forbidden(reasonNoRule, "no rule allows this request", "")
+	}
+	return needed, nil
+}
+
+// folds is the route of the request without regard to case.
+func (c *requirements) folds(seen *http.Request) *route {
+	seen.URL = &url.URL{Path: strings.ToLower(seen.URL.Path)}
+	found := new(match)
+	c.folded.ServeHTTP(found, seen)
+	return found.route
+}
+
+// route is what one pattern needs. As a handler it says that it is the one.
+type route []scopeTemplate
+
+func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	found := w.(*match)
+	found.route, found.value = r, request.PathValue
+}
+
+// fill returns the scopes with the path's values, and false for no route at all and for a value
+// that cannot stand in a scope.
+func (r *route) fill(value func(string) string) ([]scope.Scope, bool) {
+	if r == nil {
+		return nil, false
+	}
+	scopes := make([]scope.Scope, len(*r))
+	for n, template := range *r {
+		var ok bool
+		if scopes[n], ok = template.fill(value); !ok {
+			return nil, false
+		}
+	}
+	return scopes, true
 }
 
 // match is the ResponseWriter that takes ServeMux's answer. Its own answers, such as 404 and a
 // redirect to a cleaner path, go nowhere: they are no match.
 type match struct {
 	header http.Header
-	scopes []scope.Scope
-	ok     bool
+	route  *route
+	value  func(string) string
 }
 
 func (m *match) Header() http.Header {

@@ -34,11 +34,12 @@ func FuzzRequire(f *testing.F) {
 		if err != nil || urlErr != nil {
 			return
 		}
-		needs, ok := rules.match(&http.Request{Method: method, URL: target, Host: "x.example.com", Header: http.Header{}})
+		needs, refused := rules.match(&http.Request{Method: method, URL: target, Host: "x.example.com", Header: http.Header{}})
+		if (refused == nil) != (len(needs) > 0) {
+			t.Fatalf("%v, %v", needs, refused)
+		}
 		for _, need := range needs {
-			if ok {
-				checkNarrow(t, need, rawScope)
-			}
+			checkNarrow(t, need, rawScope)
 		}
 	})
 }

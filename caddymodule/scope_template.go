@@ -13,9 +13,11 @@ type scopeTemplate struct {
 	parts []templatePart // of the identifier
 }
 
-// templatePart is text, or the name of a path parameter.
+// templatePart is text, or the name of a path parameter. When another parameter follows, the text
+// between them begins with separator, which the value then does not: else a part of one value could
+// pass for a part of the other.
 type templatePart struct {
-	text, parameter string
+	text, parameter, separator string
 }
 
 // parseScopeTemplate reads a scope whose parameters the pattern must have.
@@ -46,7 +48,24 @@ func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
 		t.parts = append(t.parts, templatePart{parameter: name})
 		rest = after
 	}
-	return t, nil
+	return t, t.separate()
+}
+
+// separate finds what stands between parameters.
+func (t scopeTemplate) separate() error {
+	previous := -1 // the last parameter
+	for n, part := range t.parts {
+		switch {
+		case part.parameter == "":
+			continue
+		case previous == n-1 && n > 0:
+			return fmt.Errorf("nothing stands between {%s} and {%s}", t.parts[previous].parameter, part.parameter)
+		case previous >= 0:
+			t.parts[previous].separator = t.parts[previous+1].text[:1]
+		}
+		previous = n
+	}
+	return nil
 }
 
 func hasParameter(pattern, name string) bool {
@@ -61,7 +80,7 @@ func (t scopeTemplate) fill(value func(string) string) (scope.Scope, bool) {
 	for _, part := range t.parts {
 		text := part.text
 		if part.parameter != "" {
-			if text = scope.EscapeIdentifier(value(part.parameter)); text == "" {
+			if text = scope.EscapeIdentifier(value(part.parameter), part.separator); text == "" {
 				return scope.Scope{}, false
 			}
 		}

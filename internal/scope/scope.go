@@ -120,13 +120,13 @@ func CheckIdentifier(id string) error {
 
 // EscapeIdentifier turns any text, such as a path segment of a request, into an identifier that
 // stands for just that text: what a scope cannot hold, "%" and "*" are percent-encoded, so that
-// nobody can widen a scope by what they put into a path.
-func EscapeIdentifier(text string) string {
+// nobody can widen a scope by what they put into a path. So are the characters of also.
+func EscapeIdentifier(text, also string) string {
 	const upperHex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(text) {
 		c := text[i]
-		if isTokenChar(c) && c != '*' && c != '%' {
+		if isTokenChar(c) && c != '*' && c != '%' && strings.IndexByte(also, c) < 0 {
 			b.WriteByte(c)
 			continue
 		}

@@ -160,9 +160,12 @@ func TestEscapeIdentifier(t *testing.T) {
 		{"\xff", "%FF"},
 	}
 	for _, test := range tests {
-		if got := scope.EscapeIdentifier(test.text); got != test.want {
+		if got := scope.EscapeIdentifier(test.text, ""); got != test.want {
 			t.Errorf("%q: %q, want %q", test.text, got, test.want)
 		}
+	}
+	if got := scope.EscapeIdentifier("a:b-c", ":"); got != "a%3Ab-c" {
+		t.Errorf("with the colon: %q", got)
 	}
 }
 
@@ -225,7 +228,7 @@ func FuzzEscapeIdentifier(f *testing.F) {
 		f.Add(text, "1")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		id, other := scope.EscapeIdentifier(a), scope.EscapeIdentifier(b)
+		id, other := scope.EscapeIdentifier(a, ""), scope.EscapeIdentifier(b, "")
 		if (id == other) != (a == b) {
 			t.Errorf("%q and %q become %q and %q", a, b, id, other)
 		}

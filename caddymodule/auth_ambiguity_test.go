@@ -1,0 +1,72 @@
+package caddymodule_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+)
+
+// TestNoRuleIsSteppedAround has a strict rule beside a wide one, and requests that Caddy or an
+// upstream could serve as what the strict one is about.
+func TestNoRuleIsSteppedAround(t *testing.T) {
+	d := newDoor(t, `
+		require /admin/{rest...} admin:*:use
+		require admin.example.com/{rest...} admin:*:use
+		require DELETE /books/{id} book:{id}:edit
+		require /{rest...} book:*:read
+	`)
+	for _, c := range []struct {
+		method, target string
+		fields         []string
+		status         int
+		reason         string
+	}{
+		{"GET", "/books/1", nil, 200, ""},
+		{"GET", "/Books/1", nil, 200, ""}, // of the wide rule either way
+		{"GET", "/admin/users", nil, 403, "insufficient_scope"},
+		{"GET", "/ADMIN/users", nil, 400, "ambiguous_path"}, // handle_path /admin/* would serve it
+		{"GET", "/Admin/users", nil, 400, "ambiguous_path"},
+		{"GET", "/users", []string{"Host", "admin.example.com"}, 403, "insufficient_scope"},
+		{"GET", "/users", []string{"Host", "ADMIN.example.com"}, 403, "insufficient_scope"},
+		{"GET", "/users", []string{"Host", "admin.example.com.:8443"}, 403, "insufficient_scope"},
+		{"DELETE", "/books/1", nil, 403, "insufficient_scope"},
+		{"delete", "/books/1", nil, 400, "ambiguous_method"},
+		{"POST", "/books/1", nil, 200, ""},
+		{"POST", "/books/1", []string{"X-HTTP-Method-Override", "DELETE"}, 400, "ambiguous_method"},
+	} {
+		got := d.ask(c.method, c.target, bearer(d.token("book:*:read"), c.fields...))
+		if got.status != c.status || got.reason() != c.reason {
+			t.Errorf("%s %s %v: %d %s, want %d %s", c.method, c.target, c.fields, got.status, got.body, c.status, c.reason)
+		}
+		if seen := d.upstream.taken(); (len(seen) > 0) != (c.status == 200) {
+			t.Errorf("%s %s %v: the upstream was asked %d times", c.method, c.target, c.fields, len(seen))
+		}
+	}
+}
+
+// TestNoTunnelButWebSocket: an upstream that went along with an upgrade to h2c would take further
+// requests, with any header, over a connection that nobody looks at.
+func TestNoTunnelButWebSocket(t *testing.T) {
+	for name, subdirectives := range map[string]string{"without rules": "", "with rules": "require GET /books/{id} book:{id}:read"} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, subdirectives)
+			d.upstream.answerWith(upgradeToAnything)
+			for _, upgrade := range []string{"h2c", "websocket, h2c", "TLS/1.2"} {
+				got := d.ask("GET", "/books/1", bearer(d.token("book:1:read"), "Connection", "Upgrade, HTTP2-Settings", "Upgrade", upgrade, "HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA"))
+				if got.status != http.StatusOK || got.body != "an answer" {
+					t.Errorf("Upgrade: %s: %d %s", upgrade, got.status, got.body)
+				}
+			}
+		})
+	}
+}
+
+func upgradeToAnything(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") == "" && r.Header.Get("HTTP2-Settings") == "" {
+		_, _ = io.WriteString(w, "an answer")
+		return
+	}
+	w.Header().Set("Connection", "Upgrade")
+	w.Header().Set("Upgrade", r.Header.Get("Upgrade"))
+	w.WriteHeader(http.StatusSwitchingProtocols)
+}

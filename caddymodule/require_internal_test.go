@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func compile(t *testing.T, requirements ...*Requirement) *requirements {
+	t.Helper()
+	compiled, err := compileRequirements(requirements)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+// TestWebSocketsOverNewerHTTP: reverse_proxy sends an extended CONNECT on as GET, so it is what
+// GET is here, over HTTP/2 and HTTP/3.
+func TestWebSocketsOverNewerHTTP(t *testing.T) {
+	rules := compile(t,
+		&Requirement{Method: "GET", Path: "/admin/{rest...}", Scopes: []string{"admin:*:use"}},
+		&Requirement{Path: "/{rest...}", Scopes: []string{"book:*:read"}})
+	for name, r := range map[string]*http.Request{
+		"HTTP/2": {Method: "CONNECT", ProtoMajor: 2, Header: http.Header{":protocol": {"websocket"}}},
+		"HTTP/3": {Method: "CONNECT", ProtoMajor: 3, Proto: "websocket", Header: http.Header{}},
+	} {
+		r.URL = &url.URL{Path: "/admin/ws"}
+		needed, refused := rules.match(r)
+		if refused != nil || scopeList(needed) != "admin:*:use" || r.Method != "CONNECT" {
+			t.Errorf("%s: %v, %v", name, needed, refused)
+		}
+	}
+	tunnel := &http.Request{Method: "CONNECT", ProtoMajor: 1, URL: &url.URL{Path: "/books"}, Header: http.Header{}}
+	if needed, refused := rules.match(tunnel); refused == nil || refused.Reason != reasonAmbiguousMethod {
+		t.Errorf("a tunnel needs %v", needed)
+	}
+}
+
+// TestParametersDoNotRunTogether: a part of one value must not pass for a part of another.
+func TestParametersDoNotRunTogether(t *testing.T) {
+	rules := compile(t,
+		&Requirement{Path: "/t/{tenant}/d/{doc}", Scopes: []string{"doc:{tenant}:{doc}:read"}},
+		&Requirement{Path: "/x/{a}/{b}/{c}", Scopes: []string{"x:{a}--{b}:{c}:read"}})
+	for path, want := range map[string]string{
+		"/t/acme/d/1":      "doc:acme:1:read",
+		"/t/acme:evil/d/1": "doc:acme%3Aevil:1:read",
+		"/t/acme/d/evil:1": "doc:acme:evil:1:read",
+		"/x/1-2/3:4/5:6-7": "x:1%2D2--3%3A4:5:6-7:read",
+	} {
+		needed, refused := rules.match(&http.Request{Method: "GET", URL: &url.URL{Path: path}})
+		if refused != nil || scopeList(needed) != want {
+			t.Errorf("%s needs %v, want %s", path, needed, want)
+		}
+	}
+}
+
+func TestRequirementsThatAreErrors(t *testing.T) {
+	for want, r := range map[string]*Requirement{
+		"nothing stands between {a} and {b}":  {Path: "/{a}/{b}", Scopes: []string{"x:{a}{b}:read"}},
+		"the host is in lower case":           {Path: "API.example.com/", Scopes: []string{"x"}},
+		"the host is in lower case, without ": {Path: "api.example.com:8443/", Scopes: []string{"x"}},
+		"without regard to case":              {Path: "/ADMIN/{x}", Scopes: []string{"x"}},
+	} {
+		_, err := compileRequirements([]*Requirement{{Path: "/admin/{y}", Scopes: []string{"y"}}, r})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", r, err, want)
+		}
+	}
+}
