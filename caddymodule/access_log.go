@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -25,17 +26,23 @@ func addLogFields(r *http.Request, fields ...zap.Field) {
 var credentialParameters = []string{"access_token", "assertion", "client_assertion", "client_secret", "password", "token"}
 
 // hideCredentials keeps a refused request out of the access log, which shows whole URIs, when there
-// may be credentials in its query.
-func hideCredentials(r *http.Request) {
-	if r.URL.RawQuery == "" {
+// may be credentials in its query. Where there is an access log a line without the query stands in
+// for it, for nobody should be able to ask unseen.
+func hideCredentials(r *http.Request, logger *zap.Logger) {
+	if r.URL.RawQuery == "" || !mayHaveCredentials(r.URL.RawQuery) {
 		return
 	}
-	query, err := url.ParseQuery(strings.ToLower(r.URL.RawQuery))
-	hide := err != nil
-	for _, name := range credentialParameters {
-		hide = hide || query.Has(name)
+	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
+		logger.Info("refused request with credentials in its query, which is not shown", zap.String("method", r.Method),
+			zap.String("host", r.Host), zap.String("path", r.URL.Path), zap.String("remote_ip", clientIP(r)))
 	}
-	if hide {
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+}
+
+func mayHaveCredentials(rawQuery string) bool {
+	query, err := url.ParseQuery(strings.ToLower(rawQuery))
+	if err != nil {
+		return true
 	}
+	return slices.ContainsFunc(credentialParameters, query.Has)
 }

@@ -92,6 +92,8 @@ type issuerKeys interface {
 	keySet(ctx context.Context, kid string) (*token.KeySet, error)
 	// scopesOf lists the scopes of an audience, if the issuer tells.
 	scopesOf(ctx context.Context, audience string) ([]string, error)
+	// scopesRevision changes when what scopesOf answers may have changed.
+	scopesRevision() string
 }
 
 // CaddyModule says how Caddy finds the handler.

@@ -72,7 +72,7 @@ func (i *Issuer) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:     i.serveToken,
 		base.Path + oauth.JWKSPath:      i.serveJWKS,
-		base.Path + oauth.AuthorizePath: serveAuthorize,
+		base.Path + oauth.AuthorizePath: i.serveAuthorize,
 		oidcPath:                        i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
 		oauthPath:                       i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
 	}
@@ -81,7 +81,7 @@ func (i *Issuer) routes() map[string]http.HandlerFunc {
 func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	keys, err := i.keys.current(r.Context())
 	if err != nil {
-		i.logger.Error("no keys to publish", zap.Error(err))
+		i.logger.Debug("no keys to publish", zap.Error(err))
 		oauth.Unavailable("the keys cannot be had now").Write(w)
 		return
 	}
@@ -90,8 +90,8 @@ func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
 // makes every provider name: nobody can be sent there, for no response type is supported.
-func serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	hideCredentials(r)
+func (i *Issuer) serveAuthorize(w http.ResponseWriter, r *http.Request) {
+	hideCredentials(r, i.logger)
 	oauth.UnsupportedResponseType().Write(w)
 }
 
@@ -109,7 +109,7 @@ func (i *Issuer) serveMetadata(choose func(*metadataDocuments) http.Handler) htt
 	return func(w http.ResponseWriter, r *http.Request) {
 		docs, err := i.metadata(r.Context())
 		if err != nil {
-			i.logger.Error("no metadata to publish", zap.Error(err))
+			i.logger.Debug("no metadata to publish", zap.Error(err))
 			oauth.Unavailable("the metadata cannot be had now").Write(w)
 			return
 		}

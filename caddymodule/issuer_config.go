@@ -242,6 +242,8 @@ func (i *Issuer) scopesOf(ctx context.Context, audience string) ([]string, error
 	return i.scopes(ctx, audience)
 }
 
+func (i *Issuer) scopesRevision() string { return i.registry.Revision() }
+
 func (i *Issuer) cleanup() {
 	if i.policy != nil {
 		i.policy.Close()

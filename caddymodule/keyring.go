@@ -105,6 +105,7 @@ func (k *keyring) load(ctx context.Context) (*keys, error) {
 	if err != nil {
 		err = fmt.Errorf("loading signing keys: %w", err)
 		k.failure.Store(&keyFailure{err: err, at: time.Now()})
+		k.logger.Error("there are no keys", zap.Error(err)) // once per keyRetryAfter, however many ask
 		return nil, err
 	}
 	k.loaded.Store(found)
@@ -212,6 +213,9 @@ func parseStoredKey(name string, object []byte) (*token.SigningKey, time.Time, e
 	key, err := token.ParseSigningKey(stored.Key)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("parsing %s: %w", name, err)
+	}
+	if path.Base(name) != key.ID()+".json" {
+		return nil, time.Time{}, fmt.Errorf("parsing %s: it is not named after its key, so it is none that was made here", name)
 	}
 	return key, stored.Created, nil
 }

@@ -30,7 +30,7 @@ const (
 // request the body is left to it, and {http.m2m.error} is the body that would have been sent;
 // else the body is the challenge as JSON.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
-	hideCredentials(r)
+	hideCredentials(r, h.logger)
 	h.metrics.request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)
@@ -55,13 +55,10 @@ func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *re
 	return err
 }
 
-// logRefusal logs our own faults as errors, and what strangers cause at debug level.
+// logRefusal is at debug level, for strangers can cause it at will. A fault of ours is logged where
+// it is found, once and not for every request.
 func (h *AuthHandler) logRefusal(r *http.Request, refused *refusal) {
-	level := zap.DebugLevel
-	if refused.Status == http.StatusServiceUnavailable {
-		level = zap.ErrorLevel
-	}
-	if c := h.logger.Check(level, "request refused"); c != nil {
+	if c := h.logger.Check(zap.DebugLevel, "request refused"); c != nil {
 		c.Write(zap.String("reason", refused.Reason), zap.String("issuer", h.Issuer),
 			zap.String("remote_ip", clientIP(r)), zap.Error(refused.cause))
 	}

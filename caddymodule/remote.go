@@ -61,3 +61,5 @@ func (r *remoteIssuer) keySet(ctx context.Context, kid string) (*token.KeySet, e
 
 // scopesOf knows of no scopes: the issuer's own metadata lists them.
 func (r *remoteIssuer) scopesOf(context.Context, string) ([]string, error) { return nil, nil }
+
+func (r *remoteIssuer) scopesRevision() string { return "" }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -15,6 +16,13 @@ type resourceMetadata struct {
 	resource, issuer string
 	url, path        string
 	keys             issuerKeys
+	latest           atomic.Pointer[resourceDocument]
+}
+
+// resourceDocument is the document of one revision of the issuer's scopes.
+type resourceDocument struct {
+	revision string
+	document *oauth.Document
 }
 
 // newResourceMetadata returns nil when the resource is named by something that has no such
@@ -42,9 +50,15 @@ func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error) {
+	revision := m.keys.scopesRevision()
+	if latest := m.latest.Load(); latest != nil && latest.revision == revision {
+		return latest.document, nil
+	}
 	scopes, err := m.keys.scopesOf(ctx, m.resource)
 	if err != nil {
 		return nil, err
 	}
-	return oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, m.issuer, scopes), metadataMaxAge), nil
+	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, m.issuer, scopes), metadataMaxAge)
+	m.latest.Store(&resourceDocument{revision, document})
+	return document, nil
 }

@@ -23,6 +23,9 @@ import (
 // maxScopes is how many scopes one request may ask for.
 const maxScopes = 100
 
+// bodyTimeout is how long the body of a token request may take, which is a few hundred bytes.
+const bodyTimeout = 10 * time.Second
+
 // Reasons for which a scope is rejected before policy is asked.
 const reasonOtherAudience = "other_audience"
 
@@ -44,9 +47,14 @@ type tokenRequest struct {
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
-	hideCredentials(r)
+	hideCredentials(r, i.logger)
 	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
+	// no credentials are needed to begin a body, so it may not take for ever. Servers that know no
+	// deadlines bound it themselves.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(t.start.Add(bodyTimeout))
 	parsed, oerr := oauth.ParseTokenRequest(w, r)
+	_ = connection.SetReadDeadline(time.Time{})
 	if oerr == nil {
 		t.oauth = parsed
 		oerr = t.serve(w)

@@ -63,10 +63,7 @@ func parseModules(sources []source) (map[string]*ast.Module, error) {
 			continue
 		}
 		module, err := ast.ParseModuleWithOpts(s.name, string(s.content), opts)
-		if err == nil && module == nil {
-			err = fmt.Errorf("%s: the file is empty", s.name)
-		}
-		if err == nil && !s.isShipped() {
+		if err == nil && !isShipped(s.name) {
 			err = checkModule(module)
 		}
 		if err != nil {
@@ -100,7 +97,7 @@ func compileModules(modules map[string]*ast.Module, store storage.Store) (*ast.C
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, explainLoad(compiler.Errors)
 	}
-	return compiler, nil
+	return compiler, checkNames(compiler)
 }
 
 // prepare compiles a query whose answer is OPA's own term: making JSON of it first would cost more

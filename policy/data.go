@@ -3,10 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
-
-	"github.com/open-policy-agent/opa/v1/util"
 )
 
 // loadData merges data files into one document. A file's document stands below the names of its
@@ -21,10 +18,10 @@ func loadData(sources []source) (map[string]any, error) {
 		}
 		document, err := s.document()
 		if err == nil {
-			err = merge(root, document, nil)
+			err = s.merge(root, document, nil)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+			errs = append(errs, err)
 		}
 	}
 	return root, errors.Join(errs...)
@@ -32,32 +29,25 @@ func loadData(sources []source) (map[string]any, error) {
 
 // document parses a data file, and puts what it holds below its folders.
 func (s source) document() (map[string]any, error) {
-	var parsed any
-	if err := unmarshal(s, &parsed); err != nil {
-		return nil, fmt.Errorf("parsing data: %w", err)
+	parsed, err := s.parse()
+	if err != nil {
+		return nil, err
 	}
 	document, ok := parsed.(map[string]any)
 	if !ok {
-		return nil, errors.New("parsing data: the document is no object")
+		return nil, s.fault(1, errors.New("the document is no object"))
 	}
 	folders := s.folder()
 	for i := len(folders) - 1; i >= 0; i-- {
 		document = map[string]any{folders[i]: document}
 	}
 	if _, taken := document["m2m"]; taken {
-		return nil, errors.New("data.m2m belongs to the packages that ship")
+		return nil, fmt.Errorf("%s: data.m2m belongs to the packages that ship", s.name)
 	}
 	return document, nil
 }
 
-func unmarshal(s source, v any) error {
-	if path.Ext(s.rel) == ".json" {
-		return util.UnmarshalJSON(s.content, v)
-	}
-	return util.Unmarshal(s.content, v)
-}
-
-func merge(into, from map[string]any, at []string) error {
+func (s source) merge(into, from map[string]any, at []string) error {
 	for key, value := range from {
 		here := append(at[:len(at):len(at)], key)
 		old, exists := into[key]
@@ -68,9 +58,9 @@ func merge(into, from map[string]any, at []string) error {
 		oldObject, oldOK := old.(map[string]any)
 		object, ok := value.(map[string]any)
 		if !oldOK || !ok {
-			return fmt.Errorf("data.%s already has a value from another file", strings.Join(here, "."))
+			return fmt.Errorf("%s: data.%s already has a value from another file", s.name, strings.Join(here, "."))
 		}
-		if err := merge(oldObject, object, here); err != nil {
+		if err := s.merge(oldObject, object, here); err != nil {
 			return err
 		}
 	}

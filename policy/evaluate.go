@@ -38,17 +38,32 @@ func ask[T any](ctx context.Context, e *Engine, s *snapshot, query opa.PreparedE
 	if !submit(e.workers, job, timer.C, ctx.Done()) {
 		return none, e.giveUp(ctx, Overloaded, "no free worker within %v")
 	}
-	select {
-	case a := <-answers:
-		if a.err != nil {
-			return none, a.err
-		}
-		return a.value, nil
-	case <-timer.C:
-	case <-ctx.Done():
+	a, ok := await(answers, timer.C, ctx.Done())
+	if !ok {
+		cancel.Cancel()
+		return none, e.giveUp(ctx, Timeout, "no decision within %v")
 	}
-	cancel.Cancel()
-	return none, e.giveUp(ctx, Timeout, "no decision within %v")
+	if a.err != nil {
+		return none, a.err
+	}
+	return a.value, nil
+}
+
+// await waits for an answer. One that is there counts, though the time is up as well: on a busy
+// machine the caller itself may be late, and find both.
+func await[T, U any](answers <-chan T, giveUp <-chan U, done <-chan struct{}) (answer T, ok bool) {
+	select {
+	case answer = <-answers:
+		return answer, true
+	case <-giveUp:
+	case <-done:
+	}
+	select {
+	case answer = <-answers:
+		return answer, true
+	default:
+		return answer, false
+	}
 }
 
 // giveUp tells a caller that went away from a decision that took too long.

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -32,22 +33,23 @@ func at(location *ast.Location) string {
 	if location == nil || location.File == "" {
 		return ""
 	}
-	if location.Row == 0 {
-		return location.File + ": "
-	}
-	return fmt.Sprintf("%s:%d: ", location.File, location.Row)
+	return fmt.Sprintf("%s:%d: ", location.File, max(1, location.Row)) // an empty module has no row
 }
 
+// generatedIndex is what OPA makes of the collection in "some x in collection".
+var generatedIndex = regexp.MustCompile(`\[__local\d+__\]`)
+
 func explainOne(err *ast.Error) string {
+	message := generatedIndex.ReplaceAllString(err.Message, "")
 	if name, ok := strings.CutPrefix(err.Message, "undefined function "); ok {
 		if why, gone := unavailable[name]; gone {
 			return fmt.Sprintf("%s is not available: %s", name, why)
 		}
 	}
 	if detail, ok := err.Details.(*ast.RefErrInvalidDetail); ok && detail.Pos < len(detail.Ref) {
-		return err.Message + didYouMean(detail.Ref[detail.Pos].Value, detail.OneOf)
+		return message + didYouMean(detail.Ref[detail.Pos].Value, detail.OneOf)
 	}
-	return err.Message
+	return message
 }
 
 // didYouMean names the nearest of the keys that would have been right, if it is near.

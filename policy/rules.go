@@ -60,7 +60,7 @@ func (s *snapshot) whereIs(rule string) string {
 	var places []string
 	for file, rules := range s.rules {
 		for _, place := range rules {
-			if place.isOf(rule) && !strings.HasPrefix(file, shippedFolder) {
+			if place.isOf(rule) && !isShipped(file) {
 				places = append(places, fmt.Sprintf("%s:%d", file, place.row))
 			}
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -11,6 +12,8 @@ import (
 // shippedFolder begins the names of shipped files in errors; no file of an author's can be called
 // that, for paths are cleaned.
 const shippedFolder = "shipped://"
+
+func isShipped(file string) bool { return strings.HasPrefix(file, shippedFolder) }
 
 // shippedSources are the modules that always load, and the policy that ships unless it is left out.
 func shippedSources(noDefaults bool) ([]source, error) {

@@ -35,8 +35,6 @@ type source struct {
 
 func (s source) isRego() bool { return filepath.Ext(s.name) == ".rego" }
 
-func (s source) isShipped() bool { return strings.HasPrefix(s.name, shippedFolder) }
-
 // folder is the data path of a data file: the names of its folders.
 func (s source) folder() []string {
 	dir, _, found := cutLast(s.rel, "/")

@@ -1,0 +1,69 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// checkNames finds rules that were meant for the contract, and that nothing asks for by the name
+// they have: a misspelt rejection rejects nothing. Helpers may have any name, for some rule uses
+// them.
+func checkNames(compiler *ast.Compiler) error {
+	rules := ownRules(compiler.Modules)
+	used := make(map[string]bool)
+	for _, rule := range rules {
+		if isUsed(compiler.Graph, rule) {
+			used[ruleName(rule)] = true
+		}
+	}
+	var errs []error
+	for _, rule := range rules {
+		name := ruleName(rule)
+		if meant := meantRule(name); meant != "" && !used[name] && len(rule.Head.Args) == 0 {
+			errs = append(errs, fmt.Errorf("%s%s has no effect, for no rule uses it (did you mean %q?)",
+				at(rule.Location), name, meant))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ownRules are the authors' rules of the contract's package, in the order of their files.
+func ownRules(modules map[string]*ast.Module) []*ast.Rule {
+	var rules []*ast.Rule
+	for _, file := range slices.Sorted(maps.Keys(modules)) {
+		module := modules[file]
+		if !isShipped(file) && module.Package.Path.String() == contractPackage {
+			rules = append(rules, module.Rules...)
+		}
+	}
+	return rules
+}
+
+// isUsed reports whether a rule of another name depends on this one.
+func isUsed(graph *ast.Graph, rule *ast.Rule) bool {
+	for dependent := range graph.Dependents(rule) {
+		other := dependent.(*ast.Rule)
+		if ruleName(other) != ruleName(rule) || !other.Module.Package.Equal(rule.Module.Package) {
+			return true
+		}
+	}
+	return false
+}
+
+// meantRule is the rule of the contract that a name is nearly, or "".
+func meantRule(name string) string {
+	if _, exact := contractRules[name]; exact {
+		return ""
+	}
+	for rule := range contractRules { // no name is near to two of them
+		if levenshtein.ComputeDistance(name, rule) <= min(2, len(rule)/3) {
+			return rule
+		}
+	}
+	return ""
+}
