@@ -86,11 +86,7 @@ func (d *decoder) identifiers(n *node) []string {
 		if item.kind != stringKind {
 			continue
 		}
-		if id == "" {
-			d.problems.add(item.at, "an identifier must not be empty")
-		} else if err := scope.CheckIdentifier(id); err != nil {
-			d.problems.add(item.at, "an identifier: %v", err)
-		}
+		d.checkIdentifier(item.at, id)
 		identifiers = append(identifiers, id)
 	}
 	d.notEmpty(n, "identifiers")

@@ -30,6 +30,12 @@ func secretsOf(entries ...string) string {
 	return inClient("secrets: [\n" + strings.Join(entries, ",\n") + "]")
 }
 
+const notCanonical = `3:41: an identifier: "%" stands only in upper-case escapes such as %C3, of no letter or digit`
+
+func identifierOf(id, effect string) string {
+	return inClient("grants: [{resource: book, identifiers: ['" + id + "'], actions: [read], effect: " + effect + "}]")
+}
+
 func TestParseRefuses(t *testing.T) {
 	const how = `: a file holds no secret itself: "caddy m2m secret new" makes one, and the line for this file`
 	for name, c := range map[string]struct{ data, want string }{
@@ -108,22 +114,34 @@ func TestParseRefuses(t *testing.T) {
 		"expires null":           {secretsOf(`{id: a, sha256: "` + hashOf(1) + `", expires: null}`), `4:73: expires must be a time as in RFC 3339, such as 2027-01-31T00:00:00Z`},
 		"expires at the zero time, which would be never": {secretsOf(`{id: a, sha256: "` + hashOf(1) + `", expires: "0001-01-01T00:00:00Z"}`), `4:73: expires must be a time as in RFC 3339, such as 2027-01-31T00:00:00Z`},
 
-		"grant without fields":  {inClient("grants: [{}]"), "3:10: a grant must have resource\n 3:10: a grant must have identifiers\n 3:10: a grant must have actions"},
-		"grant a string":        {inClient("grants: ['book:*:read']"), `3:10: a grant must be a mapping, not a string`},
-		"unknown resource":      {inClient("grants: [{resource: boook, identifiers: ['*'], actions: [read]}]"), `3:21: unknown resource "boook": did you mean "book"?`},
-		"unknown action":        {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read, edti]}]"), `3:63: unknown action "edti": did you mean "edit"?`},
-		"actions before":        {inClient("grants: [{actions: [erase], identifiers: ['*'], resource: book}]"), `3:21: unknown action "erase": known are edit, read`},
-		"unknown action of any": {inClient("grants: [{resource: '*', identifiers: ['*'], actions: [buy]}]"), `3:56: unknown action "buy": known are edit, read`},
-		"action a prefix":       {inClient("grants: [{resource: book, identifiers: ['*'], actions: ['re*']}]"), `3:57: unknown action "re*": known are edit, read`},
-		"identifier inner star": {inClient("grants: [{resource: book, identifiers: ['a*b'], actions: [read]}]"), `3:41: an identifier: "*" stands only at the end of an identifier`},
-		"identifier empty":      {inClient("grants: [{resource: book, identifiers: [''], actions: [read]}]"), `3:41: an identifier must not be empty`},
-		"identifier space":      {inClient("grants: [{resource: book, identifiers: ['a b'], actions: [read]}]"), `3:41: an identifier: character 0x20 at byte 2 is not allowed`},
-		"identifier a number":   {inClient("grants: [{resource: book, identifiers: [1], actions: [read]}]"), `3:41: an identifier must be a string, not a number`},
-		"identifiers a string":  {inClient("grants: [{resource: book, identifiers: '*', actions: [read]}]"), `3:40: identifiers must be a list, not a string`},
-		"identifiers none":      {inClient("grants: [{resource: book, identifiers: [], actions: [read]}]"), `3:40: identifiers must not be empty`},
-		"actions none":          {inClient("grants: [{resource: book, identifiers: ['*'], actions: []}]"), `3:56: actions must not be empty`},
-		"effect in capitals":    {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read], effect: Deny}]"), `3:72: effect must be "allow" or "deny"`},
-		"effect empty":          {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read], effect: ''}]"), `3:72: effect must be "allow" or "deny"`},
+		"grant without fields":             {inClient("grants: [{}]"), "3:10: a grant must have resource\n 3:10: a grant must have identifiers\n 3:10: a grant must have actions"},
+		"grant a string":                   {inClient("grants: ['book:*:read']"), `3:10: a grant must be a mapping, not a string`},
+		"unknown resource":                 {inClient("grants: [{resource: boook, identifiers: ['*'], actions: [read]}]"), `3:21: unknown resource "boook": did you mean "book"?`},
+		"unknown action":                   {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read, edti]}]"), `3:63: unknown action "edti": did you mean "edit"?`},
+		"actions before":                   {inClient("grants: [{actions: [erase], identifiers: ['*'], resource: book}]"), `3:21: unknown action "erase": known are edit, read`},
+		"unknown action of any":            {inClient("grants: [{resource: '*', identifiers: ['*'], actions: [buy]}]"), `3:56: unknown action "buy": known are edit, read`},
+		"action a prefix":                  {inClient("grants: [{resource: book, identifiers: ['*'], actions: ['re*']}]"), `3:57: unknown action "re*": known are edit, read`},
+		"identifier inner star":            {inClient("grants: [{resource: book, identifiers: ['a*b'], actions: [read]}]"), `3:41: an identifier: "*" stands only at the end of an identifier`},
+		"identifier empty":                 {inClient("grants: [{resource: book, identifiers: [''], actions: [read]}]"), `3:41: an identifier must not be empty`},
+		"identifier space":                 {inClient("grants: [{resource: book, identifiers: ['a b'], actions: [read]}]"), `3:41: an identifier: character 0x20 at byte 2 is not allowed`},
+		"identifier a number":              {inClient("grants: [{resource: book, identifiers: [1], actions: [read]}]"), `3:41: an identifier must be a string, not a number`},
+		"identifier escaped in lower case": {identifierOf("caf%c3%a9", "allow"), notCanonical + `: write "caf%C3%A9"`},
+		"identifier denied so":             {identifierOf("caf%c3%a9", "deny"), notCanonical + `: write "caf%C3%A9"`},
+		"identifier escaped in part":       {identifierOf("caf%C3%a9", "deny"), notCanonical + `: write "caf%C3%A9"`},
+		"identifier escaped needlessly":    {identifierOf("%61~%7E%3A%2f", "deny"), notCanonical + `: write "a~%7E%3A%2F"`},
+		"identifier bare percent":          {identifierOf("100%", "deny"), notCanonical + `: write "100%25"`},
+		"identifier percent at the end":    {identifierOf("a%2", "deny"), notCanonical + `: write "a%252"`},
+		"identifier percent of no hex":     {identifierOf("a%zz", "deny"), notCanonical + `: write "a%25zz"`},
+		"identifier percent twice":         {identifierOf("%%2a", "deny"), notCanonical + `: write "%25%2A"`},
+		"prefix escaped in lower case":     {identifierOf("caf%c3*", "deny"), notCanonical + `: write "caf%C3*"`},
+		"prefix cut in an escape":          {identifierOf("100%*", "allow"), notCanonical + `: write "100%25*"`},
+		"identifier escaped and long":      {identifierOf(strings.Repeat("%aa", 50), "deny"), notCanonical},
+
+		"identifiers a string": {inClient("grants: [{resource: book, identifiers: '*', actions: [read]}]"), `3:40: identifiers must be a list, not a string`},
+		"identifiers none":     {inClient("grants: [{resource: book, identifiers: [], actions: [read]}]"), `3:40: identifiers must not be empty`},
+		"actions none":         {inClient("grants: [{resource: book, identifiers: ['*'], actions: []}]"), `3:56: actions must not be empty`},
+		"effect in capitals":   {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read], effect: Deny}]"), `3:72: effect must be "allow" or "deny"`},
+		"effect empty":         {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read], effect: ''}]"), `3:72: effect must be "allow" or "deny"`},
 
 		"resource code star":    {`resources: {"*": {actions: {a: ""}}}`, `1:13: a resource's code: "*" in resource`},
 		"resource code colon":   {`resources: {"a:b": {actions: {a: ""}}}`, `1:13: a resource's code: ":" in resource`},

@@ -17,6 +17,7 @@ type File struct {
 
 	mu         sync.Mutex // one Reload at a time
 	seen       stamp
+	settling   settling
 	loaded     [sha256.Size]byte  // content of current
 	broken     *[sha256.Size]byte // content that was reported, until a good one is read
 	unreadable string             // why the file could not be read, as it was reported
@@ -24,24 +25,37 @@ type File struct {
 }
 
 // OpenFile reads a registry file, as Parse does. The path may be a symlink, also one that will
-// point elsewhere later, as those of a Kubernetes ConfigMap.
-func OpenFile(path string) (*File, error) {
-	f := &File{path: path, now: time.Now}
-	if _, err := f.Reload(); err != nil {
-		return nil, err
+// point elsewhere later, as those of a Kubernetes ConfigMap. A file that was written within the
+// last seconds it reads twice, to see that nobody writes on; one that keeps changing is an error.
+func OpenFile(path string) (*File, error) { return openSettled(path, time.Now, time.Sleep) }
+
+// openSettled waits for content that stands; Reload ends that with an error when there is none.
+func openSettled(path string, now func() time.Time, sleep func(time.Duration)) (*File, error) {
+	f := &File{path: path, now: now}
+	for {
+		changed, err := f.Reload()
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			return f, nil
+		}
+		sleep(settleTime)
 	}
-	return f, nil
 }
 
 // Reload looks whether the file changed and reads it if it did. It can be called several times
 // a second: while size, modification time and identity of the file are the same, it does no more
 // than ask for them.
 //
+// New content is taken, or found broken, once it has stood still: when two looks in a row, a tenth
+// of a second apart or more, see the same, or when the file was last written seconds ago.
+//
 // An error leaves what was loaded. It is returned once for the same broken content, or for the same
 // reason that the file cannot be read; after that Reload answers false, nil until something changes.
 //
-// Whoever changes the file should write another and rename it over this one: a file that is read
-// half written may be whole as far as it goes.
+// Whoever changes the file should write another and rename it over this one: a file that is left
+// half written for longer may be whole as far as it goes.
 func (f *File) Reload() (changed bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,8 +71,8 @@ func (f *File) Reload() (changed bool, err error) {
 	if err != nil {
 		return false, f.reportUnreadable(err)
 	}
-	f.seen, f.unreadable = seen, ""
-	return f.load(data)
+	f.seen = seen
+	return f.take(data)
 }
 
 // Healthy reports whether what is current is what the file last held; it is not while the file is
@@ -69,14 +83,31 @@ func (f *File) Healthy() bool {
 	return f.broken == nil && f.unreadable == ""
 }
 
-// load makes data current, unless it is already or is broken.
-func (f *File) load(data []byte) (changed bool, err error) {
+// take makes data, which was just seen, current, unless it is already, is broken or may be half.
+func (f *File) take(data []byte) (changed bool, err error) {
 	sum := sha256.Sum256(data)
-	if f.current.Load() != nil && sum == f.loaded {
+	if !f.isKnown(sum) && !f.settling.isOver(sum, f.seen) {
+		return false, f.reportRestless()
+	}
+	f.settling, f.unreadable = settling{}, ""
+	return f.load(data, sum)
+}
+
+// isKnown reports whether content is what is current, or what was last found broken.
+func (f *File) isKnown(sum [sha256.Size]byte) bool {
+	return f.isCurrent(sum) || f.broken != nil && sum == *f.broken
+}
+
+func (f *File) isCurrent(sum [sha256.Size]byte) bool {
+	return f.current.Load() != nil && sum == f.loaded
+}
+
+func (f *File) load(data []byte, sum [sha256.Size]byte) (changed bool, err error) {
+	if f.isCurrent(sum) {
 		f.broken = nil
 		return false, nil
 	}
-	if f.broken != nil && sum == *f.broken {
+	if f.isKnown(sum) {
 		return false, nil
 	}
 	snapshot, err := Parse(f.path, data)
@@ -87,6 +118,13 @@ func (f *File) load(data []byte) (changed bool, err error) {
 	f.current.Store(snapshot)
 	f.loaded, f.broken = sum, nil
 	return true, nil
+}
+
+func (f *File) reportRestless() error {
+	if !f.settling.isRestless(f.seen.read) {
+		return nil
+	}
+	return f.reportUnreadable(&FileError{File: f.path, Msg: restless})
 }
 
 func (f *File) reportUnreadable(err error) error {

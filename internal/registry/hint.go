@@ -54,8 +54,12 @@ const maxQuoted = 64
 // quoted is a name of the file as messages show it: not at all when it may be a secret that stands
 // in a name's place.
 func quoted(name string) string {
-	if len(name) > maxQuoted || strings.Contains(name, secretPrefix) {
+	if !isShown(name) {
 		return "(not shown)"
 	}
 	return fmt.Sprintf("%q", name)
+}
+
+func isShown(name string) bool {
+	return len(name) <= maxQuoted && !strings.Contains(name, secretPrefix)
 }
