@@ -59,6 +59,7 @@ func TestParametersDoNotRunTogether(t *testing.T) {
 func TestRequirementsThatAreErrors(t *testing.T) {
 	for want, r := range map[string]*Requirement{
 		"nothing stands between {a} and {b}":  {Path: "/{a}/{b}", Scopes: []string{"x:{a}{b}:read"}},
+		"begins with a letter or digit":       {Path: "/{a}/{b}", Scopes: []string{"x:{a}and{b}:read"}},
 		"the host is in lower case":           {Path: "API.example.com/", Scopes: []string{"x"}},
 		"the host is in lower case, without ": {Path: "api.example.com:8443/", Scopes: []string{"x"}},
 		"without regard to case":              {Path: "/ADMIN/{x}", Scopes: []string{"x"}},

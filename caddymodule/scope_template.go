@@ -61,11 +61,20 @@ func (t scopeTemplate) separate() error {
 		case previous == n-1 && n > 0:
 			return fmt.Errorf("nothing stands between {%s} and {%s}", t.parts[previous].parameter, part.parameter)
 		case previous >= 0:
-			t.parts[previous].separator = t.parts[previous+1].text[:1]
+			separator := t.parts[previous+1].text[:1]
+			if isLetterOrDigit(separator[0]) {
+				return fmt.Errorf("what stands after {%s} begins with a letter or digit", t.parts[previous].parameter)
+			}
+			t.parts[previous].separator = separator
 		}
 		previous = n
 	}
 	return nil
+}
+
+// isLetterOrDigit says what identifiers never have escaped.
+func isLetterOrDigit(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 func hasParameter(pattern, name string) bool {
