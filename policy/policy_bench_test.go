@@ -80,6 +80,37 @@ func BenchmarkDecideToken(b *testing.B) {
 	}
 }
 
+// benchDenials asks for n scopes of a client that may do everything but what that many deny grants
+// name, of which none overlaps: every scope is held against all of them.
+func benchDenials(tb testing.TB, scopes, denials int, identifier string) TokenInput {
+	tb.Helper()
+	in := benchInput(tb, scopes, 1)
+	for i := range denials {
+		in.Client.Grants = append(in.Client.Grants, deny("book", fmt.Sprintf(identifier, i), "read"))
+	}
+	return in
+}
+
+func BenchmarkDecideTokenDenials(b *testing.B) {
+	for _, c := range []struct{ name, identifier string }{{"literal", "secret-%d"}, {"prefix", "secret-%d-*"}} {
+		b.Run(c.name+"/scopes=80/denials=100", func(b *testing.B) {
+			e, err := Load(Config{Timeout: generous})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(e.Close)
+			in := benchDenials(b, 80, 100, c.identifier)
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := e.DecideToken(b.Context(), in)
+				if err != nil || len(d.Granted) != 80 {
+					b.Fatal(d, err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkEvaluate is the decision without the worker and the deadline: what they cost is the
 // difference.
 func BenchmarkEvaluate(b *testing.B) {

@@ -2,7 +2,8 @@
 # title: What the client's grants and the registry say of the requested scopes
 # description: >-
 #   Sets of requested scopes, as they were written, for policies that decide otherwise than the one
-#   that ships. That one finds the same, and does not ask for these: sets of sets cost time.
+#   that ships. That one finds the same, and asks only for denied, of clients with deny grants:
+#   sets of sets cost time.
 # scope: subpackages
 # schemas:
 #   - input: schema.token.input
@@ -53,10 +54,11 @@ covered contains s.raw if {
 #   Scopes that a deny grant overlaps: a token for book:*:read would reach the one book that is
 #   denied.
 denied contains s.raw if {
-	some grant in input.client.grants
-	grant.effect == "deny"
 	some s in input.scopes
-	scope.grant_overlaps(grant, s)
+	some resource in object.get(_wildcard, s.resource, [s.resource, "*"])
+	some action in object.get(_wildcard, s.action, [s.action, "*"])
+	[identifiers, prefixes] := _denials[[resource, action]]
+	_any_overlaps(identifiers, prefixes, s.identifier)
 }
 
 # METADATA
@@ -80,3 +82,39 @@ _allowing := [grant |
 	some grant in input.client.grants
 	grant.effect == "allow"
 ]
+
+# What is denied, by resource and action: identifiers, and what those that are prefixes begin with.
+# Scopes look up what they need, for holding each against every grant would take too long. The
+# first comprehension within is indexed; keys that it lacks would be slow, so there are none.
+_denials := {key: [identifiers, prefixes] |
+	some key in {denial.key | some denial in _keyed_denials}
+	identifiers := {identifier |
+		some denial in _keyed_denials
+		denial.key = key
+		some identifier in denial.identifiers
+	}
+	prefixes := {trim_suffix(identifier, "*") |
+		some identifier in identifiers
+		endswith(identifier, "*")
+	}
+}
+
+# All are under "", too: what a scope on every resource or every action overlaps.
+_keyed_denials := [{"key": [resource, action], "identifiers": grant.identifiers} |
+	some grant in input.client.grants
+	grant.effect == "deny"
+	some resource in [grant.resource, ""]
+	some granted in grant.actions
+	some action in [granted, ""]
+]
+
+_wildcard := {"*": [""]}
+
+_any_overlaps(identifiers, _, identifier) if identifier in identifiers
+
+_any_overlaps(_, prefixes, identifier) if strings.any_prefix_match(identifier, prefixes)
+
+_any_overlaps(identifiers, _, identifier) if {
+	endswith(identifier, "*")
+	strings.any_prefix_match(identifiers, trim_suffix(identifier, "*"))
+}

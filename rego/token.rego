@@ -4,11 +4,13 @@
 # grant"; a scope that is left over has "no grant covers it".
 #
 # Every token request asks for these rules, so each begins with what most grants are not, and
-# reads parts of the input where they stand. The sets of m2m.grants are the same, for other policies.
+# reads parts of the input where they stand. The sets of m2m.grants are the same, for other policies;
+# here only what is denied comes from there, where a client has deny grants at all.
 #
 # This is no METADATA: a package has that once, and authors' files of this package may want it.
 package m2m.token
 
+import data.m2m.grants
 import data.m2m.scope
 
 # A grant on a resource by name, and on identifiers by name or on all.
@@ -50,11 +52,9 @@ rejected contains {"scope": s.raw, "reason": reason} if {
 }
 
 # A token for book:*:read would reach the one book that is denied, so overlapping is enough.
-rejected contains {"scope": s.raw, "reason": "denied by a grant"} if {
-	some grant in input.client.grants
-	grant.effect == "deny"
-	some s in input.scopes
-	scope.grant_overlaps(grant, s)
+rejected contains {"scope": raw, "reason": "denied by a grant"} if {
+	[grant | some grant in input.client.grants; grant.effect == "deny"] != []
+	some raw in grants.denied
 }
 
 # "*" is no resource's name, and no action's.
