@@ -122,7 +122,7 @@ func (i *Issuer) metadata(ctx context.Context) (*metadataDocuments, error) {
 	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision {
 		return docs, nil
 	}
-	scopes, err := i.scopes(ctx, "")
+	scopes, err := i.scopesOf(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +142,9 @@ func (i *Issuer) metadata(ctx context.Context) (*metadataDocuments, error) {
 	return docs, nil
 }
 
-// scopes lists the scopes that the registry's resources have, one for each action, of every
+// scopesOf lists the scopes that the registry's resources have, one for each action, of every
 // audience or of the one given.
-func (i *Issuer) scopes(ctx context.Context, audience string) ([]string, error) {
+func (i *Issuer) scopesOf(ctx context.Context, audience string) ([]string, error) {
 	resources, err := i.registry.Resources(ctx)
 	if err != nil {
 		return nil, err

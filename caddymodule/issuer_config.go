@@ -237,11 +237,6 @@ func (i *Issuer) keySet(ctx context.Context, _ string) (*token.KeySet, error) {
 	return keys.public, nil
 }
 
-// scopesOf lists the scopes of the resources that have this audience.
-func (i *Issuer) scopesOf(ctx context.Context, audience string) ([]string, error) {
-	return i.scopes(ctx, audience)
-}
-
 func (i *Issuer) scopesRevision() string { return i.registry.Revision() }
 
 func (i *Issuer) cleanup() {

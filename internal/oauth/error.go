@@ -10,7 +10,6 @@ import (
 const (
 	CodeInvalidRequest       = "invalid_request"
 	CodeInvalidClient        = "invalid_client"
-	CodeUnauthorizedClient   = "unauthorized_client"
 	CodeUnsupportedGrantType = "unsupported_grant_type"
 	CodeInvalidScope         = "invalid_scope"
 	// CodeInvalidTarget refuses a resource parameter (RFC 8707 §2).
@@ -70,11 +69,6 @@ func InvalidRequest(description string) *Error {
 // which clients there are. The Basic challenge is there whichever method was used, for RFC 9110
 // §15.5.2 wants one in every 401.
 func InvalidClient() *Error { return invalidClient("client authentication failed") }
-
-// UnauthorizedClient answers a client that may not use this grant or this server: 400.
-func UnauthorizedClient(description string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: CodeUnauthorizedClient, Description: description}
-}
 
 // UnsupportedGrantType answers every grant_type but client_credentials: 400.
 func UnsupportedGrantType() *Error {

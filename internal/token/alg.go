@@ -34,9 +34,6 @@ const DefaultAlg = ES256
 
 var signingAlgs = []Alg{ES256, RS256, PS256, EdDSA}
 
-// SigningAlgs lists the algorithms that ParseAlg allows, the default first.
-func SigningAlgs() []Alg { return slices.Clone(signingAlgs) }
-
 // ParseAlg reads the name of a signing algorithm, exactly as JWA spells it. "" is DefaultAlg. The
 // error for any other name lists what is allowed.
 func ParseAlg(name string) (Alg, error) {
