@@ -26,13 +26,18 @@ var fileShape = shape[sections]{
 	},
 }
 
-// decode reads resources before clients, wherever they stand: grants are checked against them.
-func decode(file string, root node) (*Snapshot, error) {
-	d := &decoder{
+func newDecoder(file string) *decoder {
+	return &decoder{
 		problems:  problems{file: file},
 		resources: make(map[string]*Resource),
 		actions:   make(map[string]string),
 	}
+}
+
+// decode reads resources before clients, wherever they stand: grants are checked against them, and
+// against those that are known anyway.
+func decode(file string, root node, known []*Resource) (*Snapshot, error) {
+	d := newDecoder(file)
 	var top sections
 	if root.kind != nullKind {
 		fileShape.read(d, &root, &top)
@@ -40,6 +45,8 @@ func decode(file string, root node) (*Snapshot, error) {
 	for code, n := range d.section(top.resources, "resources") {
 		d.resource(code, n)
 	}
+	resources := maps.Clone(d.resources)
+	d.know(known)
 	clients := make(map[string]*Client)
 	for id, n := range d.section(top.clients, "clients") {
 		clients[id.text] = d.client(id, n)
@@ -48,8 +55,8 @@ func decode(file string, root node) (*Snapshot, error) {
 		return nil, err
 	}
 	byCode := func(a, b *Resource) int { return cmp.Compare(a.Code, b.Code) }
-	sorted := slices.SortedFunc(maps.Values(d.resources), byCode)
-	return &Snapshot{clients: clients, resources: d.resources, sorted: sorted}, nil
+	sorted := slices.SortedFunc(maps.Values(resources), byCode)
+	return &Snapshot{clients: clients, resources: resources, sorted: sorted}, nil
 }
 
 // section goes over the entries of "clients" or "resources", which may be missing or left empty.

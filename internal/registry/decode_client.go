@@ -1,6 +1,10 @@
 package registry
 
-import "github.com/caddy-m2m/caddy-m2m/internal/scope"
+import (
+	"slices"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
 
 var clientShape = shape[Client]{
 	what: "a client",
@@ -9,6 +13,9 @@ var clientShape = shape[Client]{
 		"attributes":  func(d *decoder, n *node, c *Client) { c.Attributes = d.attributes(n) },
 		"token_ttl":   func(d *decoder, n *node, c *Client) { c.TokenTTL = d.tokenTTL(n) },
 		"disabled":    func(d *decoder, n *node, c *Client) { c.Disabled = d.bool(n, "disabled") },
+		"expires":     func(d *decoder, n *node, c *Client) { c.Expires = d.time(n, "expires") },
+		"audiences":   func(d *decoder, n *node, c *Client) { c.Audiences = d.audiences(n) },
+		"networks":    func(d *decoder, n *node, c *Client) { c.Networks = d.networks(n) },
 		"secrets":     func(d *decoder, n *node, c *Client) { c.Secrets = d.secrets(n, c.ID) },
 		"grants":      func(d *decoder, n *node, c *Client) { c.Grants = d.grants(n) },
 	},
@@ -29,4 +36,20 @@ func (d *decoder) grants(n *node) []scope.Grant {
 		grants = append(grants, d.grant(item))
 	}
 	return grants
+}
+
+// audiences refuses an empty list: to a Client it is every audience, the contrary of what was written.
+func (d *decoder) audiences(n *node) []string {
+	audiences := make([]string, 0, len(n.children))
+	for item := range d.items(n, "audiences") {
+		audience := d.audience(item)
+		if slices.Contains(audiences, audience) {
+			d.problems.add(item.at, "duplicate audience %s", quoted(audience))
+		}
+		if audience != "" {
+			audiences = append(audiences, audience)
+		}
+	}
+	d.notEmpty(n, "audiences")
+	return audiences
 }

@@ -13,7 +13,8 @@ var secretShape = shape[Secret]{
 	fields: map[string]func(*decoder, *node, *Secret){
 		"id":      func(d *decoder, n *node, s *Secret) { s.ID = d.secretID(n) },
 		"sha256":  func(d *decoder, n *node, s *Secret) { s.SHA256 = d.hash(n) },
-		"expires": func(d *decoder, n *node, s *Secret) { s.Expires = d.expiry(n) },
+		"created": func(d *decoder, n *node, s *Secret) { s.Created = d.time(n, "created") },
+		"expires": func(d *decoder, n *node, s *Secret) { s.Expires = d.time(n, "expires") },
 	},
 	required: []string{"id", "sha256"},
 }

@@ -150,5 +150,10 @@ func (f *File) Resources(ctx context.Context) ([]*Resource, error) {
 	return f.current.Load().Resources(ctx)
 }
 
+// ClientIDs lists client_ids in the order of their bytes.
+func (f *File) ClientIDs(ctx context.Context, prefix, after string, limit int) ([]string, error) {
+	return f.current.Load().ClientIDs(ctx, prefix, after, limit)
+}
+
 // Revision is that of the Snapshot which is current.
 func (f *File) Revision() string { return f.current.Load().Revision() }

@@ -21,7 +21,7 @@ func (h hint) String() string {
 		return fmt.Sprintf(": did you mean %q?", nearest)
 	}
 	known := slices.Sorted(h.known)
-	if len(known) == 0 || len(known) > 8 {
+	if len(known) == 0 || len(known) > 10 {
 		return ""
 	}
 	return ": known are " + strings.Join(known, ", ")

@@ -28,6 +28,9 @@ func largeJSON(n int) []byte {
 // raceDetector makes everything many times slower.
 var raceDetector bool
 
+// RaceDetector is for the tests of package registry_test.
+func RaceDetector() bool { return raceDetector }
+
 func TestLoad100kClients(t *testing.T) {
 	n := 100_000
 	if testing.Short() || raceDetector {

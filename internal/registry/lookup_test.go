@@ -27,7 +27,8 @@ func TestLookupsDuringReload(t *testing.T) {
 				c, err := f.Client(ctx, "c")
 				r, err1 := f.Resource(ctx, "r")
 				all, err2 := f.Resources(ctx)
-				if err != nil || err1 != nil || err2 != nil || r.Description == "" || c.Description == "" || len(all) != 1 || f.Revision() == "" {
+				ids, err3 := f.ClientIDs(ctx, "", "", 0)
+				if err != nil || err1 != nil || err2 != nil || err3 != nil || len(ids) != 1 || r.Description == "" || c.Description == "" || len(all) != 1 || f.Revision() == "" {
 					t.Errorf("%+v, %v, %v, %v", c, err, all, err2)
 					return
 				}

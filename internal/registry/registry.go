@@ -9,6 +9,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -27,6 +28,9 @@ type Registry interface {
 	Resource(ctx context.Context, code string) (*Resource, error)
 	// Resources returns all resources, sorted by code.
 	Resources(ctx context.Context) ([]*Resource, error)
+	// ClientIDs returns client_ids in the order of their bytes: those that begin with prefix and come
+	// behind after, at most limit; a limit of 0 is none.
+	ClientIDs(ctx context.Context, prefix, after string, limit int) ([]string, error)
 	// Revision names the content: it changes when the content does.
 	Revision() string
 }
@@ -44,6 +48,12 @@ type Client struct {
 	TokenTTL time.Duration
 	// Disabled makes every secret of the client a wrong one.
 	Disabled bool
+	// Expires is when every secret of the client becomes a wrong one; the zero time is never.
+	Expires time.Time
+	// Audiences are the only ones that tokens of the client may have; none leaves all.
+	Audiences []string
+	// Networks are those the client may ask from. The shipped policy checks them; none leaves all.
+	Networks []netip.Prefix
 	// Secrets are those that Authenticate takes, at most MaxSecrets. Several let one be replaced
 	// while the old one still works.
 	Secrets []Secret
@@ -57,6 +67,8 @@ type Secret struct {
 	ID string
 	// SHA256 is the hash of the secret's text.
 	SHA256 [32]byte
+	// Created is when the secret was made; the zero time is unknown.
+	Created time.Time
 	// Expires is when the secret stops working; the zero time is never.
 	Expires time.Time
 }

@@ -149,3 +149,35 @@ func TestRevisionFollowsContent(t *testing.T) {
 		t.Errorf("revisions %q, %q, %q", a.Revision(), same.Revision(), other.Revision())
 	}
 }
+
+func TestClientIDs(t *testing.T) {
+	s := mustParse(t, "r.yaml", "clients: {b-2: {}, a: {}, b-10: {}, B: {}, b: {}, c: {}, b-: {}}")
+	for _, c := range []struct {
+		prefix, after string
+		limit         int
+		want          string
+	}{
+		{"", "", 0, "B a b b- b-10 b-2 c"},
+		{"", "", 3, "B a b"},
+		{"", "b", 3, "b- b-10 b-2"},
+		{"", "b-10", -1, "b-2 c"},
+		{"", "b-1", 1, "b-10"},
+		{"", "c", 0, ""},
+		{"", "zzz", 5, ""},
+		{"b-", "", 0, "b- b-10 b-2"},
+		{"b-", "a", 2, "b- b-10"},
+		{"b-", "b-", 0, "b-10 b-2"},
+		{"b-", "b-2", 0, ""},
+		{"b-", "c", 0, ""},
+		{"b-3", "", 0, ""},
+		{"d", "", 0, ""},
+	} {
+		got, err := s.ClientIDs(t.Context(), c.prefix, c.after, c.limit)
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%q after %q, %d at most: %q, %v; want %q", c.prefix, c.after, c.limit, got, err, c.want)
+		}
+	}
+	if got, err := mustParse(t, "r.yaml", "").ClientIDs(t.Context(), "", "", 0); err != nil || len(got) != 0 {
+		t.Errorf("of an empty registry: %q, %v", got, err)
+	}
+}

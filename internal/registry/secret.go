@@ -59,10 +59,12 @@ func CheckSecret(s string) error {
 // HashSecret is the form in which a registry file keeps a secret: its SHA-256 in base64url without
 // padding, 43 characters (RFC 4648 §5). A slow hash would protect secrets that can be guessed;
 // those of NewSecret cannot, and a slow hash would let strangers burn the issuer's CPU.
-func HashSecret(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
+func HashSecret(s string) string { return hashText(SumSecret(s)) }
+
+// SumSecret is what a Secret keeps of a secret's text.
+func SumSecret(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+func hashText(sum [32]byte) string { return base64.RawURLEncoding.EncodeToString(sum[:]) }
 
 func checksum(body string) string {
 	crc := crc32.ChecksumIEEE([]byte(body))

@@ -87,24 +87,38 @@ func TestAuthenticate(t *testing.T) {
 		what   string
 		client *Client
 		secret string
-		want   bool
+		want   string // the id of the secret
 	}{
-		{"a secret", client, good, true},
-		{"another secret", client, second, true},
-		{"more secrets than a file has", many, second, true},
-		{"one that expires now", client, expired, false},
-		{"one of no client", client, NewSecret(), false},
-		{"nothing", client, "", false},
-		{"a hash", client, HashSecret(good), false},
-		{"a secret that somebody made up", client, madeUp, false},
-		{"an unknown client", nil, good, false},
-		{"an unknown client, nothing", nil, "", false},
-		{"a disabled client", &Client{Disabled: true, Secrets: secrets}, good, false},
-		{"a client without secrets", &Client{}, good, false},
-		{"very long", client, strings.Repeat("m2m_", 1<<14), false},
+		{"a secret", client, good, "1"},
+		{"another secret", client, second, "5"},
+		{"more secrets than a file has", many, second, "5"},
+		{"one that expires now", client, expired, ""},
+		{"one of no client", client, NewSecret(), ""},
+		{"nothing", client, "", ""},
+		{"a hash", client, HashSecret(good), ""},
+		{"a secret that somebody made up", client, madeUp, ""},
+		{"an unknown client", nil, good, ""},
+		{"an unknown client, nothing", nil, "", ""},
+		{"a disabled client", &Client{Disabled: true, Secrets: secrets}, good, ""},
+		{"a client that expires now", &Client{Expires: now, Secrets: secrets}, second, ""},
+		{"a client that is about to expire", &Client{Expires: now.Add(time.Nanosecond), Secrets: secrets}, second, "5"},
+		{"a client without secrets", &Client{}, good, ""},
+		{"very long", client, strings.Repeat("m2m_", 1<<14), ""},
 	} {
-		if got := c.client.Authenticate(c.secret, now); got != c.want {
-			t.Errorf("%s: %v", c.what, got)
+		if id, ok := c.client.Authenticate(c.secret, now); id != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %v, want %q", c.what, id, ok, c.want)
+		}
+	}
+}
+
+func TestSecretLives(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		expires time.Time
+		want    bool
+	}{{time.Time{}, true}, {now.Add(time.Nanosecond), true}, {now, false}, {now.Add(-time.Hour), false}} {
+		if got := (Secret{Expires: c.expires}).Live(now); got != c.want {
+			t.Errorf("expires %v: %v", c.expires, got)
 		}
 	}
 }
@@ -114,10 +128,10 @@ func TestAuthenticate(t *testing.T) {
 func TestAuthenticateAllocatesAlike(t *testing.T) {
 	secret := NewSecret()
 	allocs := func(c *Client) float64 {
-		return testing.AllocsPerRun(100, func() { c.Authenticate(secret, time.Time{}) })
+		return testing.AllocsPerRun(100, func() { c.Authenticate(secret, time.Unix(1, 0)) })
 	}
 	known := allocs(&Client{Secrets: []Secret{{SHA256: sum(secret)}}})
-	for _, c := range []*Client{nil, {}, {Disabled: true}, {Secrets: make([]Secret, MaxSecrets)}} {
+	for _, c := range []*Client{nil, {}, {Disabled: true}, {Expires: time.Unix(0, 0)}, {Secrets: make([]Secret, MaxSecrets)}} {
 		if got := allocs(c); got != known {
 			t.Errorf("%+v: %v allocations, a known client %v", c, got, known)
 		}

@@ -5,6 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 )
 
 // MaxFileSize is the greatest number of bytes of a registry file.
@@ -16,6 +20,9 @@ type Snapshot struct {
 	resources map[string]*Resource
 	sorted    []*Resource
 	revision  string
+
+	sortIDs sync.Once // most registries are never listed
+	ids     []string
 }
 
 // Parse reads a registry file. The name says which notation it is in: ".json" is JSON, ".yaml" and
@@ -32,7 +39,7 @@ func Parse(name string, data []byte) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := decode(name, root)
+	s, err := decode(name, root, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +65,28 @@ func (s *Snapshot) Resource(_ context.Context, code string) (*Resource, error) {
 
 // Resources returns all resources, sorted by code.
 func (s *Snapshot) Resources(context.Context) ([]*Resource, error) { return s.sorted, nil }
+
+// ClientIDs lists client_ids in the order of their bytes.
+func (s *Snapshot) ClientIDs(_ context.Context, prefix, after string, limit int) ([]string, error) {
+	s.sortIDs.Do(func() { s.ids = slices.Sorted(maps.Keys(s.clients)) })
+	return pageOf(s.ids, prefix, after, limit), nil
+}
+
+// pageOf is the part of sorted ids that begin with prefix and come behind after, at most limit; a
+// limit of 0 is none.
+func pageOf(sorted []string, prefix, after string, limit int) []string {
+	from, _ := slices.BinarySearch(sorted, max(prefix, after))
+	page := []string{}
+	for _, id := range sorted[from:] {
+		if !strings.HasPrefix(id, prefix) || limit > 0 && len(page) == limit {
+			break
+		}
+		if id != after {
+			page = append(page, id)
+		}
+	}
+	return page
+}
 
 // Revision is the beginning of the SHA-256 of the file, in hex.
 func (s *Snapshot) Revision() string { return s.revision }

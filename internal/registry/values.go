@@ -45,11 +45,14 @@ func (d *decoder) tokenTTL(n *node) time.Duration {
 	return ttl
 }
 
-// expiry refuses the zero time: to a Secret that is never, the contrary of what was written.
-func (d *decoder) expiry(n *node) time.Time {
+// time refuses the zero time, which to a registry is "never" or "unknown" and the contrary of what
+// was written, and times that leave the years of RFC 3339 once they are in UTC: no JSON can hold them.
+func (d *decoder) time(n *node, what string) time.Time {
 	t, err := time.Parse(time.RFC3339, n.text)
-	if n.kind != stringKind || err != nil || t.IsZero() {
-		d.problems.add(n.at, "expires must be a time as in RFC 3339, such as 2027-01-31T00:00:00Z")
+	t = t.UTC()
+	if n.kind != stringKind || err != nil || t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
+		d.problems.add(n.at, "%s must be a time as in RFC 3339, such as 2027-01-31T00:00:00Z", what)
+		return time.Time{}
 	}
-	return t.UTC()
+	return t
 }

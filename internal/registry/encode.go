@@ -1,0 +1,137 @@
+package registry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// clientEntry is a client as a registry file and a stored object have it.
+type clientEntry struct {
+	Description string         `json:"description,omitempty"`
+	Attributes  map[string]any `json:"attributes,omitempty"`
+	TokenTTL    string         `json:"token_ttl,omitempty"`
+	Disabled    bool           `json:"disabled,omitempty"`
+	Expires     time.Time      `json:"expires,omitzero"`
+	Audiences   []string       `json:"audiences,omitempty"`
+	Networks    []netip.Prefix `json:"networks,omitempty"`
+	Secrets     []secretEntry  `json:"secrets,omitempty"`
+	Grants      []grantEntry   `json:"grants,omitempty"`
+}
+
+type secretEntry struct {
+	ID      string    `json:"id"`
+	SHA256  string    `json:"sha256"`
+	Created time.Time `json:"created,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+type grantEntry struct {
+	Resource    string   `json:"resource"`
+	Identifiers []string `json:"identifiers"`
+	Actions     []string `json:"actions"`
+	Effect      string   `json:"effect,omitempty"`
+}
+
+type resourceEntry struct {
+	Description string            `json:"description,omitempty"`
+	Audience    string            `json:"audience,omitempty"`
+	Actions     map[string]string `json:"actions"`
+	Attributes  map[string]any    `json:"attributes,omitempty"`
+}
+
+// MarshalJSON is the client as a registry file has it, without its id, which is the entry's name.
+func (c *Client) MarshalJSON() ([]byte, error) {
+	e := clientEntry{
+		Description: c.Description, Attributes: c.Attributes, Disabled: c.Disabled, Expires: c.Expires,
+		Audiences: c.Audiences, Networks: c.Networks,
+	}
+	if c.TokenTTL > 0 {
+		e.TokenTTL = c.TokenTTL.String()
+	}
+	for _, s := range c.Secrets {
+		e.Secrets = append(e.Secrets, secretEntry{ID: s.ID, SHA256: hashText(s.SHA256), Created: s.Created, Expires: s.Expires})
+	}
+	for _, g := range c.Grants {
+		e.Grants = append(e.Grants, grantEntry{g.Resource, g.Identifiers, g.Actions, effectName(g.Deny)})
+	}
+	return json.Marshal(e)
+}
+
+// MarshalJSON is the resource as a registry file has it, without its code.
+func (r *Resource) MarshalJSON() ([]byte, error) {
+	return json.Marshal(resourceEntry{r.Description, r.Audience, r.Actions, r.Attributes})
+}
+
+// effectName is left out where it is the default.
+func effectName(deny bool) string {
+	if deny {
+		return "deny"
+	}
+	return ""
+}
+
+// decodeClient reads what MarshalJSON made. It is quick and trusts the text, whose checksum a stored
+// object holds; ParseClient is for what others wrote.
+func decodeClient(id string, data []byte) (*Client, error) {
+	var e clientEntry
+	if err := unmarshal(data, &e); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		ID: id, Description: e.Description, Attributes: e.Attributes, Disabled: e.Disabled, Expires: e.Expires,
+		Audiences: e.Audiences, Networks: e.Networks,
+	}
+	if e.TokenTTL != "" {
+		ttl, err := time.ParseDuration(e.TokenTTL)
+		if err != nil {
+			return nil, fmt.Errorf("token_ttl: %w", err)
+		}
+		c.TokenTTL = ttl
+	}
+	for _, s := range e.Secrets {
+		sum, err := base64.RawURLEncoding.DecodeString(s.SHA256)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("secret %s: its hash is not one", s.ID)
+		}
+		c.Secrets = append(c.Secrets, Secret{ID: s.ID, SHA256: [32]byte(sum), Created: s.Created, Expires: s.Expires})
+	}
+	for _, g := range e.Grants {
+		deny := g.Effect != "" && g.Effect != "allow" // whatever else it is, it denies
+		c.Grants = append(c.Grants, scope.Grant{Resource: g.Resource, Identifiers: g.Identifiers, Actions: g.Actions, Deny: deny})
+	}
+	return c, nil
+}
+
+func decodeResource(code string, data []byte) (*Resource, error) {
+	var e resourceEntry
+	if err := unmarshal(data, &e); err != nil {
+		return nil, err
+	}
+	return &Resource{Code: code, Description: e.Description, Audience: e.Audience, Actions: e.Actions, Attributes: e.Attributes}, nil
+}
+
+// unmarshal keeps numbers as they were written, for a policy must read them so.
+func unmarshal(data []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode(into)
+}
+
+// VersionOf names the content of a *Client or a *Resource: equal content has the same version, other
+// content another. It is what an ETag holds (RFC 9110 §8.8.3).
+func VersionOf(entry any) string {
+	data, err := json.Marshal(entry)
+	if err != nil {
+		return "" // no entry is so; and no version equals it
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}

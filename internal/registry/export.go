@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Export writes a registry file that Parse reads, in the format "json" or "yaml". It writes as it
+// goes, so clients need not all be in memory. An error of the clients ends it, and the file is then
+// not whole.
+func Export(w io.Writer, format string, resources []*Resource, clients iter.Seq2[*Client, error]) error {
+	out := bufio.NewWriter(w)
+	e := exporter{out: out, yaml: format == "yaml"}
+	e.section("resources", len(resources) == 0)
+	for _, r := range resources {
+		if err := e.entry(r.Code, r); err != nil {
+			return err
+		}
+	}
+	e.endSection()
+	next, stop := iter.Pull2(clients)
+	defer stop()
+	client, err, more := next()
+	e.section("clients", !more)
+	for ; more; client, err, more = next() {
+		if err != nil {
+			return err
+		}
+		if err := e.entry(client.ID, client); err != nil {
+			return err
+		}
+	}
+	e.endSection()
+	e.end()
+	return out.Flush()
+}
+
+// exporter writes two sections of entries. What it cannot write, the flush at the end tells.
+type exporter struct {
+	out      *bufio.Writer
+	yaml     bool
+	sections int
+	entries  int // of this section
+}
+
+func (e *exporter) section(name string, empty bool) {
+	e.sections, e.entries = e.sections+1, 0
+	switch {
+	case !e.yaml && e.sections == 1:
+		fmt.Fprintf(e.out, "{\n  %q: {", name)
+	case !e.yaml:
+		fmt.Fprintf(e.out, ",\n  %q: {", name)
+	case empty:
+		fmt.Fprintf(e.out, "%s: {}\n", name)
+	default:
+		fmt.Fprintf(e.out, "%s:\n", name)
+	}
+}
+
+func (e *exporter) endSection() {
+	if e.yaml {
+		return
+	}
+	if e.entries > 0 {
+		_, _ = e.out.WriteString("\n  ")
+	}
+	_, _ = e.out.WriteString("}")
+}
+
+func (e *exporter) end() {
+	if !e.yaml {
+		_, _ = e.out.WriteString("\n}\n")
+	}
+}
+
+func (e *exporter) entry(id string, entry json.Marshaler) error {
+	data, err := entry.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", id, err)
+	}
+	e.entries++
+	if e.yaml {
+		return e.yamlEntry(id, data)
+	}
+	name, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", id, err)
+	}
+	if e.entries > 1 {
+		_ = e.out.WriteByte(',')
+	}
+	_, err = fmt.Fprintf(e.out, "\n    %s: %s", name, data)
+	return err
+}
+
+// yamlEntry makes YAML of JSON, which is YAML already, but for people: in blocks. Numbers stay as they
+// were written.
+func (e *exporter) yamlEntry(id string, data []byte) error {
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return fmt.Errorf("encoding %s: %w", id, err)
+	}
+	value := document.Content[0]
+	toBlocks(value)
+	name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: id}
+	var text bytes.Buffer
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(2)
+	err := encoder.Encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{name, value}})
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", id, err)
+	}
+	for line := range bytes.Lines(text.Bytes()) {
+		if len(bytes.TrimSpace(line)) > 0 {
+			_, _ = e.out.WriteString("  ")
+		}
+		_, _ = e.out.Write(line)
+	}
+	return nil
+}
+
+// toBlocks undoes JSON's style, but for lists of plain values, which read well in one line. Strings
+// are quoted where they must be.
+func toBlocks(n *yaml.Node) {
+	n.Style = 0
+	plain := n.Kind == yaml.SequenceNode
+	for _, child := range n.Content {
+		toBlocks(child)
+		plain = plain && child.Kind == yaml.ScalarNode
+	}
+	if plain {
+		n.Style = yaml.FlowStyle
+	}
+}

@@ -1,0 +1,120 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+)
+
+// maxRecent is how many keys a journal remembers. Whoever has not looked for longer forgets all it
+// has in memory.
+const maxRecent = 512
+
+// journal tells every node what changed. It is written before a change, with the keys that are about
+// to change, and after it. So a change is never missed, also when its writer dies in between: keys
+// that are pending are read again at every look, until the next writer has settled them.
+type journal struct {
+	// Sequence counts the finished changes.
+	Sequence uint64 `json:"sequence"`
+	// Pending are the keys that a writer has begun to change.
+	Pending *keys `json:"pending,omitempty"`
+	// Recent are the last changes, in order.
+	Recent []finished `json:"recent,omitempty"`
+}
+
+type finished struct {
+	Sequence uint64 `json:"sequence"`
+	keys
+}
+
+// keys are those of records, or all of them.
+type keys struct {
+	All  bool     `json:"all,omitempty"`
+	Keys []string `json:"keys,omitempty"`
+}
+
+func keysOf(names []string) keys {
+	if len(names) > maxRecent {
+		return keys{All: true}
+	}
+	return keys{Keys: names}
+}
+
+func (k *keys) add(other keys) {
+	k.Keys = append(k.Keys, other.Keys...)
+	if k.All = k.All || other.All || len(k.Keys) > maxRecent; k.All {
+		k.Keys = nil
+	}
+}
+
+// since is what has or may have changed after a sequence.
+func (j *journal) since(seen uint64) keys {
+	var changed keys
+	if j.Pending != nil {
+		changed.add(*j.Pending)
+	}
+	if j.Sequence == seen {
+		return changed
+	}
+	if j.Sequence < seen || len(j.Recent) == 0 || j.Recent[0].Sequence > seen+1 {
+		return keys{All: true}
+	}
+	for _, f := range j.Recent {
+		if f.Sequence > seen {
+			changed.add(f.keys)
+		}
+	}
+	return changed
+}
+
+// begin says that keys are about to change; those of a writer that died stay pending with them.
+func (j *journal) begin(changing keys) {
+	if j.Pending != nil {
+		changing.add(*j.Pending)
+	}
+	j.Pending = &changing
+}
+
+// finish settles what is pending.
+func (j *journal) finish() {
+	j.Sequence++
+	j.Recent = append(j.Recent, finished{j.Sequence, *j.Pending})
+	j.Pending = nil
+	total := 0
+	for i := len(j.Recent) - 1; i >= 0; i-- {
+		if total += 1 + len(j.Recent[i].Keys); total > maxRecent {
+			j.Recent = append([]finished(nil), j.Recent[i+1:]...)
+			break
+		}
+	}
+}
+
+func (s *Store) journalKey() string { return s.prefix + "/journal" + recordSuffix }
+
+// loadJournal is the journal as it is stored; it is empty before the first change.
+func (s *Store) loadJournal(ctx context.Context) (*journal, error) {
+	j := new(journal)
+	object, err := s.storage.Load(ctx, s.journalKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return j, nil
+	}
+	if err != nil {
+		return nil, unavailable("loading "+s.journalKey(), err)
+	}
+	if err := json.Unmarshal(object, j); err != nil {
+		return nil, unavailable("loading "+s.journalKey(), errors.New("it is truncated or was changed: not a journal"))
+	}
+	return j, nil
+}
+
+func (s *Store) storeJournal(ctx context.Context, j *journal) error {
+	object, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	if err := s.storage.Store(ctx, s.journalKey(), object); err != nil {
+		return unavailable("storing "+s.journalKey(), err)
+	}
+	return nil
+}

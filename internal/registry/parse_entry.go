@@ -1,0 +1,85 @@
+package registry
+
+import "slices"
+
+// ParseClient reads the JSON mapping of one client, by the rules of a registry file. Its grants may
+// name the given resources. What is wrong with it is an *InvalidError.
+func ParseClient(id string, data []byte, resources []*Resource) (*Client, error) {
+	d := newDecoder("")
+	d.know(resources)
+	root, err := readJSON("", data)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	c := d.client(&node{kind: stringKind, text: id}, &root)
+	if err := d.problems.err(); err != nil {
+		return nil, invalid(err)
+	}
+	return c, nil
+}
+
+// ParseResource reads the JSON mapping of one resource, by the rules of a registry file. What is
+// wrong with it is an *InvalidError.
+func ParseResource(code string, data []byte) (*Resource, error) {
+	d := newDecoder("")
+	root, err := readJSON("", data)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	d.resource(&node{kind: stringKind, text: code}, &root)
+	if err := d.problems.err(); err != nil {
+		return nil, invalid(err)
+	}
+	return d.resources[code], nil
+}
+
+// know adds resources that grants may name beside those of the file, where the file has none of the
+// same code.
+func (d *decoder) know(resources []*Resource) {
+	for _, r := range resources {
+		if d.resources[r.Code] != nil {
+			continue
+		}
+		d.resources[r.Code] = r
+		for action := range r.Actions {
+			d.actions[action] = action
+		}
+	}
+}
+
+// parseOnto reads a registry file whose grants may also name the known resources. The snapshot has
+// the file's own entries alone.
+func parseOnto(name string, data []byte, known []*Resource) (*Snapshot, error) {
+	if len(data) > MaxFileSize {
+		return nil, invalid(tooLarge(name))
+	}
+	root, err := readTree(name, data)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	s, err := decode(name, root, known)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return s, nil
+}
+
+// invalid makes an *InvalidError of one problem, or of several that are joined.
+func invalid(err error) *InvalidError {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		problems := make([]string, 0, maxReported+1)
+		for _, e := range joined.Unwrap() {
+			problems = append(problems, problemText(e))
+		}
+		return &InvalidError{Problems: slices.Clip(problems)}
+	}
+	return &InvalidError{Problems: []string{problemText(err)}}
+}
+
+// problemText leaves out the place where there is no file.
+func problemText(err error) string {
+	if e, ok := err.(*FileError); ok && e.File == "" {
+		return e.Msg
+	}
+	return err.Error()
+}

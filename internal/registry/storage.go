@@ -1,0 +1,150 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Storage is where a Store keeps its objects. It has neither transactions nor compare-and-swap: one
+// object is written whole or not at all, and a lock keeps writers apart. Load returns an error that
+// is fs.ErrNotExist for what is not there.
+type Storage interface {
+	Load(ctx context.Context, key string) ([]byte, error)
+	Store(ctx context.Context, key string, value []byte) error
+	Delete(ctx context.Context, key string) error
+	List(ctx context.Context, path string, recursive bool) ([]string, error)
+	Lock(ctx context.Context, name string) error
+	Unlock(ctx context.Context, name string) error
+}
+
+const (
+	recordSuffix  = ".json"
+	maxRecordName = 240     // bytes, for many file systems end at 255
+	maxRecordSize = 1 << 20 // bytes
+)
+
+// record is an object as it is stored. The checksum finds what a storage has truncated or changed.
+type record struct {
+	ID     string          `json:"id"`
+	SHA256 string          `json:"sha256"` // of Entry, in hex
+	Entry  json.RawMessage `json:"entry"`
+}
+
+func encodeRecord(id string, entry []byte) ([]byte, error) {
+	sum := sha256.Sum256(entry)
+	return json.Marshal(record{ID: id, SHA256: hex.EncodeToString(sum[:]), Entry: entry})
+}
+
+// decodeRecord is the entry of an object, or why it is none that was stored for that id.
+func decodeRecord(id string, object []byte) ([]byte, error) {
+	var r record
+	if err := json.Unmarshal(object, &r); err != nil {
+		return nil, errors.New("it is truncated or was changed: not a record")
+	}
+	sum := sha256.Sum256(r.Entry)
+	switch {
+	case r.SHA256 != hex.EncodeToString(sum[:]):
+		return nil, errors.New("it is truncated or was changed: its checksum is wrong")
+	case r.ID != id:
+		return nil, errors.New("it is not named after its entry")
+	}
+	return r.Entry, nil
+}
+
+// recordName is the last part of the key of an entry. Ids may hold what file systems and storages
+// do not, or fold together: lower-case letters, digits and "-_" stand for themselves, as "." does but at
+// the beginning; an upper-case letter is "+" and its lower case, and anything else "=" and two hex digits.
+func recordName(id string) (string, error) {
+	var name strings.Builder
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' && i > 0:
+			name.WriteByte(c)
+		case c >= 'A' && c <= 'Z':
+			name.Write([]byte{'+', c - 'A' + 'a'})
+		default:
+			fmt.Fprintf(&name, "=%02x", c)
+		}
+	}
+	if name.Len() == 0 || name.Len() > maxRecordName {
+		return "", &InvalidError{Problems: []string{"the id is too long for the storage"}}
+	}
+	return name.String() + recordSuffix, nil
+}
+
+// recordID is the id of a record's name, or false for an object that is none.
+func recordID(key string) (id string, ok bool) {
+	name, ok := strings.CutSuffix(path.Base(key), recordSuffix)
+	if !ok {
+		return "", false
+	}
+	var text strings.Builder
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case c == '+' && i+1 < len(name):
+			i++
+			text.WriteString(strings.ToUpper(name[i : i+1]))
+		case c == '=' && i+2 < len(name):
+			b, err := hex.DecodeString(name[i+1 : i+3])
+			if err != nil {
+				return "", false
+			}
+			i += 2
+			text.Write(b)
+		default:
+			text.WriteByte(c)
+		}
+	}
+	id = text.String()
+	again, err := recordName(id)
+	return id, err == nil && again == name+recordSuffix
+}
+
+// loadRecord returns the entry that is stored under a key, or ErrNotFound.
+func loadRecord(ctx context.Context, storage Storage, key, id string) ([]byte, error) {
+	object, err := storage.Load(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, unavailable("loading "+key, err)
+	}
+	entry, err := decodeRecord(id, object)
+	if err != nil {
+		return nil, broken(key, err)
+	}
+	return entry, nil
+}
+
+// listIDs lists the ids of the records in a folder, in no order.
+func listIDs(ctx context.Context, storage Storage, folder string) ([]string, error) {
+	keys, err := storage.List(ctx, folder, false)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, unavailable("listing "+folder, err)
+	}
+	ids := make([]string, 0, len(keys))
+	for _, key := range keys {
+		if id, ok := recordID(key); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// errBroken is wrapped by the error about one object that cannot be used, while others can.
+var errBroken = errors.New("the object is broken")
+
+func broken(key string, err error) error {
+	return fmt.Errorf("%w: %w: %s: %w", ErrUnavailable, errBroken, key, err)
+}
+
+func unavailable(doing string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
+}

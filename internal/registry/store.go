@@ -1,0 +1,304 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// storeTimeout bounds what one lookup, look or change waits for the storage. A lock that a dead
+// writer left behind is stale after ten seconds in Caddy's file storage.
+const storeTimeout = 20 * time.Second
+
+// Store is the registry in a storage that several nodes may share: one object for each resource, and
+// one for each client with its secrets and grants. Resources are held in memory; clients are loaded
+// when they are asked for, and a bounded number of them is kept.
+//
+// A change that is made here is seen by the next lookup; one of another node is seen once Reload has
+// looked. Before the first lookup it needs no Open, which only tells early whether the storage works.
+type Store struct {
+	storage Storage
+	prefix  string
+	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
+	OnFault func(doing string, err error)
+
+	clients   *clientCache
+	loading   singleflight.Group
+	resources atomic.Pointer[resourceSet]
+	listing   listing
+
+	lease    lease      // one change at a time, of all nodes
+	mu       sync.Mutex // guards following the journal
+	opened   atomic.Bool
+	sequence atomic.Uint64 // of the journal that was followed last
+	fault    atomic.Pointer[string]
+	now      func() time.Time
+}
+
+// resourceSet is all resources at one moment.
+type resourceSet struct {
+	byCode map[string]*Resource
+	sorted []*Resource
+	broken map[string]error // those whose objects cannot be used
+}
+
+func newResourceSet(byCode map[string]*Resource, broken map[string]error) *resourceSet {
+	set := &resourceSet{byCode: byCode, broken: broken}
+	for _, code := range slices.Sorted(maps.Keys(byCode)) {
+		set.sorted = append(set.sorted, byCode[code])
+	}
+	return set
+}
+
+// NewStore is the registry whose objects have keys that begin with the prefix.
+func NewStore(storage Storage, prefix string) *Store {
+	s := &Store{storage: storage, prefix: prefix, clients: newClientCache(DefaultCacheSize), now: time.Now}
+	s.lease = lease{storage: storage, name: prefix + "/write", tell: s.tell}
+	return s
+}
+
+// SetCacheSize sets how many clients are kept in memory. It is for before the first lookup.
+func (s *Store) SetCacheSize(size int) { s.clients = newClientCache(size) }
+
+// Open reads the journal and all resources, if they have not been read yet. Its error is
+// ErrUnavailable.
+func (s *Store) Open(ctx context.Context) error {
+	if s.opened.Load() {
+		return nil
+	}
+	_, err := s.look(ctx)
+	return err
+}
+
+// Client returns a client, or ErrNotFound. Any other error is a fault of the storage, or of the one
+// object.
+func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
+	if client, ok := s.clients.get(id); ok {
+		return found(client)
+	}
+	name, err := clientName(id)
+	if err != nil {
+		return nil, ErrNotFound
+	}
+	if err := s.Open(ctx); err != nil { // first the journal: what changes after this is dropped again
+		return nil, err
+	}
+	result := s.loading.DoChan(id, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+		generation := s.clients.generation.Load()
+		client, err := s.readClient(ctx, name, id)
+		if err == nil {
+			s.clients.put(generation, id, client)
+		}
+		return client, err
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-result:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return found(r.Val.(*Client))
+	}
+}
+
+func found(client *Client) (*Client, error) {
+	if client == nil {
+		return nil, ErrNotFound
+	}
+	return client, nil
+}
+
+// readClient reads a client from storage; nil is none.
+func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error) {
+	key := s.clientKey(name)
+	entry, err := loadRecord(ctx, s.storage, key, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	client, err := decodeClient(id, entry)
+	if err != nil {
+		return nil, broken(key, err)
+	}
+	return client, nil
+}
+
+// Resource returns a resource, or ErrNotFound.
+func (s *Store) Resource(ctx context.Context, code string) (*Resource, error) {
+	if err := s.Open(ctx); err != nil {
+		return nil, err
+	}
+	set := s.resources.Load()
+	if r, ok := set.byCode[code]; ok {
+		return r, nil
+	}
+	if err, ok := set.broken[code]; ok {
+		return nil, err
+	}
+	return nil, ErrNotFound
+}
+
+// Resources returns all resources, sorted by code.
+func (s *Store) Resources(ctx context.Context) ([]*Resource, error) {
+	if err := s.Open(ctx); err != nil {
+		return nil, err
+	}
+	return s.resources.Load().sorted, nil
+}
+
+// Revision counts the changes, of all nodes, that this one has followed.
+func (s *Store) Revision() string { return strconv.FormatUint(s.sequence.Load(), 10) }
+
+// Healthy reports whether the last look at the storage worked.
+func (s *Store) Healthy() bool { return s.fault.Load() == nil }
+
+// Reload looks what other nodes have changed. It reads one small object, and resources when they
+// changed; clients that changed are dropped from memory, and loaded again by who asks for them.
+//
+// An error leaves what was loaded, and is returned once for the same reason; after that Reload
+// answers false, nil until something changes.
+func (s *Store) Reload() (changed bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	changed, err = s.look(ctx)
+	if err == nil {
+		s.fault.Store(nil)
+		return changed, nil
+	}
+	text := err.Error()
+	if before := s.fault.Swap(&text); before != nil && *before == text {
+		return false, nil
+	}
+	return false, err
+}
+
+// look follows the journal.
+func (s *Store) look(ctx context.Context) (changed bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j, err := s.loadJournal(ctx)
+	if err != nil {
+		return false, err
+	}
+	return s.follow(ctx, j)
+}
+
+// follow takes what a journal says has changed. It is called with mu held.
+func (s *Store) follow(ctx context.Context, j *journal) (changed bool, err error) {
+	first := !s.opened.Load()
+	stale := j.since(s.sequence.Load())
+	if first {
+		stale = keys{All: true}
+	}
+	if stale.All || slices.ContainsFunc(stale.Keys, isResourceKey) {
+		if err := s.readResources(ctx); err != nil {
+			return false, err
+		}
+	}
+	changed = s.sequence.Swap(j.Sequence) != j.Sequence
+	s.opened.Store(true)
+	s.forget(stale)
+	return changed && !first, nil
+}
+
+// forget drops clients from memory.
+func (s *Store) forget(stale keys) {
+	if stale.All {
+		s.clients.dropAll()
+		return
+	}
+	for _, key := range stale.Keys {
+		if id, ok := recordID(key); ok && !isResourceKey(key) {
+			s.forgetClient(id)
+		}
+	}
+}
+
+// forgetClient makes the next lookup read the client anew, and not wait for one that is under way.
+func (s *Store) forgetClient(id string) {
+	s.clients.drop(id)
+	s.loading.Forget(id)
+}
+
+// readResources reads all of them. One whose object is broken is left out, loudly, and does no harm to
+// the others.
+func (s *Store) readResources(ctx context.Context) error {
+	codes, err := listIDs(ctx, s.storage, s.prefix+"/resources")
+	if err != nil {
+		return err
+	}
+	byCode, unusable := make(map[string]*Resource, len(codes)), make(map[string]error)
+	for _, code := range codes {
+		r, err := s.readResource(ctx, code)
+		if errors.Is(err, ErrNotFound) {
+			continue // deleted meanwhile
+		}
+		if errors.Is(err, errBroken) {
+			unusable[code] = err
+			s.tell("reading a resource", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		byCode[code] = r
+	}
+	s.resources.Store(newResourceSet(byCode, unusable))
+	return nil
+}
+
+func (s *Store) readResource(ctx context.Context, code string) (*Resource, error) {
+	name, err := recordName(code)
+	if err != nil {
+		return nil, err
+	}
+	key := s.resourceKey(name)
+	entry, err := loadRecord(ctx, s.storage, key, code)
+	if err != nil {
+		return nil, err
+	}
+	r, err := decodeResource(code, entry)
+	if err != nil {
+		return nil, broken(key, err)
+	}
+	return r, nil
+}
+
+func (s *Store) tell(doing string, err error) {
+	if s.OnFault != nil {
+		s.OnFault(doing, err)
+	}
+}
+
+func (s *Store) clientKey(name string) string   { return path.Join(s.prefix, "clients", name) }
+func (s *Store) resourceKey(name string) string { return path.Join(s.prefix, "resources", name) }
+
+func isResourceKey(key string) bool { return strings.HasSuffix(path.Dir(key), "/resources") }
+
+// clientName is the name of a client's record, or an *InvalidError. "." and ".." would be lost on the
+// way of a URL to the admin API.
+func clientName(id string) (string, error) {
+	if err := CheckClientID(id); err != nil {
+		return "", &InvalidError{Problems: []string{"a client's id: " + err.Error()}}
+	}
+	if id == "." || id == ".." {
+		return "", &InvalidError{Problems: []string{`a client's id: "." and ".." are not for clients in storage`}}
+	}
+	return recordName(id)
+}
+
+var _ Registry = (*Store)(nil)

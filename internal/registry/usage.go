@@ -1,0 +1,198 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxUnflushed is how many secrets' uses are remembered between two flushes; of more, some are not
+// noted until they are used again.
+const maxUnflushed = 100_000
+
+// Usage knows when each secret was last used, to the minute. Noting a use writes nothing: Flush does,
+// once a minute, for the clients that were seen since.
+type Usage struct {
+	storage Storage
+	prefix  string
+
+	mu       sync.Mutex
+	seen     usageMap // since the last flush
+	flushing usageMap // what a flush is writing
+	count    int
+}
+
+// usageMap is the minute of the last use, by client and by secret.
+type usageMap map[string]map[string]int64
+
+// NewUsage keeps its objects under keys that begin with the prefix.
+func NewUsage(storage Storage, prefix string) *Usage {
+	return &Usage{storage: storage, prefix: prefix, seen: make(usageMap)}
+}
+
+// Seen notes that a client's secret was used.
+func (u *Usage) Seen(client, secretID string, at time.Time) {
+	minute := at.Unix() / 60
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	secrets := u.seen[client]
+	if _, known := secrets[secretID]; !known {
+		if u.count == maxUnflushed {
+			return
+		}
+		u.count++
+	}
+	if secrets == nil {
+		secrets = make(map[string]int64, 1)
+		u.seen[client] = secrets
+	}
+	secrets[secretID] = max(secrets[secretID], minute)
+}
+
+// Flush writes what was seen since the last time. What it cannot write it keeps for the next, and
+// returns why.
+func (u *Usage) Flush(ctx context.Context) error {
+	u.mu.Lock()
+	u.flushing, u.seen, u.count = u.seen, make(usageMap), 0
+	work := u.flushing
+	u.mu.Unlock()
+	for client, secrets := range work {
+		if err := u.flushClient(ctx, client, secrets); err != nil {
+			u.keep(work)
+			return err
+		}
+		u.mu.Lock()
+		delete(work, client)
+		u.mu.Unlock()
+	}
+	return nil
+}
+
+// keep takes back what was not written.
+func (u *Usage) keep(work usageMap) {
+	u.mu.Lock()
+	unwritten := maps.Clone(work)
+	u.flushing = nil
+	u.mu.Unlock()
+	for client, secrets := range unwritten {
+		for id, minute := range secrets {
+			u.Seen(client, id, time.Unix(minute*60, 0))
+		}
+	}
+}
+
+// flushClient merges, for other nodes see uses too.
+func (u *Usage) flushClient(ctx context.Context, client string, secrets map[string]int64) error {
+	key, err := u.key(client)
+	if err != nil {
+		return nil // a client of a file, with an id that no storage takes
+	}
+	stored, err := u.load(ctx, key, client)
+	if err != nil {
+		return err
+	}
+	before := maps.Clone(stored)
+	for id, minute := range secrets {
+		stored[id] = max(stored[id], minute)
+	}
+	dropOldest(stored)
+	if maps.Equal(before, stored) {
+		return nil
+	}
+	entry, err := json.Marshal(stored)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", key, err)
+	}
+	object, err := encodeRecord(client, entry)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", key, err)
+	}
+	if err := u.storage.Store(ctx, key, object); err != nil {
+		return unavailable("storing "+key, err)
+	}
+	return nil
+}
+
+// dropOldest keeps the object small when many secrets came and went.
+func dropOldest(stored map[string]int64) {
+	for len(stored) > MaxSecrets {
+		oldest := ""
+		for id, minute := range stored {
+			if oldest == "" || minute < stored[oldest] {
+				oldest = id
+			}
+		}
+		delete(stored, oldest)
+	}
+}
+
+// load is what is stored for a client. An object that is broken is as good as none: it will be
+// written anew.
+func (u *Usage) load(ctx context.Context, key, client string) (map[string]int64, error) {
+	stored := make(map[string]int64)
+	entry, err := loadRecord(ctx, u.storage, key, client)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, errBroken) {
+		return stored, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(entry, &stored); err != nil {
+		return make(map[string]int64), nil
+	}
+	return stored, nil
+}
+
+// LastUsed is when each of a client's secrets was last used, on any node; those of other nodes are
+// a minute late. A secret that was not is not in it.
+func (u *Usage) LastUsed(ctx context.Context, client string) (map[string]time.Time, error) {
+	key, err := u.key(client)
+	if err != nil {
+		return nil, err
+	}
+	u.mu.Lock()
+	minutes := []map[string]int64{maps.Clone(u.seen[client]), maps.Clone(u.flushing[client])}
+	u.mu.Unlock()
+	stored, err := u.load(ctx, key, client)
+	if err != nil {
+		return nil, err
+	}
+	last := make(map[string]time.Time)
+	for _, secrets := range slices.Insert(minutes, 0, stored) {
+		for id, minute := range secrets {
+			if at := time.Unix(minute*60, 0).UTC(); at.After(last[id]) {
+				last[id] = at
+			}
+		}
+	}
+	return last, nil
+}
+
+// Forget deletes what is known of a client that is no more.
+func (u *Usage) Forget(ctx context.Context, client string) error {
+	u.mu.Lock()
+	delete(u.seen, client)
+	u.mu.Unlock()
+	key, err := u.key(client)
+	if err != nil {
+		return nil
+	}
+	if err := u.storage.Delete(ctx, key); err != nil {
+		return unavailable("deleting "+key, err)
+	}
+	return nil
+}
+
+func (u *Usage) key(client string) (string, error) {
+	name, err := recordName(client)
+	if err != nil {
+		return "", err
+	}
+	return path.Join(u.prefix, name), nil
+}
