@@ -111,7 +111,8 @@ func (a tokenAnswer) whole() string {
 // TestFailedAuthenticationTellsNothing compares whole responses: nobody learns which clients there
 // are, nor which secret was right once.
 func TestFailedAuthenticationTellsNothing(t *testing.T) {
-	w := startIssuer(t, issuerSettings{})
+	const lapsed = `  lapsed: {expires: 2020-01-01T00:00:00Z, secrets: [{id: s1, sha256: HASH}], grants: [{resource: book, identifiers: ["*"], actions: [read]}]}` + "\n"
+	w := startIssuer(t, issuerSettings{registry: catalogue + lapsed})
 	wrong := registry.NewSecret()
 	cases := map[string][2]string{
 		"unknown client":             {"nobody", w.secret},
@@ -120,6 +121,8 @@ func TestFailedAuthenticationTellsNothing(t *testing.T) {
 		"disabled":                   {"former", w.secret},
 		"disabled with wrong secret": {"former", wrong},
 		"expired":                    {"outdated", w.secret},
+		"client expired":             {"lapsed", w.secret},
+		"client expired, wrong one":  {"lapsed", wrong},
 		"id in another case":         {"Demo", w.secret},
 		"not printable":              {"démo", w.secret},
 		"very long id":               {strings.Repeat("d", 300), w.secret},

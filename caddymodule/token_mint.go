@@ -3,14 +3,10 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
-	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -30,10 +26,7 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}
-	audience, err := t.tokenAudience(ctx)
-	if err != nil {
-		return nil, t.fault("reading the registry", err)
-	}
+	audience := t.tokenAudience()
 	ttl, jti, granted := t.ttl(), token.NewID(), strings.Join(t.decision.Granted, " ")
 	claims, err := token.Mint{
 		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
@@ -63,56 +56,4 @@ func (t *tokenRequest) ttl() time.Duration {
 		}
 	}
 	return ttl.Truncate(time.Second)
-}
-
-// audiences are all the audiences that tokens of this issuer may have.
-func (i *Issuer) audiences(ctx context.Context) ([]string, error) {
-	resources, err := i.registry.Resources(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing resources: %w", err)
-	}
-	all := []string{i.Audience}
-	for _, r := range resources {
-		all = append(all, i.audienceOf(r))
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
-}
-
-// audienceOf is the resource's own audience, else the issuer's; so it is for a resource that the
-// registry does not have, which the rules that ship reject.
-func (i *Issuer) audienceOf(r *registry.Resource) string {
-	if r != nil && r.Audience != "" {
-		return r.Audience
-	}
-	return i.Audience
-}
-
-// inAudience reports whether a scope can be had in a token for the chosen audience.
-func (t *tokenRequest) inAudience(s scope.Scope) bool {
-	resource := t.resources[s.Resource]
-	if len(t.audience) == 0 || resource == nil {
-		return true // the scope of an unknown resource is for policy to reject
-	}
-	return slices.Contains(t.audience, t.issuer.audienceOf(resource))
-}
-
-// tokenAudience is what the granted scopes' resources need, within what `resource` chose.
-func (t *tokenRequest) tokenAudience(ctx context.Context) ([]string, error) {
-	var audience []string
-	for _, s := range t.requested {
-		if !slices.Contains(t.decision.Granted, s.Raw) {
-			continue
-		}
-		if s.Resource != scope.Any {
-			audience = append(audience, t.issuer.audienceOf(t.resources[s.Resource]))
-			continue
-		}
-		if len(t.audience) > 0 {
-			return t.audience, nil
-		}
-		return t.issuer.audiences(ctx)
-	}
-	slices.Sort(audience)
-	return slices.Compact(audience), nil
 }

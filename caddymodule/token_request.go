@@ -3,14 +3,11 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -26,9 +23,6 @@ const maxScopes = 100
 // bodyTimeout is how long the body of a token request may take, which is a few hundred bytes.
 const bodyTimeout = 10 * time.Second
 
-// Reasons for which a scope is rejected before policy is asked.
-const reasonOtherAudience = "other_audience"
-
 // tokenRequest is one request at the token endpoint on its way to an answer.
 type tokenRequest struct {
 	issuer *Issuer
@@ -40,6 +34,7 @@ type tokenRequest struct {
 	requested []scope.Scope
 	resources map[string]*registry.Resource
 	audience  []string // what `resource` chose (RFC 8707); none: whatever the scopes need
+	every     []string // what a scope on every resource gives, of the audiences that the token may have
 
 	id       string // names the decision in the log and in error bodies
 	decision policy.TokenDecision
@@ -70,7 +65,7 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 // error that it returns is yet to be written.
 func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	ctx := t.http.Context()
-	for _, step := range []func(context.Context) *oauth.Error{t.authenticate, t.readScopes, t.readResources, t.decide} {
+	for _, step := range []func(context.Context) *oauth.Error{t.authenticate, t.readScopes, t.readResources, t.readAudience, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -84,17 +79,19 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	return nil
 }
 
-// authenticate finds the client. An unknown client, a wrong secret and a disabled client are
-// answered alike, and cost alike.
+// authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client
+// are answered alike, and cost alike.
 func (t *tokenRequest) authenticate(ctx context.Context) *oauth.Error {
 	client, err := t.issuer.registry.Client(ctx, t.oauth.ClientID)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		return t.fault("reading the registry", err)
 	}
-	if !client.Authenticate(t.oauth.ClientSecret, t.start) {
+	secretID, ok := client.Authenticate(t.oauth.ClientSecret, t.start)
+	if !ok {
 		return oauth.InvalidClient()
 	}
 	t.client = client
+	t.issuer.usage.Seen(client.ID, secretID, t.start)
 	return nil
 }
 
@@ -126,8 +123,7 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	return nil
 }
 
-// readResources finds the resources that the scopes name, and checks that each `resource` of the
-// request is an audience this issuer has (RFC 8707 §2).
+// readResources finds the resources that the scopes name.
 func (t *tokenRequest) readResources(ctx context.Context) *oauth.Error {
 	t.resources = make(map[string]*registry.Resource)
 	for _, s := range t.requested {
@@ -143,26 +139,16 @@ func (t *tokenRequest) readResources(ctx context.Context) *oauth.Error {
 		}
 		t.resources[s.Resource] = resource
 	}
-	if len(t.oauth.Resources) == 0 {
-		return nil
-	}
-	known, err := t.issuer.audiences(ctx)
-	if err != nil {
-		return t.fault("reading the registry", err)
-	}
-	for _, target := range t.oauth.Resources {
-		if !slices.Contains(known, target) {
-			return t.named(oauth.InvalidTarget("a requested resource is not known here"))
-		}
-	}
-	t.audience = slices.Compact(slices.Sorted(slices.Values(t.oauth.Resources)))
 	return nil
 }
 
-// decide has policy decide on the scopes of the chosen audience. Nothing granted is an error.
+// decide has policy decide on the scopes that the token may have by their audience. Nothing granted
+// is an error.
 func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 	input := t.policyInput()
-	input.Scopes = slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool { return !t.inAudience(s) })
+	input.Scopes = slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool {
+		return !t.isForPolicy(s)
+	})
 	if len(input.Scopes) > 0 {
 		decision, err := t.issuer.policy.DecideToken(ctx, input)
 		if err != nil {
@@ -170,6 +156,7 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 		}
 		t.decision = decision
 	}
+	t.holdAudience()
 	t.decision.Rejected = t.allRejected()
 	if len(t.decision.Granted) > 0 {
 		return nil
@@ -181,7 +168,8 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 	return err
 }
 
-// allRejected is what policy rejected and what belongs to another audience, in request order.
+// allRejected is what policy rejected and what the token may not have by its audience, in request
+// order.
 func (t *tokenRequest) allRejected() []policy.Rejection {
 	reasons := make(map[string]string, len(t.decision.Rejected))
 	for _, r := range t.decision.Rejected {
@@ -234,34 +222,4 @@ func (t *tokenRequest) clientID() string {
 		return ""
 	}
 	return t.client.ID
-}
-
-func (t *tokenRequest) policyInput() policy.TokenInput {
-	resources := make(map[string]policy.Resource, len(t.resources))
-	for code, r := range t.resources {
-		resources[code] = policy.Resource{
-			Actions: slices.Sorted(maps.Keys(r.Actions)), Audience: t.issuer.audienceOf(r), Attributes: r.Attributes,
-		}
-	}
-	return policy.TokenInput{
-		Issuer: t.issuer.URL,
-		Client: policy.Client{
-			ID: t.client.ID, Description: t.client.Description,
-			Attributes: t.client.Attributes, Grants: t.client.Grants,
-		},
-		Resources: resources,
-		Request:   policy.TokenRequest{RemoteIP: clientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
-	}
-}
-
-// clientIP is the address of the connection, or what Caddy's trusted proxies say it is.
-func clientIP(r *http.Request) string {
-	if ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok {
-		return ip
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
 }

@@ -13,6 +13,7 @@ var (
 	keyActions     = ast.StringTerm("actions")
 	keyAttributes  = ast.StringTerm("attributes")
 	keyAudience    = ast.StringTerm("audience")
+	keyAudiences   = ast.StringTerm("audiences")
 	keyAuthMethod  = ast.StringTerm("auth_method")
 	keyClient      = ast.StringTerm("client")
 	keyDescription = ast.StringTerm("description")
@@ -22,6 +23,7 @@ var (
 	keyIdentifier  = ast.StringTerm("identifier")
 	keyIdentifiers = ast.StringTerm("identifiers")
 	keyIssuer      = ast.StringTerm("issuer")
+	keyNetworks    = ast.StringTerm("networks")
 	keyRaw         = ast.StringTerm("raw")
 	keyRemoteIP    = ast.StringTerm("remote_ip")
 	keyRequest     = ast.StringTerm("request")
@@ -64,6 +66,8 @@ func (c Client) term() (*ast.Term, error) {
 		ast.Item(keyID, stringTerm(c.ID)),
 		ast.Item(keyDescription, stringTerm(c.Description)),
 		ast.Item(keyAttributes, attributes),
+		ast.Item(keyAudiences, arrayTerm(c.Audiences, stringTerm)),
+		ast.Item(keyNetworks, arrayTerm(c.Networks, stringTerm)),
 		ast.Item(keyGrants, arrayTerm(c.Grants, grantTerm)),
 	), nil
 }

@@ -28,6 +28,10 @@ type Client struct {
 	Description string
 	// Attributes are of any JSON shape, and are for policies alone.
 	Attributes map[string]any
+	// Audiences are the only ones that tokens of the client may have; none leaves all.
+	Audiences []string
+	// Networks are those the client may ask from, in CIDR notation; none leaves all.
+	Networks []string
 	// Grants are what the registry lets the client do.
 	Grants []scope.Grant
 }
@@ -44,7 +48,7 @@ type Resource struct {
 
 // TokenRequest is what is known of the request itself.
 type TokenRequest struct {
-	// RemoteIP is the client's address, without a port.
+	// RemoteIP is the client's address, without a port and zone; "" when it is not known.
 	RemoteIP string
 	// AuthMethod is how the client authenticated, such as "client_secret_basic" (RFC 7591 §2).
 	AuthMethod string

@@ -38,6 +38,26 @@ func TestShippedPolicy(t *testing.T) {
 			want: " | book:1:read (no grant covers it)",
 		},
 		{
+			name: "from a network of the client", ask: []string{"book:1:read", "book:1:edit"},
+			edit: func(in *TokenInput) { in.Client.Networks = []string{"198.51.100.0/24", "192.0.2.0/24"} },
+			want: "book:1:read | book:1:edit (no grant covers it)",
+		},
+		{
+			name: "from another network", ask: []string{"book:1:read", "film:1:read"},
+			edit: func(in *TokenInput) { in.Client.Networks = []string{"198.51.100.0/24", "2001:db8::/32"} },
+			want: " | book:1:read (source network), film:1:read (source network; unknown resource)",
+		},
+		{
+			name: "from nowhere", ask: []string{"book:1:read"},
+			edit: func(in *TokenInput) { in.Client.Networks, in.Request.RemoteIP = []string{"0.0.0.0/0", "::/0"}, "" },
+			want: " | book:1:read (source network)",
+		},
+		{
+			name: "from an address with a zone", ask: []string{"book:1:read"},
+			edit: func(in *TokenInput) { in.Client.Networks, in.Request.RemoteIP = []string{"fe80::/10"}, "fe80::1%eth0" },
+			want: " | book:1:read (source network)",
+		},
+		{
 			name: "no resources", ask: []string{"book:1:read"},
 			edit: func(in *TokenInput) { in.Resources = nil },
 			want: " | book:1:read (unknown resource)",
@@ -162,19 +182,35 @@ func TestInput(t *testing.T) {
 	e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\nclaims.input := input\n"})
 	in := request(t, "book:1:read", "film")
 	in.Client.Grants = append(in.Client.Grants, deny("book", "secret-*", "*"))
+	in.Client.Audiences = []string{"https://api.example.com", "urn:b"}
+	in.Client.Networks = []string{"192.0.2.0/24", "2001:db8::/32"}
 	got, err := json.Marshal(decide(t, e, in).Claims["input"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"client":{"attributes":{"level":3,"team":"catalogue"},"description":"Nightly import",` +
+	const want = `{"client":{"attributes":{"level":3,"team":"catalogue"},"audiences":["https://api.example.com","urn:b"],"description":"Nightly import",` +
 		`"grants":[{"actions":["read"],"effect":"allow","identifiers":["*"],"resource":"book"},` +
-		`{"actions":["*"],"effect":"deny","identifiers":["secret-*"],"resource":"book"}],"id":"ci-bot"},` +
+		`{"actions":["*"],"effect":"deny","identifiers":["secret-*"],"resource":"book"}],"id":"ci-bot","networks":["192.0.2.0/24","2001:db8::/32"]},` +
 		`"issuer":"https://auth.example.com",` +
 		`"request":{"audience":["https://api.example.com"],"auth_method":"client_secret_basic","remote_ip":"192.0.2.1"},` +
 		`"resources":{"book":{"actions":["read","edit"],"attributes":{"public":true},"audience":"https://api.example.com"}},` +
 		`"scopes":[{"action":"read","identifier":"1","raw":"book:1:read","resource":"book"},` +
 		`{"action":"*","identifier":"*","raw":"film","resource":"film"}]}`
 	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestInputOfPlainClient: what a client has not is empty, and never missing.
+func TestInputOfPlainClient(t *testing.T) {
+	e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\nclaims.client := input.client\n"})
+	in := request(t, "book:1:read")
+	in.Client = Client{ID: "plain"}
+	got, err := json.Marshal(decide(t, e, in).Claims["client"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"attributes":{},"audiences":[],"description":"","grants":[],"id":"plain","networks":[]}`; string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

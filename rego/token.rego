@@ -1,7 +1,9 @@
 # The policy that ships. A scope is granted when one of the client's grants covers it whole. It is
 # rejected when the registry does not know its resource or its action, or when a deny grant overlaps
-# it, whatever grants it. Reasons are stable: "unknown resource", "unknown action" and "denied by a
-# grant"; a scope that is left over has "no grant covers it".
+# it, whatever grants it. All are
+# rejected when the client has networks and asks from elsewhere. Reasons are stable: "unknown
+# resource", "unknown action", "denied by a grant" and "source network"; a scope that is left over
+# has "no grant covers it".
 #
 # Every token request asks for these rules, so each begins with what most grants are not, and
 # reads parts of the input where they stand. The sets of m2m.grants are the same, for other policies;
@@ -55,6 +57,18 @@ rejected contains {"scope": s.raw, "reason": reason} if {
 rejected contains {"scope": raw, "reason": "denied by a grant"} if {
 	[grant | some grant in input.client.grants; grant.effect == "deny"] != []
 	some raw in grants.denied
+}
+
+# What is no address, or has a zone, is in no network. The length makes it a network of its own,
+# which is asked first, for net.cidr_contains would fail.
+rejected contains {"scope": s.raw, "reason": "source network"} if {
+	input.client.networks != []
+	[network |
+		net.cidr_is_valid(concat("/", [input.request.remote_ip, "32"]))
+		some network in input.client.networks
+		net.cidr_contains(network, input.request.remote_ip)
+	] == []
+	some s in input.scopes
 }
 
 # "*" is no resource's name, and no action's.

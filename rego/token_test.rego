@@ -66,6 +66,50 @@ test_unknown_action if {
 	reasons(["book:1:burn"], [allow("book", ["*"], ["*"])]) == {"book:1:burn": {"unknown action"}}
 }
 
+test_without_networks_every_address_will_do if {
+	every ip in ["192.0.2.1", "2001:db8::1", "", "no address", "fe80::1%eth0"] {
+		not "source network" in reasons_from([], ip)
+		granted_from([], ip) == {"book:1:read"}
+	}
+}
+
+test_networks_let_through_what_is_in_one if {
+	networks := ["198.51.100.7/32", "10.0.0.0/8", "2001:db8::/32"]
+	every ip in ["10.0.0.0", "10.255.255.255", "::ffff:10.0.0.1", "198.51.100.7", "2001:db8::1", "2001:DB8:0:0::"] {
+		reasons_from(networks, ip) == set()
+	}
+}
+
+test_networks_reject_what_is_in_none if {
+	networks := ["198.51.100.7/32", "10.0.0.0/8", "2001:db8::/32"]
+	every ip in ["11.0.0.0", "9.255.255.255", "198.51.100.6", "2001:db9::", "::1", "::ffff:11.0.0.1", "::10.0.0.1"] {
+		reasons_from(networks, ip) == {"source network"}
+	}
+}
+
+test_everything_is_of_its_own_kind if {
+	reasons_from(["0.0.0.0/0"], "192.0.2.1") == set()
+	reasons_from(["0.0.0.0/0"], "2001:db8::1") == {"source network"}
+	reasons_from(["::/0"], "2001:db8::1") == set()
+	reasons_from(["::/0"], "192.0.2.1") == {"source network"}
+}
+
+test_what_is_no_address_is_in_no_network if {
+	every ip in ["", " ", "@", "10.0.0.0/8", "10.0.0.1/32", "10.0.0.1:80", "10.0.0", "010.0.0.1", "fe80::1%eth0", "::1%", "localhost", "/"] {
+		reasons_from(["0.0.0.0/0", "::/0"], ip) == {"source network"}
+	}
+}
+
+test_every_scope_is_rejected_from_elsewhere if {
+	rejected := token.rejected with input as request_from(["10.0.0.0/8"], "192.0.2.1", ["book:1:read", "*", "customer"])
+	rejected == {{"scope": raw, "reason": "source network"} | some raw in ["book:1:read", "*", "customer"]}
+}
+
+# Requests of tests that were written before clients had networks.
+test_a_client_that_says_nothing_of_networks if {
+	reasons(["book:1:read"], [allow("book", ["1"], ["read"])]) == {}
+}
+
 # What each grant of the shared table covers is what the shipped rules grant for it alone.
 test_granted_agrees_with_the_algebra if {
 	every c in data.testdata.scope_cases.grants {
@@ -85,6 +129,20 @@ reasons(raws, grants) := {raw: whys |
 	raw := refusal.scope
 	whys := {r.reason | some r in rejected; r.scope == raw}
 }
+
+granted_from(networks, ip) := scopes if {
+	scopes := token.granted with input as request_from(networks, ip, ["book:1:read"])
+}
+
+reasons_from(networks, ip) := {refusal.reason |
+	rejected := token.rejected with input as request_from(networks, ip, ["book:1:read"])
+	some refusal in rejected
+}
+
+request_from(networks, ip, raws) := object.union(
+	request(raws, [allow("*", ["*"], ["*"])]),
+	{"client": {"networks": networks}, "request": {"remote_ip": ip}},
+)
 
 allow(resource, identifiers, actions) := {
 	"resource": resource,

@@ -1,0 +1,56 @@
+package caddymodule
+
+import (
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+func (t *tokenRequest) policyInput() policy.TokenInput {
+	resources := make(map[string]policy.Resource, len(t.resources))
+	for code, r := range t.resources {
+		resources[code] = policy.Resource{
+			Actions: slices.Sorted(maps.Keys(r.Actions)), Audience: t.issuer.audienceOf(r), Attributes: r.Attributes,
+		}
+	}
+	return policy.TokenInput{
+		Issuer: t.issuer.URL,
+		Client: policy.Client{
+			ID: t.client.ID, Description: t.client.Description,
+			Attributes: t.client.Attributes, Audiences: t.client.Audiences, Networks: networkTexts(t.client.Networks),
+			Grants: t.client.Grants,
+		},
+		Resources: resources,
+		Request:   policy.TokenRequest{RemoteIP: clientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
+	}
+}
+
+// networkTexts is networks as policies read them; a client that has none pays nothing.
+func networkTexts(networks []netip.Prefix) []string {
+	var texts []string
+	for _, n := range networks {
+		texts = append(texts, n.String())
+	}
+	return texts
+}
+
+// clientIP is the address of the connection, or what Caddy's trusted proxies say it is. It is written
+// in one way, for networks to compare: IPv4 within IPv6 as IPv4, and without a zone. What is no
+// address is "".
+func clientIP(r *http.Request) string {
+	text, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if !ok {
+		text, _, _ = net.SplitHostPort(r.RemoteAddr)
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return ""
+	}
+	return address.Unmap().WithZone("").String()
+}

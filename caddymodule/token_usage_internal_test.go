@@ -1,0 +1,47 @@
+package caddymodule
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// TestUsedSecretIsNoted: of several secrets the one that a client used, and none that was refused.
+func TestUsedSecretIsNoted(t *testing.T) {
+	first, second, lapsed := registry.NewSecret(), registry.NewSecret(), registry.NewSecret()
+	path := filepath.Join(t.TempDir(), "registry.json")
+	err := os.WriteFile(path, []byte(`{"clients": {"c": {"secrets": [
+		{"id": "s1", "sha256": "`+registry.HashSecret(first)+`"},
+		{"id": "s2", "sha256": "`+registry.HashSecret(second)+`"},
+		{"id": "s3", "sha256": "`+registry.HashSecret(lapsed)+`", "expires": "2020-01-01T00:00:00Z"}]}}}`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := registry.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage := registry.NewUsage(&certmagic.FileStorage{Path: t.TempDir()}, "usage")
+	start := time.Date(2026, 1, 1, 12, 30, 0, 0, time.UTC)
+	for _, secret := range []string{second, lapsed, registry.NewSecret(), ""} {
+		request := &tokenRequest{
+			issuer: &Issuer{registry: file, usage: usage}, start: start,
+			oauth: &oauth.TokenRequest{ClientID: "c", ClientSecret: secret},
+		}
+		if err := request.authenticate(t.Context()); (err == nil) != (secret == second) {
+			t.Errorf("authenticating: %v", err)
+		}
+	}
+	used, err := usage.LastUsed(t.Context(), "c")
+	if err != nil || !slices.Equal(slices.Collect(maps.Keys(used)), []string{"s2"}) || !used["s2"].Equal(start) {
+		t.Errorf("used are %v, %v", used, err)
+	}
+}
