@@ -18,9 +18,16 @@ func init() {
 	caddy.RegisterModule(new(AuthHandler))
 }
 
-// pollInterval is how often registry files and policies are looked at for a change. A look costs
-// a few stat calls; what changed answers within a second.
-const pollInterval = 250 * time.Millisecond
+const (
+	// pollInterval is how often registry files and policies are looked at for a change. A look costs
+	// a few stat calls; what changed answers within a second.
+	pollInterval = 250 * time.Millisecond
+	// storagePollInterval is how often a registry in storage is looked at for what other nodes have
+	// changed. A look reads one small object.
+	storagePollInterval = 2 * time.Second
+	// usageInterval is how often it is written when secrets were last used.
+	usageInterval = time.Minute
+)
 
 // App is the m2m app. It holds the issuers of this process: their keys, registries and policies.
 // The handlers m2m_issuer and m2m_auth refer to an issuer by its URL.
@@ -40,8 +47,8 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "m2m", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision reads every registry and compiles every policy, and fails on the first that is
-// broken. It creates nothing: keys are made by Start.
+// Provision reads every registry file and compiles every policy, and fails on the first that is
+// broken. It creates nothing and asks no storage: keys are made by Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.remotes = make(map[string]*remoteIssuer)
@@ -72,13 +79,21 @@ func (a *App) Start() error {
 		if _, err := issuer.keys.current(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
-		issuer.watch(a.ctx)
+		if err := issuer.start(a.ctx); err != nil {
+			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
+		}
 	}
 	return nil
 }
 
-// Stop does nothing: what Start began ends with the app's context.
-func (a *App) Stop() error { return nil }
+// Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with
+// the app's context.
+func (a *App) Stop() error {
+	for _, issuer := range a.Issuers {
+		issuer.stop(a.ctx)
+	}
+	return nil
+}
 
 // Cleanup releases what Provision took, also after it failed half-way.
 func (a *App) Cleanup() error {

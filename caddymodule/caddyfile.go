@@ -1,7 +1,7 @@
 package caddymodule
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,6 +29,9 @@ func init() {
 //	m2m {
 //		issuer <url> {
 //			audience    <url>
+//			registry    storage {
+//				cache_size <n>
+//			}
 //			registry    file <path>
 //			policy      <path...> {
 //				defaults off
@@ -81,18 +84,13 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
-	start := d.Token()
-	err := parseBlock(d, subdirectives{
+	return parseBlock(d, subdirectives{
 		"audience":    once(i.parseAudience),
 		"registry":    once(i.parseRegistry),
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
 		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, maxTokenTTL) }),
 		"signing_alg": once(i.parseSigningAlg),
 	})
-	if err == nil && i.Registry == nil {
-		return fmt.Errorf("issuer %q has no registry; add `registry file <path>`, at %s:%d", i.URL, start.File, start.Line)
-	}
-	return err
 }
 
 func (i *Issuer) parseAudience(d *caddyfile.Dispenser) error {
@@ -107,13 +105,36 @@ func (i *Issuer) parseAudience(d *caddyfile.Dispenser) error {
 
 func (i *Issuer) parseRegistry(d *caddyfile.Dispenser) error {
 	i.Registry = new(RegistrySource)
-	if !d.AllArgs(&i.Registry.Source, &i.Registry.Path) {
+	if !d.Args(&i.Registry.Source) {
 		return d.ArgErr()
 	}
-	if i.Registry.Source != "file" {
-		return d.Errf("unknown registry %q; it is file <path>", i.Registry.Source)
+	switch i.Registry.Source {
+	case fileSource:
+		return oneArg(d, &i.Registry.Path)
+	case storageSource:
+		return i.Registry.parseStorage(d)
 	}
-	return nil
+	return d.Errf("unknown registry %q; it is storage or file <path>", i.Registry.Source)
+}
+
+func (s *RegistrySource) parseStorage(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, subdirectives{
+		"cache_size": once(func(d *caddyfile.Dispenser) error {
+			var text string
+			if err := oneArg(d, &text); err != nil {
+				return err
+			}
+			size, err := strconv.Atoi(text)
+			if err != nil || size < 1 || size > maxCacheSize {
+				return d.Errf("cache_size is a number of clients, at least 1 and at most %d", maxCacheSize)
+			}
+			s.CacheSize = size
+			return nil
+		}),
+	})
 }
 
 func (i *Issuer) parseSigningAlg(d *caddyfile.Dispenser) error {

@@ -17,13 +17,15 @@ func init() {
 		Name:  "m2m",
 		Short: "Works with machine-to-machine tokens and their issuers",
 		Long: `
-Makes client secrets, asks issuers for tokens, and inspects tokens.
+Administers clients, resources and grants of a running server, asks issuers for
+tokens, and inspects tokens.
 
 Secrets and tokens are never taken as arguments, which other users of a machine
 can read: they come from files, from the environment or from standard input.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Use = "m2m <command>"
-			makeGroup(cmd, secretCommand(), tokenCommand(), inspectCommand())
+			makeGroup(cmd, devCommand(), clientCommand(), secretCommand(), resourceCommand(), grantCommand(),
+				applyCommand(), diffCommand(), exportCommand(), statusCommand(), tokenCommand(), inspectCommand())
 		},
 	})
 }
@@ -43,12 +45,6 @@ func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 		}
 		return errors.New(message)
 	}
-}
-
-func secretCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "secret <command>", Short: "Works with client secrets"}
-	makeGroup(cmd, newSecretCommand())
-	return cmd
 }
 
 func newSecretCommand() *cobra.Command {

@@ -39,7 +39,10 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 	cases := map[string]struct{ issuers, handler, want string }{
 		"null issuer":              {"null", door(""), "issuer 0 is null"},
 		"second issuer null":       {configGoodIssuer + ", null", door(""), "issuer 1 is null"},
-		"no registry":              {`{"issuer": "http://localhost:8080"}`, door(""), "no registry"},
+		"registry file, no path":   {`{"issuer": "http://localhost:8080", "registry": {"source": "file"}}`, door(""), "a registry file needs a path"},
+		"storage with a path":      {`{"issuer": "http://localhost:8080", "registry": {"path": "x"}}`, door(""), "a registry in storage has no path"},
+		"file with a cache":        {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "x", "cache_size": 5}}`, door(""), "a registry file has no cache_size"},
+		"negative cache":           {`{"issuer": "http://localhost:8080", "registry": {"cache_size": -5}}`, door(""), "cache_size is -5"},
 		"unknown registry":         {`{"issuer": "http://localhost:8080", "registry": {"source": "etcd", "path": "x"}}`, door(""), `registry source "etcd" is unknown`},
 		"missing registry file":    {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "testdata/none.yaml"}}`, door(""), "testdata/none.yaml"},
 		"registry path of nothing": {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "{env.M2M_NONE}"}}`, door(""), "{env.M2M_NONE}"},

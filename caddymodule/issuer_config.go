@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -22,6 +24,7 @@ const (
 	minPolicyTimeout  = time.Millisecond
 	maxPolicyTimeout  = time.Minute
 	defaultSigningAlg = "ES256"
+	maxCacheSize      = 10_000_000
 )
 
 // Issuer is one authorization server: it names itself by a URL, knows clients and resources from
@@ -36,7 +39,7 @@ type Issuer struct {
 	// URI without a fragment (RFC 8707 §2), as a rule the URL of an API. Placeholders: {env.*} and {file.*}. Default: the issuer's URL.
 	Audience string `json:"audience,omitempty"`
 
-	// Registry says where clients, resources and grants are kept. Required.
+	// Registry says where clients, resources and grants are kept. Default: Caddy's storage.
 	Registry *RegistrySource `json:"registry,omitempty"`
 
 	// Policy says where the issuer's Rego is. Default: the shipped rules alone.
@@ -53,21 +56,40 @@ type Issuer struct {
 	logger    *zap.Logger
 	decisions *zap.Logger
 	metrics   *issuerMetrics
-	registry  *registry.File
+	registry  issuerRegistry
+	store     *registry.Store // the registry, where it can be changed; else nil
+	usage     *registry.Usage
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents
 }
 
+// issuerRegistry is a registry that may change while the issuer runs.
+type issuerRegistry interface {
+	registry.Registry
+	watched
+}
+
+// Where a registry is kept.
+const (
+	storageSource = "storage"
+	fileSource    = "file"
+)
+
 // RegistrySource says where an issuer's clients, resources and grants are kept.
 type RegistrySource struct {
-	// Source is "file".
-	Source string `json:"source"`
+	// Source is "storage" for Caddy's storage, where the admin API and the commands change it, or
+	// "file". Default: storage.
+	Source string `json:"source,omitempty"`
 
 	// Path is the registry file, YAML or JSON. It is read again when it changes; a broken edit
 	// leaves what was read before. Relative paths are relative to the working directory.
-	// Placeholders: {env.*} and {file.*}.
-	Path string `json:"path"`
+	// Placeholders: {env.*} and {file.*}. Required for a file, and for nothing else.
+	Path string `json:"path,omitempty"`
+
+	// CacheSize is how many clients of a storage are kept in memory; the others are loaded when they
+	// ask for a token. At least 1, at most 10000000. Default: 10000.
+	CacheSize int `json:"cache_size,omitempty"`
 }
 
 // PolicySource says where an issuer's Rego is and how it is run.
@@ -97,7 +119,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
 	i.keys = newKeyring(ctx.Storage(), i.URL, alg, i.logger)
-	return errors.Join(i.openRegistry(), i.loadPolicy())
+	return errors.Join(i.openRegistry(ctx.Storage()), i.loadPolicy())
 }
 
 // resolve replaces the placeholders of the issuer's settings.
@@ -155,18 +177,46 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-func (i *Issuer) openRegistry() error {
-	if i.Registry == nil {
-		return errors.New("there is no registry; add `registry file <path>`")
+// openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
+func (i *Issuer) openRegistry(storage certmagic.Storage) error {
+	i.usage = registry.NewUsage(storage, path.Join("m2m", storageName(i.URL), "usage"))
+	source := RegistrySource{}
+	if i.Registry != nil {
+		source = *i.Registry
 	}
-	if i.Registry.Source != "file" {
-		return fmt.Errorf("registry source %q is unknown; it is \"file\"", i.Registry.Source)
+	if err := source.check(); err != nil {
+		return err
 	}
-	file, err := registry.OpenFile(i.Registry.Path)
+	if source.Source != fileSource {
+		i.store = registry.NewStore(storage, path.Join("m2m", storageName(i.URL), "registry"))
+		if source.CacheSize > 0 {
+			i.store.SetCacheSize(source.CacheSize)
+		}
+		i.store.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
+		i.registry = i.store
+		return nil
+	}
+	file, err := registry.OpenFile(source.Path)
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
 	i.registry = file
+	return nil
+}
+
+func (s RegistrySource) check() error {
+	switch {
+	case s.Source != "" && s.Source != storageSource && s.Source != fileSource:
+		return fmt.Errorf("registry source %q is unknown; it is \"storage\" or \"file\"", s.Source)
+	case s.Source == fileSource && s.Path == "":
+		return errors.New("a registry file needs a path")
+	case s.Source != fileSource && s.Path != "":
+		return errors.New("a registry in storage has no path")
+	case s.Source == fileSource && s.CacheSize != 0:
+		return errors.New("a registry file has no cache_size: all of it is in memory")
+	case s.CacheSize < 0 || s.CacheSize > maxCacheSize:
+		return fmt.Errorf("cache_size is %d; it is at least 1 and at most %d", s.CacheSize, maxCacheSize)
+	}
 	return nil
 }
 
@@ -183,22 +233,41 @@ func (i *Issuer) loadPolicy() error {
 	return nil
 }
 
-// watch begins to look at the registry and the policy for changes, until ctx is done.
-func (i *Issuer) watch(ctx context.Context) {
-	go i.poll(ctx, "registry", i.registry)
-	go i.poll(ctx, "policy", i.policy)
+// start reads a registry in storage, and begins to look at the registry and the policy for changes
+// until ctx is done.
+func (i *Issuer) start(ctx context.Context) error {
+	interval := pollInterval
+	if i.store != nil {
+		interval = storagePollInterval
+		if err := i.store.Open(ctx); err != nil {
+			return fmt.Errorf("reading the registry: %w", err)
+		}
+	}
+	go every(ctx, interval, func() { i.look("registry", i.registry) })
+	go every(ctx, pollInterval, func() { i.look("policy", i.policy) })
+	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
+	return nil
 }
 
-// watched is what may change while the issuer runs.
-type watched interface {
-	Reload() (changed bool, err error)
-	Revision() string
-	Healthy() bool
+func (i *Issuer) stop(ctx context.Context) {
+	i.flushUsage(ctx)
+	if i.store != nil {
+		i.store.Close()
+	}
 }
 
-// poll looks every pollInterval.
-func (i *Issuer) poll(ctx context.Context, kind string, source watched) {
-	ticker := time.NewTicker(pollInterval)
+// flushUsage writes when secrets were last used. It is nothing that a token would wait for.
+func (i *Issuer) flushUsage(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageInterval)
+	defer cancel()
+	if err := i.usage.Flush(ctx); err != nil {
+		i.logger.Warn("noting when secrets were last used failed", zap.Error(err))
+	}
+}
+
+// every does something again and again, until ctx is done.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -206,8 +275,15 @@ func (i *Issuer) poll(ctx context.Context, kind string, source watched) {
 			return
 		case <-ticker.C:
 		}
-		i.look(kind, source)
+		do()
 	}
+}
+
+// watched is what may change while the issuer runs.
+type watched interface {
+	Reload() (changed bool, err error)
+	Revision() string
+	Healthy() bool
 }
 
 // look takes a change, if there is one. A broken one is logged, and what was good before serves on;

@@ -1,0 +1,173 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() { caddy.RegisterModule(new(adminAPI)) }
+
+// adminAPI is the administration of issuers' registries, below /m2m/ on Caddy's admin endpoint.
+type adminAPI struct {
+	mux    *http.ServeMux
+	routes []adminRoute
+}
+
+// adminRoute is one route: its pattern for net/http.ServeMux, and the query parameters it takes beside
+// "issuer".
+type adminRoute struct {
+	pattern string
+	query   []string
+	serve   func(*adminRequest) error
+}
+
+// CaddyModule says how Caddy finds the API.
+func (*adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return newAdminAPI() }}
+}
+
+// Routes is the one pattern under which Caddy serves the API, behind its own checks of Host and Origin.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/m2m/", Handler: caddy.AdminHandlerFunc(a.ServeHTTP)}}
+}
+
+func newAdminAPI() *adminAPI {
+	a := &adminAPI{mux: http.NewServeMux(), routes: adminRoutes()}
+	for _, route := range a.routes {
+		a.mux.Handle(route.pattern, adminHandler(route))
+	}
+	return a
+}
+
+func adminRoutes() []adminRoute {
+	page := []string{"prefix", "after", "limit"}
+	return []adminRoute{
+		{"GET /m2m/issuers", nil, listIssuers},
+		{"GET /m2m/status", nil, serveStatus},
+		{"GET /m2m/clients", page, listClients},
+		{"POST /m2m/clients", nil, createClient},
+		{"GET /m2m/clients/{id}", nil, showClient},
+		{"PATCH /m2m/clients/{id}", nil, patchClient},
+		{"DELETE /m2m/clients/{id}", nil, deleteClient},
+		{"POST /m2m/clients/{id}/disable", nil, disableClient},
+		{"POST /m2m/clients/{id}/enable", nil, enableClient},
+		{"GET /m2m/clients/{id}/secrets", nil, listSecrets},
+		{"POST /m2m/clients/{id}/secrets", nil, createSecret},
+		{"POST /m2m/clients/{id}/secrets/rotate", []string{"force"}, rotateSecret},
+		{"DELETE /m2m/clients/{id}/secrets/{secret}", []string{"force"}, revokeSecret},
+		{"GET /m2m/clients/{id}/grants", nil, listGrants},
+		{"POST /m2m/clients/{id}/grants", nil, addGrant},
+		{"DELETE /m2m/clients/{id}/grants", []string{"scope", "effect"}, removeGrant},
+		{"GET /m2m/resources", page, listResources},
+		{"POST /m2m/resources", nil, createResource},
+		{"GET /m2m/resources/{code}", nil, showResource},
+		{"PATCH /m2m/resources/{code}", nil, patchResource},
+		{"DELETE /m2m/resources/{code}", nil, deleteResource},
+		{"POST /m2m/apply", []string{"dry_run", "prune"}, applyFile},
+		{"GET /m2m/export", []string{"format"}, exportFile},
+	}
+}
+
+// ServeHTTP serves one request. It writes its errors itself, in the shape of this API.
+func (a *adminAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	if handler, pattern := a.mux.Handler(r); pattern == "" {
+		refuseRoute(handler, w, r)
+		return nil
+	}
+	a.mux.ServeHTTP(w, r)
+	return nil
+}
+
+func adminHandler(route adminRoute) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request, err := newAdminRequest(w, r, route.query)
+		if err == nil {
+			err = route.serve(request)
+		}
+		if err != nil {
+			writeAdminError(w, err)
+		}
+	})
+}
+
+// refuseRoute says in the shape of this API what the mux says in plain text: that there is no such route,
+// or which methods it takes.
+func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
+	answer := plainAnswer{header: make(http.Header)}
+	plain.ServeHTTP(&answer, r)
+	if answer.status != http.StatusMethodNotAllowed {
+		writeAdminError(w, notFound("there is no such route: %s", r.URL.Path))
+		return
+	}
+	allowed := answer.header.Get("Allow")
+	w.Header().Set("Allow", allowed)
+	writeAdminError(w, &adminError{status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
+		Message: fmt.Sprintf("%s takes %s", r.URL.Path, allowed)})
+}
+
+// plainAnswer is an answer whose body nobody reads.
+type plainAnswer struct {
+	header http.Header
+	status int
+}
+
+func (a *plainAnswer) Header() http.Header            { return a.header }
+func (a *plainAnswer) WriteHeader(status int)         { a.status = status }
+func (a *plainAnswer) Write(body []byte) (int, error) { return len(body), nil }
+
+// adminRequest is one request at the API.
+type adminRequest struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	query  url.Values
+	app    *App
+	issuer *Issuer // nil for routes over all issuers
+}
+
+// newAdminRequest finds the app that runs now: the API is made before it, and outlives it.
+func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string) (*adminRequest, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, invalid("the query is malformed")
+	}
+	for name, values := range query {
+		if name != "issuer" && !slices.Contains(parameters, name) {
+			return nil, invalid("unknown query parameter %q", name)
+		}
+		if len(values) > 1 {
+			return nil, invalid("query parameter %q is repeated", name)
+		}
+	}
+	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
+	if err != nil {
+		return nil, &adminError{status: http.StatusNotFound, Code: "not_configured", Message: "the running config has no m2m app"}
+	}
+	a := &adminRequest{w: w, r: r, query: query, app: module.(*App)}
+	if r.Pattern == "GET /m2m/issuers" || r.Pattern == "GET /m2m/status" {
+		return a, nil
+	}
+	a.issuer, err = a.chooseIssuer()
+	return a, err
+}
+
+func (a *adminRequest) chooseIssuer() (*Issuer, error) {
+	chosen := a.query.Get("issuer")
+	issuer, err := a.app.issuer(chosen)
+	switch {
+	case err == nil:
+		return issuer, nil
+	case chosen != "":
+		return nil, notFound("there is no issuer %q here", withoutUserInfo(chosen))
+	case len(a.app.Issuers) == 0:
+		return nil, notFound("there is no issuer here")
+	}
+	return nil, &adminError{status: http.StatusBadRequest, Code: "issuer_required",
+		Message: fmt.Sprintf("there are %d issuers: say which one is meant by ?issuer=<url>", len(a.app.Issuers))}
+}
+
+var _ caddy.AdminRouter = (*adminAPI)(nil)

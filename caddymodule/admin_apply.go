@@ -1,0 +1,143 @@
+package caddymodule
+
+import (
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// changeView is a change as apply answers it.
+type changeView struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Action string `json:"action"`
+	Before any    `json:"before"`
+	After  any    `json:"after"`
+}
+
+func applyFile(a *adminRequest) error {
+	store, err := a.writable()
+	if err != nil {
+		return err
+	}
+	dryRun, err := a.flag("dry_run")
+	if err != nil {
+		return err
+	}
+	prune, err := a.flag("prune")
+	if err != nil {
+		return err
+	}
+	data, mediaType, err := a.body(maxApplyBody, "application/yaml", "application/json")
+	if err != nil {
+		return err
+	}
+	name := "registry." + strings.TrimPrefix(mediaType, "application/")
+	changes, err := store.Apply(a.r.Context(), name, data, registry.ApplyOptions{DryRun: dryRun, Prune: prune})
+	if err != nil {
+		return err
+	}
+	if !dryRun {
+		a.audit("apply", changes...)
+	}
+	views := []changeView{}
+	for _, c := range changes {
+		views = append(views, changeView{c.Kind, c.ID, c.Action(), viewEntry(c.Before), viewEntry(c.After)})
+	}
+	writeAdminJSON(a.w, http.StatusOK, map[string]any{"changes": views, "dry_run": dryRun})
+	return nil
+}
+
+func exportFile(a *adminRequest) error {
+	format := a.query.Get("format")
+	if format == "" && strings.Contains(a.r.Header.Get("Accept"), "yaml") {
+		format = "yaml"
+	}
+	if format == "" {
+		format = "json"
+	}
+	if format != "json" && format != "yaml" {
+		return invalid("format is json or yaml")
+	}
+	ctx := a.r.Context()
+	resources, err := a.issuer.registry.Resources(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err := a.issuer.registry.ClientIDs(ctx, "", "", 0)
+	if err != nil {
+		return err
+	}
+	a.w.Header().Set("Content-Type", "application/"+format)
+	if err := registry.Export(a.w, format, resources, a.allClients(ids)); err != nil {
+		a.issuer.logger.Error("exporting the registry failed", zap.Error(err))
+		panic(http.ErrAbortHandler) // the answer has begun: that it is not whole must be seen
+	}
+	return nil
+}
+
+func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, error] {
+	return func(yield func(*registry.Client, error) bool) {
+		for _, id := range ids {
+			client, err := a.issuer.registry.Client(a.r.Context(), id)
+			if isNotFound(err) {
+				continue // deleted meanwhile
+			}
+			if !yield(client, err) {
+				return
+			}
+		}
+	}
+}
+
+func listIssuers(a *adminRequest) error {
+	type view struct {
+		Issuer        string `json:"issuer"`
+		Registry      string `json:"registry"`
+		Path          string `json:"path,omitempty"`
+		Audience      string `json:"audience"`
+		SigningAlg    string `json:"signing_alg"`
+		TokenTTL      string `json:"token_ttl"`
+		TokenEndpoint string `json:"token_endpoint"`
+	}
+	views := []view{}
+	for _, i := range a.app.Issuers {
+		source, path := i.source()
+		views = append(views, view{i.URL, source, path, i.Audience, i.SigningAlg, time.Duration(i.TokenTTL).String(), i.URL + "/oauth2/token"})
+	}
+	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
+	return nil
+}
+
+func serveStatus(a *adminRequest) error {
+	type part struct {
+		Source   string `json:"source,omitempty"`
+		Revision string `json:"revision"`
+		Healthy  bool   `json:"healthy"`
+	}
+	type view struct {
+		Issuer   string `json:"issuer"`
+		Registry part   `json:"registry"`
+		Policy   part   `json:"policy"`
+	}
+	views := []view{}
+	for _, i := range a.app.Issuers {
+		source, _ := i.source()
+		views = append(views, view{i.URL, part{source, i.registry.Revision(), i.registry.Healthy()}, part{"", i.policy.Revision(), i.policy.Healthy()}})
+	}
+	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
+	return nil
+}
+
+// source says where the issuer's registry is.
+func (i *Issuer) source() (source, path string) {
+	if i.store != nil {
+		return storageSource, ""
+	}
+	return fileSource, i.Registry.Path
+}

@@ -1,0 +1,235 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// newClient is the body that creates a client: its fields as a registry file has them, and whether to
+// make a secret.
+type newClient struct {
+	ID            string    `json:"id"`
+	Secret        *bool     `json:"secret"`
+	SecretExpires time.Time `json:"secret_expires"`
+
+	Description json.RawMessage `json:"description,omitempty"`
+	Attributes  json.RawMessage `json:"attributes,omitempty"`
+	TokenTTL    json.RawMessage `json:"token_ttl,omitempty"`
+	Disabled    json.RawMessage `json:"disabled,omitempty"`
+	Expires     json.RawMessage `json:"expires,omitempty"`
+	Audiences   json.RawMessage `json:"audiences,omitempty"`
+	Networks    json.RawMessage `json:"networks,omitempty"`
+	Grants      json.RawMessage `json:"grants,omitempty"`
+}
+
+// entry is the fields that a registry file has.
+func (c newClient) entry() ([]byte, error) {
+	fields := map[string]json.RawMessage{
+		"description": c.Description, "attributes": c.Attributes, "token_ttl": c.TokenTTL, "disabled": c.Disabled,
+		"expires": c.Expires, "audiences": c.Audiences, "networks": c.Networks, "grants": c.Grants,
+	}
+	for name, value := range fields {
+		if value == nil {
+			delete(fields, name)
+		}
+	}
+	return json.Marshal(fields)
+}
+
+// madeSecret is the answer that has a secret, this once.
+type madeSecret struct {
+	ClientID     string       `json:"client_id"`
+	ClientSecret string       `json:"client_secret,omitempty"`
+	SecretID     string       `json:"secret_id,omitempty"`
+	Expires      time.Time    `json:"expires,omitzero"`
+	Old          []secretView `json:"old,omitempty"`
+	Client       *clientView  `json:"client,omitempty"`
+}
+
+func listClients(a *adminRequest) error {
+	limit, err := a.page()
+	if err != nil {
+		return err
+	}
+	ctx := a.r.Context()
+	ids, err := a.issuer.registry.ClientIDs(ctx, a.query.Get("prefix"), a.query.Get("after"), limit+1)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Clients []*clientView `json:"clients"`
+		Next    string        `json:"next,omitempty"`
+	}{Clients: []*clientView{}}
+	if len(ids) > limit {
+		ids, answer.Next = ids[:limit], ids[limit-1]
+	}
+	for _, id := range ids {
+		client, err := a.issuer.registry.Client(ctx, id)
+		if isNotFound(err) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		answer.Clients = append(answer.Clients, viewClient(client))
+	}
+	writeAdminJSON(a.w, http.StatusOK, answer)
+	return nil
+}
+
+func createClient(a *adminRequest) error {
+	store, err := a.writable()
+	if err != nil {
+		return err
+	}
+	data, _, err := a.body(maxAdminBody, "application/json")
+	if err != nil {
+		return err
+	}
+	var asked newClient
+	if err := decodeStrictly(data, &asked); err != nil {
+		return err
+	}
+	entry, err := asked.entry()
+	if err != nil {
+		return invalid("the body: %v", err)
+	}
+	resources, err := a.issuer.registry.Resources(a.r.Context())
+	if err != nil {
+		return err
+	}
+	client, err := registry.ParseClient(asked.ID, entry, resources)
+	if err != nil {
+		return err
+	}
+	made := madeSecret{ClientID: asked.ID}
+	if asked.Secret == nil || *asked.Secret {
+		if made, err = addSecret(client, asked.SecretExpires, nil); err != nil {
+			return err
+		}
+	}
+	change, err := store.EditClient(a.r.Context(), asked.ID, func(current *registry.Client) (*registry.Client, error) {
+		if current != nil {
+			return nil, conflict("exists", "client %q exists already", asked.ID)
+		}
+		return client, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.audit("client.create", change)
+	created := change.After.(*registry.Client)
+	made.Client = viewClient(created)
+	a.w.Header().Set("Location", "/m2m/clients/"+url.PathEscape(asked.ID))
+	return a.writeEntry(http.StatusCreated, created, made)
+}
+
+func showClient(a *adminRequest) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	return a.writeClient(client)
+}
+
+// client is the one that the path names, as the next token request will find it.
+func (a *adminRequest) client() (*registry.Client, error) {
+	id := a.r.PathValue("id")
+	client, err := a.issuer.registry.Client(a.r.Context(), id)
+	if isNotFound(err) {
+		return nil, notFound("there is no client %q", id)
+	}
+	return client, err
+}
+
+// writeClient answers with a client, and when its secrets were last used.
+func (a *adminRequest) writeClient(client *registry.Client) error {
+	view := viewClient(client)
+	view.Secrets = viewSecrets(client, a.lastUsed(client.ID))
+	return a.writeEntry(http.StatusOK, client, view)
+}
+
+// lastUsed is what can be had: a storage that is away does not keep a client from being shown.
+func (a *adminRequest) lastUsed(id string) map[string]time.Time {
+	last, err := a.issuer.usage.LastUsed(a.r.Context(), id)
+	if err != nil {
+		a.issuer.logger.Warn("reading when secrets were last used failed", zap.Error(err))
+	}
+	return last
+}
+
+// editClient changes the client that the path names, if its version is the one that is asked for.
+func (a *adminRequest) editClient(operation string, edit func(*registry.Client) (*registry.Client, error)) (registry.Change, error) {
+	store, err := a.writable()
+	if err != nil {
+		return registry.Change{}, err
+	}
+	id := a.r.PathValue("id")
+	change, err := store.EditClient(a.r.Context(), id, func(current *registry.Client) (*registry.Client, error) {
+		if current == nil {
+			return nil, notFound("there is no client %q", id)
+		}
+		if err := a.checkVersion(current); err != nil {
+			return nil, err
+		}
+		return edit(current)
+	})
+	if err == nil {
+		a.audit(operation, change)
+	}
+	return change, err
+}
+
+func patchClient(a *adminRequest) error {
+	patch, err := a.patch("id", "secrets")
+	if err != nil {
+		return err
+	}
+	resources, err := a.issuer.registry.Resources(a.r.Context())
+	if err != nil {
+		return err
+	}
+	change, err := a.editClient("client.update", func(current *registry.Client) (*registry.Client, error) {
+		data, err := mergeEntry(current, patch)
+		if err != nil {
+			return nil, err
+		}
+		return registry.ParseClient(current.ID, data, resources)
+	})
+	if err != nil {
+		return err
+	}
+	return a.writeClient(change.After.(*registry.Client))
+}
+
+func disableClient(a *adminRequest) error { return a.setDisabled("client.disable", true) }
+func enableClient(a *adminRequest) error  { return a.setDisabled("client.enable", false) }
+
+func (a *adminRequest) setDisabled(operation string, disabled bool) error {
+	change, err := a.editClient(operation, func(c *registry.Client) (*registry.Client, error) {
+		c.Disabled = disabled
+		return c, nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.writeClient(change.After.(*registry.Client))
+}
+
+func deleteClient(a *adminRequest) error {
+	change, err := a.editClient("client.delete", func(*registry.Client) (*registry.Client, error) { return nil, nil })
+	if err != nil {
+		return err
+	}
+	if err := a.issuer.usage.Forget(a.r.Context(), change.ID); err != nil {
+		a.issuer.logger.Warn("forgetting when secrets were last used failed", zap.Error(err))
+	}
+	a.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,58 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"maps"
+)
+
+// merge is a JSON merge patch (RFC 7396 §2): members of the patch replace those of the target, objects are
+// merged, and null removes.
+func merge(target, patch any) any {
+	changes, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	merged := make(map[string]any)
+	if members, ok := target.(map[string]any); ok {
+		maps.Copy(merged, members)
+	}
+	for name, value := range changes {
+		if value == nil {
+			delete(merged, name)
+		} else {
+			merged[name] = merge(merged[name], value)
+		}
+	}
+	return merged
+}
+
+// mergeEntry patches the JSON of an entry.
+func mergeEntry(entry json.Marshaler, patch map[string]any) ([]byte, error) {
+	data, err := entry.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	var target map[string]any
+	if err := decodeStrictly(data, &target); err != nil {
+		return nil, err
+	}
+	return json.Marshal(merge(target, patch))
+}
+
+// patch reads a merge patch. Fields that cannot be patched are errors.
+func (a *adminRequest) patch(fixed ...string) (map[string]any, error) {
+	data, _, err := a.body(maxAdminBody, "application/merge-patch+json", "application/json")
+	if err != nil {
+		return nil, err
+	}
+	var patch map[string]any
+	if err := decodeStrictly(data, &patch); err != nil {
+		return nil, err
+	}
+	for _, field := range fixed {
+		if _, ok := patch[field]; ok {
+			return nil, invalid("%q cannot be patched", field)
+		}
+	}
+	return patch, nil
+}

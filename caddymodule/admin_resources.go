@@ -1,0 +1,143 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+func isNotFound(err error) bool { return errors.Is(err, registry.ErrNotFound) }
+
+func listResources(a *adminRequest) error {
+	limit, err := a.page()
+	if err != nil {
+		return err
+	}
+	all, err := a.issuer.registry.Resources(a.r.Context())
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Resources []*resourceView `json:"resources"`
+		Next      string          `json:"next,omitempty"`
+	}{Resources: []*resourceView{}}
+	for _, r := range all {
+		if !strings.HasPrefix(r.Code, a.query.Get("prefix")) || r.Code <= a.query.Get("after") {
+			continue
+		}
+		if len(answer.Resources) == limit {
+			answer.Next = answer.Resources[limit-1].Code
+			break
+		}
+		answer.Resources = append(answer.Resources, viewResource(r))
+	}
+	writeAdminJSON(a.w, http.StatusOK, answer)
+	return nil
+}
+
+func createResource(a *adminRequest) error {
+	store, err := a.writable()
+	if err != nil {
+		return err
+	}
+	data, _, err := a.body(maxAdminBody, "application/json")
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := decodeStrictly(data, &fields); err != nil {
+		return err
+	}
+	var code string
+	if err := json.Unmarshal(fields["code"], &code); err != nil {
+		return invalid("code must be a string")
+	}
+	delete(fields, "code")
+	entry, err := json.Marshal(fields)
+	if err != nil {
+		return invalid("the body: %v", err)
+	}
+	resource, err := registry.ParseResource(code, entry)
+	if err != nil {
+		return err
+	}
+	change, err := store.EditResource(a.r.Context(), code, func(current *registry.Resource) (*registry.Resource, error) {
+		if current != nil {
+			return nil, conflict("exists", "resource %q exists already", code)
+		}
+		return resource, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.audit("resource.create", change)
+	created := change.After.(*registry.Resource)
+	a.w.Header().Set("Location", "/m2m/resources/"+url.PathEscape(code))
+	return a.writeEntry(http.StatusCreated, created, viewResource(created))
+}
+
+func showResource(a *adminRequest) error {
+	code := a.r.PathValue("code")
+	resource, err := a.issuer.registry.Resource(a.r.Context(), code)
+	if isNotFound(err) {
+		return notFound("there is no resource %q", code)
+	}
+	if err != nil {
+		return err
+	}
+	return a.writeEntry(http.StatusOK, resource, viewResource(resource))
+}
+
+// editResource changes the resource that the path names, if its version is the one that is asked for.
+func (a *adminRequest) editResource(operation string, edit func(*registry.Resource) (*registry.Resource, error)) (registry.Change, error) {
+	store, err := a.writable()
+	if err != nil {
+		return registry.Change{}, err
+	}
+	code := a.r.PathValue("code")
+	change, err := store.EditResource(a.r.Context(), code, func(current *registry.Resource) (*registry.Resource, error) {
+		if current == nil {
+			return nil, notFound("there is no resource %q", code)
+		}
+		if err := a.checkVersion(current); err != nil {
+			return nil, err
+		}
+		return edit(current)
+	})
+	if err == nil {
+		a.audit(operation, change)
+	}
+	return change, err
+}
+
+func patchResource(a *adminRequest) error {
+	patch, err := a.patch("code")
+	if err != nil {
+		return err
+	}
+	change, err := a.editResource("resource.update", func(current *registry.Resource) (*registry.Resource, error) {
+		data, err := mergeEntry(current, patch)
+		if err != nil {
+			return nil, err
+		}
+		return registry.ParseResource(current.Code, data)
+	})
+	if err != nil {
+		return err
+	}
+	resource := change.After.(*registry.Resource)
+	return a.writeEntry(http.StatusOK, resource, viewResource(resource))
+}
+
+func deleteResource(a *adminRequest) error {
+	_, err := a.editResource("resource.delete", func(*registry.Resource) (*registry.Resource, error) { return nil, nil })
+	if err != nil {
+		return err
+	}
+	a.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

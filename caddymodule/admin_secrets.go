@@ -1,0 +1,195 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+const (
+	// defaultOverlap is how long the old secrets of a rotation go on working.
+	defaultOverlap = 24 * time.Hour
+	// recentUse is how long after its last use a secret is taken to be in use.
+	recentUse = time.Hour
+)
+
+func listSecrets(a *adminRequest) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	a.w.Header().Set("ETag", etag(client))
+	writeAdminJSON(a.w, http.StatusOK, map[string]any{"secrets": viewSecrets(client, a.lastUsed(client.ID))})
+	return nil
+}
+
+func createSecret(a *adminRequest) error {
+	var asked struct {
+		Expires time.Time `json:"expires"`
+	}
+	if err := a.decode(&asked); err != nil {
+		return err
+	}
+	var made madeSecret
+	used := a.lastUsed(a.r.PathValue("id"))
+	_, err := a.editClient("secret.create", func(c *registry.Client) (_ *registry.Client, err error) {
+		if live := dropExpired(c); live == registry.MaxLiveSecrets {
+			return nil, conflict("too_many_secrets", "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
+		}
+		made, err = addSecret(c, asked.Expires, used)
+		return c, err
+	})
+	if err != nil {
+		return err
+	}
+	writeAdminJSON(a.w, http.StatusCreated, made)
+	return nil
+}
+
+func rotateSecret(a *adminRequest) error {
+	var asked struct {
+		Overlap *string   `json:"overlap"`
+		Expires time.Time `json:"expires"`
+	}
+	if err := a.decode(&asked); err != nil {
+		return err
+	}
+	overlap, err := parseOverlap(asked.Overlap)
+	if err != nil {
+		return err
+	}
+	force, err := a.flag("force")
+	if err != nil {
+		return err
+	}
+	var made madeSecret
+	used := a.lastUsed(a.r.PathValue("id"))
+	_, err = a.editClient("secret.rotate", func(c *registry.Client) (*registry.Client, error) {
+		if live := dropExpired(c); live == registry.MaxLiveSecrets {
+			if err := endOldest(c, used, force); err != nil {
+				return nil, err
+			}
+		}
+		expireAll(c, time.Now().Add(overlap))
+		old := viewSecrets(c, used)
+		var err error
+		if made, err = addSecret(c, asked.Expires, used); err != nil {
+			return nil, err
+		}
+		made.Old = old
+		return c, nil
+	})
+	if err != nil {
+		return err
+	}
+	writeAdminJSON(a.w, http.StatusCreated, made)
+	return nil
+}
+
+func revokeSecret(a *adminRequest) error {
+	force, err := a.flag("force")
+	if err != nil {
+		return err
+	}
+	id, used := a.r.PathValue("secret"), a.lastUsed(a.r.PathValue("id"))
+	_, err = a.editClient("secret.revoke", func(c *registry.Client) (*registry.Client, error) {
+		i := slices.IndexFunc(c.Secrets, func(s registry.Secret) bool { return s.ID == id })
+		if i < 0 {
+			return nil, notFound("client %q has no secret %q", c.ID, id)
+		}
+		if err := checkUnused(c.Secrets[i], used, force); err != nil {
+			return nil, err
+		}
+		c.Secrets = slices.Delete(c.Secrets, i, i+1)
+		return c, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func parseOverlap(text *string) (time.Duration, error) {
+	if text == nil {
+		return defaultOverlap, nil
+	}
+	overlap, err := time.ParseDuration(*text)
+	if err != nil || overlap < 0 {
+		return 0, invalid(`overlap must be a duration such as "24h"`)
+	}
+	return overlap, nil
+}
+
+// dropExpired removes secrets that no longer work, and counts those that do.
+func dropExpired(c *registry.Client) (live int) {
+	now := time.Now()
+	c.Secrets = slices.DeleteFunc(c.Secrets, func(s registry.Secret) bool { return !s.Live(now) })
+	return len(c.Secrets)
+}
+
+// expireAll gives every secret an end, where it has no earlier one.
+func expireAll(c *registry.Client, at time.Time) {
+	at = at.UTC().Truncate(time.Second)
+	for i := range c.Secrets {
+		if s := &c.Secrets[i]; s.Expires.IsZero() || at.Before(s.Expires) {
+			s.Expires = at
+		}
+	}
+}
+
+// endOldest removes the oldest secret, to make room for another.
+func endOldest(c *registry.Client, used map[string]time.Time, force bool) error {
+	oldest := 0
+	for i, s := range c.Secrets {
+		if s.Created.Before(c.Secrets[oldest].Created) {
+			oldest = i
+		}
+	}
+	if err := checkUnused(c.Secrets[oldest], used, force); err != nil {
+		return err
+	}
+	c.Secrets = slices.Delete(c.Secrets, oldest, oldest+1)
+	return nil
+}
+
+// checkUnused keeps a secret from being ended that somebody still uses.
+func checkUnused(s registry.Secret, used map[string]time.Time, force bool) error {
+	at := used[s.ID]
+	if force || !s.Live(time.Now()) || time.Since(at) > recentUse {
+		return nil
+	}
+	return conflict("in_use", "secret %q was used at %s, within the last hour: to end it all the same, say force", s.ID, at.Format(time.RFC3339))
+}
+
+// addSecret makes a secret and adds it to the client, under an ID that none of it had, as far as is
+// known.
+func addSecret(c *registry.Client, expires time.Time, used map[string]time.Time) (madeSecret, error) {
+	now := time.Now()
+	if !expires.IsZero() && !expires.After(now) {
+		return madeSecret{}, invalid("expires is in the past")
+	}
+	secret := registry.NewSecret()
+	made := registry.Secret{ID: nextSecretID(c, used), SHA256: registry.SumSecret(secret), Created: now.UTC().Truncate(time.Second), Expires: expires.UTC()}
+	c.Secrets = append(c.Secrets, made)
+	return madeSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}, nil
+}
+
+func nextSecretID(c *registry.Client, used map[string]time.Time) string {
+	last := 0
+	note := func(id string) {
+		if n, err := strconv.Atoi(id[min(1, len(id)):]); err == nil && id[0] == 's' {
+			last = max(last, n)
+		}
+	}
+	for _, s := range c.Secrets {
+		note(s.ID)
+	}
+	for id := range used {
+		note(id)
+	}
+	return "s" + strconv.Itoa(last+1)
+}

@@ -1,0 +1,105 @@
+package caddymodule
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// clientView is a client as the API, the audit log and events show it: without hashes of secrets.
+type clientView struct {
+	ID          string         `json:"id"`
+	Description string         `json:"description"`
+	Attributes  map[string]any `json:"attributes"`
+	TokenTTL    string         `json:"token_ttl,omitempty"`
+	Disabled    bool           `json:"disabled"`
+	Expires     time.Time      `json:"expires,omitzero"`
+	Audiences   []string       `json:"audiences"`
+	Networks    []netip.Prefix `json:"networks"`
+	Secrets     []secretView   `json:"secrets"`
+	Grants      []grantView    `json:"grants"`
+}
+
+type secretView struct {
+	ID       string    `json:"id"`
+	Created  time.Time `json:"created,omitzero"`
+	Expires  time.Time `json:"expires,omitzero"`
+	LastUsed time.Time `json:"last_used,omitzero"`
+	Live     bool      `json:"live"`
+}
+
+type grantView struct {
+	Resource    string   `json:"resource"`
+	Identifiers []string `json:"identifiers"`
+	Actions     []string `json:"actions"`
+	Effect      string   `json:"effect"`
+}
+
+// resourceView is a resource as the API, the audit log and events show it.
+type resourceView struct {
+	Code        string            `json:"code"`
+	Description string            `json:"description"`
+	Audience    string            `json:"audience,omitempty"`
+	Actions     map[string]string `json:"actions"`
+	Attributes  map[string]any    `json:"attributes"`
+}
+
+func viewClient(c *registry.Client) *clientView {
+	v := &clientView{
+		ID: c.ID, Description: c.Description, Attributes: orEmptyMap(c.Attributes), Disabled: c.Disabled, Expires: c.Expires,
+		Audiences: orEmpty(c.Audiences), Networks: orEmpty(c.Networks), Secrets: viewSecrets(c, nil), Grants: []grantView{},
+	}
+	if c.TokenTTL > 0 {
+		v.TokenTTL = c.TokenTTL.String()
+	}
+	for _, g := range c.Grants {
+		v.Grants = append(v.Grants, grantView{g.Resource, g.Identifiers, g.Actions, effectOf(g)})
+	}
+	return v
+}
+
+func viewSecrets(c *registry.Client, lastUsed map[string]time.Time) []secretView {
+	views := []secretView{}
+	for _, s := range c.Secrets {
+		views = append(views, secretView{s.ID, s.Created, s.Expires, lastUsed[s.ID], s.Live(time.Now())})
+	}
+	return views
+}
+
+func effectOf(g scope.Grant) string {
+	if g.Deny {
+		return "deny"
+	}
+	return "allow"
+}
+
+func viewResource(r *registry.Resource) *resourceView {
+	return &resourceView{r.Code, r.Description, r.Audience, r.Actions, orEmptyMap(r.Attributes)}
+}
+
+// viewEntry is the view of a *registry.Client or *registry.Resource, and nil of nil.
+func viewEntry(entry any) any {
+	switch e := entry.(type) {
+	case *registry.Client:
+		return viewClient(e)
+	case *registry.Resource:
+		return viewResource(e)
+	}
+	return nil
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func orEmptyMap(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
+}

@@ -1,0 +1,214 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the commands that administer a server. 0 is done, and 1 whatever has no code of its own.
+const (
+	exitDifferent   = 2 // diff found differences
+	exitNotFound    = 3
+	exitConflict    = 4 // it exists, is in use, was changed meanwhile, or cannot be changed
+	exitInvalid     = 5
+	exitUnavailable = 6 // the server was not reached, or its storage is away
+)
+
+// adminFlags are those of every command that administers a server.
+type adminFlags struct {
+	address, config, adapter, issuer string
+	format                           tableFormat
+}
+
+func (f *adminFlags) add(cmd *cobra.Command) {
+	f.format = "table"
+	flags := cmd.Flags()
+	flags.StringVar(&f.address, "address", "", "address of the admin endpoint (default: the config's, else "+caddy.DefaultAdminListen+")")
+	flags.StringVarP(&f.config, "config", "c", "", "config file that says where the admin endpoint is")
+	flags.StringVarP(&f.adapter, "adapter", "a", "", "name of the config's adapter")
+	flags.StringVar(&f.issuer, "issuer", "", "URL of the issuer (default: the only one)")
+	if flags.Lookup("format") == nil {
+		flags.Var(&f.format, "format", "table or json")
+	}
+}
+
+// tableFormat is table or json; anything else is a usage error.
+type tableFormat string
+
+func (f *tableFormat) String() string { return string(*f) }
+func (f *tableFormat) Type() string   { return "format" }
+func (f *tableFormat) Set(value string) error {
+	if value != "table" && value != "json" {
+		return errors.New("it is table or json")
+	}
+	*f = tableFormat(value)
+	return nil
+}
+
+// session is one command that administers a server.
+type session struct {
+	ctx    context.Context
+	cmd    *cobra.Command
+	flags  *adminFlags
+	client *http.Client
+	origin string
+	remote bool // the endpoint is one that Origin can name, and not a socket
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// administer makes a command that talks to a server. Its errors go to standard error and become exit
+// codes.
+func administer(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
+	flags := new(adminFlags)
+	flags.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
+		defer cancel()
+		s, err := newSession(ctx, cmd, flags)
+		if err == nil {
+			err = run(s, args)
+		}
+		return exitWith(cmd, err)
+	}
+	return cmd
+}
+
+func exitWith(cmd *cobra.Command, err error) error {
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	cmd.SilenceErrors = true
+	if text := exit.Error(); text != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Error: "+text)
+	}
+	// the only way to an exit code of one's own
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exit.code, nil })(cmd, nil)
+}
+
+func newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*session, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(flags.address, nil, flags.config, flags.adapter)
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	parsed, err := caddy.ParseNetworkAddress(address)
+	if err != nil || parsed.PortRangeSize() > 1 {
+		return nil, fmt.Errorf("%q is not the address of an admin endpoint", address)
+	}
+	s := &session{ctx: ctx, cmd: cmd, flags: flags, origin: "http://" + parsed.JoinHostPort(0), remote: true}
+	if parsed.IsUnixNetwork() || parsed.IsFdNetwork() {
+		s.origin, s.remote = "http://127.0.0.1", false
+		parsed.Host, _, _ = strings.Cut(parsed.Host, "|") // the socket's permissions
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, parsed.Network, parsed.JoinHostPort(0))
+	}
+	s.client = &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	return s, nil
+}
+
+// send makes a request and returns its answer, if that is not an error.
+func (s *session) send(method, path string, query url.Values, contentType string, body []byte) (*http.Response, error) {
+	if query == nil {
+		query = url.Values{}
+	}
+	if s.flags.issuer != "" {
+		query.Set("issuer", s.flags.issuer)
+	}
+	target := s.origin + "/m2m" + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(s.ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", contentType)
+	}
+	if s.remote {
+		request.Header.Set("Origin", s.origin)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", strings.TrimPrefix(s.origin, "http://"), errors.Unwrap(err))}
+	}
+	if response.StatusCode >= 400 {
+		defer response.Body.Close()
+		return nil, answeredError(response)
+	}
+	return response, nil
+}
+
+// answeredError is what the server says is wrong, with an exit code.
+func answeredError(response *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxAdminBody))
+	var answer adminError
+	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
+		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
+	}
+	return &exitError{exitCodeOf(response.StatusCode), errors.New(printable(answer.Message))}
+}
+
+func exitCodeOf(status int) int {
+	switch status {
+	case http.StatusNotFound:
+		return exitNotFound
+	case http.StatusConflict:
+		return exitConflict
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		return exitInvalid
+	case http.StatusServiceUnavailable:
+		return exitUnavailable
+	}
+	return 1
+}
+
+// call makes a request with a JSON body, if there is one, and reads the JSON answer. With --format json
+// the answer is printed as it came, and into is still read.
+func (s *session) call(method, path string, query url.Values, body, into any) error {
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	response, err := s.send(method, path, query, "application/json", data)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if into == nil || response.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	decoder := json.NewDecoder(response.Body)
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}
+
+// segment is an id in a path.
+func segment(id string) string { return "/" + url.PathEscape(id) }

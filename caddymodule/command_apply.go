@@ -1,0 +1,183 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// applied is the answer of apply.
+type applied struct {
+	Changes []changeView `json:"changes"`
+	DryRun  bool         `json:"dry_run"`
+}
+
+func applyCommand() *cobra.Command {
+	var prune, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "apply <file> [flags]",
+		Short: "Brings a registry file to a running server",
+		Long: `
+Creates and replaces the clients and resources that a registry file names, YAML or
+JSON; "-" is standard input. A client without "secrets" in the file keeps those it
+has. What the file does not name stays, but with --prune.
+
+Everything is checked before anything is changed.`,
+		Example: `  $ caddy m2m export > registry.yaml
+  $ caddy m2m diff registry.yaml && echo same
+  $ caddy m2m apply registry.yaml --prune`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete what the file does not name")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
+	return administer(cmd, func(s *session, args []string) error {
+		answer, err := s.apply(args[0], prune, dryRun)
+		if err != nil {
+			return err
+		}
+		return s.printChanges(answer)
+	})
+}
+
+func diffCommand() *cobra.Command {
+	var prune bool
+	cmd := &cobra.Command{
+		Use:   "diff <file> [flags]",
+		Short: "Says what apply would change",
+		Long: `
+Says what apply would change, and changes nothing. The exit code is 0 when that is
+nothing, and 2 when there are differences.`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&prune, "prune", false, "also what apply --prune would delete")
+	return administer(cmd, func(s *session, args []string) error {
+		answer, err := s.apply(args[0], prune, true)
+		if err != nil {
+			return err
+		}
+		if err := s.printChanges(answer); err != nil || len(answer.Changes) == 0 {
+			return err
+		}
+		return &exitError{exitDifferent, errors.New("")}
+	})
+}
+
+func (s *session) apply(file string, prune, dryRun bool) (*applied, error) {
+	var data []byte
+	var err error
+	if file == "-" {
+		data, err = io.ReadAll(io.LimitReader(s.cmd.InOrStdin(), maxApplyBody+1))
+	} else {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	mediaType := "application/yaml"
+	if strings.HasPrefix(strings.TrimSpace(string(data[:min(len(data), 1024)])), "{") {
+		mediaType = "application/json"
+	}
+	query := url.Values{"prune": {fmt.Sprint(prune)}, "dry_run": {fmt.Sprint(dryRun)}}
+	response, err := s.send(http.MethodPost, "/apply", query, mediaType, data)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer := new(applied)
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return answer, nil
+}
+
+func (s *session) printChanges(answer *applied) error {
+	return s.print(answer, func() {
+		if len(answer.Changes) == 0 {
+			s.printf("no changes\n")
+		}
+		for _, c := range answer.Changes {
+			sign := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
+			s.printf("%s %s %s\n", sign, c.Kind, printable(c.ID))
+			if c.Action == "update" {
+				s.printFields(c.Before, c.After)
+			}
+		}
+	})
+}
+
+// printFields prints the fields that differ.
+func (s *session) printFields(before, after any) {
+	was, _ := before.(map[string]any)
+	is, _ := after.(map[string]any)
+	names := make(map[string]any)
+	maps.Copy(names, was)
+	maps.Copy(names, is)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if old, now := compactJSON(was[name]), compactJSON(is[name]); old != now {
+			s.printf("    %s: %s -> %s\n", name, old, now)
+		}
+	}
+}
+
+func exportCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "export [flags]",
+		Short: "Prints the registry of a running server as a registry file",
+		Long: `
+Prints the registry of a running server as a registry file, which apply takes. It
+has the hashes of secrets, and no secret.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	return administer(cmd, func(s *session, _ []string) error {
+		response, err := s.send(http.MethodGet, "/export", url.Values{"format": {format}}, "", nil)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if _, err := io.Copy(cmd.OutOrStdout(), response.Body); err != nil {
+			return fmt.Errorf("the registry is not whole: %w", err)
+		}
+		return nil
+	})
+}
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Shows what the issuers of a running server stand on", Args: cobra.NoArgs}
+	return administer(cmd, func(s *session, _ []string) error {
+		type part struct {
+			Source   string `json:"source,omitempty"`
+			Revision string `json:"revision"`
+			Healthy  bool   `json:"healthy"`
+		}
+		var answer struct {
+			Issuers []struct {
+				Issuer   string `json:"issuer"`
+				Registry part   `json:"registry"`
+				Policy   part   `json:"policy"`
+			} `json:"issuers"`
+		}
+		s.flags.issuer = "" // all are shown
+		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
+			return err
+		}
+		return s.print(answer, func() {
+			health := map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+			rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", ""}}
+			for _, i := range answer.Issuers {
+				rows = append(rows, []string{i.Issuer, i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy], i.Policy.Revision, health[i.Policy.Healthy]})
+			}
+			s.table(rows...)
+		})
+	})
+}

@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
+
+func grantCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "grant <command>", Short: "Administers what clients may do"}
+	makeGroup(cmd, addGrantCommand(), listGrantsCommand(), removeGrantCommand())
+	return cmd
+}
+
+// grantsAnswer is what every route of grants answers.
+type grantsAnswer struct {
+	Changed bool         `json:"changed"`
+	Grants  []scopeGrant `json:"grants"`
+}
+
+func effectName(deny bool) string {
+	if deny {
+		return "deny"
+	}
+	return "allow"
+}
+
+func addGrantCommand() *cobra.Command {
+	var deny bool
+	cmd := &cobra.Command{
+		Use:     "add <client> <scope>... [flags]",
+		Short:   "Grants scopes to a client, or denies them",
+		Example: `  $ caddy m2m grant add ci-bot 'book:*:edit'`,
+		Args:    cobra.MinimumNArgs(2),
+	}
+	cmd.Flags().BoolVar(&deny, "deny", false, "deny them, whatever else allows them")
+	return administer(cmd, func(s *session, args []string) error {
+		return s.eachScope(args, func(path, scope string, answer *grantsAnswer) error {
+			return s.call(http.MethodPost, path, nil, scopeGrant{scope, effectName(deny)}, answer)
+		})
+	})
+}
+
+func removeGrantCommand() *cobra.Command {
+	var deny bool
+	cmd := &cobra.Command{
+		Use:   "remove <client> <scope>... [flags]",
+		Short: "Takes grants away from a client, or denials",
+		Args:  cobra.MinimumNArgs(2),
+	}
+	cmd.Flags().BoolVar(&deny, "deny", false, "take away a denial")
+	return administer(cmd, func(s *session, args []string) error {
+		return s.eachScope(args, func(path, scope string, answer *grantsAnswer) error {
+			return s.call(http.MethodDelete, path, url.Values{"scope": {scope}, "effect": {effectName(deny)}}, nil, answer)
+		})
+	})
+}
+
+// eachScope changes the grants of a client one after the other, and prints those it has then.
+func (s *session) eachScope(args []string, change func(path, scope string, answer *grantsAnswer) error) error {
+	last := grantsAnswer{}
+	changed := false
+	for _, scope := range args[1:] {
+		last = grantsAnswer{}
+		if err := change("/clients"+segment(args[0])+"/grants", scope, &last); err != nil {
+			return err
+		}
+		changed = changed || last.Changed
+	}
+	last.Changed = changed
+	return s.print(last, func() { s.table(grantRows(last.Grants)...) })
+}
+
+func listGrantsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list <client>", Short: "Lists the grants of a client", Args: cobra.ExactArgs(1)}
+	return administer(cmd, func(s *session, args []string) error {
+		var answer struct {
+			Grants []scopeGrant `json:"grants"`
+		}
+		if err := s.call(http.MethodGet, "/clients"+segment(args[0])+"/grants", nil, nil, &answer); err != nil {
+			return err
+		}
+		return s.print(answer, func() { s.table(grantRows(answer.Grants)...) })
+	})
+}
+
+func grantRows(grants []scopeGrant) [][]string {
+	rows := [][]string{{"EFFECT", "SCOPE"}}
+	for _, g := range grants {
+		rows = append(rows, []string{g.Effect, g.Scope})
+	}
+	return rows
+}

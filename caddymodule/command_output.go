@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// print writes an answer as JSON, or has it written as text for people.
+func (s *session) print(answer any, text func()) error {
+	if s.flags.format != "json" {
+		text()
+		return nil
+	}
+	encoder := json.NewEncoder(s.cmd.OutOrStdout())
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(answer)
+}
+
+func (s *session) printf(format string, args ...any) {
+	fmt.Fprintf(s.cmd.OutOrStdout(), format, args...)
+}
+
+// table writes rows in columns.
+func (s *session) table(rows ...[]string) {
+	w := tabwriter.NewWriter(s.cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = printable(cell)
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	_ = w.Flush()
+}
+
+// printable quotes what a terminal would not just show.
+func printable(text string) string {
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return strconv.Quote(text)
+		}
+	}
+	return text
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func timeOr(t time.Time, otherwise string) string {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func compactJSON(value any) string {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
