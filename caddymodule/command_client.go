@@ -186,8 +186,12 @@ func (s *session) tryLine(id string, scopes []string) string {
 	if scope == "" {
 		scope = "<scope>"
 	}
-	return fmt.Sprintf("curl -s %s -u %s\":$CLIENT_SECRET\" -d grant_type=client_credentials --data-urlencode %s",
-		shellWord(endpoint), shellWord(id), shellWord("scope="+scope))
+	user := `"` + id + `:$CLIENT_SECRET"`
+	if shellWord(id) != id {
+		user = shellWord(id+":") + `"$CLIENT_SECRET"`
+	}
+	return fmt.Sprintf("curl -s %s -u %s -d grant_type=client_credentials --data-urlencode %s",
+		shellWord(endpoint), user, shellWord("scope="+scope))
 }
 
 // shellWord is a text as a shell reads it back.

@@ -29,7 +29,9 @@ type Server struct {
 	Storage string // folder of its storage
 	// LogLevel is of what Load has Caddy log. Default: DEBUG, and production's is INFO.
 	LogLevel string
-	log      string
+	// Admin is the address that Load gives the admin endpoint. Default: there is none.
+	Admin string
+	log   string
 }
 
 // running is held for as long as a test has a server, for a process has one Caddy config.
@@ -111,7 +113,7 @@ func (s *Server) adapt(caddyfile string) ([]byte, error) {
 	if err := json.Unmarshal(adapted, &config); err != nil {
 		return nil, err
 	}
-	config["admin"] = map[string]any{"disabled": true, "config": map[string]any{"persist": false}}
+	config["admin"] = map[string]any{"disabled": s.Admin == "", "listen": s.Admin, "config": map[string]any{"persist": false}}
 	config["storage"] = map[string]any{"module": "servertest", "root": s.Storage}
 	config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{
 		"level":  s.LogLevel,
