@@ -1,0 +1,78 @@
+package caddymodule_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
+)
+
+// TestAdministration runs the sessions of testdata/admin: each with a server of its own, in a process
+// of its own, whose registry is empty. The script starts it with "caddy run", and stops it with "kill".
+// The issuer is at $ISSUER and $OTHER, admin endpoints are at $ADMIN and $ADMIN2.
+func TestAdministration(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "admin"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"", "2"} {
+				issuer, admin := servertest.FreeURL(t), strings.TrimPrefix(servertest.FreeURL(t), "http://")
+				env.Setenv("ISSUER"+name, issuer)
+				env.Setenv("ADMIN"+name, admin)
+				config := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tm2m {\n\t\tissuer %s\n\t}\n}\n%s {\n\tm2m_issuer\n}\n", admin, issuer, issuer)
+				if err := os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"+name), []byte(config), 0o600); err != nil {
+					return err
+				}
+			}
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": waitUntilUp, "secretof": writeSecret, "exits": exits},
+	})
+}
+
+// waitUntilUp waits for a server to answer: up ADDRESS.
+func waitUntilUp(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec("caddy", "m2m", "status", "--address", args[0])
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the server at %s does not answer: %v", args[0], err)
+		}
+	}
+}
+
+// writeSecret writes what `--format json` printed as a file of secrets: secretof JSON FILE.
+func writeSecret(ts *testscript.TestScript, _ bool, args []string) {
+	_, rest, found := strings.Cut(ts.ReadFile(args[0]), `"client_secret": "`)
+	if !found {
+		ts.Fatalf("%s has no client_secret", args[0])
+	}
+	secret, _, _ := strings.Cut(rest, `"`)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(secret), 0o600))
+}
+
+// exits runs a command that must end with an exit code: exits CODE COMMAND...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if err != nil {
+		if _, scanErr := fmt.Sscanf(err.Error(), "exit status %d", &code); scanErr != nil {
+			ts.Fatalf("%v: %v", args, err)
+		}
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%v ends with exit code %d", args[1:], code)
+	}
+}
