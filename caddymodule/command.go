@@ -57,7 +57,7 @@ Makes a client secret of 256 random bits and prints it, this once. What a regist
 keeps is its SHA-256, from which nobody can make the secret again: put that line
 below the client's "secrets" and give the secret to whoever runs the client.`,
 		Example: `  $ caddy m2m secret new
-  $ caddy m2m secret new --format json | jq -r .secret > client-secret`,
+  $ caddy m2m secret new --format json | jq -r .client_secret > client-secret`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return printSecret(cmd.OutOrStdout(), registry.NewSecret(), format.value)
@@ -71,9 +71,10 @@ func printSecret(out io.Writer, secret, format string) error {
 	hash := registry.HashSecret(secret)
 	if format == "json" {
 		return json.NewEncoder(out).Encode(struct {
-			Secret string `json:"secret"`
-			SHA256 string `json:"sha256"`
-		}{secret, hash})
+			ClientSecret string `json:"client_secret"` // as whatever makes a secret calls it
+			Secret       string `json:"secret"`
+			SHA256       string `json:"sha256"`
+		}{secret, secret, hash})
 	}
 	_, err := fmt.Fprintf(out, `secret, shown this once:
 
