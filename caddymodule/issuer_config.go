@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -68,28 +66,6 @@ type Issuer struct {
 type issuerRegistry interface {
 	registry.Registry
 	watched
-}
-
-// Where a registry is kept.
-const (
-	storageSource = "storage"
-	fileSource    = "file"
-)
-
-// RegistrySource says where an issuer's clients, resources and grants are kept.
-type RegistrySource struct {
-	// Source is "storage" for Caddy's storage, where the admin API and the commands change it, or
-	// "file". Default: storage.
-	Source string `json:"source,omitempty"`
-
-	// Path is the registry file, YAML or JSON. It is read again when it changes; a broken edit
-	// leaves what was read before. Relative paths are relative to the working directory.
-	// Placeholders: {env.*} and {file.*}. Required for a file, and for nothing else.
-	Path string `json:"path,omitempty"`
-
-	// CacheSize is how many clients of a storage are kept in memory; the others are loaded when they
-	// ask for a token. At least 1, at most 10000000. Default: 10000.
-	CacheSize int `json:"cache_size,omitempty"`
 }
 
 // PolicySource says where an issuer's Rego is and how it is run.
@@ -177,49 +153,6 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-// openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
-func (i *Issuer) openRegistry(storage certmagic.Storage) error {
-	i.usage = registry.NewUsage(storage, path.Join("m2m", storageName(i.URL), "usage"))
-	source := RegistrySource{}
-	if i.Registry != nil {
-		source = *i.Registry
-	}
-	if err := source.check(); err != nil {
-		return err
-	}
-	if source.Source != fileSource {
-		i.store = registry.NewStore(storage, path.Join("m2m", storageName(i.URL), "registry"))
-		if source.CacheSize > 0 {
-			i.store.SetCacheSize(source.CacheSize)
-		}
-		i.store.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
-		i.registry = i.store
-		return nil
-	}
-	file, err := registry.OpenFile(source.Path)
-	if err != nil {
-		return fmt.Errorf("reading the registry: %w", err)
-	}
-	i.registry = file
-	return nil
-}
-
-func (s RegistrySource) check() error {
-	switch {
-	case s.Source != "" && s.Source != storageSource && s.Source != fileSource:
-		return fmt.Errorf("registry source %q is unknown; it is \"storage\" or \"file\"", s.Source)
-	case s.Source == fileSource && s.Path == "":
-		return errors.New("a registry file needs a path")
-	case s.Source != fileSource && s.Path != "":
-		return errors.New("a registry in storage has no path")
-	case s.Source == fileSource && s.CacheSize != 0:
-		return errors.New("a registry file has no cache_size: all of it is in memory")
-	case s.CacheSize < 0 || s.CacheSize > maxCacheSize:
-		return fmt.Errorf("cache_size is %d; it is at least 1 and at most %d", s.CacheSize, maxCacheSize)
-	}
-	return nil
-}
-
 func (i *Issuer) loadPolicy() error {
 	engine, err := policy.Load(policy.Config{
 		Paths:      i.Policy.Paths,
@@ -231,77 +164,6 @@ func (i *Issuer) loadPolicy() error {
 	}
 	i.policy = engine
 	return nil
-}
-
-// start reads a registry in storage, and begins to look at the registry and the policy for changes
-// until ctx is done.
-func (i *Issuer) start(ctx context.Context) error {
-	interval := pollInterval
-	if i.store != nil {
-		interval = storagePollInterval
-		if err := i.store.Open(ctx); err != nil {
-			return fmt.Errorf("reading the registry: %w", err)
-		}
-	}
-	go every(ctx, interval, func() { i.look("registry", i.registry) })
-	go every(ctx, pollInterval, func() { i.look("policy", i.policy) })
-	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
-	return nil
-}
-
-func (i *Issuer) stop(ctx context.Context) {
-	i.flushUsage(ctx)
-	if i.store != nil {
-		i.store.Close()
-	}
-}
-
-// flushUsage writes when secrets were last used. It is nothing that a token would wait for.
-func (i *Issuer) flushUsage(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageInterval)
-	defer cancel()
-	if err := i.usage.Flush(ctx); err != nil {
-		i.logger.Warn("noting when secrets were last used failed", zap.Error(err))
-	}
-}
-
-// every does something again and again, until ctx is done.
-func every(ctx context.Context, interval time.Duration, do func()) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		do()
-	}
-}
-
-// watched is what may change while the issuer runs.
-type watched interface {
-	Reload() (changed bool, err error)
-	Revision() string
-	Healthy() bool
-}
-
-// look takes a change, if there is one. A broken one is logged, and what was good before serves on;
-// it may be healthy again without a change, when the edit was undone.
-func (i *Issuer) look(kind string, source watched) {
-	was := source.Healthy()
-	changed, err := source.Reload()
-	switch {
-	case err != nil:
-		i.metrics.reloaded(kind, "error")
-		i.logger.Error(kind+" is broken, the last good one serves on", zap.Error(err))
-	case changed:
-		i.metrics.reloaded(kind, "ok")
-		i.logger.Info(kind+" reloaded", zap.String("revision", source.Revision()))
-	case !was && source.Healthy():
-		i.logger.Info(kind+" is whole again", zap.String("revision", source.Revision()))
-	}
-	i.metrics.setHealthy(kind, source.Healthy())
 }
 
 // keySet is the issuer's public keys; all of them are there, whatever the kid.

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// Where a registry is kept.
+const (
+	storageSource = "storage"
+	fileSource    = "file"
+)
+
+// RegistrySource says where an issuer's clients, resources and grants are kept.
+type RegistrySource struct {
+	// Source is "storage" for Caddy's storage, where the admin API and the commands change it, or
+	// "file". Default: storage.
+	Source string `json:"source,omitempty"`
+
+	// Path is the registry file, YAML or JSON. It is read again when it changes; a broken edit
+	// leaves what was read before. Relative paths are relative to the working directory.
+	// Placeholders: {env.*} and {file.*}. Required for a file, and for nothing else.
+	Path string `json:"path,omitempty"`
+
+	// CacheSize is how many clients of a storage are kept in memory; the others are loaded when they
+	// ask for a token. At least 1, at most 10000000. Default: 10000.
+	CacheSize int `json:"cache_size,omitempty"`
+}
+
+// openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
+func (i *Issuer) openRegistry(storage certmagic.Storage) error {
+	i.usage = registry.NewUsage(storage, path.Join("m2m", storageName(i.URL), "usage"))
+	source := RegistrySource{}
+	if i.Registry != nil {
+		source = *i.Registry
+	}
+	if err := source.check(); err != nil {
+		return err
+	}
+	if source.Source != fileSource {
+		i.store = registry.NewStore(storage, path.Join("m2m", storageName(i.URL), "registry"))
+		if source.CacheSize > 0 {
+			i.store.SetCacheSize(source.CacheSize)
+		}
+		i.store.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
+		i.registry = i.store
+		return nil
+	}
+	file, err := registry.OpenFile(source.Path)
+	if err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	i.registry = file
+	return nil
+}
+
+func (s RegistrySource) check() error {
+	switch {
+	case s.Source != "" && s.Source != storageSource && s.Source != fileSource:
+		return fmt.Errorf("registry source %q is unknown; it is \"storage\" or \"file\"", s.Source)
+	case s.Source == fileSource && s.Path == "":
+		return errors.New("a registry file needs a path")
+	case s.Source != fileSource && s.Path != "":
+		return errors.New("a registry in storage has no path")
+	case s.Source == fileSource && s.CacheSize != 0:
+		return errors.New("a registry file has no cache_size: all of it is in memory")
+	case s.CacheSize < 0 || s.CacheSize > maxCacheSize:
+		return fmt.Errorf("cache_size is %d; it is at least 1 and at most %d", s.CacheSize, maxCacheSize)
+	}
+	return nil
+}

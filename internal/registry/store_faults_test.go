@@ -1,0 +1,97 @@
+package registry_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// A full disk, or one that cannot be written: changes are refused, and lookups go on.
+func TestStoreThatCannotBeWritten(t *testing.T) {
+	for _, c := range []struct{ operation, part string }{
+		{"lock", ""}, {"store", "journal"}, {"store", "clients/"}, {"load", "journal"}, {"delete", ""},
+	} {
+		t.Run(c.operation+" "+c.part, func(t *testing.T) {
+			m, s := newBookStore(t)
+			description(t, s, "ci-bot")
+			s.Close() // else the lock is still held, and not asked for
+			m.failing(c.operation, c.part)
+			err := describe(s, "ci-bot", "changed")
+			if c.operation == "delete" {
+				_, err = s.EditClient(ctx, "ci-bot", func(*registry.Client) (*registry.Client, error) { return nil, nil })
+			} else if got := description(t, s, "ci-bot"); got != "" {
+				t.Errorf("the description is now %q", got)
+			}
+			if !errors.Is(err, registry.ErrUnavailable) || !errors.Is(err, errDisk) {
+				t.Errorf("the error is %v", err)
+			}
+			m.failing("nothing", "")
+			if err := describe(s, "ci-bot", "again"); err != nil {
+				t.Errorf("once it is healed: %v", err)
+			}
+			if got := description(t, s, "ci-bot"); got != "again" {
+				t.Errorf("once it is healed the description is %q", got)
+			}
+		})
+	}
+}
+
+func TestStoreTellsOfAStorageThatIsAway(t *testing.T) {
+	m, s := newBookStore(t)
+	description(t, s, "ci-bot")
+	m.failing("load", "")
+	if _, err := s.Reload(); !errors.Is(err, registry.ErrUnavailable) || s.Healthy() {
+		t.Errorf("the first look says %v, healthy %v", err, s.Healthy())
+	}
+	if _, err := s.Reload(); err != nil {
+		t.Errorf("the second look tells the same again: %v", err)
+	}
+	description(t, s, "ci-bot") // from memory
+	if _, err := s.Client(ctx, "unseen"); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("a client that is not in memory: %v", err)
+	}
+	m.failing("nothing", "")
+	if _, err := s.Reload(); err != nil || !s.Healthy() {
+		t.Errorf("healed, the look says %v, healthy %v", err, s.Healthy())
+	}
+}
+
+// Only the object that a storage has damaged fails.
+func TestStoreWithADamagedObject(t *testing.T) {
+	damages := map[string]func([]byte) []byte{
+		"truncated":   func(b []byte) []byte { return b[:len(b)/2] },
+		"empty":       func([]byte) []byte { return nil },
+		"bit flipped": func(b []byte) []byte { b = slices.Clone(b); b[len(b)-5] ^= 1; return b },
+		"swapped":     func(b []byte) []byte { return []byte(strings.Replace(string(b), `"id":"`, `"id":"x`, 1)) },
+	}
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			m, s := newBookStore(t)
+			putResource(t, s, "invoice", "read")
+			putClient(t, s, "other")
+			m.edit("test/registry/clients/ci-bot.json", damage)
+			m.edit("test/registry/resources/invoice.json", damage)
+			fresh := newStore(m)
+			var told []string
+			fresh.OnFault = func(doing string, err error) { told = append(told, err.Error()) }
+			if _, err := fresh.Client(ctx, "ci-bot"); !errors.Is(err, registry.ErrUnavailable) {
+				t.Errorf("the damaged client: %v", err)
+			}
+			if _, err := fresh.Resource(ctx, "invoice"); !errors.Is(err, registry.ErrUnavailable) {
+				t.Errorf("the damaged resource: %v", err)
+			}
+			if len(told) != 1 || !strings.Contains(told[0], "resources/invoice.json") {
+				t.Errorf("told of the damaged resource: %q", told)
+			}
+			if _, err := fresh.Resource(ctx, "book"); err != nil {
+				t.Errorf("a good resource: %v", err)
+			}
+			if _, err := fresh.Client(ctx, "other"); err != nil {
+				t.Errorf("a good client: %v", err)
+			}
+		})
+	}
+}
