@@ -25,6 +25,12 @@ type adminRoute struct {
 	serve   func(*adminRequest) error
 }
 
+// Routes that are not about one issuer, or need not be.
+const (
+	overAllIssuers  = "GET /m2m/issuers"
+	overSomeIssuers = "GET /m2m/status"
+)
+
 // CaddyModule says how Caddy finds the API.
 func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return newAdminAPI() }}
@@ -46,8 +52,8 @@ func newAdminAPI() *adminAPI {
 func adminRoutes() []adminRoute {
 	page := []string{"prefix", "after", "limit"}
 	return []adminRoute{
-		{"GET /m2m/issuers", nil, listIssuers},
-		{"GET /m2m/status", nil, serveStatus},
+		{overAllIssuers, nil, listIssuers},
+		{overSomeIssuers, nil, serveStatus},
 		{"GET /m2m/clients", page, listClients},
 		{"POST /m2m/clients", nil, createClient},
 		{"GET /m2m/clients/{id}", nil, showClient},
@@ -126,7 +132,7 @@ type adminRequest struct {
 	r      *http.Request
 	query  url.Values
 	app    *App
-	issuer *Issuer // nil for routes over all issuers
+	issuer *Issuer // nil where all issuers are meant
 }
 
 // newAdminRequest finds the app that runs now: the API is made before it, and outlives it.
@@ -136,7 +142,7 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string
 		return nil, invalid("the query is malformed")
 	}
 	for name, values := range query {
-		if name != "issuer" && !slices.Contains(parameters, name) {
+		if (name != "issuer" || r.Pattern == overAllIssuers) && !slices.Contains(parameters, name) {
 			return nil, invalid("unknown query parameter %q", name)
 		}
 		if len(values) > 1 {
@@ -148,7 +154,7 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string
 		return nil, &adminError{status: http.StatusNotFound, Code: "not_configured", Message: "the running config has no m2m app"}
 	}
 	a := &adminRequest{w: w, r: r, query: query, app: module.(*App)}
-	if r.Pattern == "GET /m2m/issuers" || r.Pattern == "GET /m2m/status" {
+	if r.Pattern == overAllIssuers || r.Pattern == overSomeIssuers && !query.Has("issuer") {
 		return a, nil
 	}
 	a.issuer, err = a.chooseIssuer()

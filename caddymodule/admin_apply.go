@@ -125,8 +125,12 @@ func serveStatus(a *adminRequest) error {
 		Registry part   `json:"registry"`
 		Policy   part   `json:"policy"`
 	}
+	issuers := a.app.Issuers
+	if a.issuer != nil {
+		issuers = []*Issuer{a.issuer}
+	}
 	views := []view{}
-	for _, i := range a.app.Issuers {
+	for _, i := range issuers {
 		source, _ := i.source()
 		views = append(views, view{i.URL, part{source, i.registry.Revision(), i.registry.Healthy()}, part{"", i.policy.Revision(), i.policy.Healthy()}})
 	}

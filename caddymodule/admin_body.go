@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -49,6 +52,9 @@ func (a *adminRequest) decode(into any) error {
 }
 
 func decodeStrictly(data []byte, into any) error {
+	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+		return invalid("the body: it must be a JSON object")
+	}
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
 	decoder.DisallowUnknownFields()
 	decoder.UseNumber()
@@ -57,6 +63,9 @@ func decodeStrictly(data []byte, into any) error {
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return invalid("the body: something follows the JSON value")
+	}
+	if !jsontext.Value(data).IsValid() {
+		return invalid("the body: a name is repeated, or a string is no UTF-8") // what encoding/json lets pass
 	}
 	return nil
 }

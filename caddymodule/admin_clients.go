@@ -110,7 +110,7 @@ func createClient(a *adminRequest) error {
 	}
 	made := madeSecret{ClientID: asked.ID}
 	if asked.Secret == nil || *asked.Secret {
-		if made, err = addSecret(client, asked.SecretExpires, nil); err != nil {
+		if made, err = addSecret(client, nextSecretID(client, nil), asked.SecretExpires); err != nil {
 			return err
 		}
 	}

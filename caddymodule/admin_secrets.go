@@ -36,10 +36,11 @@ func createSecret(a *adminRequest) error {
 	var made madeSecret
 	used := a.lastUsed(a.r.PathValue("id"))
 	_, err := a.editClient("secret.create", func(c *registry.Client) (_ *registry.Client, err error) {
+		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == registry.MaxLiveSecrets {
 			return nil, conflict("too_many_secrets", "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
-		made, err = addSecret(c, asked.Expires, used)
+		made, err = addSecret(c, id, asked.Expires)
 		return c, err
 	})
 	if err != nil {
@@ -66,8 +67,12 @@ func rotateSecret(a *adminRequest) error {
 		return err
 	}
 	var made madeSecret
-	used := a.lastUsed(a.r.PathValue("id"))
 	_, err = a.editClient("secret.rotate", func(c *registry.Client) (*registry.Client, error) {
+		used, err := a.recentUses(c.ID, force)
+		if err != nil {
+			return nil, err
+		}
+		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == registry.MaxLiveSecrets {
 			if err := endOldest(c, used, force); err != nil {
 				return nil, err
@@ -75,8 +80,7 @@ func rotateSecret(a *adminRequest) error {
 		}
 		expireAll(c, time.Now().Add(overlap))
 		old := viewSecrets(c, used)
-		var err error
-		if made, err = addSecret(c, asked.Expires, used); err != nil {
+		if made, err = addSecret(c, id, asked.Expires); err != nil {
 			return nil, err
 		}
 		made.Old = old
@@ -94,16 +98,21 @@ func revokeSecret(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	id, used := a.r.PathValue("secret"), a.lastUsed(a.r.PathValue("id"))
+	id := a.r.PathValue("secret")
 	_, err = a.editClient("secret.revoke", func(c *registry.Client) (*registry.Client, error) {
 		i := slices.IndexFunc(c.Secrets, func(s registry.Secret) bool { return s.ID == id })
 		if i < 0 {
 			return nil, notFound("client %q has no secret %q", c.ID, id)
 		}
+		used, err := a.recentUses(c.ID, force)
+		if err != nil {
+			return nil, err
+		}
 		if err := checkUnused(c.Secrets[i], used, force); err != nil {
 			return nil, err
 		}
 		c.Secrets = slices.Delete(c.Secrets, i, i+1)
+		dropExpired(c)
 		return c, nil
 	})
 	if err != nil {
@@ -156,6 +165,15 @@ func endOldest(c *registry.Client, used map[string]time.Time, force bool) error 
 	return nil
 }
 
+// recentUses is when a client's secrets were last used. Where that cannot be read, no secret may be
+// taken for unused, unless force says so.
+func (a *adminRequest) recentUses(id string, force bool) (map[string]time.Time, error) {
+	if force {
+		return a.lastUsed(id), nil
+	}
+	return a.issuer.usage.LastUsed(a.r.Context(), id)
+}
+
 // checkUnused keeps a secret from being ended that somebody still uses.
 func checkUnused(s registry.Secret, used map[string]time.Time, force bool) error {
 	at := used[s.ID]
@@ -165,19 +183,20 @@ func checkUnused(s registry.Secret, used map[string]time.Time, force bool) error
 	return conflict("in_use", "secret %q was used at %s, within the last hour: to end it all the same, say force", s.ID, at.Format(time.RFC3339))
 }
 
-// addSecret makes a secret and adds it to the client, under an ID that none of it had, as far as is
-// known.
-func addSecret(c *registry.Client, expires time.Time, used map[string]time.Time) (madeSecret, error) {
+// addSecret makes a secret and adds it to the client.
+func addSecret(c *registry.Client, id string, expires time.Time) (madeSecret, error) {
 	now := time.Now()
 	if !expires.IsZero() && !expires.After(now) {
 		return madeSecret{}, invalid("expires is in the past")
 	}
 	secret := registry.NewSecret()
-	made := registry.Secret{ID: nextSecretID(c, used), SHA256: registry.SumSecret(secret), Created: now.UTC().Truncate(time.Second), Expires: expires.UTC()}
+	made := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: now.UTC().Truncate(time.Second), Expires: expires.UTC()}
 	c.Secrets = append(c.Secrets, made)
 	return madeSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}, nil
 }
 
+// nextSecretID is an ID that no secret of the client had, as far as is known. It is asked for before
+// expired secrets are dropped.
 func nextSecretID(c *registry.Client, used map[string]time.Time) string {
 	last := 0
 	note := func(id string) {

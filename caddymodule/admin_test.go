@@ -108,6 +108,8 @@ func TestAPIRefuses(t *testing.T) {
 		"wrong type":                     {400, "POST", "/m2m/clients", `{"id": 5}`, "invalid", "cannot unmarshal", nil},
 		"a ttl that is none":             {400, "PATCH", "/m2m/clients/ci-bot", `{"token_ttl": "soon"}`, "invalid", "token_ttl", nil},
 		"trailing JSON":                  {400, "POST", "/m2m/clients", `{"id": "new"} {}`, "invalid", "something follows", nil},
+		"a name twice":                   {400, "POST", "/m2m/clients", `{"id": "new", "id": "other"}`, "invalid", "repeated", nil},
+		"null":                           {400, "PATCH", "/m2m/clients/ci-bot", `null`, "invalid", "JSON object", nil},
 		"half of JSON":                   {400, "POST", "/m2m/clients", `{"id": `, "invalid", "EOF", nil},
 		"grant on an unknown resource":   {400, "POST", "/m2m/clients", grant("bok", "*", "read"), "invalid", `did you mean "book"?`, nil},
 		"grant of an unknown action":     {400, "POST", "/m2m/clients", grant("book", "*", "raed"), "invalid", `did you mean "read"?`, nil},
@@ -289,5 +291,11 @@ func TestAPIWantsToKnowWhichIssuer(t *testing.T) {
 	}
 	w.want(201, "POST", "/m2m/clients?issuer=http://localhost:9999/two", `{"id": "ci-bot"}`)
 	w.want(404, "GET", "/m2m/clients/ci-bot?issuer="+w.issuer, "")
-	w.want(200, "GET", "/m2m/status", "")
+	for path, issuers := range map[string]int{"/m2m/status": 2, "/m2m/status?issuer=" + w.issuer: 1} {
+		status := w.want(200, "GET", path, "")
+		if status.field("issuers", issuers-1, "issuer") == "<nil>" || status.field("issuers", issuers) != "<nil>" {
+			t.Errorf("%s: %s", path, status.body)
+		}
+	}
+	w.want(400, "GET", "/m2m/issuers?issuer="+w.issuer, "")
 }

@@ -123,7 +123,11 @@ func newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*se
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, parsed.Network, parsed.JoinHostPort(0))
 	}
-	s.client = &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	s.client = &http.Client{
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		// a path that is cleaned on the way names something else than was meant
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return s, nil
 }
 
@@ -153,7 +157,7 @@ func (s *session) send(method, path string, query url.Values, contentType string
 	if err != nil {
 		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", strings.TrimPrefix(s.origin, "http://"), errors.Unwrap(err))}
 	}
-	if response.StatusCode >= 400 {
+	if response.StatusCode >= 300 {
 		defer response.Body.Close()
 		return nil, answeredError(response)
 	}
@@ -164,6 +168,9 @@ func (s *session) send(method, path string, query url.Values, contentType string
 func answeredError(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxAdminBody))
 	var answer adminError
+	if location := response.Header.Get("Location"); location != "" {
+		return &exitError{exitInvalid, errors.New("a name is empty, or made of dots: no path has it")}
+	}
 	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
 		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
 	}

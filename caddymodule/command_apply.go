@@ -167,7 +167,6 @@ func statusCommand() *cobra.Command {
 				Policy   part   `json:"policy"`
 			} `json:"issuers"`
 		}
-		s.flags.issuer = "" // all are shown
 		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
 			return err
 		}

@@ -1,0 +1,51 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
+)
+
+// TestASecretIsNotTakenForUnused has the record of uses unreadable: what nobody can say is unused is
+// ended by force only.
+func TestASecretIsNotTakenForUnused(t *testing.T) {
+	w := startAdmin(t)
+	w.works(w.book())
+	if err := w.Restart(w.config()); err != nil { // from now on only the storage knows of the use
+		t.Fatal(err)
+	}
+	records, err := filepath.Glob(filepath.Join(w.Storage, "m2m", "*", "usage", "ci-bot.json"))
+	if err != nil || len(records) != 1 {
+		t.Fatalf("records of uses are %v, %v", records, err)
+	}
+	if err := os.Remove(records[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(records[0], 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.want(503, "DELETE", ciBotSecrets+"/s1", "")
+	w.want(503, "POST", ciBotSecrets+"/rotate", "")
+	w.want(204, "DELETE", ciBotSecrets+"/s1?force=true", "")
+}
+
+func TestIDsOfExpiredSecretsAreNotGivenAgain(t *testing.T) {
+	w := startAdmin(t)
+	w.book()
+	expires := time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)
+	w.want(201, "POST", ciBotSecrets, `{"expires": "`+expires+`"}`)
+	servertest.Eventually(t, "the secret expires", func() bool {
+		return w.want(http.StatusOK, "GET", ciBotSecrets, "").field("secrets", 1, "live") == "false"
+	})
+	if id := w.want(201, "POST", ciBotSecrets, "").field("secret_id"); id != "s3" {
+		t.Errorf("after s1 and s2, which has expired, comes %s", id)
+	}
+	w.want(204, "DELETE", ciBotSecrets+"/s1", "")
+	if list := w.want(200, "GET", ciBotSecrets, ""); list.field("secrets", 1) != "<nil>" {
+		t.Errorf("left are %s", list.body)
+	}
+}
