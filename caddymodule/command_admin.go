@@ -79,12 +79,21 @@ func (e *exitError) Unwrap() error { return e.err }
 // administer makes a command that talks to a server. Its errors go to standard error and become exit
 // codes.
 func administer(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
+	return administerAll(cmd, func(s *session, args []string) error {
+		ctx, cancel := context.WithTimeout(s.ctx, commandTimeout)
+		defer cancel()
+		s.ctx = ctx
+		return run(s, args)
+	})
+}
+
+// administerAll is administer for a whole registry, which takes as long as it is large: to give up on
+// apply is not to know what was written.
+func administerAll(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
 	flags := new(adminFlags)
 	flags.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
-		defer cancel()
-		s, err := newSession(ctx, cmd, flags)
+		s, err := newSession(cmd.Context(), cmd, flags)
 		if err == nil {
 			err = run(s, args)
 		}
@@ -95,8 +104,8 @@ func administer(cmd *cobra.Command, run func(s *session, args []string) error) *
 
 func exitWith(cmd *cobra.Command, err error) error {
 	var exit *exitError
-	if !errors.As(err, &exit) {
-		return err
+	if !errors.As(err, &exit) || exit.code == 1 {
+		return err // Caddy takes an exit code of 1 without an error for a success
 	}
 	cmd.SilenceErrors = true
 	if text := exit.Error(); text != "" {
@@ -121,7 +130,7 @@ func newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*se
 		parsed.Host, _, _ = strings.Cut(parsed.Host, "|") // the socket's permissions
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, parsed.Network, parsed.JoinHostPort(0))
+		return (&net.Dialer{Timeout: commandTimeout}).DialContext(ctx, parsed.Network, parsed.JoinHostPort(0))
 	}
 	s.client = &http.Client{
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
@@ -174,7 +183,7 @@ func answeredError(response *http.Response) error {
 	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
 		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
 	}
-	return &exitError{exitCodeOf(response.StatusCode), errors.New(printable(answer.Message))}
+	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}
 }
 
 func exitCodeOf(status int) int {
@@ -217,5 +226,10 @@ func (s *session) call(method, path string, query url.Values, body, into any) er
 	return nil
 }
 
-// segment is an id in a path.
-func segment(id string) string { return "/" + url.PathEscape(id) }
+// segment is an id in a path, where "." and ".." would be steps.
+func segment(id string) string {
+	if id == "." || id == ".." {
+		return "/" + strings.ReplaceAll(id, ".", "%2E")
+	}
+	return "/" + url.PathEscape(id)
+}

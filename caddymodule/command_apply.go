@@ -39,7 +39,7 @@ Everything is checked before anything is changed.`,
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "delete what the file does not name")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
-	return administer(cmd, func(s *session, args []string) error {
+	return administerAll(cmd, func(s *session, args []string) error {
 		answer, err := s.apply(args[0], prune, dryRun)
 		if err != nil {
 			return err
@@ -59,7 +59,7 @@ nothing, and 2 when there are differences.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "also what apply --prune would delete")
-	return administer(cmd, func(s *session, args []string) error {
+	return administerAll(cmd, func(s *session, args []string) error {
 		answer, err := s.apply(args[0], prune, true)
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (s *session) printFields(before, after any) {
 	maps.Copy(names, is)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if old, now := compactJSON(was[name]), compactJSON(is[name]); old != now {
-			s.printf("    %s: %s -> %s\n", name, old, now)
+			s.printf("    %s: %s -> %s\n", printable(name), printable(old), printable(now))
 		}
 	}
 }
@@ -139,7 +139,7 @@ has the hashes of secrets, and no secret.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
-	return administer(cmd, func(s *session, _ []string) error {
+	return administerAll(cmd, func(s *session, _ []string) error {
 		response, err := s.send(http.MethodGet, "/export", url.Values{"format": {format}}, "", nil)
 		if err != nil {
 			return err

@@ -133,6 +133,9 @@ func listClientsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only those whose id begins so")
 	cmd.Flags().IntVar(&limit, "limit", 0, "how many at most (default: all)")
 	return administer(cmd, func(s *session, _ []string) error {
+		if limit < 0 {
+			return errors.New("--limit is negative")
+		}
 		clients := []*clientView{}
 		query := url.Values{"prefix": {prefix}}
 		for {

@@ -38,14 +38,22 @@ func (s *session) table(rows ...[]string) {
 	_ = w.Flush()
 }
 
-// printable quotes what a terminal would not just show.
+// printable quotes what a terminal would not just show. A line break is such, for it could make a row
+// that looks like another entry.
 func printable(text string) string {
-	for line := range strings.SplitSeq(text, "\n") {
-		if strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return strconv.Quote(text)
-		}
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
 	}
 	return text
+}
+
+// printableLines is printable for a text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func orDash(text string) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -103,7 +104,7 @@ func (e *exporter) entry(id string, entry json.Marshaler) error {
 // were written.
 func (e *exporter) yamlEntry(id string, data []byte) error {
 	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
+	if err := yaml.Unmarshal(escapeForYAML(data), &document); err != nil {
 		return fmt.Errorf("encoding %s: %w", id, err)
 	}
 	value := document.Content[0]
@@ -123,6 +124,20 @@ func (e *exporter) yamlEntry(id string, data []byte) error {
 		_, _ = e.out.Write(line)
 	}
 	return nil
+}
+
+// escapeForYAML escapes the characters that JSON has as they are and YAML refuses, or takes for line
+// breaks. In JSON they are only within strings.
+func escapeForYAML(data []byte) []byte {
+	escaped := make([]byte, 0, len(data))
+	for _, r := range string(data) {
+		if r >= 0x7f && r <= 0x9f || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			escaped = fmt.Appendf(escaped, "\\u%04x", r)
+			continue
+		}
+		escaped = utf8.AppendRune(escaped, r)
+	}
+	return escaped
 }
 
 // toBlocks undoes JSON's style, but for lists of plain values, which read well in one line. Strings
