@@ -21,7 +21,7 @@ type changeView struct {
 }
 
 func applyFile(a *adminRequest) error {
-	store, err := a.writable()
+	store, err := a.creatable()
 	if err != nil {
 		return err
 	}

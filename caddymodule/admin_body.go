@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	strictjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -51,21 +52,25 @@ func (a *adminRequest) decode(into any) error {
 	return decodeStrictly(data, into)
 }
 
+// decodeStrictly reads a JSON object into a struct, or into a map, where numbers stay as they were
+// written. Names count with their case, and count once.
 func decodeStrictly(data []byte, into any) error {
+	if !jsontext.Value(data).IsValid() {
+		return invalid("the body: it is no JSON value, or a name in it is repeated")
+	}
 	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		return invalid("the body: it must be a JSON object")
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	decoder.DisallowUnknownFields()
-	decoder.UseNumber()
-	if err := decoder.Decode(into); err != nil {
+	var err error
+	if _, object := into.(*map[string]any); object {
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		err = decoder.Decode(into)
+	} else {
+		err = strictjson.Unmarshal(data, into, strictjson.RejectUnknownMembers(true))
+	}
+	if err != nil {
 		return invalid("the body: %v", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return invalid("the body: something follows the JSON value")
-	}
-	if !jsontext.Value(data).IsValid() {
-		return invalid("the body: a name is repeated, or a string is no UTF-8") // what encoding/json lets pass
 	}
 	return nil
 }
@@ -126,6 +131,14 @@ func (a *adminRequest) writeEntry(status int, entry, view any) error {
 	}
 	writeAdminJSON(a.w, status, view)
 	return nil
+}
+
+// creatable is writable for what has no version: who sends one must not believe that it is looked at.
+func (a *adminRequest) creatable() (*registry.Store, error) {
+	if a.r.Header.Get("If-Match") != "" {
+		return nil, invalid("If-Match is not taken here")
+	}
+	return a.writable()
 }
 
 // writable is the issuer's registry if it can be changed.

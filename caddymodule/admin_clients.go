@@ -84,7 +84,7 @@ func listClients(a *adminRequest) error {
 }
 
 func createClient(a *adminRequest) error {
-	store, err := a.writable()
+	store, err := a.creatable()
 	if err != nil {
 		return err
 	}
@@ -212,6 +212,9 @@ func disableClient(a *adminRequest) error { return a.setDisabled("client.disable
 func enableClient(a *adminRequest) error  { return a.setDisabled("client.enable", false) }
 
 func (a *adminRequest) setDisabled(operation string, disabled bool) error {
+	if a.r.ContentLength != 0 {
+		return invalid("a body is not taken here")
+	}
 	change, err := a.editClient(operation, func(c *registry.Client) (*registry.Client, error) {
 		c.Disabled = disabled
 		return c, nil

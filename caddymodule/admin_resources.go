@@ -40,7 +40,7 @@ func listResources(a *adminRequest) error {
 }
 
 func createResource(a *adminRequest) error {
-	store, err := a.writable()
+	store, err := a.creatable()
 	if err != nil {
 		return err
 	}

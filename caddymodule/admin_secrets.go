@@ -73,7 +73,16 @@ func rotateSecret(a *adminRequest) error {
 			return nil, err
 		}
 		id := nextSecretID(c, used)
-		if live := dropExpired(c); live == registry.MaxLiveSecrets {
+		live := dropExpired(c)
+		for _, s := range c.Secrets {
+			if overlap > 0 {
+				break
+			}
+			if err := checkUnused(s, used, force); err != nil { // it ends now, as if it were revoked
+				return nil, err
+			}
+		}
+		if live == registry.MaxLiveSecrets {
 			if err := endOldest(c, used, force); err != nil {
 				return nil, err
 			}

@@ -48,8 +48,10 @@ func TestASecretInUseIsEndedByForceOnly(t *testing.T) {
 	first := w.book()
 	second := w.want(201, "POST", ciBotSecrets, "").field("client_secret")
 	w.works(first)
-	for _, try := range [][2]string{{"DELETE", ciBotSecrets + "/s1"}, {"POST", ciBotSecrets + "/rotate"}} {
-		answer := w.want(409, try[0], try[1], "")
+	for _, try := range [][3]string{
+		{"DELETE", ciBotSecrets + "/s1", ""}, {"POST", ciBotSecrets + "/rotate", ""}, {"POST", ciBotSecrets + "/rotate", `{"overlap": "0s"}`},
+	} {
+		answer := w.want(409, try[0], try[1], try[2])
 		if answer.field("error") != "in_use" || !strings.Contains(answer.field("message"), "within the last hour") {
 			t.Errorf("%v: %s", try, answer.body)
 		}
@@ -58,6 +60,7 @@ func TestASecretInUseIsEndedByForceOnly(t *testing.T) {
 	if !w.works(first) || w.works(second) {
 		t.Error("the wrong secret has ended")
 	}
+	w.want(409, "POST", ciBotSecrets+"/rotate", `{"overlap": "0s"}`) // the only one, which is in use
 	w.want(204, "DELETE", ciBotSecrets+"/s1?force=true", "")
 	if w.works(first) {
 		t.Error("a revoked secret works")

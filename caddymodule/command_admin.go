@@ -61,7 +61,9 @@ func (f *tableFormat) Set(value string) error {
 type session struct {
 	ctx    context.Context
 	cmd    *cobra.Command
+	out    *stickyWriter
 	flags  *adminFlags
+	name   string // of the admin endpoint, for people
 	client *http.Client
 	origin string
 	remote bool // the endpoint is one that Origin can name, and not a socket
@@ -124,7 +126,7 @@ func newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*se
 	if err != nil || parsed.PortRangeSize() > 1 {
 		return nil, fmt.Errorf("%q is not the address of an admin endpoint", address)
 	}
-	s := &session{ctx: ctx, cmd: cmd, flags: flags, origin: "http://" + parsed.JoinHostPort(0), remote: true}
+	s := &session{ctx: ctx, cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, name: address, origin: "http://" + parsed.JoinHostPort(0), remote: true}
 	if parsed.IsUnixNetwork() || parsed.IsFdNetwork() {
 		s.origin, s.remote = "http://127.0.0.1", false
 		parsed.Host, _, _ = strings.Cut(parsed.Host, "|") // the socket's permissions
@@ -164,7 +166,7 @@ func (s *session) send(method, path string, query url.Values, contentType string
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", strings.TrimPrefix(s.origin, "http://"), errors.Unwrap(err))}
+		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", s.name, errors.Unwrap(err))}
 	}
 	if response.StatusCode >= 300 {
 		defer response.Body.Close()
@@ -182,6 +184,12 @@ func answeredError(response *http.Response) error {
 	}
 	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
 		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
+	}
+	switch answer.Code { // as the commands say it
+	case "in_use":
+		answer.Message = strings.Replace(answer.Message, "say force", "use --force", 1)
+	case "issuer_required":
+		answer.Message = strings.Replace(answer.Message, "?issuer=<url>", "--issuer <url>", 1)
 	}
 	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}
 }

@@ -11,11 +11,11 @@ import (
 
 // clientFlags are the fields of a client.
 type clientFlags struct {
-	description, tokenTTL, expires          string
-	attributes, audiences, networks         []string
-	grants, denials                         []string
-	disabled, noSecret, noExpires, noLimits bool
-	secretExpires                           string
+	description, tokenTTL, expires  string
+	attributes, audiences, networks []string
+	grants, denials                 []string
+	disabled, noSecret              bool
+	secretExpires                   string
 }
 
 // add adds the flags that create and update have in common.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -10,25 +11,40 @@ import (
 	"unicode"
 )
 
+// stickyWriter keeps the first error: a secret that was not shown must not look like a success.
+type stickyWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (s *stickyWriter) Write(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.w.Write(p)
+	s.err = err
+	return n, err
+}
+
 // print writes an answer as JSON, or has it written as text for people.
 func (s *session) print(answer any, text func()) error {
 	if s.flags.format != "json" {
 		text()
-		return nil
+		return s.out.err
 	}
-	encoder := json.NewEncoder(s.cmd.OutOrStdout())
+	encoder := json.NewEncoder(s.out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(answer)
 }
 
 func (s *session) printf(format string, args ...any) {
-	fmt.Fprintf(s.cmd.OutOrStdout(), format, args...)
+	fmt.Fprintf(s.out, format, args...)
 }
 
 // table writes rows in columns.
 func (s *session) table(rows ...[]string) {
-	w := tabwriter.NewWriter(s.cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = printable(cell)

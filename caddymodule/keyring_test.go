@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,14 +45,7 @@ func (w *issuerWorld) signer() string {
 
 // storedKeys are the files of the keys in storage.
 func (w *issuerWorld) storedKeys() []string {
-	w.t.Helper()
-	var keys []string
-	err := filepath.WalkDir(filepath.Join(w.Storage, "m2m"), func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			keys = append(keys, path)
-		}
-		return nil
-	})
+	keys, err := filepath.Glob(filepath.Join(w.Storage, "m2m", "*", "keys", "*"))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -163,8 +163,10 @@ func TestApplyRefusesAndChangesNothing(t *testing.T) {
 		options registry.ApplyOptions
 		want    string
 	}{
-		"unknown field": {"clients:\n  x: {token_tll: 5m}", registry.ApplyOptions{}, `registry.yaml:2:7: unknown field "token_tll"`},
-		"not a file":    {"{", registry.ApplyOptions{}, "registry.yaml:1"},
+		"unknown field":     {"clients:\n  x: {token_tll: 5m}", registry.ApplyOptions{}, `registry.yaml:2:7: unknown field "token_tll"`},
+		"nothing, pruning":  {"", registry.ApplyOptions{Prune: true}, "registry.yaml:1: the file is empty"},
+		"comments, pruning": {"# none\n", registry.ApplyOptions{Prune: true}, "the file is empty"},
+		"not a file":        {"{", registry.ApplyOptions{}, "registry.yaml:1"},
 		"a resource that others use": {
 			"resources:\n  book: {actions: {edit: E}}", registry.ApplyOptions{}, `action "read" of "book": of ci-bot`,
 		},

@@ -103,7 +103,7 @@ func (s *Store) loadJournal(ctx context.Context) (*journal, error) {
 		return nil, unavailable("loading "+s.journalKey(), err)
 	}
 	if err := json.Unmarshal(object, j); err != nil {
-		return nil, unavailable("loading "+s.journalKey(), errors.New("it is truncated or was changed: not a journal"))
+		return nil, broken(s.journalKey(), errors.New("it is truncated or was changed: not a journal"))
 	}
 	return j, nil
 }

@@ -11,7 +11,9 @@ func ParseClient(id string, data []byte, resources []*Resource) (*Client, error)
 	if err != nil {
 		return nil, invalid(err)
 	}
-	c := d.client(&node{kind: stringKind, text: id}, &root)
+	name := node{kind: stringKind, text: id}
+	d.notSecret(&name)
+	c := d.client(&name, &root)
 	if err := d.problems.err(); err != nil {
 		return nil, invalid(err)
 	}
@@ -26,7 +28,9 @@ func ParseResource(code string, data []byte) (*Resource, error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
-	d.resource(&node{kind: stringKind, text: code}, &root)
+	name := node{kind: stringKind, text: code}
+	d.notSecret(&name)
+	d.resource(&name, &root)
 	if err := d.problems.err(); err != nil {
 		return nil, invalid(err)
 	}
@@ -48,14 +52,18 @@ func (d *decoder) know(resources []*Resource) {
 }
 
 // parseOnto reads a registry file whose grants may also name the known resources. The snapshot has
-// the file's own entries alone.
-func parseOnto(name string, data []byte, known []*Resource) (*Snapshot, error) {
+// the file's own entries alone. With prune an empty file is an error: it is what is left of a command
+// that failed, and would delete everything.
+func parseOnto(name string, data []byte, known []*Resource, prune bool) (*Snapshot, error) {
 	if len(data) > MaxFileSize {
 		return nil, invalid(tooLarge(name))
 	}
 	root, err := readTree(name, data)
 	if err != nil {
 		return nil, invalid(err)
+	}
+	if prune && root.kind == nullKind {
+		return nil, invalid(position{line: 1}.problem(name, "the file is empty: to delete everything it must say {}"))
 	}
 	s, err := decode(name, root, known)
 	if err != nil {

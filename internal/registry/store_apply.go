@@ -51,7 +51,7 @@ func (s *Store) plan(ctx context.Context, name string, data []byte, o ApplyOptio
 	if o.Prune {
 		known = nil
 	}
-	file, err := parseOnto(name, data, known)
+	file, err := parseOnto(name, data, known, o.Prune)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,9 @@ func (s *Store) planClients(ctx context.Context, file *Snapshot, resources []*Re
 			continue
 		}
 		before, err := s.storedClient(ctx, id)
+		if errors.Is(err, errBroken) {
+			before, err = brokenClient(id), nil
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -133,7 +136,7 @@ func (s *Store) planClients(ctx context.Context, file *Snapshot, resources []*Re
 
 func (s *Store) planClient(ctx context.Context, c *Client, resources []*Resource) (Change, error) {
 	before, err := s.storedClient(ctx, c.ID)
-	if err != nil {
+	if err != nil && !errors.Is(err, errBroken) { // a broken one is replaced
 		return Change{}, err
 	}
 	after := *c

@@ -32,7 +32,8 @@ type put struct {
 // any node. When it returns an error, that is returned and nothing is changed.
 //
 // The result is held against the rules of a registry file; what breaks them is an *InvalidError. A
-// storage that cannot be read or written is ErrUnavailable: the client is as it was.
+// storage that cannot be read or written is ErrUnavailable: the client is as it was. A client whose
+// object is broken can be deleted, and nothing else; the function gets one that has only its id.
 func (s *Store) EditClient(ctx context.Context, id string, edit func(*Client) (*Client, error)) (Change, error) {
 	name, err := clientName(id)
 	if err != nil {
@@ -40,13 +41,18 @@ func (s *Store) EditClient(ctx context.Context, id string, edit func(*Client) (*
 	}
 	change := Change{Kind: "client", ID: id}
 	err = s.write(ctx, func(ctx context.Context, w *changing) error {
-		before, err := s.readClient(ctx, name, id)
-		if err != nil {
-			return err
+		before, damage := s.readClient(ctx, name, id)
+		if errors.Is(damage, errBroken) {
+			before = brokenClient(id)
+		} else if damage != nil {
+			return damage
 		}
 		after, err := edit(copyClient(before))
 		if err != nil {
 			return err
+		}
+		if after != nil && damage != nil {
+			return damage
 		}
 		if after != nil {
 			if after, err = s.checkClient(id, after, s.resources.Load().sorted); err != nil {
@@ -102,8 +108,16 @@ func (s *Store) EditResource(ctx context.Context, code string, edit func(*Resour
 	return change, nil
 }
 
-// write runs a change while nobody else changes the registry.
+// write runs a change while nobody else changes the registry. That the storage refused it is told.
 func (s *Store) write(ctx context.Context, change func(context.Context, *changing) error) error {
+	err := s.writeLocked(ctx, change)
+	if errors.Is(err, ErrUnavailable) {
+		s.tell("changing the registry", err)
+	}
+	return err
+}
+
+func (s *Store) writeLocked(ctx context.Context, change func(context.Context, *changing) error) error {
 	s.lease.mu.Lock()
 	defer s.lease.mu.Unlock()
 	if err := s.lease.take(ctx); err != nil {
@@ -113,6 +127,9 @@ func (s *Store) write(ctx context.Context, change func(context.Context, *changin
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j, err := s.loadJournal(ctx)
+	if errors.Is(err, errBroken) { // all that it tells is what to read again: everything
+		j, err = &journal{Sequence: s.sequence.Load(), Pending: &keys{All: true}}, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -129,6 +146,9 @@ func (s *Store) Close() {
 	defer s.lease.mu.Unlock()
 	s.lease.release(context.Background())
 }
+
+// brokenClient stands for a client whose object cannot be used.
+func brokenClient(id string) *Client { return &Client{ID: id, Disabled: true} }
 
 // commit stores records one after the other, each whole or not at all, in between the two entries of
 // the journal. When one fails, those before it stay.

@@ -95,3 +95,42 @@ func TestStoreWithADamagedObject(t *testing.T) {
 		})
 	}
 }
+
+// A broken client can be deleted, or replaced by a file that names it; a broken journal goes with the
+// next change.
+func TestStoreIsRepaired(t *testing.T) {
+	breakIt := func([]byte) []byte { return []byte("garbage") }
+	m, _ := newBookStore(t)
+	m.edit("test/registry/clients/ci-bot.json", breakIt)
+	s := newStore(m)
+	if err := describe(s, "ci-bot", "changed"); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("a broken client is changed: %v", err)
+	}
+	end := func(*registry.Client) (*registry.Client, error) { return nil, nil }
+	if change, err := s.EditClient(ctx, "ci-bot", end); err != nil || change.Action() != "delete" {
+		t.Errorf("deleting a broken client: %v, %q", err, change.Action())
+	}
+	putClient(t, s, "ci-bot")
+	m.edit("test/registry/clients/ci-bot.json", breakIt)
+	if got := apply(t, newStore(m), `{"clients": {"ci-bot": {"description": "new"}}}`, registry.ApplyOptions{}); got != "create ci-bot" {
+		t.Errorf("applying onto a broken client: %s", got)
+	}
+	there := newStore(m)
+	if got := description(t, there, "ci-bot"); got != "new" {
+		t.Errorf("applied, the client is %q", got)
+	}
+	m.edit("test/registry/journal.json", breakIt)
+	if _, err := there.Reload(); !errors.Is(err, registry.ErrUnavailable) || there.Healthy() {
+		t.Errorf("a broken journal: %v, healthy %v", err, there.Healthy())
+	}
+	s = newStore(m)
+	if err := describe(s, "ci-bot", "repaired"); err != nil {
+		t.Fatalf("a change with a broken journal: %v", err)
+	}
+	if _, err := there.Reload(); err != nil || !there.Healthy() {
+		t.Errorf("after the change: %v", err)
+	}
+	if got := description(t, there, "ci-bot"); got != "repaired" {
+		t.Errorf("the other node has %q", got)
+	}
+}
