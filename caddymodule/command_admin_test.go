@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,14 +54,16 @@ func waitUntilUp(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// writeSecret writes what `--format json` printed as a file of secrets: secretof JSON FILE.
+// writeSecret writes the client_secret of an answer as a file: secretof JSON FILE.
 func writeSecret(ts *testscript.TestScript, _ bool, args []string) {
-	_, rest, found := strings.Cut(ts.ReadFile(args[0]), `"client_secret": "`)
-	if !found {
+	var made struct {
+		ClientSecret string `json:"client_secret"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &made))
+	if made.ClientSecret == "" {
 		ts.Fatalf("%s has no client_secret", args[0])
 	}
-	secret, _, _ := strings.Cut(rest, `"`)
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(secret), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(made.ClientSecret), 0o600))
 }
 
 // exits runs a command that must end with an exit code: exits CODE COMMAND...
