@@ -42,7 +42,7 @@ func scopeGrants(c *registry.Client) []scopeGrant {
 	for _, g := range c.Grants {
 		for _, identifier := range g.Identifiers {
 			for _, action := range g.Actions {
-				grants = append(grants, scopeGrant{g.Resource + ":" + identifier + ":" + action, effectOf(g)})
+				grants = append(grants, scopeGrant{g.Resource + ":" + identifier + ":" + action, g.Effect()})
 			}
 		}
 	}

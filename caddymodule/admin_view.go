@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
-	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
 // clientView is a client as the API, the audit log and events show it: without hashes of secrets.
@@ -55,7 +54,7 @@ func viewClient(c *registry.Client) *clientView {
 		v.TokenTTL = c.TokenTTL.String()
 	}
 	for _, g := range c.Grants {
-		v.Grants = append(v.Grants, grantView{g.Resource, g.Identifiers, g.Actions, effectOf(g)})
+		v.Grants = append(v.Grants, grantView{g.Resource, g.Identifiers, g.Actions, g.Effect()})
 	}
 	return v
 }
@@ -68,12 +67,6 @@ func viewSecrets(c *registry.Client, lastUsed map[string]time.Time) []secretView
 	return views
 }
 
-func effectOf(g scope.Grant) string {
-	if g.Deny {
-		return "deny"
-	}
-	return "allow"
-}
 
 func viewResource(r *registry.Resource) *resourceView {
 	return &resourceView{r.Code, r.Description, r.Audience, r.Actions, orEmptyMap(r.Attributes)}

@@ -18,6 +18,10 @@ type snapshot struct {
 	rules         ruleIndex
 	token         opa.PreparedEvalQuery
 	defaultScopes opa.PreparedEvalQuery
+	request       opa.PreparedEvalQuery
+	mask          opa.PreparedEvalQuery
+	// masks and judges say whether there is any rule of a mask, and of a request decision.
+	masks, judges bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
 }
@@ -41,11 +45,21 @@ func compile(sources []source) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.token, err = prepare(compiler, store, tokenQuery(written)); err != nil {
-		return nil, err
-	}
-	if s.defaultScopes, err = prepare(compiler, store, defaultScopesQuery(written)); err != nil {
-		return nil, err
+	s.masks = isWritten(written, logPackage, maskRules)
+	s.judges = isWritten(written, requestPackage, requestRules)
+	for _, p := range []struct {
+		prepared *opa.PreparedEvalQuery
+		path     string
+		rules    []string
+	}{
+		{&s.token, tokenPackage, tokenRules},
+		{&s.defaultScopes, tokenPackage, defaultScopesRules},
+		{&s.request, requestPackage, requestRules},
+		{&s.mask, logPackage, maskRules},
+	} {
+		if *p.prepared, err = prepare(compiler, store, query(written, p.path, p.rules)); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }

@@ -5,26 +5,53 @@ import (
 	"fmt"
 	"strings"
 
+	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// contractPackage is the only package of ours to which authors add rules.
-const contractPackage = "data.m2m.token"
-
-// contractRules are the rules of the contract, and how they are written.
-var contractRules = map[string]string{
-	"granted":        "granted contains scope if { … }",
-	"rejected":       `rejected contains {"scope": …, "reason": …} if { … }`,
-	"default_scopes": "default_scopes contains scope if { … }",
-	"claims":         "claims[name] := value if { … }",
-	"ttl":            "ttl contains seconds if { … }",
+// contract is a package of ours to which authors add rules.
+type contract struct {
+	// path is the package's, and file the module in which all of its rules stand empty.
+	path, file string
+	// rules are those that are asked for, and how they are written.
+	rules map[string]string
 }
 
-// checkModule holds an author's module against the contract.
+const (
+	tokenPackage   = "data.m2m.token"
+	requestPackage = "data.m2m.request"
+	logPackage     = "data.m2m.log"
+)
+
+// contracts are all of them, by the path of the package.
+var contracts = map[string]contract{
+	tokenPackage: {tokenPackage, shippedFolder + shipped.Contract, map[string]string{
+		"granted":        "granted contains scope if { … }",
+		"rejected":       `rejected contains {"scope": …, "reason": …} if { … }`,
+		"observed":       `observed contains {"scope": …, "reason": …} if { … }`,
+		"default_scopes": "default_scopes contains scope if { … }",
+		"claims":         "claims[name] := value if { … }",
+		"ttl":            "ttl contains seconds if { … }",
+	}},
+	requestPackage: {requestPackage, shippedFolder + shipped.Request, map[string]string{
+		"denied":   `denied contains {"reason": …} if { … }`,
+		"observed": `observed contains {"reason": …} if { … }`,
+		"required": "required contains scope if { … }",
+		"headers":  "headers[name] := value if { … }",
+	}},
+	logPackage: {logPackage, shippedFolder + shipped.Log, map[string]string{
+		"mask": "mask contains pointer if { … }",
+	}},
+}
+
+// objects are the rules that are objects; all others are sets.
+var objects = map[string]bool{"claims": true, "headers": true}
+
+// checkModule holds an author's module against the contracts.
 func checkModule(module *ast.Module) error {
-	path := module.Package.Path.String()
-	if path == contractPackage {
-		return checkRules(module)
+	path := packageOf(module)
+	if c, ok := contracts[path]; ok {
+		return c.checkRules(module)
 	}
 	if path == "data.m2m" || strings.HasPrefix(path, "data.m2m.") {
 		return misplaced(module)
@@ -32,20 +59,22 @@ func checkModule(module *ast.Module) error {
 	return nil
 }
 
+func packageOf(module *ast.Module) string { return module.Package.Path.String() }
+
 // misplaced keeps authors out of the packages that ship, where a rule would change what a scope
 // means, and finds names that nothing would ask: a rule that is silently not asked rejects nothing.
 func misplaced(module *ast.Module) error {
-	name := strings.TrimPrefix(module.Package.Path.String(), "data.")
-	return fmt.Errorf("%spackage %s is not for policies: add rules to package m2m.token, or use a name of your own",
+	name := strings.TrimPrefix(packageOf(module), "data.")
+	return fmt.Errorf("%spackage %s is not for policies: add rules to package m2m.token, m2m.request or m2m.log, or use a name of your own",
 		at(module.Package.Location), name)
 }
 
 // checkRules finds rules of the contract that would not merge with those of other files.
-func checkRules(module *ast.Module) error {
+func (c contract) checkRules(module *ast.Module) error {
 	var errs []error
 	for _, rule := range module.Rules {
 		name := ruleName(rule)
-		if usage, ok := contractRules[name]; ok && !isPartial(rule, name) {
+		if usage, ok := c.rules[name]; ok && !isPartial(rule, name) {
 			errs = append(errs, fmt.Errorf("%s%s is a partial rule: write %s", at(rule.Location), name, usage))
 		}
 	}
@@ -54,11 +83,16 @@ func checkRules(module *ast.Module) error {
 
 func ruleName(rule *ast.Rule) string { return string(rule.Head.Ref()[0].Value.(ast.Var)) }
 
+// rulePath is a rule's name with its package, such as data.m2m.token.granted.
+func rulePath(module *ast.Module, rule *ast.Rule) string {
+	return packageOf(module) + "." + ruleName(rule)
+}
+
 func isPartial(rule *ast.Rule, name string) bool {
 	if len(rule.Head.Args) > 0 {
 		return false
 	}
-	if name == "claims" {
+	if objects[name] {
 		return len(rule.Head.Ref()) > 1
 	}
 	return len(rule.Head.Ref()) == 1 && rule.Head.RuleKind() == ast.MultiValue

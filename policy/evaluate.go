@@ -12,6 +12,17 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
+// question is what a snapshot is asked.
+type question[T any] struct {
+	// path is the package whose rules are asked for.
+	path  string
+	query opa.PreparedEvalQuery
+	input ast.Value
+	// at is what the policy takes for now; the zero time is now.
+	at     time.Time
+	decode func(*results) T
+}
+
 type answer[T any] struct {
 	value T
 	err   *Error
@@ -19,22 +30,16 @@ type answer[T any] struct {
 
 // ask evaluates a query on a worker, and leaves the worker behind when the time is up: some builtin
 // functions see no cancellation. What outlives the call holds nothing of the caller's.
-func ask[T any](ctx context.Context, e *Engine, s *snapshot, query opa.PreparedEvalQuery,
-	in TokenInput, decode func(*results) T,
-) (T, error) {
+func ask[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, &Error{Canceled, err}
-	}
-	input, err := in.value()
-	if err != nil {
-		return none, &Error{Eval, fmt.Errorf("building the input: %w", err)}
 	}
 	timer := time.NewTimer(e.cfg.Timeout)
 	defer timer.Stop()
 	cancel := topdown.NewCancel()
 	answers := make(chan answer[T], 1)
-	job := func() { answers <- evaluate(s, query, input, cancel, decode) }
+	job := func() { answers <- evaluate(s, q, cancel) }
 	if !submit(e.workers, job, timer.C, ctx.Done()) {
 		return none, e.giveUp(ctx, Overloaded, "no free worker within %v")
 	}
@@ -48,6 +53,9 @@ func ask[T any](ctx context.Context, e *Engine, s *snapshot, query opa.PreparedE
 	}
 	return a.value, nil
 }
+
+// badInput is an input that is no JSON, such as an attribute of a type that JSON does not have.
+func badInput(err error) *Error { return &Error{Eval, fmt.Errorf("building the input: %w", err)} }
 
 // await waits for an answer. One that is there counts, though the time is up as well: on a busy
 // machine the caller itself may be late, and find both.
@@ -75,27 +83,28 @@ func (e *Engine) giveUp(ctx context.Context, kind Kind, format string) *Error {
 }
 
 // evaluate asks and decodes. A panic is the evaluation's, and no reason to end the process.
-func evaluate[T any](s *snapshot, query opa.PreparedEvalQuery, input ast.Value,
-	cancel topdown.Cancel, decode func(*results) T,
-) (a answer[T]) {
+func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel) (a answer[T]) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.err = &Error{Eval, fmt.Errorf("evaluation panicked: %v", r)}
 		}
 	}()
-	terms, err := eval(query, input, cancel)
+	options := []opa.EvalOption{opa.EvalParsedInput(q.input), opa.EvalExternalCancel(cancel), opa.EvalMetrics(metrics.NoOp())}
+	if !q.at.IsZero() {
+		options = append(options, opa.EvalTime(q.at))
+	}
+	terms, err := eval(q.query, options...)
 	if err != nil {
 		return answer[T]{err: s.explainEval(err)}
 	}
-	r := &results{snapshot: s, terms: terms}
-	a.value = decode(r)
+	r := &results{snapshot: s, path: q.path, terms: terms}
+	a.value = q.decode(r)
 	a.err = r.err
 	return a
 }
 
-func eval(query opa.PreparedEvalQuery, input ast.Value, cancel topdown.Cancel) (*ast.Array, error) {
-	set, err := query.Eval(context.Background(), opa.EvalParsedInput(input), opa.EvalExternalCancel(cancel),
-		opa.EvalMetrics(metrics.NoOp()))
+func eval(query opa.PreparedEvalQuery, options ...opa.EvalOption) (*ast.Array, error) {
+	set, err := query.Eval(context.Background(), options...)
 	if err != nil {
 		return nil, err
 	}

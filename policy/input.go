@@ -15,21 +15,32 @@ var (
 	keyAudience    = ast.StringTerm("audience")
 	keyAudiences   = ast.StringTerm("audiences")
 	keyAuthMethod  = ast.StringTerm("auth_method")
+	keyClaims      = ast.StringTerm("claims")
 	keyClient      = ast.StringTerm("client")
+	keyClientID    = ast.StringTerm("client_id")
 	keyDescription = ast.StringTerm("description")
 	keyEffect      = ast.StringTerm("effect")
 	keyGrants      = ast.StringTerm("grants")
+	keyHeaders     = ast.StringTerm("headers")
+	keyHost        = ast.StringTerm("host")
 	keyID          = ast.StringTerm("id")
 	keyIdentifier  = ast.StringTerm("identifier")
 	keyIdentifiers = ast.StringTerm("identifiers")
 	keyIssuer      = ast.StringTerm("issuer")
+	keyMethod      = ast.StringTerm("method")
 	keyNetworks    = ast.StringTerm("networks")
+	keyParameters  = ast.StringTerm("parameters")
+	keyPath        = ast.StringTerm("path")
+	keyPattern     = ast.StringTerm("pattern")
 	keyRaw         = ast.StringTerm("raw")
 	keyRemoteIP    = ast.StringTerm("remote_ip")
 	keyRequest     = ast.StringTerm("request")
 	keyResource    = ast.StringTerm("resource")
 	keyResources   = ast.StringTerm("resources")
+	keyRoute       = ast.StringTerm("route")
 	keyScopes      = ast.StringTerm("scopes")
+	keySubject     = ast.StringTerm("subject")
+	keyToken       = ast.StringTerm("token")
 
 	effectAllow = ast.StringTerm("allow")
 	effectDeny  = ast.StringTerm("deny")
@@ -58,7 +69,7 @@ func (in TokenInput) value() (ast.Value, error) {
 }
 
 func (c Client) term() (*ast.Term, error) {
-	attributes, err := attributesTerm(c.Attributes)
+	attributes, err := objectTerm("attributes", c.Attributes)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +108,7 @@ func scopeTerm(s scope.Scope) *ast.Term {
 func resourcesTerm(resources map[string]Resource) (*ast.Term, error) {
 	items := make([][2]*ast.Term, 0, len(resources))
 	for code, r := range resources {
-		attributes, err := attributesTerm(r.Attributes)
+		attributes, err := objectTerm("attributes", r.Attributes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", code, err)
 		}
@@ -118,15 +129,28 @@ func (r TokenRequest) term() *ast.Term {
 	)
 }
 
-func attributesTerm(attributes map[string]any) (*ast.Term, error) {
-	if len(attributes) == 0 {
+// objectTerm is an object of any shape.
+func objectTerm(what string, members map[string]any) (*ast.Term, error) {
+	if len(members) == 0 {
 		return ast.InternedEmptyObject, nil
 	}
-	v, err := ast.InterfaceToValue(attributes)
+	v, err := ast.InterfaceToValue(members)
 	if err != nil {
-		return nil, fmt.Errorf("attributes: %w", err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return ast.NewTerm(v), nil
+}
+
+// mapTerm is an object whose members are all made in the same way.
+func mapTerm[T any](members map[string]T, term func(T) *ast.Term) *ast.Term {
+	if len(members) == 0 {
+		return ast.InternedEmptyObject
+	}
+	items := make([][2]*ast.Term, 0, len(members))
+	for name, member := range members {
+		items = append(items, ast.Item(stringTerm(name), term(member)))
+	}
+	return ast.ObjectTerm(items...)
 }
 
 func arrayTerm[T any](elements []T, term func(T) *ast.Term) *ast.Term {

@@ -42,6 +42,11 @@ func TestLoadErrors(t *testing.T) {
 		{"claims as functions", map[string]string{"a.rego": token + "claims.f(x) := x\n"}, []string{"a.rego:3: ", "claims[name] := value"}},
 		{"complete ttl", map[string]string{"a.rego": token + "ttl := 60\n"}, []string{"a.rego:3: ", "ttl contains seconds"}},
 
+		{"misspelt input of a request", map[string]string{"a.rego": "package m2m.request\n\ndenied contains {\"reason\": \"x\"} if input.request.methods == \"GET\"\n"}, []string{"/a.rego:3: ", `did you mean "method"?`}},
+		{"complete denied", map[string]string{"a.rego": "package m2m.request\n\ndenied := true\n"}, []string{"/a.rego:3: ", "denied contains"}},
+		{"misspelt denied", map[string]string{"a.rego": "package m2m.request\n\ndenyed contains {\"reason\": \"x\"}\n"}, []string{"/a.rego:3: ", `did you mean "denied"?`}},
+		{"a token's rule in a request", map[string]string{"a.rego": "package m2m.request\n\nrequires contains \"x\"\n"}, []string{"/a.rego:3: ", `did you mean "required"?`}},
+		{"complete mask", map[string]string{"a.rego": "package m2m.log\n\nmask := {\"/input\"}\n"}, []string{"/a.rego:3: ", "mask contains"}},
 		{"another package of ours", map[string]string{"a.rego": "package m2m.scope\ncovers(a, b) := true\n"}, []string{"/a.rego:1: ", "m2m.scope"}},
 		{"a misspelt package of ours", map[string]string{"a.rego": "package m2m.tokens\nrejected contains 1\n"}, []string{"/a.rego:1: ", "m2m.tokens", "m2m.token"}},
 		{"a package above ours", map[string]string{"a.rego": "package m2m\nscope.covers(a, b) := true\n"}, []string{"/a.rego:1: ", "package m2m "}},

@@ -10,21 +10,21 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// checkNames finds rules that were meant for the contract, and that nothing asks for by the name
-// they have: a misspelt rejection rejects nothing. Helpers may have any name, for some rule uses
-// them.
+// checkNames finds rules that were meant for a contract, and that nothing asks for by the name they
+// have: a misspelt rejection rejects nothing. Helpers may have any name, for some rule uses them.
 func checkNames(compiler *ast.Compiler) error {
 	rules := ownRules(compiler.Modules)
 	used := make(map[string]bool)
 	for _, rule := range rules {
 		if isUsed(compiler.Graph, rule) {
-			used[ruleName(rule)] = true
+			used[rulePath(rule.Module, rule)] = true
 		}
 	}
 	var errs []error
 	for _, rule := range rules {
 		name := ruleName(rule)
-		if meant := meantRule(name); meant != "" && !used[name] && len(rule.Head.Args) == 0 {
+		meant := contracts[packageOf(rule.Module)].meantRule(name)
+		if meant != "" && !used[rulePath(rule.Module, rule)] && len(rule.Head.Args) == 0 {
 			errs = append(errs, fmt.Errorf("%s%s has no effect, for no rule uses it (did you mean %q?)",
 				at(rule.Location), name, meant))
 		}
@@ -32,12 +32,12 @@ func checkNames(compiler *ast.Compiler) error {
 	return errors.Join(errs...)
 }
 
-// ownRules are the authors' rules of the contract's package, in the order of their files.
+// ownRules are the authors' rules of the contracts' packages, in the order of their files.
 func ownRules(modules map[string]*ast.Module) []*ast.Rule {
 	var rules []*ast.Rule
 	for _, file := range slices.Sorted(maps.Keys(modules)) {
 		module := modules[file]
-		if !isShipped(file) && module.Package.Path.String() == contractPackage {
+		if _, ok := contracts[packageOf(module)]; ok && !isShipped(file) {
 			rules = append(rules, module.Rules...)
 		}
 	}
@@ -56,11 +56,11 @@ func isUsed(graph *ast.Graph, rule *ast.Rule) bool {
 }
 
 // meantRule is the rule of the contract that a name is nearly, or "".
-func meantRule(name string) string {
-	if _, exact := contractRules[name]; exact {
+func (c contract) meantRule(name string) string {
+	if _, exact := c.rules[name]; exact {
 		return ""
 	}
-	for rule := range contractRules { // no name is near to two of them
+	for rule := range c.rules { // no name is near to two of them
 		if levenshtein.ComputeDistance(name, rule) <= min(2, len(rule)/3) {
 			return rule
 		}

@@ -1,8 +1,9 @@
-// Package policy decides token requests with Rego.
+// Package policy decides token requests and proxied requests with Rego.
 //
 // [Load] reads the policy's files, adds the Rego that ships, and compiles both into a snapshot: a
-// fault in any of them is a load error with file and line. [Engine.DecideToken] asks one snapshot,
-// and [Engine.Reload] replaces it whole when the files have changed.
+// fault in any of them is a load error with file and line. [Engine.DecideToken] and
+// [Engine.DecideRequest] ask one snapshot, and [Engine.Reload] replaces it whole when the files have
+// changed.
 //
 // The engine fails closed. A rule that fails, conflicts, is of the wrong type or too slow gives an
 // [Error] and no decision, and no Rego can hold a request longer than the configured timeout.
@@ -76,7 +77,11 @@ func (e *Engine) Close() { e.workers.close() }
 // returns within about Config.Timeout, or when ctx ends. Every error is an [*Error].
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
 	s := e.current.Load()
-	answer, err := ask(ctx, e, s, s.token, in, (*results).token)
+	input, err := in.value()
+	if err != nil {
+		return TokenDecision{}, badInput(err)
+	}
+	answer, err := ask(ctx, e, s, question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token})
 	if err != nil {
 		return TokenDecision{}, err
 	}
@@ -88,5 +93,29 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 // DecideToken.
 func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
 	s := e.current.Load()
-	return ask(ctx, e, s, s.defaultScopes, in, (*results).defaultScopes)
+	input, err := in.value()
+	if err != nil {
+		return nil, badInput(err)
+	}
+	return ask(ctx, e, s, question[[]string]{tokenPackage, s.defaultScopes, input, in.Time, (*results).defaultScopes})
 }
+
+// DecideRequest says whether a proxied request is let through, and what the upstream is told. Time and
+// errors are as with DecideToken.
+func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
+	s := e.current.Load()
+	input, err := in.value()
+	if err != nil {
+		return RequestDecision{}, badInput(err)
+	}
+	d, err := ask(ctx, e, s, question[RequestDecision]{requestPackage, s.request, input, in.Time, (*results).request})
+	if err != nil {
+		return RequestDecision{}, err
+	}
+	d.Revision = s.revision
+	return d, nil
+}
+
+// JudgesRequests reports whether the policy has any rule of package m2m.request; without one it lets
+// every request through.
+func (e *Engine) JudgesRequests() bool { return e.current.Load().judges }

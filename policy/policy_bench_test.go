@@ -125,7 +125,8 @@ func BenchmarkEvaluate(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if a := evaluate(s, s.token, input, topdown.NewCancel(), (*results).token); a.err != nil {
+		q := question[tokenAnswer]{path: tokenPackage, query: s.token, input: input, decode: (*results).token}
+		if a := evaluate(s, q, topdown.NewCancel()); a.err != nil {
 			b.Fatal(a.err)
 		}
 	}

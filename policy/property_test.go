@@ -9,8 +9,8 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/open-policy-agent/opa/v1/ast"
+	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // prepared prepares a query to the Rego that ships.
@@ -34,7 +34,7 @@ func prepared(tb testing.TB, text string) func(ast.Value) *ast.Array {
 		tb.Fatal(err)
 	}
 	return func(input ast.Value) *ast.Array {
-		answers, err := eval(prepared, input, topdown.NewCancel())
+		answers, err := eval(prepared, opa.EvalParsedInput(input))
 		if err != nil {
 			tb.Fatal(err)
 		}

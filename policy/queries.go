@@ -4,53 +4,58 @@ import (
 	"slices"
 	"strings"
 
-	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// writtenRules are the rules of the contract that some module has beside the contract itself,
-// where all of them stand empty.
+// The rules that make up each answer, in the order in which results has them.
+var (
+	tokenRules         = []string{"granted", "rejected", "observed", "claims", "ttl"}
+	defaultScopesRules = []string{"default_scopes"}
+	requestRules       = []string{"denied", "observed", "required", "headers"}
+	maskRules          = []string{"mask"}
+)
+
+// writtenRules are the rules of the contracts, with their packages, that some module has beside the
+// contract itself, where all of them stand empty.
 func writtenRules(modules map[string]*ast.Module) map[string]bool {
 	written := make(map[string]bool)
 	for file, module := range modules {
-		if file == contractFile || module.Package.Path.String() != contractPackage {
+		if c, ok := contracts[packageOf(module)]; !ok || file == c.file {
 			continue
 		}
 		for _, rule := range module.Rules {
-			written[ruleName(rule)] = true
+			written[rulePath(module, rule)] = true
 		}
 	}
 	return written
 }
 
-// withoutStubs takes the empty rules out of the contract where there are others to evaluate.
+// withoutStubs takes the empty rules out of the contracts where there are others to evaluate.
 func withoutStubs(modules map[string]*ast.Module, written map[string]bool) {
-	contract := modules[contractFile]
-	contract.Rules = slices.DeleteFunc(contract.Rules, func(rule *ast.Rule) bool { return written[ruleName(rule)] })
+	for _, c := range contracts {
+		module := modules[c.file]
+		module.Rules = slices.DeleteFunc(module.Rules, func(rule *ast.Rule) bool { return written[rulePath(module, rule)] })
+	}
 }
 
-const contractFile = shippedFolder + shipped.Contract
-
-// tokenQuery asks for what a token decision is made of, in the order in which results has it.
-func tokenQuery(written map[string]bool) string {
-	return query(written, "granted", "rejected", "claims", "ttl")
-}
-
-func defaultScopesQuery(written map[string]bool) string { return query(written, "default_scopes") }
-
-// query names rules of the contract alone: what else authors put into their package is theirs. A
-// rule that nobody has written is not asked, for even an empty one costs time.
-func query(written map[string]bool, rules ...string) string {
+// query asks for rules of a contract by name: what else authors put into its package is theirs. A rule
+// that nobody has written is not asked, for even an empty one costs time.
+func query(written map[string]bool, path string, rules []string) string {
 	terms := make([]string, len(rules))
 	for i, rule := range rules {
 		switch {
-		case written[rule]:
-			terms[i] = contractPackage + "." + rule
-		case rule == "claims":
+		case written[path+"."+rule]:
+			terms[i] = path + "." + rule
+		case objects[rule]:
 			terms[i] = "{}"
 		default:
 			terms[i] = "set()"
 		}
 	}
 	return "[" + strings.Join(terms, ", ") + "]"
+}
+
+// isWritten reports whether any of the rules is.
+func isWritten(written map[string]bool, path string, rules []string) bool {
+	return slices.ContainsFunc(rules, func(rule string) bool { return written[path+"."+rule] })
 }

@@ -23,24 +23,27 @@ const maxTTL = 366 * 24 * time.Hour
 // in err, and ends the decision.
 type results struct {
 	snapshot *snapshot
+	path     string // of the package whose rules these are
 	terms    *ast.Array
 	err      *Error
 }
 
 // tokenAnswer is what the rules of a token decision gave, requested or not.
 type tokenAnswer struct {
-	granted map[string]bool
-	reasons map[string][]string
-	claims  map[string]any
-	ttl     time.Duration
+	granted  map[string]bool
+	reasons  map[string][]string
+	observed map[string][]string
+	claims   map[string]any
+	ttl      time.Duration
 }
 
 func (r *results) token() tokenAnswer {
 	return tokenAnswer{
-		granted: r.granted(r.set(0, "granted")),
-		reasons: r.rejected(r.set(1, "rejected")),
-		claims:  r.claims(r.terms.Elem(2).Value),
-		ttl:     r.ttl(r.set(3, "ttl")),
+		granted:  r.granted(r.set(0, "granted")),
+		reasons:  r.rejected("rejected", r.set(1, "rejected")),
+		observed: r.rejected("observed", r.set(2, "observed")),
+		claims:   r.claims(r.terms.Elem(3).Value),
+		ttl:      r.ttl(r.set(4, "ttl")),
 	}
 }
 
@@ -58,23 +61,36 @@ func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision 
 		default:
 			d.Rejected = append(d.Rejected, Rejection{s.Raw, p.leftOver})
 		}
+		if why, isObserved := a.observed[s.Raw]; isObserved {
+			d.Observed = append(d.Observed, Rejection{s.Raw, strings.Join(why, "; ")})
+		}
 	}
 	return d
 }
 
 func (r *results) defaultScopes() []string {
-	var scopes []string
-	for _, term := range r.set(0, "default_scopes") {
+	var raws []string
+	for _, s := range r.scopes("default_scopes", r.set(0, "default_scopes")) {
+		raws = append(raws, s.Raw)
+	}
+	return raws
+}
+
+// scopes are the members of a set of well-formed scopes.
+func (r *results) scopes(rule string, members []*ast.Term) []scope.Scope {
+	var scopes []scope.Scope
+	for _, term := range members {
 		raw, ok := term.Value.(ast.String)
 		if !ok {
-			r.fail("default_scopes", "holds %s, which is no string", kindOf(term))
+			r.fail(rule, "holds %s, which is no string", kindOf(term))
 			return nil
 		}
-		if _, err := scope.Parse(string(raw)); err != nil {
-			r.fail("default_scopes", "holds a malformed scope: %w", err)
+		s, err := scope.Parse(string(raw))
+		if err != nil {
+			r.fail(rule, "holds a malformed scope: %w", err)
 			return nil
 		}
-		scopes = append(scopes, string(raw))
+		scopes = append(scopes, s)
 	}
 	return scopes
 }
@@ -95,8 +111,8 @@ func (r *results) granted(members []*ast.Term) map[string]bool {
 	return granted
 }
 
-// rejected gives the reasons of every rejected scope, sorted.
-func (r *results) rejected(members []*ast.Term) map[string][]string {
+// rejected gives the reasons of every rejected scope, sorted. The rule is rejected, or observed.
+func (r *results) rejected(rule string, members []*ast.Term) map[string][]string {
 	if len(members) == 0 {
 		return nil
 	}
@@ -104,13 +120,13 @@ func (r *results) rejected(members []*ast.Term) map[string][]string {
 	for _, term := range members {
 		object, isObject := term.Value.(ast.Object)
 		if !isObject || object.Len() != 2 {
-			r.fail("rejected", `holds %s, which is not {"scope": …, "reason": …}`, kindOf(term))
+			r.fail(rule, `holds %s, which is not {"scope": …, "reason": …}`, kindOf(term))
 			return nil
 		}
 		raw, rawOK := stringAt(object, keyScope)
 		reason, reasonOK := stringAt(object, keyReason)
 		if !rawOK || !reasonOK {
-			r.fail("rejected", `holds an object that is not {"scope": string, "reason": string}`)
+			r.fail(rule, `holds an object that is not {"scope": string, "reason": string}`)
 			return nil
 		}
 		reasons[raw] = append(reasons[raw], reason)
@@ -174,7 +190,7 @@ func (r *results) set(i int, rule string) []*ast.Term {
 func (r *results) fail(rule, format string, args ...any) {
 	if r.err == nil {
 		err := fmt.Errorf(format, args...)
-		r.err = &Error{WrongType, fmt.Errorf("%s (%s) %w", rule, r.snapshot.whereIs(rule), err)}
+		r.err = &Error{WrongType, fmt.Errorf("%s (%s) %w", rule, r.snapshot.whereIs(r.path, rule), err)}
 	}
 }
 

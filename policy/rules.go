@@ -14,11 +14,15 @@ type ruleIndex map[string][]rulePlace
 
 type rulePlace struct {
 	row  int
+	path string // of the package
 	name string
 }
 
 // isOf reports whether the place defines a rule or a part of it, such as claims.team of claims.
-func (p rulePlace) isOf(rule string) bool {
+func (p rulePlace) isOf(path, rule string) bool {
+	if p.path != path {
+		return false
+	}
 	rest, ok := strings.CutPrefix(p.name, rule)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
@@ -28,7 +32,7 @@ func indexRules(modules map[string]*ast.Module) ruleIndex {
 	for file, module := range modules {
 		for _, rule := range module.Rules {
 			name := rule.Head.Ref().GroundPrefix().String()
-			index[file] = append(index[file], rulePlace{rule.Location.Row, name})
+			index[file] = append(index[file], rulePlace{rule.Location.Row, packageOf(module), name})
 		}
 		slices.SortStableFunc(index[file], func(a, b rulePlace) int { return cmp.Compare(a.row, b.row) })
 	}
@@ -55,12 +59,12 @@ func (index ruleIndex) prefix(location *ast.Location) string {
 
 // whereIs lists the places of a rule of the contract, authors' first, for the value does not tell
 // which of them gave it.
-func (s *snapshot) whereIs(rule string) string {
+func (s *snapshot) whereIs(path, rule string) string {
 	const enough = 5
 	var places []string
 	for file, rules := range s.rules {
 		for _, place := range rules {
-			if place.isOf(rule) && !isShipped(file) {
+			if place.isOf(path, rule) && !isShipped(file) {
 				places = append(places, fmt.Sprintf("%s:%d", file, place.row))
 			}
 		}

@@ -17,9 +17,9 @@ func isShipped(file string) bool { return strings.HasPrefix(file, shippedFolder)
 
 // shippedSources are the modules that always load, and the policy that ships unless it is left out.
 func shippedSources(noDefaults bool) ([]source, error) {
-	names := []string{shipped.Contract, shipped.Grants, shipped.Scope, shipped.Token}
-	if noDefaults {
-		names = names[:3]
+	names := []string{shipped.Contract, shipped.Request, shipped.Log, shipped.Grants, shipped.Scope}
+	if !noDefaults {
+		names = append(names, shipped.Token)
 	}
 	sources := make([]source, len(names))
 	for i, name := range names {
@@ -35,15 +35,17 @@ func shippedSources(noDefaults bool) ([]source, error) {
 // schemas is what the shipped modules' metadata refers to. It is bound there to the packages it
 // describes, so that it also holds authors' rules in them, and no others.
 func schemas() (*ast.SchemaSet, error) {
-	content, err := shipped.Files.ReadFile(shipped.TokenInput)
-	if err != nil {
-		return nil, fmt.Errorf("reading input schema: %w", err)
-	}
-	var schema any
-	if err := util.UnmarshalJSON(content, &schema); err != nil {
-		return nil, fmt.Errorf("parsing input schema: %w", err)
-	}
 	set := ast.NewSchemaSet()
-	set.Put(ast.MustParseRef("schema.token.input"), schema)
+	for name, file := range map[string]string{"schema.token.input": shipped.TokenInput, "schema.request.input": shipped.RequestInput} {
+		content, err := shipped.Files.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading input schema: %w", err)
+		}
+		var schema any
+		if err := util.UnmarshalJSON(content, &schema); err != nil {
+			return nil, fmt.Errorf("parsing input schema: %w", err)
+		}
+		set.Put(ast.MustParseRef(name), schema)
+	}
 	return set, nil
 }

@@ -18,6 +18,12 @@ granted contains scope if some scope in []
 rejected contains refusal if some refusal in []
 
 # METADATA
+# description: >-
+#   What rejected would hold if it were in force: such scopes are logged and counted, and granted all
+#   the same. So a new rule is tried on real requests first.
+observed contains refusal if some refusal in []
+
+# METADATA
 # description: What a request without a scope asks for.
 default_scopes contains scope if some scope in []
 

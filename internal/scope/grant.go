@@ -1,5 +1,16 @@
 package scope
 
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// The effects of a grant, as JSON has them.
+const (
+	Allow = "allow"
+	Deny  = "deny"
+)
+
 // Grant is one authorization of a client: what it may do, or with Deny what it may not, whatever
 // other grants allow.
 type Grant struct {
@@ -30,4 +41,38 @@ func (g Grant) anyScope(is func(Scope) bool) bool {
 		}
 	}
 	return false
+}
+
+// Effect is Allow or Deny.
+func (g Grant) Effect() string {
+	if g.Deny {
+		return Deny
+	}
+	return Allow
+}
+
+// grantJSON is a grant as policies and their logs have it: the effect is always there.
+type grantJSON struct {
+	Resource    string   `json:"resource"`
+	Identifiers []string `json:"identifiers"`
+	Actions     []string `json:"actions"`
+	Effect      string   `json:"effect"`
+}
+
+// MarshalJSON writes the grant with its effect.
+func (g Grant) MarshalJSON() ([]byte, error) {
+	return json.Marshal(grantJSON{g.Resource, g.Identifiers, g.Actions, g.Effect()})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It fails on an effect that is neither Allow nor Deny.
+func (g *Grant) UnmarshalJSON(data []byte) error {
+	var read grantJSON
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	if read.Effect != Allow && read.Effect != Deny {
+		return fmt.Errorf("effect is %q; it is %s or %s", read.Effect, Allow, Deny)
+	}
+	*g = Grant{read.Resource, read.Identifiers, read.Actions, read.Effect == Deny}
+	return nil
 }

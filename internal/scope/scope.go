@@ -27,13 +27,13 @@ const Any = "*"
 // Scope is one parsed scope. The zero Scope covers nothing but itself.
 type Scope struct {
 	// Raw is the scope as it was written; answers echo it verbatim.
-	Raw string
+	Raw string `json:"raw"`
 	// Resource is a resource's code, or "*".
-	Resource string
+	Resource string `json:"resource"`
 	// Identifier is one identifier, a prefix that ends in "*", or "*".
-	Identifier string
+	Identifier string `json:"identifier"`
 	// Action is one action, or "*".
-	Action string
+	Action string `json:"action"`
 }
 
 // Parse reads one scope. It fails on a character outside RFC 6749's scope-token (§3.3), an empty

@@ -1,0 +1,57 @@
+package policy
+
+import (
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// request decodes what the rules of a request decision gave.
+func (r *results) request() RequestDecision {
+	return RequestDecision{
+		Denied:   r.reasons("denied", r.set(0, "denied")),
+		Observed: r.reasons("observed", r.set(1, "observed")),
+		Required: r.scopes("required", r.set(2, "required")),
+		Headers:  r.headers(r.terms.Elem(3).Value),
+	}
+}
+
+// reasons are those of a set of {"reason": …}, sorted.
+func (r *results) reasons(rule string, members []*ast.Term) []string {
+	var reasons []string
+	for _, term := range members {
+		object, isObject := term.Value.(ast.Object)
+		if !isObject || object.Len() != 1 {
+			r.fail(rule, `holds %s, which is not {"reason": …}`, kindOf(term))
+			return nil
+		}
+		reason, ok := stringAt(object, keyReason)
+		if !ok {
+			r.fail(rule, `holds an object that is not {"reason": string}`)
+			return nil
+		}
+		reasons = append(reasons, reason)
+	}
+	return reasons
+}
+
+// headers are an object of texts.
+func (r *results) headers(value ast.Value) map[string]string {
+	object, ok := value.(ast.Object)
+	if !ok {
+		r.fail("headers", "is no object")
+		return nil
+	}
+	if object.Len() == 0 {
+		return nil
+	}
+	headers := make(map[string]string, object.Len())
+	object.Foreach(func(name, value *ast.Term) {
+		text, nameOK := name.Value.(ast.String)
+		content, valueOK := value.Value.(ast.String)
+		if !nameOK || !valueOK {
+			r.fail("headers", "holds what is not a name with a text")
+			return
+		}
+		headers[string(text)] = string(content)
+	})
+	return headers
+}
