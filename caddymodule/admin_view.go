@@ -67,7 +67,6 @@ func viewSecrets(c *registry.Client, lastUsed map[string]time.Time) []secretView
 	return views
 }
 
-
 func viewResource(r *registry.Resource) *resourceView {
 	return &resourceView{r.Code, r.Description, r.Audience, r.Actions, orEmptyMap(r.Attributes)}
 }

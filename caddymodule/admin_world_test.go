@@ -29,10 +29,14 @@ type adminWorld struct {
 	admin  string
 }
 
+// adminConfig has a timeout for a busy machine.
 const adminConfig = `{
 	http_port 9
 	m2m {
 		issuer %s {
+			policy {
+				timeout 20s
+			}
 			%s
 		}
 	}

@@ -40,6 +40,7 @@ type App struct {
 	logger  *zap.Logger
 	metrics *metrics
 	remotes map[string]*remoteIssuer
+	doors   []*AuthHandler // of this config
 }
 
 // CaddyModule says how Caddy finds the app.
@@ -82,6 +83,9 @@ func (a *App) Start() error {
 		if err := issuer.start(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
+	}
+	for _, door := range a.doors {
+		door.start(a.ctx)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -56,6 +57,10 @@ type AuthHandler struct {
 	// with one, a request that matches none is refused with 403.
 	Require []*Requirement `json:"require,omitempty"`
 
+	// Policy has Rego decide, too, on requests that Require lets through. Default: none, and no
+	// Rego is run for proxied requests.
+	Policy *RequestPolicy `json:"policy,omitempty"`
+
 	// Leeway is how far the clocks of issuer and door may be apart when exp, nbf and iat are
 	// checked. At most 5m. Default: 30s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
@@ -83,6 +88,8 @@ type AuthHandler struct {
 	metadata *resourceMetadata
 	metrics  *authMetrics
 	logger   *zap.Logger
+	// decisions is where the policy's decisions are logged.
+	decisions *zap.Logger
 }
 
 // issuerKeys is what a door asks of an issuer, be it of this process or elsewhere.
@@ -112,7 +119,8 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.findIssuer(app); err != nil {
+	local, err := h.findIssuer(app)
+	if err != nil {
 		return err
 	}
 	if h.routes, err = compileRequirements(h.Require); err != nil {
@@ -125,6 +133,13 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		h.metadata = newResourceMetadata(h.Audience[0], h.Issuer, h.issuer)
 	}
 	h.metrics = app.metrics.forAuth(h.Issuer)
+	if h.Policy != nil {
+		h.decisions = app.logger.Named("decisions")
+		if err := h.Policy.provision(h, local); err != nil {
+			return fmt.Errorf("policy: %w", err)
+		}
+	}
+	app.doors = append(app.doors, h)
 	return h.setVerifier()
 }
 
@@ -136,20 +151,21 @@ func (h *AuthHandler) resolve() error {
 	return replaceAll(caddy.NewReplacer(), fields...)
 }
 
-func (h *AuthHandler) findIssuer(app *App) error {
+// findIssuer returns the issuer if it is the app's own.
+func (h *AuthHandler) findIssuer(app *App) (*Issuer, error) {
 	local, err := h.checkIssuer(app)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case local == nil:
 		h.issuer, err = app.remoteIssuer(h.Issuer)
-		return err
+		return nil, err
 	}
 	h.issuer, h.Issuer = local, local.URL
 	if len(h.Audience) == 0 {
 		h.Audience = []string{local.Audience}
 	}
-	return nil
+	return local, nil
 }
 
 // checkIssuer returns the app's issuer that is meant, and none when it is a remote one.
@@ -184,6 +200,14 @@ func (h *AuthHandler) setVerifier() error {
 	return nil
 }
 
+// Cleanup ends what the door's own policy needs.
+func (h *AuthHandler) Cleanup() error {
+	if h.Policy != nil {
+		h.Policy.cleanup()
+	}
+	return nil
+}
+
 // ServeHTTP checks the request and either refuses it or passes it on.
 func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.identity.strip(r)
@@ -194,18 +218,25 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	if refusal != nil {
 		return h.refuse(w, r, refusal)
 	}
+	told, refusal := h.authorize(r, claims)
+	if refusal != nil {
+		return h.refuse(w, r, refusal)
+	}
 	if !h.KeepToken {
 		r.Header.Del("Authorization")
 	}
 	httpguard.DropUpgrades(r.Header)
 	h.identity.set(r.Header, claims)
+	for name, value := range told {
+		r.Header.Set(name, value)
+	}
 	setPlaceholders(r, claims)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
 	h.metrics.request("allowed")
 	return next.ServeHTTP(w, r)
 }
 
-// check finds out who asks and whether their token covers what the route requires.
+// check finds out who asks.
 func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
 	if why := httpguard.AmbiguousPath(r.URL); why != "" {
 		return nil, ambiguous(reasonAmbiguousPath, why)
@@ -214,11 +245,7 @@ func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
 	if challenge != nil {
 		return nil, &refusal{Challenge: challenge}
 	}
-	claims, refused := h.verify(r.Context(), raw)
-	if refused != nil {
-		return nil, refused
-	}
-	return claims, h.authorize(r, claims)
+	return h.verify(r.Context(), raw)
 }
 
 func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
@@ -234,15 +261,36 @@ func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *r
 	return nil, invalidToken(err)
 }
 
-// authorize holds the token's scopes against what the route requires.
-func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) *refusal {
-	if h.routes == nil {
-		return nil
-	}
-	required, refused := h.routes.match(r)
+// authorize holds the token's scopes against what the route requires, and asks the policy, if there is
+// one. It returns what the policy tells the upstream.
+func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) (map[string]string, *refusal) {
+	found, refused := h.match(r)
 	if refused != nil {
-		return refused
+		return nil, refused
 	}
+	if refused := requireScopes(claims, found.needed); refused != nil {
+		return nil, refused
+	}
+	if h.Policy == nil {
+		return nil, nil
+	}
+	return h.Policy.judge(h, r, claims, found)
+}
+
+// match finds the rule for the request; a door without rules needs nothing.
+func (h *AuthHandler) match(r *http.Request) (*matched, *refusal) {
+	switch {
+	case h.routes != nil:
+		return h.routes.match(r)
+	case h.Policy == nil:
+		return new(matched), nil
+	}
+	method, refused := upstreamMethod(r)
+	return &matched{method: method}, refused
+}
+
+// requireScopes refuses a token that does not cover all of them (RFC 6750 §3.1).
+func requireScopes(claims *token.Claims, required []scope.Scope) *refusal {
 	for _, need := range required {
 		if !coveredByAny(claims.Scopes, need) {
 			return forbidden(oauth.CodeInsufficientScope, "the token does not cover what this request needs", scopeList(required))
@@ -253,9 +301,13 @@ func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) *refusal 
 
 // noKeys is no word about the token: without keys it cannot be judged.
 func noKeys(err error) *refusal {
+	return unavailable(reasonNoKeys, "the issuer's keys cannot be had now", err)
+}
+
+// unavailable is our fault, and not the caller's.
+func unavailable(reason, description string, err error) *refusal {
 	return &refusal{cause: err, Challenge: &oauth.Challenge{
-		Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reasonNoKeys,
-		Description: "the issuer's keys cannot be had now",
+		Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reason, Description: description,
 	}}
 }
 

@@ -158,8 +158,12 @@ func (p *PolicySource) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			p.DefaultsOff = true
 			return onlyOff(d)
 		}),
-		"timeout": once(func(d *caddyfile.Dispenser) error { return duration(d, &p.Timeout, minPolicyTimeout, maxPolicyTimeout) }),
+		"timeout": once(p.parseTimeout),
 	})
+}
+
+func (p *PolicySource) parseTimeout(d *caddyfile.Dispenser) error {
+	return duration(d, &p.Timeout, minPolicyTimeout, maxPolicyTimeout)
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)

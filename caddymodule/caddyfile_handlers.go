@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 )
 
 // parseIssuerHandler parses the directive:
@@ -69,6 +70,12 @@ func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		issuer   <url>
 //		audience <url...>
 //		require  [<METHOD>] <pattern> <scope...>
+//		policy   [<path...>] {
+//			input_header    <name...>
+//			upstream_header <name...>
+//			observe
+//			timeout         <duration>
+//		}
 //		leeway   <duration>
 //		header   <name> <claim> | off
 //		keep_token
@@ -97,6 +104,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"issuer":   once(func(d *caddyfile.Dispenser) error { return oneArg(d, &h.Issuer) }),
 		"audience": once(h.parseAudience),
 		"require":  repeatable(h.parseRequire),
+		"policy":   once(h.parsePolicy),
 		"leeway":   once(h.parseLeeway),
 		"header":   repeatable(h.parseHeader),
 		"keep_token": once(func(d *caddyfile.Dispenser) error {
@@ -134,6 +142,38 @@ func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 	}
 	if err := h.routes.add(requirement); err != nil {
 		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (h *AuthHandler) parsePolicy(d *caddyfile.Dispenser) error {
+	h.Policy = new(RequestPolicy)
+	return h.Policy.UnmarshalCaddyfile(d)
+}
+
+// UnmarshalCaddyfile parses the subdirective; parseAuthHandler shows the grammar.
+func (p *RequestPolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	p.Paths = d.RemainingArgs()
+	return parseBlock(d, subdirectives{
+		"input_header":    once(func(d *caddyfile.Dispenser) error { return names(d, &p.InputHeaders) }),
+		"upstream_header": once(func(d *caddyfile.Dispenser) error { return names(d, &p.UpstreamHeaders) }),
+		"observe": once(func(d *caddyfile.Dispenser) error {
+			p.Observe = true
+			return noArgs(d)
+		}),
+		"timeout": once(p.parseTimeout),
+	})
+}
+
+// names takes header names, which are held against the rules at once, for the sake of the line.
+func names(d *caddyfile.Dispenser, target *[]string) error {
+	if *target = d.RemainingArgs(); len(*target) == 0 {
+		return d.ArgErr()
+	}
+	for _, name := range *target {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return d.Errf("%q is not a header name", name)
+		}
 	}
 	return nil
 }

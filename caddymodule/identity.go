@@ -33,6 +33,8 @@ var forbiddenIdentityHeaders = []string{
 type identityHeaders struct {
 	claims   map[string]string // canonical header name to claim name
 	stripped []string
+	// pinned are those by which policy judges: what it saw is what arrives.
+	pinned []string
 }
 
 // newIdentityHeaders fails on a header name that is none or that carries the message itself, and
@@ -65,11 +67,19 @@ func newIdentityHeaders(headers map[string]string, off bool) (*identityHeaders, 
 // strip removes what the client sent in their place. It comes before anything else.
 func (h *identityHeaders) strip(r *http.Request) {
 	httpguard.StripIdentityHeaders(r.Header, h.stripped)
+	if len(h.pinned) > 0 {
+		httpguard.PinHeaders(r.Header, h.pinned)
+	}
 	if r.Trailer == nil || r.Body == nil {
 		return // net/http passes a trailer on only when it was announced
 	}
-	httpguard.StripIdentityHeaders(r.Trailer, h.stripped)
+	h.stripTrailer(r.Trailer)
 	r.Body = &trailerGuard{ReadCloser: r.Body, identity: h, trailer: r.Trailer}
+}
+
+func (h *identityHeaders) stripTrailer(trailer http.Header) {
+	httpguard.StripIdentityHeaders(trailer, h.stripped)
+	httpguard.StripIdentityHeaders(trailer, h.pinned)
 }
 
 // trailerGuard strips the trailer once more as soon as its values are there, which is when the
@@ -84,7 +94,7 @@ type trailerGuard struct {
 func (g *trailerGuard) Read(p []byte) (int, error) {
 	n, err := g.ReadCloser.Read(p)
 	if err == io.EOF {
-		httpguard.StripIdentityHeaders(g.trailer, g.identity.stripped)
+		g.identity.stripTrailer(g.trailer)
 	}
 	return n, err
 }

@@ -105,10 +105,15 @@ func (i *Issuer) resolve() error {
 	if i.Registry != nil {
 		fields = append(fields, &i.Registry.Path)
 	}
-	for n := range i.Policy.Paths {
-		fields = append(fields, &i.Policy.Paths[n])
+	return replaceAll(repl, append(fields, pointers(i.Policy.Paths)...)...)
+}
+
+func pointers(texts []string) []*string {
+	all := make([]*string, len(texts))
+	for n := range texts {
+		all[n] = &texts[n]
 	}
-	return replaceAll(repl, fields...)
+	return all
 }
 
 // replaceAll resolves the placeholders of each field that is set; one that is unknown or empty is
@@ -140,9 +145,6 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	if ttl := time.Duration(i.TokenTTL); ttl < time.Second || ttl > maxTokenTTL {
 		return "", fmt.Errorf("token_ttl is %s; it is at least 1s and at most %s", ttl, maxTokenTTL)
 	}
-	if timeout := time.Duration(i.Policy.Timeout); timeout != 0 && (timeout < minPolicyTimeout || timeout > maxPolicyTimeout) {
-		return "", fmt.Errorf("policy timeout is %s; it is at least %s and at most %s", timeout, minPolicyTimeout, maxPolicyTimeout)
-	}
 	if i.SigningAlg == "" {
 		i.SigningAlg = defaultSigningAlg
 	}
@@ -153,17 +155,22 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-func (i *Issuer) loadPolicy() error {
-	engine, err := policy.Load(policy.Config{
-		Paths:      i.Policy.Paths,
-		NoDefaults: i.Policy.DefaultsOff,
-		Timeout:    time.Duration(i.Policy.Timeout),
-	})
-	if err != nil {
-		return fmt.Errorf("loading the policy: %w", err)
+func (i *Issuer) loadPolicy() (err error) {
+	i.policy, err = i.Policy.load()
+	return err
+}
+
+// load compiles the policy. It fails on one that is broken, and on settings out of their bounds.
+func (p *PolicySource) load() (*policy.Engine, error) {
+	timeout := time.Duration(p.Timeout)
+	if timeout != 0 && (timeout < minPolicyTimeout || timeout > maxPolicyTimeout) {
+		return nil, fmt.Errorf("policy timeout is %s; it is at least %s and at most %s", timeout, minPolicyTimeout, maxPolicyTimeout)
 	}
-	i.policy = engine
-	return nil
+	engine, err := policy.Load(policy.Config{Paths: p.Paths, NoDefaults: p.DefaultsOff, Timeout: timeout})
+	if err != nil {
+		return nil, fmt.Errorf("loading the policy: %w", err)
+	}
+	return engine, nil
 }
 
 // keySet is the issuer's public keys; all of them are there, whatever the kid.

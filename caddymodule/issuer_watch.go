@@ -18,8 +18,8 @@ func (i *Issuer) start(ctx context.Context) error {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
 	}
-	go every(ctx, interval, func() { i.look("registry", i.registry) })
-	go every(ctx, pollInterval, func() { i.look("policy", i.policy) })
+	go every(ctx, interval, watcher{i.logger, i.metrics.reloadMetrics, "registry", i.registry}.look)
+	go every(ctx, pollInterval, watcher{i.logger, i.metrics.reloadMetrics, "policy", i.policy}.look)
 	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }
@@ -61,20 +61,28 @@ type watched interface {
 	Healthy() bool
 }
 
+// watcher tells of changes of what it looks at.
+type watcher struct {
+	logger  *zap.Logger
+	metrics *reloadMetrics
+	kind    string
+	source  watched
+}
+
 // look takes a change, if there is one. A broken one is logged, and what was good before serves on;
 // it may be healthy again without a change, when the edit was undone.
-func (i *Issuer) look(kind string, source watched) {
-	was := source.Healthy()
-	changed, err := source.Reload()
+func (w watcher) look() {
+	was := w.source.Healthy()
+	changed, err := w.source.Reload()
 	switch {
 	case err != nil:
-		i.metrics.reloaded(kind, "error")
-		i.logger.Error(kind+" is broken, the last good one serves on", zap.Error(err))
+		w.metrics.reloaded(w.kind, "error")
+		w.logger.Error(w.kind+" is broken, the last good one serves on", zap.Error(err))
 	case changed:
-		i.metrics.reloaded(kind, "ok")
-		i.logger.Info(kind+" reloaded", zap.String("revision", source.Revision()))
-	case !was && source.Healthy():
-		i.logger.Info(kind+" is whole again", zap.String("revision", source.Revision()))
+		w.metrics.reloaded(w.kind, "ok")
+		w.logger.Info(w.kind+" reloaded", zap.String("revision", w.source.Revision()))
+	case !was && w.source.Healthy():
+		w.logger.Info(w.kind+" is whole again", zap.String("revision", w.source.Revision()))
 	}
-	i.metrics.setHealthy(kind, source.Healthy())
+	w.metrics.setHealthy(w.kind, w.source.Healthy())
 }

@@ -16,6 +16,7 @@ type metrics struct {
 	tokenDurations *prometheus.HistogramVec
 	authRequests   *prometheus.CounterVec
 	policyErrors   *prometheus.CounterVec
+	observed       *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
 }
@@ -33,13 +34,14 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		}, []string{"issuer"}),
 		authRequests: counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded or canceled.", "issuer", "kind"),
+		observed:     counter("observed_total", "Decisions that policy on trial would have made otherwise, on a token or on a request.", "issuer", "kind"),
 		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
 			Help: "1 when the registry or policy in use is the one that was last seen, 0 when that one is broken.",
 		}, []string{"issuer", "kind"}),
 	}
-	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
+	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -70,21 +72,59 @@ func registerOrExisting[C prometheus.Collector](registry *prometheus.Registry, c
 	return c, err
 }
 
+// reloadMetrics are those of what may change while the server runs.
+type reloadMetrics struct {
+	reloads *prometheus.CounterVec
+	healthy *prometheus.GaugeVec
+}
+
+func (m *metrics) forReloads(issuer prometheus.Labels) *reloadMetrics {
+	return &reloadMetrics{m.reloads.MustCurryWith(issuer), m.reloadHealthy.MustCurryWith(issuer)}
+}
+
+func (m *reloadMetrics) reloaded(kind, result string) { m.reloads.WithLabelValues(kind, result).Inc() }
+
+func (m *reloadMetrics) setHealthy(kind string, healthy bool) {
+	value := 0.0
+	if healthy {
+		value = 1
+	}
+	m.healthy.WithLabelValues(kind).Set(value)
+}
+
+// policyMetrics are those of decisions.
+type policyMetrics struct {
+	errors   *prometheus.CounterVec
+	observed prometheus.Counter
+}
+
+func (m *metrics) forPolicy(issuer prometheus.Labels, kind string) *policyMetrics {
+	return &policyMetrics{m.policyErrors.MustCurryWith(issuer), m.observed.MustCurryWith(issuer).WithLabelValues(kind)}
+}
+
+// failed counts a decision that policy failed to make; other faults are no matter of policy.
+func (m *policyMetrics) failed(err error) {
+	var fault *policy.Error
+	if errors.As(err, &fault) {
+		m.errors.WithLabelValues(string(fault.Kind)).Inc()
+	}
+}
+
 // issuerMetrics are one issuer's.
 type issuerMetrics struct {
-	requests, policyErrors, reloads *prometheus.CounterVec
-	duration                        prometheus.Observer
-	healthy                         *prometheus.GaugeVec
+	*policyMetrics
+	*reloadMetrics
+	requests *prometheus.CounterVec
+	duration prometheus.Observer
 }
 
 func (m *metrics) forIssuer(url string) *issuerMetrics {
 	issuer := prometheus.Labels{"issuer": url}
 	own := &issuerMetrics{
-		requests:     m.tokenRequests.MustCurryWith(issuer),
-		policyErrors: m.policyErrors.MustCurryWith(issuer),
-		reloads:      m.reloads.MustCurryWith(issuer),
-		duration:     m.tokenDurations.With(issuer),
-		healthy:      m.reloadHealthy.MustCurryWith(issuer),
+		policyMetrics: m.forPolicy(issuer, "token"),
+		reloadMetrics: m.forReloads(issuer),
+		requests:      m.tokenRequests.MustCurryWith(issuer),
+		duration:      m.tokenDurations.With(issuer),
 	}
 	own.setHealthy("registry", true)
 	own.setHealthy("policy", true)
@@ -96,31 +136,16 @@ func (m *issuerMetrics) tokenRequest(result string, took time.Duration) {
 	m.duration.Observe(took.Seconds())
 }
 
-// failed counts a decision that policy failed to make; other faults are no matter of policy.
-func (m *issuerMetrics) failed(err error) {
-	var fault *policy.Error
-	if errors.As(err, &fault) {
-		m.policyErrors.WithLabelValues(string(fault.Kind)).Inc()
-	}
-}
-
-func (m *issuerMetrics) reloaded(kind, result string) { m.reloads.WithLabelValues(kind, result).Inc() }
-
-func (m *issuerMetrics) setHealthy(kind string, healthy bool) {
-	value := 0.0
-	if healthy {
-		value = 1
-	}
-	m.healthy.WithLabelValues(kind).Set(value)
-}
-
 // authMetrics are those of the doors of one issuer.
 type authMetrics struct {
+	*policyMetrics
+	*reloadMetrics
 	requests *prometheus.CounterVec
 }
 
-func (m *metrics) forAuth(issuer string) *authMetrics {
-	return &authMetrics{requests: m.authRequests.MustCurryWith(prometheus.Labels{"issuer": issuer})}
+func (m *metrics) forAuth(url string) *authMetrics {
+	issuer := prometheus.Labels{"issuer": url}
+	return &authMetrics{m.forPolicy(issuer, "request"), m.forReloads(issuer), m.authRequests.MustCurryWith(issuer)}
 }
 
 func (m *authMetrics) request(result string) { m.requests.WithLabelValues(result).Inc() }

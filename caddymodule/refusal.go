@@ -22,6 +22,8 @@ type refusal struct {
 const (
 	reasonAmbiguousMethod = "ambiguous_method"
 	reasonAmbiguousPath   = "ambiguous_path"
+	reasonDenied          = "denied_by_policy"
+	reasonNoDecision      = "no_decision"
 	reasonNoKeys          = "no_keys"
 	reasonNoRule          = "no_rule"
 )

@@ -65,18 +65,18 @@ func (c *requirements) add(r *Requirement) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	route := make(route, len(r.Scopes))
+	route := &route{pattern: r.pattern(), parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
 	for n, raw := range r.Scopes {
 		template, err := parseScopeTemplate(raw, r.Path)
 		if err != nil {
 			return fmt.Errorf("requiring %q for %s: %w", raw, r.pattern(), err)
 		}
-		route[n] = template
+		route.scopes[n] = template
 	}
-	if err := handle(c.mux, r.pattern(), &route); err != nil {
+	if err := handle(c.mux, r.pattern(), route); err != nil {
 		return fmt.Errorf("requiring for %s: %w", r.pattern(), err)
 	}
-	if err := handle(c.folded, foldPattern(r.pattern()), &route); err != nil {
+	if err := handle(c.folded, foldPattern(r.pattern()), route); err != nil {
 		return fmt.Errorf("requiring for %s: without regard to case, as Caddy matches paths: %w", r.pattern(), err)
 	}
 	return nil
@@ -144,12 +144,20 @@ func foldPattern(pattern string) string {
 	return strings.TrimSpace(method + " " + strings.Join(segments, "/"))
 }
 
-// match returns the scopes that the request needs, as it will reach the upstream. It refuses what
-// no rule allows, and what Caddy or an upstream may take for another request.
-func (c *requirements) match(r *http.Request) ([]scope.Scope, *refusal) {
-	method, why := httpguard.UpstreamMethod(r)
-	if why != "" {
-		return nil, ambiguous(reasonAmbiguousMethod, why)
+// matched is the rule that a request matches.
+type matched struct {
+	method string // as the upstream will see it
+	needed []scope.Scope
+	route  *route
+	value  func(string) string
+}
+
+// match returns the rule for the request, as it will reach the upstream. It refuses what no rule
+// allows, and what Caddy or an upstream may take for another request.
+func (c *requirements) match(r *http.Request) (*matched, *refusal) {
+	method, refused := upstreamMethod(r)
+	if refused != nil {
+		return nil, refused
 	}
 	seen := r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
 	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
@@ -162,7 +170,15 @@ func (c *requirements) match(r *http.Request) ([]scope.Scope, *refusal) {
 	if !ok {
 		return nil, forbidden(reasonNoRule, "no rule allows this request", "")
 	}
-	return needed, nil
+	return &matched{method, needed, found.route, found.value}, nil
+}
+
+func upstreamMethod(r *http.Request) (string, *refusal) {
+	method, why := httpguard.UpstreamMethod(r)
+	if why != "" {
+		return "", ambiguous(reasonAmbiguousMethod, why)
+	}
+	return method, nil
 }
 
 // folds is the route of the request without regard to case.
@@ -174,7 +190,11 @@ func (c *requirements) folds(seen *http.Request) *route {
 }
 
 // route is what one pattern needs. As a handler it says that it is the one.
-type route []scopeTemplate
+type route struct {
+	pattern    string
+	parameters []string
+	scopes     []scopeTemplate
+}
 
 func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	found := w.(*match)
@@ -187,14 +207,37 @@ func (r *route) fill(value func(string) string) ([]scope.Scope, bool) {
 	if r == nil {
 		return nil, false
 	}
-	scopes := make([]scope.Scope, len(*r))
-	for n, template := range *r {
+	scopes := make([]scope.Scope, len(r.scopes))
+	for n, template := range r.scopes {
 		var ok bool
 		if scopes[n], ok = template.fill(value); !ok {
 			return nil, false
 		}
 	}
 	return scopes, true
+}
+
+// parameters are the pattern's, with their values.
+func (m *matched) parameters() map[string]string {
+	if m.route == nil {
+		return nil
+	}
+	values := make(map[string]string, len(m.route.parameters))
+	for _, name := range m.route.parameters {
+		values[name] = m.value(name)
+	}
+	return values
+}
+
+var parameterNames = regexp.MustCompile(`/\{([^}$]+?)(?:\.\.\.)?\}`)
+
+// parametersOf are the names of a pattern's parameters.
+func parametersOf(path string) []string {
+	var names []string
+	for _, found := range parameterNames.FindAllStringSubmatch(path, -1) {
+		names = append(names, found[1])
+	}
+	return names
 }
 
 // match is the ResponseWriter that takes ServeMux's answer. Its own answers, such as 404 and a

@@ -34,11 +34,11 @@ func FuzzRequire(f *testing.F) {
 		if err != nil || urlErr != nil {
 			return
 		}
-		needs, refused := rules.match(&http.Request{Method: method, URL: target, Host: "x.example.com", Header: http.Header{}})
-		if (refused == nil) != (len(needs) > 0) {
-			t.Fatalf("%v, %v", needs, refused)
+		needed, refused := needs(rules, &http.Request{Method: method, URL: target, Host: "x.example.com", Header: http.Header{}})
+		if (refused == nil) != (len(needed) > 0) {
+			t.Fatalf("%v, %v", needed, refused)
 		}
-		for _, need := range needs {
+		for _, need := range needed {
 			checkNarrow(t, need, rawScope)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
 func compile(t *testing.T, requirements ...*Requirement) *requirements {
@@ -27,13 +29,13 @@ func TestWebSocketsOverNewerHTTP(t *testing.T) {
 		"HTTP/3": {Method: "CONNECT", ProtoMajor: 3, Proto: "websocket", Header: http.Header{}},
 	} {
 		r.URL = &url.URL{Path: "/admin/ws"}
-		needed, refused := rules.match(r)
+		needed, refused := needs(rules, r)
 		if refused != nil || scopeList(needed) != "admin:*:use" || r.Method != "CONNECT" {
 			t.Errorf("%s: %v, %v", name, needed, refused)
 		}
 	}
 	tunnel := &http.Request{Method: "CONNECT", ProtoMajor: 1, URL: &url.URL{Path: "/books"}, Header: http.Header{}}
-	if needed, refused := rules.match(tunnel); refused == nil || refused.Reason != reasonAmbiguousMethod {
+	if needed, refused := needs(rules, tunnel); refused == nil || refused.Reason != reasonAmbiguousMethod {
 		t.Errorf("a tunnel needs %v", needed)
 	}
 }
@@ -49,7 +51,7 @@ func TestParametersDoNotRunTogether(t *testing.T) {
 		"/t/acme/d/evil:1": "doc:acme:evil:1:read",
 		"/x/1-2/3:4/5:6-7": "x:1%2D2--3%3A4:5:6-7:read",
 	} {
-		needed, refused := rules.match(&http.Request{Method: "GET", URL: &url.URL{Path: path}})
+		needed, refused := needs(rules, &http.Request{Method: "GET", URL: &url.URL{Path: path}})
 		if refused != nil || scopeList(needed) != want {
 			t.Errorf("%s needs %v, want %s", path, needed, want)
 		}
@@ -69,4 +71,13 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 			t.Errorf("%v: %v, want %q", r, err, want)
 		}
 	}
+}
+
+// needs is what the rule for a request needs.
+func needs(rules *requirements, r *http.Request) ([]scope.Scope, *refusal) {
+	found, refused := rules.match(r)
+	if refused != nil {
+		return nil, refused
+	}
+	return found.needed, nil
 }

@@ -155,6 +155,9 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 			return t.fault("deciding", err)
 		}
 		t.decision = decision
+		if len(decision.Observed) > 0 {
+			t.issuer.metrics.observed.Inc()
+		}
 	}
 	t.holdAudience()
 	t.decision.Rejected = t.allRejected()

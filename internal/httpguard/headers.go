@@ -3,6 +3,7 @@ package httpguard
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -17,11 +18,28 @@ func StripIdentityHeaders(h http.Header, names []string) {
 			delete(h, field)
 		}
 	}
+	dropOptions(h, names)
+}
+
+// dropOptions deletes names from Connection.
+func dropOptions(h http.Header, names []string) {
 	for field, values := range h {
 		if strings.EqualFold(field, "Connection") {
 			setOrDelete(h, field, withoutOptions(values, names))
 		}
 	}
+}
+
+// PinHeaders leaves the named fields as they are, and deletes whatever an upstream may take for one of
+// them: other spellings, and their names in Connection. So what was judged by them is what arrives.
+// The names are canonical.
+func PinHeaders(h http.Header, names []string) {
+	for field := range h {
+		if foldsToAny(field, names) && !slices.Contains(names, field) {
+			delete(h, field)
+		}
+	}
+	dropOptions(h, names)
 }
 
 // withoutOptions is a Connection field without the connection options that fold to names.

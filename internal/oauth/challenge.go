@@ -26,6 +26,8 @@ type Challenge struct {
 	ResourceMetadata string
 	// Reason is a stable short code, finer than Code, for the body and for metrics.
 	Reason string
+	// DecisionID names the decision in the log, where policy has made one.
+	DecisionID string
 }
 
 // Reasons of the challenges that BearerToken makes; those of others are their own.
@@ -83,6 +85,7 @@ func (c Challenge) Body() []byte {
 		Description: cleanDescription(c.Description),
 		Reason:      c.Reason,
 		Scope:       cleanText(c.Scope),
+		DecisionID:  c.DecisionID,
 	})
 }
 
@@ -91,6 +94,7 @@ type challengeBody struct {
 	Description string `json:"error_description,omitempty"`
 	Reason      string `json:"reason,omitempty"`
 	Scope       string `json:"scope,omitempty"`
+	DecisionID  string `json:"decision_id,omitempty"`
 }
 
 // quote makes a quoted-string (RFC 9110 §5.6.4) of visible ASCII.

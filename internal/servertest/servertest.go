@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -148,15 +150,31 @@ func (s *Server) LogLines(logger string) []map[string]any {
 	return lines
 }
 
-// FreePort is a loopback port that nobody listens on now.
+// Ports of tests are below those that the system gives to whoever asks for any (net.Listen on port 0):
+// else such a listener of the same test might take the port before Caddy does.
+const (
+	firstPort = 10_000
+	ports     = 20_000
+)
+
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(ports)) } // processes of several packages run at once
+
+// FreePort is a loopback port on which nobody listens. No two calls of a process return the same.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
+	for range 100 {
+		port := firstPort + int(nextPort.Add(1)%ports)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return port
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("finding a free port: a hundred are taken")
+	return 0
 }
 
 // FreeURL is a http URL on a free loopback port.

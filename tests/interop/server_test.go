@@ -45,7 +45,7 @@ func newServer(t *testing.T) *server {
 func (s *server) caddyfile() string {
 	var app, site strings.Builder
 	for _, issuer := range issuers {
-		fmt.Fprintf(&app, "issuer %s {\nregistry file %s\naudience %s\nsigning_alg %s\n}\n", s.site+issuer.path, s.registry, s.api, issuer.alg)
+		fmt.Fprintf(&app, "issuer %s {\nregistry file %s\naudience %s\nsigning_alg %s\npolicy {\ntimeout 20s\n}\n}\n", s.site+issuer.path, s.registry, s.api, issuer.alg)
 		fmt.Fprintf(&site, "m2m_issuer %s\n", s.site+issuer.path)
 	}
 	return "{\nm2m {\n" + app.String() + "}\n}\n" + s.site + " {\n" + site.String() + "}\n" + s.doorCaddyfile()

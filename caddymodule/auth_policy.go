@@ -1,0 +1,229 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// RequestPolicy has Rego decide on requests whose token covers what the route requires: rules of package
+// m2m.request may refuse them, require further scopes, and tell the upstream more.
+type RequestPolicy struct {
+	// PolicySource says where the Rego is. Default: the policy of the door's issuer, which must be of
+	// this process.
+	PolicySource
+
+	// InputHeaders are the request headers that the policy sees, by their names in lower case. Of
+	// each only the spelling X-Name reaches the upstream. Authorization and Cookie cannot be among
+	// them. Default: none.
+	InputHeaders []string `json:"input_headers,omitempty"`
+
+	// UpstreamHeaders are the headers that the policy may set on the request to the upstream. What
+	// the client sent under these names is removed, in any spelling. A policy that sets another
+	// one fails, and the request with it. Default: none.
+	UpstreamHeaders []string `json:"upstream_headers,omitempty"`
+
+	// Observe decides and logs, and lets every request through as if there were no policy: to try a
+	// policy on real requests. Default: false.
+	Observe bool `json:"observe,omitempty"`
+
+	issuer  string
+	engine  *policy.Engine
+	own     bool // the engine is this door's, and no issuer's
+	metrics *authMetrics
+}
+
+// unseenHeaders hold credentials, which no policy sees, nor a log.
+var unseenHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie"}
+
+// provision finds or compiles the policy, and adds its headers to those of the door's identity.
+func (p *RequestPolicy) provision(h *AuthHandler, local *Issuer) error {
+	p.issuer, p.metrics = h.Issuer, h.metrics
+	if err := p.checkHeaders(h.identity); err != nil {
+		return err
+	}
+	if err := p.findEngine(local); err != nil {
+		return err
+	}
+	if !p.engine.JudgesRequests() {
+		return errors.New("the policy has no rule of package m2m.request, so that it would refuse nothing")
+	}
+	return nil
+}
+
+func (p *RequestPolicy) findEngine(local *Issuer) error {
+	if len(p.Paths) == 0 {
+		if local == nil {
+			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path", withoutUserInfo(p.issuer))
+		}
+		p.engine = local.policy
+		return nil
+	}
+	if err := replaceAll(caddy.NewReplacer(), pointers(p.Paths)...); err != nil {
+		return err
+	}
+	var err error
+	if p.engine, err = p.load(); err != nil {
+		return err
+	}
+	p.own = true
+	return nil
+}
+
+func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
+	for n, name := range p.InputHeaders {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return fmt.Errorf("%q is not a header name", name)
+		case slices.Contains(unseenHeaders, canonical):
+			return fmt.Errorf("header %q holds credentials, which a policy does not see", canonical)
+		}
+		p.InputHeaders[n] = canonical
+	}
+	for n, name := range p.UpstreamHeaders {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return fmt.Errorf("%q is not a header name", name)
+		case slices.Contains(forbiddenIdentityHeaders, canonical):
+			return fmt.Errorf("header %q cannot be set by a policy", canonical)
+		case identity.claims[canonical] != "":
+			return fmt.Errorf("header %q carries a claim already", canonical)
+		case slices.Contains(p.InputHeaders, canonical):
+			return fmt.Errorf("header %q cannot be both what the policy sees and what it sets", canonical)
+		}
+		p.UpstreamHeaders[n] = canonical
+	}
+	identity.pinned = p.InputHeaders
+	identity.stripped = append(identity.stripped, p.UpstreamHeaders...)
+	return nil
+}
+
+// judgement is what the policy said of a request.
+type judgement struct {
+	id       string
+	input    policy.RequestInput
+	decision policy.RequestDecision
+	refused  *refusal
+}
+
+// judge asks the policy. It returns the headers for the upstream, or a refusal.
+func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Claims, found *matched) (map[string]string, *refusal) {
+	start := time.Now()
+	j := &judgement{id: token.NewID(), input: p.input(r, claims, found)}
+	var err error
+	if j.decision, err = p.engine.DecideRequest(r.Context(), j.input); err == nil {
+		err = p.checkSet(j.decision.Headers)
+	}
+	switch {
+	case err != nil:
+		p.metrics.failed(err)
+		j.refused = noDecision(err)
+	case len(j.decision.Denied) > 0:
+		j.refused = forbidden(reasonDenied, "the policy denies this request", "")
+	default:
+		j.refused = requireScopes(claims, j.decision.Required)
+	}
+	if j.refused != nil {
+		j.refused.DecisionID = j.id
+	}
+	if p.Observe && j.refused != nil || len(j.decision.Observed) > 0 {
+		p.metrics.observed.Inc()
+	}
+	h.logJudgement(r, j, p.Observe, start)
+	switch {
+	case p.Observe:
+		return nil, nil
+	case j.refused != nil:
+		return nil, j.refused
+	}
+	return j.decision.Headers, nil
+}
+
+// checkSet holds the policy to the headers that the door has for it.
+func (p *RequestPolicy) checkSet(headers map[string]string) error {
+	for name, value := range headers {
+		switch {
+		case !slices.Contains(p.UpstreamHeaders, textproto.CanonicalMIMEHeaderKey(name)):
+			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q, which is no upstream_header of this door", name)}
+		case !httpguts.ValidHeaderFieldValue(value):
+			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has a value for %q that no header can have", name)}
+		}
+	}
+	return nil
+}
+
+func (p *RequestPolicy) input(r *http.Request, claims *token.Claims, found *matched) policy.RequestInput {
+	in := policy.RequestInput{
+		Issuer: p.issuer,
+		Request: policy.ProxiedRequest{
+			Method: found.method, Host: httpguard.FoldHost(r.Host), Path: segments(r.URL.Path),
+			RemoteIP: clientIP(r), Headers: p.seen(r.Header),
+		},
+		Token: policy.Token{ClientID: claims.ClientID, Subject: claims.Subject, Scopes: claims.Scopes, Claims: claims.All},
+	}
+	if found.route != nil {
+		in.Request.Route = policy.Route{Pattern: found.route.pattern, Parameters: found.parameters()}
+	}
+	return in
+}
+
+// segments are those of a path that is not ambiguous; a trailing slash makes a last, empty one.
+func segments(path string) []string {
+	path = strings.TrimPrefix(path, "/")
+	if path == "" {
+		return nil
+	}
+	return strings.Split(path, "/")
+}
+
+// seen is the headers that the policy sees.
+func (p *RequestPolicy) seen(header http.Header) map[string][]string {
+	if len(p.InputHeaders) == 0 {
+		return nil
+	}
+	seen := make(map[string][]string, len(p.InputHeaders))
+	for _, name := range p.InputHeaders {
+		if values := header[name]; len(values) > 0 {
+			seen[strings.ToLower(name)] = values
+		}
+	}
+	return seen
+}
+
+// start looks at the door's own policy for changes until ctx is done. That of an issuer is looked at
+// already.
+func (h *AuthHandler) start(ctx context.Context) {
+	if h.Policy == nil || !h.Policy.own {
+		return
+	}
+	kind := "policy of a door, " + strings.Join(h.Policy.Paths, " ")
+	h.metrics.setHealthy(kind, true)
+	logger := h.logger.With(zap.String("issuer", h.Issuer))
+	go every(ctx, pollInterval, watcher{logger, h.metrics.reloadMetrics, kind, h.Policy.engine}.look)
+}
+
+func (p *RequestPolicy) cleanup() {
+	if p.own { // else it is the issuer's, or Provision did not come so far
+		p.engine.Close()
+	}
+}
+
+// noDecision is our failure, and not the caller's.
+func noDecision(err error) *refusal {
+	return unavailable(reasonNoDecision, "no decision can be made now", err)
+}
