@@ -83,7 +83,22 @@ func (p *RequestPolicy) findEngine(local *Issuer) error {
 	return nil
 }
 
+// checkHeaders makes the names canonical, and has the door's identity know them.
 func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
+	if err := p.checkNames(); err != nil {
+		return err
+	}
+	for _, name := range p.UpstreamHeaders {
+		if identity.claims[name] != "" {
+			return fmt.Errorf("header %q carries a claim already", name)
+		}
+	}
+	identity.pinned = p.InputHeaders
+	identity.stripped = append(identity.stripped, p.UpstreamHeaders...)
+	return nil
+}
+
+func (p *RequestPolicy) checkNames() error {
 	for n, name := range p.InputHeaders {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
@@ -101,15 +116,11 @@ func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
 			return fmt.Errorf("%q is not a header name", name)
 		case slices.Contains(forbiddenIdentityHeaders, canonical):
 			return fmt.Errorf("header %q cannot be set by a policy", canonical)
-		case identity.claims[canonical] != "":
-			return fmt.Errorf("header %q carries a claim already", canonical)
 		case slices.Contains(p.InputHeaders, canonical):
 			return fmt.Errorf("header %q cannot be both what the policy sees and what it sets", canonical)
 		}
 		p.UpstreamHeaders[n] = canonical
 	}
-	identity.pinned = p.InputHeaders
-	identity.stripped = append(identity.stripped, p.UpstreamHeaders...)
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"golang.org/x/net/http/httpguts"
 )
 
 // parseIssuerHandler parses the directive:
@@ -155,8 +154,8 @@ func (h *AuthHandler) parsePolicy(d *caddyfile.Dispenser) error {
 func (p *RequestPolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	p.Paths = d.RemainingArgs()
 	return parseBlock(d, subdirectives{
-		"input_header":    once(func(d *caddyfile.Dispenser) error { return names(d, &p.InputHeaders) }),
-		"upstream_header": once(func(d *caddyfile.Dispenser) error { return names(d, &p.UpstreamHeaders) }),
+		"input_header":    once(func(d *caddyfile.Dispenser) error { return p.parseNames(d, &p.InputHeaders) }),
+		"upstream_header": once(func(d *caddyfile.Dispenser) error { return p.parseNames(d, &p.UpstreamHeaders) }),
 		"observe": once(func(d *caddyfile.Dispenser) error {
 			p.Observe = true
 			return noArgs(d)
@@ -165,15 +164,13 @@ func (p *RequestPolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// names takes header names, which are held against the rules at once, for the sake of the line.
-func names(d *caddyfile.Dispenser, target *[]string) error {
+// parseNames holds all names against the rules at once, for the sake of the line.
+func (p *RequestPolicy) parseNames(d *caddyfile.Dispenser, target *[]string) error {
 	if *target = d.RemainingArgs(); len(*target) == 0 {
 		return d.ArgErr()
 	}
-	for _, name := range *target {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return d.Errf("%q is not a header name", name)
-		}
+	if err := p.checkNames(); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

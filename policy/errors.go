@@ -15,6 +15,8 @@ const (
 	Timeout Kind = "timeout"
 	// Overloaded is a decision that found no free worker within the timeout.
 	Overloaded Kind = "overloaded"
+	// NoRule is a decision on a request by a policy that has no rule of package m2m.request.
+	NoRule Kind = "no_rule"
 	// Canceled is a decision whose caller gave up before it was made.
 	Canceled Kind = "canceled"
 )

@@ -11,6 +11,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -101,9 +102,13 @@ func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, er
 }
 
 // DecideRequest says whether a proxied request is let through, and what the upstream is told. Time and
-// errors are as with DecideToken.
+// errors are as with DecideToken; a policy without any rule for requests is an error, too, for who asks
+// it believes that there is one.
 func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
 	s := e.current.Load()
+	if !s.judges {
+		return RequestDecision{}, &Error{NoRule, errors.New("it has no rule of package m2m.request")}
+	}
 	input, err := in.value()
 	if err != nil {
 		return RequestDecision{}, badInput(err)
@@ -116,6 +121,5 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 	return d, nil
 }
 
-// JudgesRequests reports whether the policy has any rule of package m2m.request; without one it lets
-// every request through.
+// JudgesRequests reports whether the policy has any rule of package m2m.request.
 func (e *Engine) JudgesRequests() bool { return e.current.Load().judges }
