@@ -42,7 +42,6 @@ func actorOf(r *http.Request) actor {
 func (a *adminRequest) audit(operation string, changes ...registry.Change) {
 	who := actorOf(a.r)
 	logger := a.app.logger.Named("audit")
-	events, eventsErr := caddy.ActiveContext().App("events")
 	for _, c := range changes {
 		if c.Action() == "" {
 			continue
@@ -51,12 +50,16 @@ func (a *adminRequest) audit(operation string, changes ...registry.Change) {
 		logger.Info("registry changed",
 			zap.String("issuer", a.issuer.URL), zap.Any("actor", who), zap.String("operation", operation), zap.String("kind", c.Kind),
 			zap.String("id", c.ID), zap.String("action", c.Action()), zap.Any("before", before), zap.Any("after", after))
-		if eventsErr != nil {
-			continue
-		}
-		events.(*caddyevents.App).Emit(a.app.ctx, changeEvent, map[string]any{
+		emit(a.app.ctx, changeEvent, map[string]any{
 			"issuer": a.issuer.URL, "actor": who, "operation": operation, "kind": c.Kind,
 			"id": c.ID, "action": c.Action(), "before": before, "after": after,
 		})
+	}
+}
+
+// emit emits a Caddy event. Nobody can prevent what it tells of.
+func emit(ctx caddy.Context, name string, data map[string]any) {
+	if events, err := caddy.ActiveContext().App("events"); err == nil {
+		events.(*caddyevents.App).Emit(ctx, name, data)
 	}
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -218,14 +217,14 @@ func (p *RequestPolicy) seen(header http.Header) map[string][]string {
 
 // start looks at the door's own policy for changes until ctx is done. That of an issuer is looked at
 // already.
-func (h *AuthHandler) start(ctx context.Context) {
+func (h *AuthHandler) start(ctx caddy.Context) {
 	if h.Policy == nil || !h.Policy.own {
 		return
 	}
 	kind := "policy of a door, " + strings.Join(h.Policy.Paths, " ")
 	h.metrics.setHealthy(kind, true)
 	logger := h.logger.With(zap.String("issuer", h.Issuer))
-	go every(ctx, pollInterval, watcher{logger, h.metrics.reloadMetrics, kind, h.Policy.engine}.look)
+	go every(ctx, pollInterval, watcher{ctx, logger, h.metrics.reloadMetrics, h.Issuer, kind, h.Policy.engine}.look)
 }
 
 func (p *RequestPolicy) cleanup() {

@@ -36,6 +36,7 @@ func init() {
 //			policy      <path...> {
 //				defaults off
 //				timeout  <duration>
+//				verify
 //			}
 //			token_ttl   <duration>
 //			signing_alg ES256|RS256|PS256|EdDSA
@@ -159,7 +160,13 @@ func (p *PolicySource) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return onlyOff(d)
 		}),
 		"timeout": once(p.parseTimeout),
+		"verify":  once(p.parseVerify),
 	})
+}
+
+func (p *PolicySource) parseVerify(d *caddyfile.Dispenser) error {
+	p.Verify = true
+	return noArgs(d)
 }
 
 func (p *PolicySource) parseTimeout(d *caddyfile.Dispenser) error {

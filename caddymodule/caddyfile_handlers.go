@@ -74,6 +74,7 @@ func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //			upstream_header <name...>
 //			observe
 //			timeout         <duration>
+//			verify
 //		}
 //		leeway   <duration>
 //		header   <name> <claim> | off
@@ -161,6 +162,7 @@ func (p *RequestPolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return noArgs(d)
 		}),
 		"timeout": once(p.parseTimeout),
+		"verify":  once(p.parseVerify),
 	})
 }
 

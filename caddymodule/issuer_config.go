@@ -81,6 +81,11 @@ type PolicySource struct {
 	// Timeout bounds one decision; one that takes longer is answered with 503. At
 	// least 1ms, at most 1m. Default: 100ms.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// Verify runs the Rego tests (_test.rego) at Paths before a policy is taken, at start and after an
+	// edit. One that fails, or that there is none, is an error, which leaves what was in force.
+	// Default: false.
+	Verify bool `json:"verify,omitempty"`
 }
 
 func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) error {
@@ -166,7 +171,7 @@ func (p *PolicySource) load() (*policy.Engine, error) {
 	if timeout != 0 && (timeout < minPolicyTimeout || timeout > maxPolicyTimeout) {
 		return nil, fmt.Errorf("policy timeout is %s; it is at least %s and at most %s", timeout, minPolicyTimeout, maxPolicyTimeout)
 	}
-	engine, err := policy.Load(policy.Config{Paths: p.Paths, NoDefaults: p.DefaultsOff, Timeout: timeout})
+	engine, err := policy.Load(policy.Config{Paths: p.Paths, NoDefaults: p.DefaultsOff, Timeout: timeout, Verify: p.Verify})
 	if err != nil {
 		return nil, fmt.Errorf("loading the policy: %w", err)
 	}

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 )
 
 // start reads a registry in storage, and begins to look at the registry and the policy for changes
 // until ctx is done.
-func (i *Issuer) start(ctx context.Context) error {
+func (i *Issuer) start(ctx caddy.Context) error {
 	interval := pollInterval
 	if i.store != nil {
 		interval = storagePollInterval
@@ -18,10 +19,14 @@ func (i *Issuer) start(ctx context.Context) error {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
 	}
-	go every(ctx, interval, watcher{i.logger, i.metrics.reloadMetrics, "registry", i.registry}.look)
-	go every(ctx, pollInterval, watcher{i.logger, i.metrics.reloadMetrics, "policy", i.policy}.look)
+	go every(ctx, interval, i.watcher(ctx, "registry", i.registry).look)
+	go every(ctx, pollInterval, i.watcher(ctx, "policy", i.policy).look)
 	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
+}
+
+func (i *Issuer) watcher(ctx caddy.Context, kind string, source watched) watcher {
+	return watcher{ctx, i.logger, i.metrics.reloadMetrics, i.URL, kind, source}
 }
 
 func (i *Issuer) stop(ctx context.Context) {
@@ -61,10 +66,15 @@ type watched interface {
 	Healthy() bool
 }
 
+// reloadEvent is the name of the Caddy event of a registry file or policy that was taken, or refused.
+const reloadEvent = "m2m_reload"
+
 // watcher tells of changes of what it looks at.
 type watcher struct {
+	ctx     caddy.Context
 	logger  *zap.Logger
 	metrics *reloadMetrics
+	issuer  string
 	kind    string
 	source  watched
 }
@@ -74,15 +84,23 @@ type watcher struct {
 func (w watcher) look() {
 	was := w.source.Healthy()
 	changed, err := w.source.Reload()
+	revision := zap.String("revision", w.source.Revision())
 	switch {
 	case err != nil:
-		w.metrics.reloaded(w.kind, "error")
 		w.logger.Error(w.kind+" is broken, the last good one serves on", zap.Error(err))
+		w.tell("error", err.Error())
 	case changed:
-		w.metrics.reloaded(w.kind, "ok")
-		w.logger.Info(w.kind+" reloaded", zap.String("revision", w.source.Revision()))
+		w.logger.Info(w.kind+" reloaded", revision)
+		w.tell("ok", "")
 	case !was && w.source.Healthy():
-		w.logger.Info(w.kind+" is whole again", zap.String("revision", w.source.Revision()))
+		w.logger.Info(w.kind+" is whole again", revision)
 	}
 	w.metrics.setHealthy(w.kind, w.source.Healthy())
+}
+
+func (w watcher) tell(result, problem string) {
+	w.metrics.reloaded(w.kind, result)
+	emit(w.ctx, reloadEvent, map[string]any{
+		"issuer": w.issuer, "kind": w.kind, "result": result, "revision": w.source.Revision(), "error": problem,
+	})
 }

@@ -77,7 +77,11 @@ func parseModules(sources []source) (map[string]*ast.Module, error) {
 			continue
 		}
 		module, err := ast.ParseModuleWithOpts(s.name, string(s.content), opts)
-		if err == nil && !isShipped(s.name) {
+		switch {
+		case err != nil || isShipped(s.name):
+		case s.isTest():
+			err = checkTest(module)
+		default:
 			err = checkModule(module)
 		}
 		if err != nil {
@@ -89,29 +93,36 @@ func parseModules(sources []source) (map[string]*ast.Module, error) {
 	return modules, errors.Join(errs...)
 }
 
-// compileModules is as strict as it can be: an unused variable or import in a policy is more often
-// a slip than a wish. Calls of print are compiled away.
 func compileModules(modules map[string]*ast.Module, store storage.Store) (*ast.Compiler, error) {
-	schemas, err := schemas()
-	if err != nil {
-		return nil, err
-	}
 	ctx := context.Background()
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading data: %w", err)
 	}
 	defer store.Abort(ctx, txn)
-	compiler := ast.NewCompiler().
-		WithCapabilities(capabilities()).
-		WithSchemas(schemas).
-		WithUseTypeCheckAnnotations(true).
-		WithStrict(true).
-		WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
+	compiler, err := newCompiler(storage.NonEmpty(ctx, store, txn))
+	if err != nil {
+		return nil, err
+	}
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, explainLoad(compiler.Errors)
 	}
 	return compiler, checkNames(compiler)
+}
+
+// newCompiler is as strict as it can be: an unused variable or import in a policy is more often a slip
+// than a wish. Calls of print are compiled away.
+func newCompiler(isData func([]string) (bool, error)) (*ast.Compiler, error) {
+	schemas, err := schemas()
+	if err != nil {
+		return nil, err
+	}
+	return ast.NewCompiler().
+		WithCapabilities(capabilities()).
+		WithSchemas(schemas).
+		WithUseTypeCheckAnnotations(true).
+		WithStrict(true).
+		WithPathConflictsCheck(isData), nil
 }
 
 // prepare compiles a query whose answer is OPA's own term: making JSON of it first would cost more

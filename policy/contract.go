@@ -59,6 +59,16 @@ func checkModule(module *ast.Module) error {
 	return nil
 }
 
+// checkTest keeps tests from adding to what they test: the policy would be another one without them.
+func checkTest(module *ast.Module) error {
+	path := packageOf(module)
+	if !strings.HasSuffix(path, "_test") && (path == "data.m2m" || strings.HasPrefix(path, "data.m2m.")) {
+		return fmt.Errorf("%sa test is in a package of its own: write package %s_test",
+			at(module.Package.Location), strings.TrimPrefix(path, "data."))
+	}
+	return nil
+}
+
 func packageOf(module *ast.Module) string { return module.Package.Path.String() }
 
 // misplaced keeps authors out of the packages that ship, where a rule would change what a scope

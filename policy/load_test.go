@@ -146,7 +146,7 @@ func TestConfigMap(t *testing.T) {
 	link(t, "..2026_01", filepath.Join(dir, "..data"))
 	link(t, "..data/a.rego", filepath.Join(dir, "a.rego"))
 	link(t, "..data/sub", filepath.Join(dir, "sub"))
-	found, err := scan([]string{dir, dir, filepath.Join(dir, "a.rego")})
+	found, err := scan([]string{dir, dir, filepath.Join(dir, "a.rego")}, false)
 	if err != nil || len(found) != 2 || found[0].rel != "a.rego" || found[1].rel != "sub/d.json" {
 		t.Errorf("got %+v, %v", found, err)
 	}

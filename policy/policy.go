@@ -23,12 +23,15 @@ const DefaultTimeout = 100 * time.Millisecond
 // Config says which policy an [Engine] runs, and within which bounds.
 type Config struct {
 	// Paths are files and folders with .rego, .json, .yaml and .yml files. Folders are read with
-	// their subfolders. Files and folders whose names begin with a dot and Rego tests (_test.rego)
-	// are left out. Default: none, and the Rego that ships decides alone.
+	// their subfolders. Files and folders whose names begin with a dot are left out, and so are
+	// Rego tests (_test.rego) unless Verify is on. Default: none, and the Rego that ships decides alone.
 	Paths []string
 	// NoDefaults leaves the shipped policy out, so that only what Paths say is granted. The
 	// libraries data.m2m.scope and data.m2m.grants stay.
 	NoDefaults bool
+	// Verify runs the Rego tests (_test.rego) at Paths before a policy is taken; one that fails keeps
+	// the policy in force. Default: false, and tests are left out.
+	Verify bool
 	// Timeout is how long a decision may take, waiting for a free worker included. Default:
 	// DefaultTimeout.
 	Timeout time.Duration

@@ -33,7 +33,7 @@ func (e *Engine) Reload() (changed bool, err error) {
 	w := &e.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	found, err := scan(e.cfg.Paths)
+	found, err := e.scan()
 	if err != nil {
 		w.seen = nil
 		return false, w.once(err.Error(), err)
@@ -42,21 +42,23 @@ func (e *Engine) Reload() (changed bool, err error) {
 		return false, nil
 	}
 	w.seen, w.seenAt = nil, w.now()
-	if found, err = readSettled(e.cfg.Paths, found); err != nil {
+	if found, err = e.readSettled(found); err != nil {
 		return false, w.once(err.Error(), err)
 	}
 	w.seen = found
 	return e.replace(found)
 }
 
+func (e *Engine) scan() ([]source, error) { return scan(e.cfg.Paths, e.cfg.Verify) }
+
 // readSettled reads the files that were found, and looks once more: when they were being replaced
 // meanwhile, half of one policy may have been read with half of another.
-func readSettled(paths []string, found []source) ([]source, error) {
+func (e *Engine) readSettled(found []source) ([]source, error) {
 	for range 3 {
 		if err := read(found); err != nil {
 			return nil, err
 		}
-		again, err := scan(paths)
+		again, err := e.scan()
 		if err != nil {
 			return nil, err
 		}
@@ -76,28 +78,36 @@ func (e *Engine) Healthy() bool {
 	return e.watch.failed == ""
 }
 
-// replace compiles sources unless they are those in force, or those that last failed.
+// replace compiles sources, and runs their tests, unless they are those in force or those that last
+// failed.
 func (e *Engine) replace(own []source) (changed bool, err error) {
-	sources, err := shippedSources(e.cfg.NoDefaults)
+	shipped, err := shippedSources(e.cfg.NoDefaults)
 	if err != nil {
 		return false, err
 	}
-	sources = append(sources, own...)
-	revision := revisionOf(sources)
-	if current := e.current.Load(); current != nil && current.revision == revision {
+	all := append(shipped, own...)
+	sources := withoutTests(all)
+	if current := e.current.Load(); current != nil && current.revision == revisionOf(sources) {
 		e.watch.failed = ""
 		return false, nil
 	}
-	if e.watch.failed == revision {
+	if e.watch.failed == revisionOf(all) {
 		return false, nil
 	}
 	s, err := compile(sources)
+	if err == nil && e.cfg.Verify {
+		err = verify(all)
+	}
 	if err != nil {
-		return false, e.watch.once(revision, err)
+		return false, e.watch.once(revisionOf(all), err)
 	}
 	e.watch.failed = ""
 	e.current.Store(s)
 	return true, nil
+}
+
+func withoutTests(sources []source) []source {
+	return slices.DeleteFunc(slices.Clone(sources), source.isTest)
 }
 
 // once lets an error through when it is not the last one again.

@@ -35,6 +35,11 @@ type source struct {
 
 func (s source) isRego() bool { return filepath.Ext(s.name) == ".rego" }
 
+// isTest says whether the source is no part of the policy, but tests it.
+func (s source) isTest() bool { return strings.HasSuffix(s.name, testSuffix) }
+
+const testSuffix = "_test.rego"
+
 // folder is the data path of a data file: the names of its folders.
 func (s source) folder() []string {
 	dir, _, found := cutLast(s.rel, "/")
@@ -45,20 +50,20 @@ func (s source) folder() []string {
 }
 
 // isPolicyFile says which files of a folder are read.
-func isPolicyFile(name string) bool {
+func (s *scanner) isPolicyFile(name string) bool {
 	switch filepath.Ext(name) {
 	case ".rego":
-		return !strings.HasSuffix(name, "_test.rego")
+		return s.tests || !strings.HasSuffix(name, testSuffix)
 	case ".json", ".yaml", ".yml":
 		return true
 	}
 	return false
 }
 
-// scan finds the policy's files without reading them, in a stable order. A file that is reachable
-// twice is found once.
-func scan(paths []string) ([]source, error) {
-	s := scanner{seen: make(map[string]bool)}
+// scan finds the policy's files without reading them, in a stable order, with its tests if these are
+// wanted. A file that is reachable twice is found once.
+func scan(paths []string, tests bool) ([]source, error) {
+	s := scanner{seen: make(map[string]bool), tests: tests}
 	for _, path := range paths {
 		if err := s.root(path); err != nil {
 			return nil, err
@@ -70,6 +75,7 @@ func scan(paths []string) ([]source, error) {
 type scanner struct {
 	found []source
 	seen  map[string]bool
+	tests bool // are wanted
 	// matched counts files that were found again, too.
 	matched int
 }
@@ -82,7 +88,7 @@ func (s *scanner) root(path string) error {
 	path = filepath.Clean(path)
 	before := s.matched
 	if !info.IsDir() {
-		if !isPolicyFile(path) {
+		if !s.isPolicyFile(path) {
 			return fmt.Errorf("reading policy: %s is no .rego, .json or .yaml file, or is a test", path)
 		}
 		return s.file(path, filepath.Base(path), info)
@@ -126,13 +132,13 @@ func (s *scanner) entry(path, rel string, above []fs.FileInfo) error {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil && isPolicyFile(name):
+	case err != nil && s.isPolicyFile(name):
 		return fmt.Errorf("reading policy: %w", err)
 	case err != nil:
 		return nil
 	case info.IsDir():
 		return s.dir(path, rel+"/", above)
-	case isPolicyFile(name):
+	case s.isPolicyFile(name):
 		return s.file(path, rel, info)
 	}
 	return nil

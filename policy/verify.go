@@ -1,0 +1,104 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/tester"
+)
+
+// Bounds on the tests of a policy: of one, and of all together.
+const (
+	testTimeout   = 5 * time.Second
+	verifyTimeout = 30 * time.Second
+)
+
+// maxFailed is how many tests that fail are named.
+const maxFailed = 20
+
+// verify runs the tests among the sources. Its error names those that fail, with file and line. Tests that
+// see no deadline are left behind when the time is up.
+func verify(sources []source) error {
+	done := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
+	defer cancel()
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("testing the policy: panic: %v", r)
+			}
+		}()
+		done <- runTests(ctx, sources)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("testing the policy: the tests take longer than %v", verifyTimeout)
+	}
+}
+
+func runTests(ctx context.Context, sources []source) error {
+	runner, store, err := newRunner(sources)
+	if err != nil {
+		return err
+	}
+	txn, err := store.NewTransaction(ctx)
+	if err != nil {
+		return fmt.Errorf("testing the policy: %w", err)
+	}
+	defer store.Abort(ctx, txn)
+	results, err := runner.RunTests(ctx, txn)
+	if err != nil {
+		return fmt.Errorf("testing the policy: %w", explainLoad(err))
+	}
+	var failed []error
+	ran := 0
+	for result := range results {
+		ran++
+		if why := failure(result); why != "" {
+			failed = append(failed, fmt.Errorf("%stest %s.%s %s", at(result.Location), result.Package, result.Name, why))
+		}
+	}
+	switch {
+	case ran == 0:
+		return errors.New("testing the policy: it has no test, and verify is on")
+	case len(failed) > maxFailed:
+		more := fmt.Errorf("and %d more tests", len(failed)-maxFailed)
+		failed = append(failed[:maxFailed], more)
+	}
+	return errors.Join(failed...)
+}
+
+// failure is what is wrong with a test, or "". Tests that are to do (todo_test_…) are no failure.
+func failure(result *tester.Result) string {
+	switch {
+	case result.Skip:
+		return ""
+	case result.Error != nil:
+		return "does not end well: " + result.Error.Error()
+	case result.Fail:
+		return "fails"
+	}
+	return ""
+}
+
+// newRunner compiles the sources with their tests, as they are compiled without them.
+func newRunner(sources []source) (*tester.Runner, storage.Store, error) {
+	modules, moduleErr := parseModules(sources)
+	data, dataErr := loadData(sources)
+	if err := errors.Join(moduleErr, dataErr); err != nil {
+		return nil, nil, err
+	}
+	compiler, err := newCompiler(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	store := inmem.NewFromObject(data)
+	return tester.NewRunner().SetCompiler(compiler).SetStore(store).SetModules(modules).
+		SetTimeout(testTimeout).RaiseBuiltinErrors(true), store, nil
+}
