@@ -1,0 +1,13 @@
+package m2m.token
+
+rejected contains {"scope": s.raw, "reason": "the client is on the deny list"} if {
+	input.client.id in data.deny.clients
+	some s in input.scopes
+}
+
+# METADATA
+# description: A list that is not there lists nobody, so without it nobody gets anything.
+rejected contains {"scope": s.raw, "reason": "there is no deny list"} if {
+	not data.deny.clients
+	some s in input.scopes
+}
