@@ -37,6 +37,7 @@ func TestCommands(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			for name, content := range commandFiles(w, other) {
 				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
 					return err
@@ -44,18 +45,28 @@ func TestCommands(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"hashmatches": hashMatches},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"bundleholds": bundleHolds,
+			"exitcode":    exitCode,
+			"hashmatches": hashMatches,
+			"spoil":       spoil,
+		},
 	})
 }
 
 // commandFiles are those of a session that differ from run to run.
 func commandFiles(w *world, other *servertest.Issuer) map[string]string {
+	private, public := newKeyPair()
+	_, otherPublic := newKeyPair()
 	expired := map[string]any{"client_id": "old", "exp": time.Now().Add(-time.Hour).Unix()}
 	return map[string]string{
 		"secret":        w.secret + "\n",
 		"demo.env":      "# the demo client\nexport CLIENT_ID=demo\n\nCLIENT_SECRET=\"" + w.secret + "\"\n",
 		"foreign-token": other.Sign(other.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
 		"expired":       other.Sign(other.Claims(doorAudience, "book:*:read", expired), nil),
+		"key.pem":       string(private),
+		"public.pem":    string(public),
+		"other.pem":     string(otherPublic),
 	}
 }
 

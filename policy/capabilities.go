@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -28,3 +30,17 @@ var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	c.AllowNet = []string{}
 	return c
 })
+
+// CapabilitiesJSON is what policies may use, as OPA's tools take it with --capabilities.
+func CapabilitiesJSON() ([]byte, error) {
+	type fields ast.Capabilities
+	text, err := json.MarshalIndent(struct {
+		fields
+		// OPA leaves an empty list out, and takes a missing one for every host.
+		AllowNet []string `json:"allow_net"`
+	}{fields(*capabilities()), capabilities().AllowNet}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding capabilities: %w", err)
+	}
+	return text, nil
+}

@@ -1,0 +1,54 @@
+package opacli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/bundle"
+	"github.com/open-policy-agent/opa/v1/loader"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// maxBundle bounds what a bundle unpacks to, as package policy bounds what it reads.
+const maxBundle = 64 << 20
+
+// dataFiles are the files of a bundle that OPA takes for data.
+var dataFiles = []string{"data.json", "data.yaml", "data.yml"}
+
+// readBundleFiles reads modules and data of a bundle, a folder or a .tar.gz, as they are written.
+func readBundleFiles(name string, filter loader.Filter) ([]policy.File, error) {
+	reader, _, err := loader.GetBundleDirectoryLoaderWithFilter(name, filter)
+	if err != nil {
+		return nil, err
+	}
+	reader = reader.WithSizeLimitBytes(maxBundle)
+	var files []policy.File
+	var left int64 = maxBundle
+	for {
+		file, err := reader.NextFile()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("bundle %s: %w", name, err)
+		}
+		var content bytes.Buffer
+		if path.Ext(file.Path()) == bundle.RegoExt || slices.Contains(dataFiles, path.Base(file.Path())) {
+			_, err = file.Read(&content, left+1)
+			files = append(files, policy.File{Name: file.URL(), Path: filepath.ToSlash(file.Path()), Content: content.Bytes()})
+		}
+		file.Close()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("bundle %s: %w", name, err)
+		}
+		if left -= int64(content.Len()); left < 0 {
+			return nil, fmt.Errorf("bundle %s: the files have more than 64 MiB", name)
+		}
+	}
+}

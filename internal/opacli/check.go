@@ -1,0 +1,104 @@
+package opacli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// asCheck refuses first what the server would refuse, in the server's words. OPA's own check sees
+// the tests, too.
+func asCheck(c *cobra.Command) {
+	if strict := c.Flags().Lookup("strict"); strict != nil && strict.Value.Set("true") == nil {
+		strict.DefValue = "true"
+	}
+	c.Long += `
+
+What the server would refuse is refused, whatever the flags say: besides errors of Rego
+these are rules that do not fit the contract, misspelt ones among them, packages that
+are not for policies, and data in which a value would be lost. Tests, which the server
+leaves out, are checked by OPA alone.`
+	withEngine(c)
+	c.Long += bundleHelp
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := checkPaths(c, args); err != nil {
+			c.SilenceErrors = true
+			return printFaults(c.ErrOrStderr(), c.Flag("format").Value.String(), err)
+		}
+		if err := withoutBundleMode(c); err != nil {
+			return err
+		}
+		return run(c, args)
+	}
+}
+
+// checkPaths has the server's check done with files, folders and bundles.
+func checkPaths(c *cobra.Command, paths []string) error {
+	candidate := policy.Candidate{NoDefaults: flag(c, "no-defaults")}
+	candidate.Ignore, _ = c.Flags().GetStringSlice("ignore")
+	for _, path := range paths {
+		if !isBundle(path) {
+			candidate.Paths = append(candidate.Paths, path)
+			continue
+		}
+		files, err := readBundleFiles(path, nil)
+		if err != nil {
+			return err
+		}
+		candidate.Files = append(candidate.Files, files...)
+	}
+	return candidate.Check()
+}
+
+// fault is an error as OPA's JSON has it.
+type fault struct {
+	Message  string    `json:"message"`
+	Code     string    `json:"code"`
+	Location *location `json:"location,omitempty"`
+}
+
+type location struct {
+	File string `json:"file"`
+	Row  int    `json:"row"`
+	Col  int    `json:"col"`
+}
+
+// printFaults prints errors as OPA's check does, and returns them.
+func printFaults(out io.Writer, format string, err error) error {
+	if format == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return errors.Join(err, encoder.Encode(map[string][]fault{"errors": faultsOf(err)}))
+	}
+	fmt.Fprintln(out, err)
+	return err
+}
+
+// place is the beginning of an error that has one.
+var place = regexp.MustCompile(`^(.+?):([0-9]+): (?s:(.*))$`)
+
+func faultsOf(err error) []fault {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var faults []fault
+		for _, err := range joined.Unwrap() {
+			faults = slices.Concat(faults, faultsOf(err))
+		}
+		return faults
+	}
+	f := fault{Message: err.Error(), Code: "policy_error"}
+	if found := place.FindStringSubmatch(f.Message); found != nil {
+		row, _ := strconv.Atoi(found[2])
+		f.Message, f.Location = found[3], &location{File: found[1], Row: row, Col: 1}
+	}
+	return []fault{f}
+}

@@ -1,0 +1,149 @@
+package opacli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-policy-agent/opa/cmd"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/cover"
+	"github.com/open-policy-agent/opa/v1/loader"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/tester"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// coverage is OPA's "test --coverage" over all modules, with a report of the author's alone.
+type coverage struct {
+	compiler *ast.Compiler
+	modules  map[string]*ast.Module
+	store    storage.Store
+	cover    *cover.Cover
+}
+
+// measureCoverage runs tests as OPA's command does, and ends with its exit codes.
+func measureCoverage(c *cobra.Command, paths []string, s *shelf) error {
+	m, err := newCoverage(c.Flags(), paths)
+	if err == nil {
+		err = m.run(c, s)
+	}
+	if err == nil {
+		return nil
+	}
+	c.SilenceErrors = true
+	fmt.Fprintln(c.ErrOrStderr(), err)
+	exit := &cmd.ExitError{Exit: 1}
+	if below := (*cover.CoverageThresholdError)(nil); errors.As(err, &below) {
+		exit.Exit = 2
+	}
+	return exit
+}
+
+func newCoverage(flags *pflag.FlagSet, paths []string) (*coverage, error) {
+	capabilities, err := loadCapabilities(flags.Lookup("capabilities").Value.String())
+	if err != nil {
+		return nil, err
+	}
+	schemas, err := loader.Schemas(flags.Lookup("schema").Value.String())
+	if err != nil {
+		return nil, err
+	}
+	version := ast.RegoV1
+	if old, _ := flags.GetBool("v0-compatible"); old {
+		version = ast.RegoV0
+	}
+	ignore, _ := flags.GetStringSlice("ignore")
+	options := ast.ParserOptions{Capabilities: capabilities, ProcessAnnotation: true, RegoVersion: version}
+	modules, store, err := tester.LoadWithParserOptions(paths, ignoring(ignore), options)
+	if err != nil {
+		return nil, err
+	}
+	limit, _ := flags.GetInt("max-errors")
+	compiler := ast.NewCompiler().
+		SetErrorLimit(limit).
+		WithEnablePrintStatements(true).
+		WithCapabilities(capabilities).
+		WithSchemas(schemas).
+		WithUseTypeCheckAnnotations(true)
+	return &coverage{compiler: compiler, modules: modules, store: store, cover: cover.New()}, nil
+}
+
+func (m *coverage) run(c *cobra.Command, s *shelf) error {
+	ctx := context.Background()
+	txn, err := m.store.NewTransaction(ctx, storage.WriteParams)
+	if err != nil {
+		return err
+	}
+	defer m.store.Abort(ctx, txn)
+	m.compiler.WithPathConflictsCheck(storage.NonEmpty(ctx, m.store, txn))
+	results, err := m.runner(c.Flags()).RunTests(ctx, txn)
+	if err != nil {
+		return err
+	}
+	var printed bytes.Buffer
+	all := tester.JSONCoverageReporter{Cover: m.cover, Modules: m.modules, Output: &printed, Verbose: flag(c, "verbose")}
+	if err := all.Report(results); err != nil { // some test failed
+		_, writeErr := printed.WriteTo(c.OutOrStdout())
+		return errors.Join(err, writeErr)
+	}
+	threshold, _ := c.Flags().GetFloat64("threshold")
+	report := ownReport(m.cover.Report(m.modules), s)
+	if report.Coverage < threshold {
+		err := &cover.CoverageThresholdError{Coverage: report.Coverage, Threshold: threshold}
+		if flag(c, "verbose") {
+			err.Report = &report
+		}
+		return err
+	}
+	encoder := json.NewEncoder(c.OutOrStdout())
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(report)
+}
+
+// ownReport leaves out what stands on the shelf.
+func ownReport(report cover.Report, s *shelf) cover.Report {
+	own := cover.Report{Files: make(map[string]*cover.FileReport)}
+	for name, file := range report.Files {
+		if s.holds(name) {
+			continue
+		}
+		own.Files[name] = file
+		own.CoveredLines += file.CoveredLines
+		own.NotCoveredLines += file.NotCoveredLines
+	}
+	if lines := own.CoveredLines + own.NotCoveredLines; lines > 0 {
+		own.Coverage = 100 * float64(own.CoveredLines) / float64(lines)
+	}
+	return own
+}
+
+func (m *coverage) runner(flags *pflag.FlagSet) *tester.Runner {
+	timeout, _ := flags.GetDuration("timeout")
+	if timeout == 0 {
+		timeout = 5 * time.Second
+	}
+	parallel, _ := flags.GetInt("parallel")
+	verbose, _ := flags.GetBool("verbose")
+	named, _ := flags.GetStringSlice("coverage-runs")
+	runs := make([]cover.Kind, len(named))
+	for i, name := range named {
+		runs[i] = cover.Kind(name)
+	}
+	return tester.NewRunner().
+		SetCompiler(m.compiler).
+		SetStore(m.store).
+		CapturePrintOutput(true).
+		EnableTracing(verbose).
+		StackTraces(true).
+		SetCoverageRuns(runs).
+		SetCoverageQueryTracer(m.cover).
+		SetModules(m.modules).
+		SetTimeout(timeout).
+		Filter(flags.Lookup("run").Value.String()).
+		SetParallel(parallel)
+}

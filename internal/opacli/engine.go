@@ -1,0 +1,126 @@
+package opacli
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+const engineHelp = `
+
+What the server has is there by default: the input schemas (--schema), the builtin
+functions (--capabilities), and the shipped modules, which are loaded along.
+Names that begin with a dot are left out, as the server leaves them out.`
+
+const bundleHelp = `
+
+With --bundle, and without, a .tar.gz file is read as a bundle, and a folder as the
+server reads a folder. Signatures are not verified.`
+
+const noDefaultsUsage = `leave the shipped rules out, as "defaults off" does; data.m2m.scope and data.m2m.grants stay`
+
+// withEngine gives a command what the server's engine has.
+func withEngine(c *cobra.Command) {
+	run := c.RunE
+	withShelf(c, func(c *cobra.Command, args []string, _ *shelf) error { return run(c, args) })
+}
+
+// withShelf is withEngine for a command that does its own work.
+func withShelf(c *cobra.Command, run func(*cobra.Command, []string, *shelf) error) {
+	c.Long += engineHelp
+	describeDefaults(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s, err := newShelf()
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		if args, err = s.lend(c, args); err != nil {
+			return err
+		}
+		return run(c, args, s)
+	}
+}
+
+func describeDefaults(c *cobra.Command) {
+	c.Flags().Bool("no-defaults", false, noDefaultsUsage)
+	for _, flag := range []string{"capabilities", "schema"} {
+		if f := c.Flags().Lookup(flag); f != nil {
+			f.Usage += " (default: those of the server)"
+		}
+	}
+}
+
+// lend fills the flags that nobody set, and adds the shipped modules to what the command loads.
+func (s *shelf) lend(c *cobra.Command, args []string) ([]string, error) {
+	flags := c.Flags()
+	for flag, path := range map[string]string{"capabilities": s.capabilities(), "schema": s.schemas()} {
+		if f := flags.Lookup(flag); f != nil && !f.Changed {
+			if err := flags.Set(flag, path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !readsBundles(c) {
+		if err := flags.Set("ignore", ".*"); err != nil {
+			return nil, err
+		}
+	}
+	modules := s.modules(flag(c, "no-defaults"))
+	if flags.Lookup("data") == nil {
+		return append(args[:len(args):len(args)], modules...), nil
+	}
+	load := "data"
+	if c.Name() == "deps" && flags.Changed("bundle") { // of the two it takes but one
+		load = "bundle"
+	}
+	for _, path := range modules {
+		if err := flags.Set(load, path); err != nil {
+			return nil, err
+		}
+	}
+	return args, nil
+}
+
+// readsBundles reports whether --bundle names bundles, in which hidden files have a meaning.
+func readsBundles(c *cobra.Command) bool {
+	f := c.Flags().Lookup("bundle")
+	return f.Changed && f.Value.Type() != "bool"
+}
+
+// withoutBundleMode has a command read bundles as OPA does without --bundle: side by side with the
+// shipped modules. In bundle mode the roots of the two would overlap.
+func withoutBundleMode(c *cobra.Command) error {
+	return c.Flags().Set("bundle", "false")
+}
+
+func flag(c *cobra.Command, name string) bool {
+	set, err := c.Flags().GetBool(name)
+	return err == nil && set
+}
+
+func isBundle(path string) bool { return filepath.Ext(path) == ".gz" }
+
+// asCapabilities shows the server's capabilities as the current ones.
+func asCapabilities(c *cobra.Command) {
+	c.Long += `
+
+The current version here is the server's engine, which has no builtin functions for the
+network or the environment of its host.`
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if flag(c, "current") && !c.Flags().Changed("file") && !c.Flags().Changed("version") {
+			text, err := policy.CapabilitiesJSON()
+			if err == nil {
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", text)
+			}
+			return err
+		}
+		err := run(c, args)
+		c.SilenceErrors = false // it does not print them
+		return err
+	}
+}
