@@ -57,7 +57,7 @@ func (c Candidate) sources() ([]source, error) {
 		path = filepath.Clean(path)
 		if info.IsDir() {
 			err = s.dir(path, "", nil)
-		} else if isPolicyFile(path) {
+		} else if isPolicyFile(path, false) {
 			err = s.file(path, filepath.Base(path), info)
 		}
 		if err != nil {
@@ -70,7 +70,7 @@ func (c Candidate) sources() ([]source, error) {
 	}
 	for _, file := range c.Files {
 		rel := strings.TrimPrefix(path.Clean(file.Path), "/")
-		if isPolicyFile(rel) {
+		if isPolicyFile(rel, false) {
 			sources = append(sources, source{name: file.Name, rel: rel, content: file.Content})
 		}
 	}

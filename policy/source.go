@@ -50,10 +50,10 @@ func (s source) folder() []string {
 }
 
 // isPolicyFile says which files of a folder are read.
-func (s *scanner) isPolicyFile(name string) bool {
+func isPolicyFile(name string, tests bool) bool {
 	switch filepath.Ext(name) {
 	case ".rego":
-		return s.tests || !strings.HasSuffix(name, testSuffix)
+		return tests || !strings.HasSuffix(name, testSuffix)
 	case ".json", ".yaml", ".yml":
 		return true
 	}
@@ -88,7 +88,7 @@ func (s *scanner) root(path string) error {
 	path = filepath.Clean(path)
 	before := s.matched
 	if !info.IsDir() {
-		if !s.isPolicyFile(path) {
+		if !isPolicyFile(path, s.tests) {
 			return fmt.Errorf("reading policy: %s is no .rego, .json or .yaml file, or is a test", path)
 		}
 		return s.file(path, filepath.Base(path), info)
@@ -132,13 +132,13 @@ func (s *scanner) entry(path, rel string, above []fs.FileInfo) error {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil && s.isPolicyFile(name):
+	case err != nil && isPolicyFile(name, s.tests):
 		return fmt.Errorf("reading policy: %w", err)
 	case err != nil:
 		return nil
 	case info.IsDir():
 		return s.dir(path, rel+"/", above)
-	case s.isPolicyFile(name):
+	case isPolicyFile(name, s.tests):
 		return s.file(path, rel, info)
 	}
 	return nil
