@@ -59,6 +59,9 @@ type Client struct {
 	Secrets []Secret
 	// Grants are what the client may do.
 	Grants []scope.Grant
+	// Damage is why the stored object cannot be used, for who edits such a client: all that is known of it
+	// is its ID. No lookup returns one.
+	Damage error
 }
 
 // Secret is what is kept of a client's secret.
@@ -85,4 +88,6 @@ type Resource struct {
 	Actions map[string]string
 	// Attributes are handed to policies, as those of a Client.
 	Attributes map[string]any
+	// Damage is why the stored object cannot be used, as that of a Client.
+	Damage error
 }

@@ -33,7 +33,7 @@ type put struct {
 //
 // The result is held against the rules of a registry file; what breaks them is an *InvalidError. A
 // storage that cannot be read or written is ErrUnavailable: the client is as it was. A client whose
-// object is broken can be deleted, and nothing else; the function gets one that has only its id.
+// object is broken can be deleted, and nothing else; the function gets one with only its id and the damage.
 func (s *Store) EditClient(ctx context.Context, id string, edit func(*Client) (*Client, error)) (Change, error) {
 	name, err := clientName(id)
 	if err != nil {
@@ -42,12 +42,14 @@ func (s *Store) EditClient(ctx context.Context, id string, edit func(*Client) (*
 	change := Change{Kind: "client", ID: id}
 	err = s.write(ctx, func(ctx context.Context, w *changing) error {
 		before, damage := s.readClient(ctx, name, id)
-		if errors.Is(damage, errBroken) {
-			before = brokenClient(id)
-		} else if damage != nil {
+		if damage != nil && !errors.Is(damage, errBroken) {
 			return damage
 		}
-		after, err := edit(copyClient(before))
+		editable := copyClient(before)
+		if damage != nil {
+			editable = &Client{ID: id, Damage: damage}
+		}
+		after, err := edit(editable)
 		if err != nil {
 			return err
 		}
@@ -55,11 +57,11 @@ func (s *Store) EditClient(ctx context.Context, id string, edit func(*Client) (*
 			return damage
 		}
 		if after != nil {
-			if after, err = s.checkClient(id, after, s.resources.Load().sorted); err != nil {
+			if after, err = s.checkClient(id, before, after, s.resources.Load().sorted); err != nil {
 				return err
 			}
 		}
-		change.Before, change.After = clientOrNil(before), clientOrNil(after)
+		change.Before, change.After = orBroken(clientOrNil(before), damage), clientOrNil(after)
 		if change.Action() == "" {
 			return nil
 		}
@@ -71,8 +73,8 @@ func (s *Store) EditClient(ctx context.Context, id string, edit func(*Client) (*
 	return change, nil
 }
 
-// EditResource changes one resource, as EditClient changes a client. To delete one, or an action of
-// one, that grants still name is an *InUseError.
+// EditResource changes one resource, as EditClient changes a client: one whose object is broken can be
+// deleted, and nothing else. To delete one, or an action of one, that grants still name is an *InUseError.
 func (s *Store) EditResource(ctx context.Context, code string, edit func(*Resource) (*Resource, error)) (Change, error) {
 	if err := scope.CheckResource(code); err != nil {
 		return Change{}, &InvalidError{Problems: []string{"a resource's code: " + err.Error()}}
@@ -83,21 +85,28 @@ func (s *Store) EditResource(ctx context.Context, code string, edit func(*Resour
 	}
 	change := Change{Kind: "resource", ID: code}
 	err = s.write(ctx, func(ctx context.Context, w *changing) error {
-		before := s.resources.Load().byCode[code]
-		after, err := edit(copyResource(before))
+		before, damage := s.resources.Load().byCode[code], s.resources.Load().broken[code]
+		editable := copyResource(before)
+		if damage != nil {
+			editable = &Resource{Code: code, Damage: damage}
+		}
+		after, err := edit(editable)
 		if err != nil {
 			return err
+		}
+		if after != nil && damage != nil {
+			return damage
 		}
 		if after != nil {
 			if after, err = checkResource(code, after); err != nil {
 				return err
 			}
 		}
-		change.Before, change.After = resourceOrNil(before), resourceOrNil(after)
+		change.Before, change.After = orBroken(resourceOrNil(before), damage), resourceOrNil(after)
 		if change.Action() == "" {
 			return nil
 		}
-		if err := s.checkUnused(ctx, []Change{change}, nil); err != nil {
+		if err := checkUnused(ctx, s, []Change{change}, nil); err != nil {
 			return err
 		}
 		return w.commit(ctx, []put{{s.resourceKey(name), code, marshalerOrNil(change.After)}})
@@ -146,9 +155,6 @@ func (s *Store) Close() {
 	defer s.lease.mu.Unlock()
 	s.lease.release(context.Background())
 }
-
-// brokenClient stands for a client whose object cannot be used.
-func brokenClient(id string) *Client { return &Client{ID: id, Disabled: true} }
 
 // commit stores records one after the other, each whole or not at all, in between the two entries of
 // the journal. When one fails, those before it stay.
@@ -249,6 +255,14 @@ func resourceOrNil(r *Resource) any {
 		return nil
 	}
 	return r
+}
+
+// orBroken is what there was, or that its object could not be used.
+func orBroken(before any, damage error) any {
+	if damage != nil {
+		return Broken{Reason: damage.Error()}
+	}
+	return before
 }
 
 func marshalerOrNil(entry any) json.Marshaler {
