@@ -8,6 +8,8 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"time"
@@ -74,6 +76,13 @@ type Secret struct {
 	Created time.Time
 	// Expires is when the secret stops working; the zero time is never.
 	Expires time.Time
+}
+
+// Fingerprint tells the secret from another of the same ID, in logs and lists: 8 hex digits of the SHA-256
+// of the hash, from which neither the hash nor the secret can be made.
+func (s Secret) Fingerprint() string {
+	sum := sha256.Sum256(s.SHA256[:])
+	return hex.EncodeToString(sum[:4])
 }
 
 // Resource is something that scopes are about.

@@ -41,6 +41,23 @@ var plainSecretFields = []string{
 	"secret", "clientsecret", "secretkey", "value", "password", "passwd", "plain", "plaintext",
 }
 
+// UnknownField is the message about a field that an entry has not: with the one that was meant, or those
+// there are. It does not repeat what may be a secret.
+func UnknownField(name, what string, known ...string) string {
+	d := newDecoder("")
+	d.unknownField(&node{text: name}, what, slices.Values(known))
+	return d.problems.first[0].Msg
+}
+
+// ClientFields and ResourceFields are the fields of an entry that is not of a file: a client's secrets are
+// made, and not given.
+func ClientFields() []string {
+	return slices.Collect(newDecoder("").shownFields(maps.Keys(clientShape.fields)))
+}
+
+// ResourceFields are those of a resource.
+func ResourceFields() []string { return slices.Collect(maps.Keys(resourceShape.fields)) }
+
 // shownFields are those that a message may propose. A client's secrets stand in files alone: elsewhere
 // they have routes of their own.
 func (d *decoder) shownFields(fields iter.Seq[string]) iter.Seq[string] {
