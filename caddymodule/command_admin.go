@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -151,7 +152,7 @@ func (s *session) send(method, path string, query url.Values, contentType string
 		request.Header.Set("Origin", s.origin)
 	}
 	response, err := s.client.Do(request)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
 		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s broke off without an answer: the log of the server says why", s.name)}
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // TestAdministration runs the sessions of testdata/admin: each with a server of its own, in a process
 // of its own, whose registry is empty. The script starts it with "caddy run", and stops it with "kill".
 // Issuers are at $ISSUER and $ISSUER2, whose addresses are $SITE and $SITE2, and admin endpoints at $ADMIN and
-// $ADMIN2.
+// $ADMIN2; at $BREAKING is a server that breaks off.
 func TestAdministration(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "admin"),
@@ -34,6 +35,7 @@ func TestAdministration(t *testing.T) {
 					return err
 				}
 			}
+			env.Setenv("BREAKING", breakingOff(t))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
@@ -41,6 +43,27 @@ func TestAdministration(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": waitUntilUp, "secretof": writeSecret, "exits": exits},
 	})
+}
+
+// breakingOff is the address of a server that ends every connection once it has been asked something.
+func breakingOff(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = connection.Read(make([]byte, 4096))
+			_ = connection.Close()
+		}
+	}()
+	return listener.Addr().String()
 }
 
 // waitUntilUp waits for a server to answer: up ADDRESS.
