@@ -145,7 +145,7 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string
 		if (name != "issuer" || r.Pattern == overAllIssuers) && !slices.Contains(parameters, name) {
 			return nil, invalid("unknown query parameter %q", name)
 		}
-		if len(values) > 1 {
+		if len(values) > 1 && name != "scope" { // the one that lists
 			return nil, invalid("query parameter %q is repeated", name)
 		}
 	}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"iter"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,8 +22,7 @@ type changeView struct {
 }
 
 func applyFile(a *adminRequest) error {
-	store, err := a.creatable()
-	if err != nil {
+	if err := a.checkNoVersion(); err != nil {
 		return err
 	}
 	dryRun, err := a.flag("dry_run")
@@ -33,12 +33,22 @@ func applyFile(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
+	if !dryRun {
+		if _, err := a.writable(); err != nil {
+			return err
+		}
+	}
 	data, mediaType, err := a.body(maxApplyBody, "application/yaml", "application/json")
 	if err != nil {
 		return err
 	}
 	name := "registry." + strings.TrimPrefix(mediaType, "application/")
-	changes, err := store.Apply(a.r.Context(), name, data, registry.ApplyOptions{DryRun: dryRun, Prune: prune})
+	var changes []registry.Change
+	if a.issuer.store != nil {
+		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, registry.ApplyOptions{DryRun: dryRun, Prune: prune})
+	} else {
+		changes, err = a.issuer.file.Plan(a.r.Context(), name, data, prune)
+	}
 	if err != nil {
 		return err
 	}
@@ -65,7 +75,7 @@ func exportFile(a *adminRequest) error {
 		return invalid("format is json or yaml")
 	}
 	ctx := a.r.Context()
-	resources, err := a.issuer.registry.Resources(ctx)
+	resources, err := a.resources()
 	if err != nil {
 		return err
 	}
@@ -73,9 +83,20 @@ func exportFile(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	a.w.Header().Set("Content-Type", "application/"+format)
-	if err := registry.Export(a.w, format, resources, a.allClients(ids)); err != nil {
+	var whole spool
+	defer func() {
+		if err := whole.remove(); err != nil {
+			a.issuer.logger.Warn("removing the temporary file of an export failed", zap.Error(err))
+		}
+	}()
+	if err := registry.Export(&whole, format, resources, a.allClients(ids)); err != nil {
 		a.issuer.logger.Error("exporting the registry failed", zap.Error(err))
+		return err
+	}
+	a.w.Header().Set("Content-Type", "application/"+format)
+	a.w.Header().Set("Content-Length", strconv.FormatInt(whole.size, 10))
+	if err := whole.copyTo(a.w); err != nil {
+		a.issuer.logger.Error("sending an export failed", zap.Error(err))
 		panic(http.ErrAbortHandler) // the answer has begun: that it is not whole must be seen
 	}
 	return nil
@@ -119,6 +140,7 @@ func serveStatus(a *adminRequest) error {
 		Source   string `json:"source,omitempty"`
 		Revision string `json:"revision"`
 		Healthy  bool   `json:"healthy"`
+		Problem  string `json:"problem,omitempty"`
 	}
 	type view struct {
 		Issuer   string `json:"issuer"`
@@ -132,7 +154,8 @@ func serveStatus(a *adminRequest) error {
 	views := []view{}
 	for _, i := range issuers {
 		source, _ := i.source()
-		views = append(views, view{i.URL, part{source, i.registry.Revision(), i.registry.Healthy()}, part{"", i.policy.Revision(), i.policy.Healthy()}})
+		problem := i.registry.Problem()
+		views = append(views, view{i.URL, part{source, i.registry.Revision(), problem == "", problem}, part{"", i.policy.Revision(), i.policy.Healthy(), ""}})
 	}
 	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
 	return nil

@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -10,9 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	strictjson "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -29,6 +24,10 @@ func (a *adminRequest) body(limit int64, mediaTypes ...string) (data []byte, med
 		return nil, "", &adminError{status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
 			Message: "the Content-Type must be " + strings.Join(mediaTypes, " or ")}
 	}
+	if coding := a.r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return nil, "", &adminError{status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
+			Message: "a body is taken as it is, without a Content-Encoding"}
+	}
 	data, err = io.ReadAll(http.MaxBytesReader(a.w, a.r.Body, limit))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
@@ -38,41 +37,6 @@ func (a *adminRequest) body(limit int64, mediaTypes ...string) (data []byte, med
 		return nil, "", invalid("the body cannot be read")
 	}
 	return data, mediaType, nil
-}
-
-// decode reads a JSON object that has no other fields than the target; no body at all is an empty one.
-func (a *adminRequest) decode(into any) error {
-	if a.r.ContentLength == 0 {
-		return nil
-	}
-	data, _, err := a.body(maxAdminBody, "application/json")
-	if err != nil {
-		return err
-	}
-	return decodeStrictly(data, into)
-}
-
-// decodeStrictly reads a JSON object into a struct, or into a map, where numbers stay as they were
-// written. Names count with their case, and count once.
-func decodeStrictly(data []byte, into any) error {
-	if !jsontext.Value(data).IsValid() {
-		return invalid("the body: it is no JSON value, or a name in it is repeated")
-	}
-	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
-		return invalid("the body: it must be a JSON object")
-	}
-	var err error
-	if _, object := into.(*map[string]any); object {
-		decoder := json.NewDecoder(bytes.NewReader(data))
-		decoder.UseNumber()
-		err = decoder.Decode(into)
-	} else {
-		err = strictjson.Unmarshal(data, into, strictjson.RejectUnknownMembers(true))
-	}
-	if err != nil {
-		return invalid("the body: %v", strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return nil
 }
 
 // flag is a query parameter that is true or false; it is false when it is missing.
@@ -107,8 +71,12 @@ func (a *adminRequest) page() (limit int, err error) {
 // checkVersion holds If-Match against what is stored (RFC 9110 §13.1.1). The answer is 409 and not
 // 412, as for any change that others have overtaken.
 func (a *adminRequest) checkVersion(entry any) error {
-	header := a.r.Header.Get("If-Match")
-	if header == "" || header == "*" {
+	values, given := a.r.Header["If-Match"]
+	header := strings.TrimSpace(strings.Join(values, ","))
+	if given && header == "" {
+		return invalid("If-Match is empty: it holds the ETag of what is to be changed")
+	}
+	if !given || header == "*" {
 		return nil
 	}
 	for tag := range strings.SplitSeq(header, ",") {
@@ -133,12 +101,21 @@ func (a *adminRequest) writeEntry(status int, entry, view any) error {
 	return nil
 }
 
-// creatable is writable for what has no version: who sends one must not believe that it is looked at.
+// creatable is writable for what has no version.
 func (a *adminRequest) creatable() (*registry.Store, error) {
-	if a.r.Header.Get("If-Match") != "" {
-		return nil, invalid("If-Match is not taken here")
+	if err := a.checkNoVersion(); err != nil {
+		return nil, err
 	}
 	return a.writable()
+}
+
+// checkNoVersion refuses If-Match where nothing has a version: who sends one must not believe that it is
+// looked at.
+func (a *adminRequest) checkNoVersion() error {
+	if _, given := a.r.Header["If-Match"]; given {
+		return invalid("If-Match is not taken here")
+	}
+	return nil
 }
 
 // writable is the issuer's registry if it can be changed.

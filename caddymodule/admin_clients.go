@@ -11,37 +11,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// newClient is the body that creates a client: its fields as a registry file has them, and whether to
-// make a secret.
-type newClient struct {
-	ID            string    `json:"id"`
-	Secret        *bool     `json:"secret"`
-	SecretExpires time.Time `json:"secret_expires"`
-
-	Description json.RawMessage `json:"description,omitempty"`
-	Attributes  json.RawMessage `json:"attributes,omitempty"`
-	TokenTTL    json.RawMessage `json:"token_ttl,omitempty"`
-	Disabled    json.RawMessage `json:"disabled,omitempty"`
-	Expires     json.RawMessage `json:"expires,omitempty"`
-	Audiences   json.RawMessage `json:"audiences,omitempty"`
-	Networks    json.RawMessage `json:"networks,omitempty"`
-	Grants      json.RawMessage `json:"grants,omitempty"`
-}
-
-// entry is the fields that a registry file has.
-func (c newClient) entry() ([]byte, error) {
-	fields := map[string]json.RawMessage{
-		"description": c.Description, "attributes": c.Attributes, "token_ttl": c.TokenTTL, "disabled": c.Disabled,
-		"expires": c.Expires, "audiences": c.Audiences, "networks": c.Networks, "grants": c.Grants,
-	}
-	for name, value := range fields {
-		if value == nil {
-			delete(fields, name)
-		}
-	}
-	return json.Marshal(fields)
-}
-
 // madeSecret is the answer that has a secret, this once.
 type madeSecret struct {
 	ClientID     string       `json:"client_id"`
@@ -88,35 +57,13 @@ func createClient(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	data, _, err := a.body(maxAdminBody, "application/json")
+	client, made, err := a.newClient()
 	if err != nil {
 		return err
 	}
-	var asked newClient
-	if err := decodeStrictly(data, &asked); err != nil {
-		return err
-	}
-	entry, err := asked.entry()
-	if err != nil {
-		return invalid("the body: %v", err)
-	}
-	resources, err := a.issuer.registry.Resources(a.r.Context())
-	if err != nil {
-		return err
-	}
-	client, err := registry.ParseClient(asked.ID, entry, resources)
-	if err != nil {
-		return err
-	}
-	made := madeSecret{ClientID: asked.ID}
-	if asked.Secret == nil || *asked.Secret {
-		if made, err = addSecret(client, nextSecretID(client, nil), asked.SecretExpires); err != nil {
-			return err
-		}
-	}
-	change, err := store.EditClient(a.r.Context(), asked.ID, func(current *registry.Client) (*registry.Client, error) {
+	change, err := store.EditClient(a.r.Context(), client.ID, func(current *registry.Client) (*registry.Client, error) {
 		if current != nil {
-			return nil, conflict("exists", "client %q exists already", asked.ID)
+			return nil, conflict("exists", "client %q exists already", client.ID)
 		}
 		return client, nil
 	})
@@ -126,8 +73,58 @@ func createClient(a *adminRequest) error {
 	a.audit("client.create", change)
 	created := change.After.(*registry.Client)
 	made.Client = viewClient(created)
-	a.w.Header().Set("Location", "/m2m/clients/"+url.PathEscape(asked.ID))
+	a.w.Header().Set("Location", "/m2m/clients/"+url.PathEscape(client.ID))
 	return a.writeEntry(http.StatusCreated, created, made)
+}
+
+// newClient reads the body that creates a client: its fields as a registry file has them, its id, and
+// whether to make a secret, which is then made.
+func (a *adminRequest) newClient() (client *registry.Client, made madeSecret, err error) {
+	fields, err := a.fields("a client", append(registry.ClientFields(), "id", "secret", "secret_expires")...)
+	if err != nil {
+		return nil, made, err
+	}
+	id, _, err := fields.text("id")
+	if err != nil {
+		return nil, made, err
+	}
+	wanted, err := fields.flag("secret", true)
+	if err != nil {
+		return nil, made, err
+	}
+	if _, given := fields["secret_expires"]; given && !wanted {
+		return nil, made, invalid("secret_expires is of a secret, and none is wanted")
+	}
+	expires, err := fields.future("secret_expires")
+	if err != nil {
+		return nil, made, err
+	}
+	entry, err := json.Marshal(fields)
+	if err != nil {
+		return nil, made, err
+	}
+	resources, err := a.issuer.registry.Resources(a.r.Context())
+	if err != nil {
+		return nil, made, err
+	}
+	if client, err = registry.ParseClient(id, entry, resources); err != nil {
+		return nil, made, err
+	}
+	if _, given := fields["expires"]; given {
+		err = checkExpiry(client)
+	}
+	if made.ClientID = id; err == nil && wanted {
+		made = addSecret(client, nextSecretID(client, nil), expires)
+	}
+	return client, made, err
+}
+
+// checkExpiry refuses an end that is over: more often than not it is a slip.
+func checkExpiry(c *registry.Client) error {
+	if !c.Expires.IsZero() && !c.Expires.After(time.Now()) {
+		return invalid("expires is in the past: to end a client now, disable it")
+	}
+	return nil
 }
 
 func showClient(a *adminRequest) error {
@@ -175,6 +172,9 @@ func (a *adminRequest) editClient(operation string, edit func(*registry.Client) 
 		if current == nil {
 			return nil, notFound("there is no client %q", id)
 		}
+		if current.Damage != nil && operation != "client.delete" {
+			return nil, current.Damage
+		}
 		if err := a.checkVersion(current); err != nil {
 			return nil, err
 		}
@@ -200,7 +200,11 @@ func patchClient(a *adminRequest) error {
 		if err != nil {
 			return nil, err
 		}
-		return registry.ParseClient(current.ID, data, resources)
+		patched, err := registry.ParseClientChange(current, data, resources)
+		if _, given := patch["expires"]; err == nil && given {
+			err = checkExpiry(patched)
+		}
+		return patched, err
 	})
 	if err != nil {
 		return err

@@ -58,11 +58,22 @@ func adminErrorOf(err error) *adminError {
 }
 
 func writeAdminError(w http.ResponseWriter, err error) {
-	e := adminErrorOf(err)
+	e := adminErrorOf(err).withoutSecrets()
 	if e.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
 	writeAdminJSON(w, e.status, e)
+}
+
+// withoutSecrets hides what may be a secret, for messages repeat what they were given.
+func (e *adminError) withoutSecrets() *adminError {
+	hidden := *e
+	hidden.Message = registry.HideSecrets(e.Message)
+	hidden.Problems = nil
+	for _, problem := range e.Problems {
+		hidden.Problems = append(hidden.Problems, registry.HideSecrets(problem))
+	}
+	return &hidden
 }
 
 func writeAdminJSON(w http.ResponseWriter, status int, body any) {

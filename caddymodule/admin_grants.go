@@ -18,7 +18,7 @@ type scopeGrant struct {
 func (g scopeGrant) read() (scope.Scope, bool, error) {
 	s, err := scope.Parse(g.Scope)
 	if err != nil {
-		return scope.Scope{}, false, invalid("scope: %v", err)
+		return scope.Scope{}, false, invalid("scope %q: %v", g.Scope, err)
 	}
 	if g.Effect != "" && g.Effect != "allow" && g.Effect != "deny" {
 		return scope.Scope{}, false, invalid(`effect must be "allow" or "deny"`)
@@ -54,22 +54,67 @@ func holds(g scope.Grant, s scope.Scope, deny bool) bool {
 	return g.Deny == deny && g.Resource == s.Resource && slices.Contains(g.Identifiers, s.Identifier) && slices.Contains(g.Actions, s.Action)
 }
 
+// grantChange is grants to add or to remove: all of them or none.
+type grantChange struct {
+	scopes []scope.Scope
+	deny   bool
+}
+
+func readGrants(scopes []string, effect string) (grantChange, error) {
+	if len(scopes) == 0 {
+		return grantChange{}, invalid("scope is missing")
+	}
+	var change grantChange
+	for _, text := range scopes {
+		s, deny, err := scopeGrant{text, effect}.read()
+		if err != nil {
+			return grantChange{}, err
+		}
+		change.scopes, change.deny = append(change.scopes, s), deny
+	}
+	return change, nil
+}
+
+// grants are those of a body: one as "scope", or several as "scopes".
+func (f bodyFields) grants() (grantChange, error) {
+	one, single, err := f.text("scope")
+	if err != nil {
+		return grantChange{}, err
+	}
+	scopes, several, err := f.texts("scopes")
+	if err != nil {
+		return grantChange{}, err
+	}
+	if single && several {
+		return grantChange{}, invalid(`either "scope" or "scopes" is taken`)
+	}
+	if single {
+		scopes = []string{one}
+	}
+	effect, given, err := f.text("effect")
+	if err == nil && given && effect == "" {
+		err = invalid(`effect must be "allow" or "deny"`)
+	}
+	if err != nil {
+		return grantChange{}, err
+	}
+	return readGrants(scopes, effect)
+}
+
 func addGrant(a *adminRequest) error {
-	data, _, err := a.body(maxAdminBody, "application/json")
+	fields, err := a.fields("a grant", "scope", "scopes", "effect")
 	if err != nil {
 		return err
 	}
-	var asked scopeGrant
-	if err := decodeStrictly(data, &asked); err != nil {
-		return err
-	}
-	s, deny, err := asked.read()
+	added, err := fields.grants()
 	if err != nil {
 		return err
 	}
 	change, err := a.editClient("grant.add", func(c *registry.Client) (*registry.Client, error) {
-		if !slices.ContainsFunc(c.Grants, func(g scope.Grant) bool { return holds(g, s, deny) }) {
-			c.Grants = append(c.Grants, scope.Grant{Resource: s.Resource, Identifiers: []string{s.Identifier}, Actions: []string{s.Action}, Deny: deny})
+		for _, s := range added.scopes {
+			if !slices.ContainsFunc(c.Grants, func(g scope.Grant) bool { return holds(g, s, added.deny) }) {
+				c.Grants = append(c.Grants, scope.Grant{Resource: s.Resource, Identifiers: []string{s.Identifier}, Actions: []string{s.Action}, Deny: added.deny})
+			}
 		}
 		return c, nil
 	})
@@ -80,25 +125,26 @@ func addGrant(a *adminRequest) error {
 }
 
 func removeGrant(a *adminRequest) error {
-	s, deny, err := scopeGrant{a.query.Get("scope"), a.query.Get("effect")}.read()
+	removed, err := readGrants(a.query["scope"], a.query.Get("effect"))
 	if err != nil {
 		return err
 	}
 	change, err := a.editClient("grant.remove", func(c *registry.Client) (*registry.Client, error) {
-		var left []scope.Grant
-		found := false
-		for _, g := range c.Grants {
-			if !holds(g, s, deny) {
-				left = append(left, g)
-				continue
+		had := slices.Clone(c.Grants) // a scope may be named twice
+		for _, s := range removed.scopes {
+			if !slices.ContainsFunc(had, func(g scope.Grant) bool { return holds(g, s, removed.deny) }) {
+				return nil, notFound("client %q has no such grant: %s %s", c.ID, effectName(removed.deny), s)
 			}
-			found = true
-			left = append(left, without(g, s)...)
+			var left []scope.Grant
+			for _, g := range c.Grants {
+				if holds(g, s, removed.deny) {
+					left = append(left, without(g, s)...)
+				} else {
+					left = append(left, g)
+				}
+			}
+			c.Grants = left
 		}
-		if !found {
-			return nil, notFound("client %q has no such grant", c.ID)
-		}
-		c.Grants = left
 		return c, nil
 	})
 	if err != nil {

@@ -32,8 +32,8 @@ func mergeEntry(entry json.Marshaler, patch map[string]any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var target map[string]any
-	if err := decodeStrictly(data, &target); err != nil {
+	target, err := decodeObject(data)
+	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(merge(target, patch))
@@ -45,8 +45,8 @@ func (a *adminRequest) patch(fixed ...string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var patch map[string]any
-	if err := decodeStrictly(data, &patch); err != nil {
+	patch, err := decodeObject(data)
+	if err != nil {
 		return nil, err
 	}
 	for _, field := range fixed {

@@ -27,21 +27,23 @@ func listSecrets(a *adminRequest) error {
 }
 
 func createSecret(a *adminRequest) error {
-	var asked struct {
-		Expires time.Time `json:"expires"`
+	fields, err := a.optionalFields("a new secret", "expires")
+	if err != nil {
+		return err
 	}
-	if err := a.decode(&asked); err != nil {
+	expires, err := fields.future("expires")
+	if err != nil {
 		return err
 	}
 	var made madeSecret
 	used := a.lastUsed(a.r.PathValue("id"))
-	_, err := a.editClient("secret.create", func(c *registry.Client) (_ *registry.Client, err error) {
+	_, err = a.editClient("secret.create", func(c *registry.Client) (*registry.Client, error) {
 		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == registry.MaxLiveSecrets {
 			return nil, conflict("too_many_secrets", "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
-		made, err = addSecret(c, id, asked.Expires)
-		return c, err
+		made = addSecret(c, id, expires)
+		return c, nil
 	})
 	if err != nil {
 		return err
@@ -51,14 +53,15 @@ func createSecret(a *adminRequest) error {
 }
 
 func rotateSecret(a *adminRequest) error {
-	var asked struct {
-		Overlap *string   `json:"overlap"`
-		Expires time.Time `json:"expires"`
-	}
-	if err := a.decode(&asked); err != nil {
+	fields, err := a.optionalFields("a rotation", "overlap", "expires")
+	if err != nil {
 		return err
 	}
-	overlap, err := parseOverlap(asked.Overlap)
+	expires, err := fields.future("expires")
+	if err != nil {
+		return err
+	}
+	overlap, err := fields.overlap()
 	if err != nil {
 		return err
 	}
@@ -89,9 +92,7 @@ func rotateSecret(a *adminRequest) error {
 		}
 		expireAll(c, time.Now().Add(overlap))
 		old := viewSecrets(c, used)
-		if made, err = addSecret(c, id, asked.Expires); err != nil {
-			return nil, err
-		}
+		made = addSecret(c, id, expires)
 		made.Old = old
 		return c, nil
 	})
@@ -131,13 +132,18 @@ func revokeSecret(a *adminRequest) error {
 	return nil
 }
 
-func parseOverlap(text *string) (time.Duration, error) {
-	if text == nil {
-		return defaultOverlap, nil
+// overlap is how long the old secrets go on working.
+func (f bodyFields) overlap() (time.Duration, error) {
+	text, given, err := f.text("overlap")
+	if err != nil || !given {
+		return defaultOverlap, err
 	}
-	overlap, err := time.ParseDuration(*text)
-	if err != nil || overlap < 0 {
+	overlap, err := time.ParseDuration(text)
+	if err != nil {
 		return 0, invalid(`overlap must be a duration such as "24h"`)
+	}
+	if overlap < 0 {
+		return 0, invalid("overlap must not be negative")
 	}
 	return overlap, nil
 }
@@ -193,15 +199,11 @@ func checkUnused(s registry.Secret, used map[string]time.Time, force bool) error
 }
 
 // addSecret makes a secret and adds it to the client.
-func addSecret(c *registry.Client, id string, expires time.Time) (madeSecret, error) {
-	now := time.Now()
-	if !expires.IsZero() && !expires.After(now) {
-		return madeSecret{}, invalid("expires is in the past")
-	}
+func addSecret(c *registry.Client, id string, expires time.Time) madeSecret {
 	secret := registry.NewSecret()
-	made := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: now.UTC().Truncate(time.Second), Expires: expires.UTC()}
+	made := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: time.Now().UTC().Truncate(time.Second), Expires: expires.UTC()}
 	c.Secrets = append(c.Secrets, made)
-	return madeSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}, nil
+	return madeSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}
 }
 
 // nextSecretID is an ID that no secret of the client had, as far as is known. It is asked for before

@@ -100,27 +100,59 @@ func TestAPIRefuses(t *testing.T) {
 		"no code":                        {400, "POST", "/m2m/resources", `{"actions": {"x": ""}}`, "invalid", "code", nil},
 		"action outside the grammar":     {400, "POST", "/m2m/resources", `{"code": "a", "actions": {"*": ""}}`, "invalid", "an action's name", nil},
 		"no action":                      {400, "POST", "/m2m/resources", `{"code": "a"}`, "invalid", "must have actions", nil},
-		"unknown field of a client":      {400, "POST", "/m2m/clients", `{"id": "new", "token_tll": "5m"}`, "invalid", "token_tll", nil},
+		"unknown field of a client":      {400, "POST", "/m2m/clients", `{"id": "new", "token_tll": "5m"}`, "invalid", `unknown field "token_tll" in a client: did you mean "token_ttl"?`, nil},
 		"unknown field of a patch":       {400, "PATCH", "/m2m/clients/ci-bot", `{"token_tll": "5m"}`, "invalid", `did you mean "token_ttl"?`, nil},
 		"unknown field of a resource":    {400, "POST", "/m2m/resources", `{"code": "a", "actions": {"x": ""}, "audiance": "x"}`, "invalid", `did you mean "audience"?`, nil},
 		"secrets by a patch":             {400, "PATCH", "/m2m/clients/ci-bot", `{"secrets": []}`, "invalid", `"secrets" cannot be patched`, nil},
-		"a secret in a description":      {400, "PATCH", "/m2m/clients/ci-bot", `{"description": "` + secret + `"}`, "invalid", "a secret stands here", nil},
-		"wrong type":                     {400, "POST", "/m2m/clients", `{"id": 5}`, "invalid", "unmarshal JSON number into Go string", nil},
+		"a secret in a description":      {400, "PATCH", "/m2m/clients/ci-bot", `{"description": "key is ` + secret + `"}`, "invalid", "a secret stands in description: the registry holds no secret", nil},
+		"wrong type":                     {400, "POST", "/m2m/clients", `{"id": 5}`, "invalid", "id must be a string", nil},
 		"a ttl that is none":             {400, "PATCH", "/m2m/clients/ci-bot", `{"token_ttl": "soon"}`, "invalid", "token_ttl", nil},
-		"trailing JSON":                  {400, "POST", "/m2m/clients", `{"id": "new"} {}`, "invalid", "no JSON value", nil},
-		"a name twice":                   {400, "POST", "/m2m/clients", `{"id": "new", "id": "other"}`, "invalid", "repeated", nil},
-		"a name in the wrong case":       {400, "POST", "/m2m/clients", `{"ID": "new"}`, "invalid", "ID", nil},
-		"a secret as an id":              {400, "POST", "/m2m/clients", `{"id": "` + secret + `"}`, "invalid", "a secret stands here", nil},
+		"trailing JSON":                  {400, "POST", "/m2m/clients", `{"id": "new"} {}`, "invalid", "line 1, column 16: something follows", nil},
+		"a name twice":                   {400, "POST", "/m2m/clients", `{"id": "new", "id": "other"}`, "invalid", `line 1, column 15: the name "id" is repeated`, nil},
+		"a name in the wrong case":       {400, "POST", "/m2m/clients", `{"ID": "new"}`, "invalid", `unknown field "ID" in a client`, nil},
+		"a secret as an id":              {400, "POST", "/m2m/clients", `{"id": "` + secret + `"}`, "invalid", "a secret stands in a client's id", nil},
 		"a body where none is taken":     {400, "POST", "/m2m/clients/ci-bot/disable", `{"reason": "x"}`, "invalid", "not taken", nil},
 		"a version of what is new":       {400, "POST", "/m2m/clients", `{"id": "new"}`, "invalid", "If-Match", []string{"If-Match", `"0123"`}},
 		"a version of a whole registry":  {400, "POST", "/m2m/apply", `{}`, "invalid", "If-Match", []string{"If-Match", `"0123"`}},
+		"half of a name":                 {400, "POST", "/m2m/clients", "{\n \"id\": x}", "invalid", "line 2, column 8: it is no JSON", nil},
+		"hashes of secrets":              {400, "POST", "/m2m/clients", `{"id": "new", "secrets": []}`, "invalid", `unknown field "secrets" in a client: did you mean "secret"?`, nil},
+		"fields that can be patched":     {400, "PATCH", "/m2m/clients/ci-bot", `{"zzzzzz": 1}`, "invalid", "known are attributes, audiences, description, disabled, expires, grants, networks, token_ttl", nil},
+		"secret that is neither":         {400, "POST", "/m2m/clients", `{"id": "new", "secret": "no"}`, "invalid", "secret must be true or false", nil},
+		"expiry of no secret":            {400, "POST", "/m2m/clients", `{"id": "new", "secret": false, "secret_expires": "2090-01-01T00:00:00Z"}`, "invalid", "secret_expires is of a secret", nil},
+		"expiry of a secret in the past": {400, "POST", "/m2m/clients", `{"id": "new", "secret_expires": "2020-01-01T00:00:00Z"}`, "invalid", "secret_expires is in the past", nil},
+		"expiry in the past":             {400, "POST", "/m2m/clients", `{"id": "new", "expires": "2020-01-01T00:00:00Z"}`, "invalid", "expires is in the past: to end a client now, disable it", nil},
+		"patch with a past expiry":       {400, "PATCH", "/m2m/clients/ci-bot", `{"expires": "2020-01-01T00:00:00Z"}`, "invalid", "expires is in the past", nil},
+		"expiry of another form":         {400, "POST", "/m2m/clients/ci-bot/secrets", `{"expires": "tomorrow"}`, "invalid", "expires must be a time as in RFC 3339", nil},
+		"expiry that is null":            {400, "POST", "/m2m/clients/ci-bot/secrets", `{"expires": null}`, "invalid", "expires must be a time as in RFC 3339", nil},
+		"overlap of another type":        {400, "POST", "/m2m/clients/ci-bot/secrets/rotate", `{"overlap": 5}`, "invalid", "overlap must be a string", nil},
+		"misspelt overlap":               {400, "POST", "/m2m/clients/ci-bot/secrets/rotate", `{"overlp": "5h"}`, "invalid", `unknown field "overlp" in a rotation: did you mean "overlap"?`, nil},
+		"misspelt scope":                 {400, "POST", "/m2m/clients/ci-bot/grants", `{"scop": "book"}`, "invalid", `unknown field "scop" in a grant: did you mean "scope"?`, nil},
+		"no scope":                       {400, "POST", "/m2m/clients/ci-bot/grants", `{}`, "invalid", "scope is missing", nil},
+		"no scope to remove":             {400, "DELETE", "/m2m/clients/ci-bot/grants", "", "invalid", "scope is missing", nil},
+		"scope and scopes":               {400, "POST", "/m2m/clients/ci-bot/grants", `{"scope": "book", "scopes": ["book"]}`, "invalid", "either", nil},
+		"scopes of another type":         {400, "POST", "/m2m/clients/ci-bot/grants", `{"scopes": ["book", null]}`, "invalid", "scopes must be a list of strings", nil},
+		"one of several is unknown":      {400, "POST", "/m2m/clients/ci-bot/grants", `{"scopes": ["book:5:read", "nope:*:x"]}`, "invalid", `unknown resource "nope"`, nil},
+		"one of several is not there":    {404, "DELETE", "/m2m/clients/ci-bot/grants?scope=book:*:read&scope=nope:1:x", "", "not_found", "no such grant: allow nope:1:x", nil},
+		"empty version":                  {400, "PATCH", "/m2m/clients/ci-bot", `{"disabled": true}`, "invalid", "If-Match is empty", []string{"If-Match", ""}},
+		"empty version to delete":        {400, "DELETE", "/m2m/resources/book", "", "invalid", "If-Match is empty", []string{"If-Match", " "}},
+		"empty version of what is new":   {400, "POST", "/m2m/clients", `{"id": "new"}`, "invalid", "If-Match is not taken", []string{"If-Match", ""}},
+		"a compressed body":              {415, "POST", "/m2m/apply", `{}`, "unsupported_media_type", "Content-Encoding", []string{"Content-Encoding", "gzip"}},
+		"a secret as a field":            {400, "POST", "/m2m/clients", `{"id": "le", "` + secret + `": 1}`, "invalid", "unknown field in a client", nil},
+		"a mistyped secret as a field":   {400, "POST", "/m2m/clients", `{"id": "le", "` + secret[:50] + `": 1}`, "invalid", "unknown field in a client", nil},
+		"a secret as a field of a patch": {400, "PATCH", "/m2m/clients/ci-bot", `{"` + secret + `": 1}`, "invalid", "a secret stands in a name in a client", nil},
+		"a secret twice":                 {400, "PATCH", "/m2m/clients/ci-bot", `{"` + secret + `": 1, "` + secret + `": 1}`, "invalid", "is repeated", nil},
+		"a secret as a scope":            {400, "POST", "/m2m/clients/ci-bot/grants", `{"scope": "` + secret + `:*:x"}`, "invalid", "", nil},
+		"a secret as a query parameter":  {400, "GET", "/m2m/clients?" + secret + "=1", "", "invalid", "unknown query parameter", nil},
+		"a secret as a path":             {404, "GET", "/m2m/clients/" + secret, "", "not_found", "no client", nil},
+		"a secret in an action":          {400, "POST", "/m2m/resources", `{"code": "r", "actions": {"x": "see ` + secret + `"}}`, "invalid", "a secret stands in an action's description", nil},
+		"a secret in a file":             {400, "POST", "/m2m/apply", `{"clients": {"x": {"description": "see ` + secret + `"}}}`, "invalid", "a secret stands in description: a file holds no secret", nil},
 		"null":                           {400, "PATCH", "/m2m/clients/ci-bot", `null`, "invalid", "JSON object", nil},
-		"half of JSON":                   {400, "POST", "/m2m/clients", `{"id": `, "invalid", "no JSON value", nil},
+		"half of JSON":                   {400, "POST", "/m2m/clients", `{"id": `, "invalid", "the JSON is not complete", nil},
 		"grant on an unknown resource":   {400, "POST", "/m2m/clients", grant("bok", "*", "read"), "invalid", `did you mean "book"?`, nil},
 		"grant of an unknown action":     {400, "POST", "/m2m/clients", grant("book", "*", "raed"), "invalid", `did you mean "read"?`, nil},
 		"grant on an odd identifier":     {400, "POST", "/m2m/clients", grant("book", "a*b", "read"), "invalid", "an identifier", nil},
 		"grant of an unknown scope":      {400, "POST", "/m2m/clients/ci-bot/grants", `{"scope": "bok:*:read"}`, "invalid", "unknown resource", nil},
-		"grant of a malformed scope":     {400, "POST", "/m2m/clients/ci-bot/grants", `{"scope": "a b"}`, "invalid", "scope:", nil},
+		"grant of a malformed scope":     {400, "POST", "/m2m/clients/ci-bot/grants", `{"scope": "a b"}`, "invalid", `scope "a b": character 0x20`, nil},
 		"grant of an odd effect":         {400, "POST", "/m2m/clients/ci-bot/grants", `{"scope": "book", "effect": "Deny"}`, "invalid", "effect", nil},
 		"no such grant":                  {404, "DELETE", "/m2m/clients/ci-bot/grants?scope=book:*:edit", "", "not_found", "no such grant", nil},
 		"no such client":                 {404, "GET", "/m2m/clients/nobody", "", "not_found", `no client "nobody"`, nil},
@@ -140,7 +172,7 @@ func TestAPIRefuses(t *testing.T) {
 		"repeated query parameter":       {400, "GET", "/m2m/clients?prefix=a&prefix=b", "", "invalid", "repeated", nil},
 		"limit of nothing":               {400, "GET", "/m2m/clients?limit=0", "", "invalid", "limit", nil},
 		"force that is neither":          {400, "DELETE", "/m2m/clients/ci-bot/secrets/s1?force=yes", "", "invalid", "true or false", nil},
-		"overlap that is none":           {400, "POST", "/m2m/clients/ci-bot/secrets/rotate", `{"overlap": "-1h"}`, "invalid", "overlap", nil},
+		"overlap that is none":           {400, "POST", "/m2m/clients/ci-bot/secrets/rotate", `{"overlap": "-1h"}`, "invalid", "must not be negative", nil},
 		"secret that has expired":        {400, "POST", "/m2m/clients/ci-bot/secrets", `{"expires": "2020-01-01T00:00:00Z"}`, "invalid", "past", nil},
 		"file with an unknown field":     {400, "POST", "/m2m/apply", `{"clients": {"x": {"token_tll": "5m"}}}`, "invalid", `registry.json:1:20: unknown field "token_tll"`, nil},
 		"file that takes away an action": {409, "POST", "/m2m/apply", `{"resources": {"book": {"actions": {"edit": ""}}}}`, "in_use", `action "read" of "book"`, nil},
@@ -152,7 +184,7 @@ func TestAPIRefuses(t *testing.T) {
 			if answer.field("error") != c.code || !strings.Contains(answer.field("message"), c.message) {
 				t.Errorf("the answer is %s; it should be %s and say %q", answer.body, c.code, c.message)
 			}
-			if strings.Contains(string(answer.body), secret) {
+			if strings.Contains(string(answer.body), secret[:50]) {
 				t.Errorf("the answer repeats a secret: %s", answer.body)
 			}
 		})
@@ -254,6 +286,10 @@ func TestAPIOfARegistryFile(t *testing.T) {
 	w.want(200, "GET", "/m2m/resources/book", "")
 	w.want(200, "GET", "/m2m/export", "")
 	w.want(200, "GET", "/m2m/clients/ci-bot/secrets", "")
+	planned := w.want(200, "POST", "/m2m/apply?dry_run=true&prune=true", `{"clients": {"new": {}}}`)
+	if planned.field("changes", 0, "action") != "delete" || planned.field("changes", 1, "action") != "create" || planned.field("changes", 2, "id") != "ci-bot" {
+		t.Errorf("planned is %s", planned.body)
+	}
 	if got := w.want(200, "GET", "/m2m/issuers", "").field("issuers", 0, "path"); got != path {
 		t.Errorf("the path is %s", got)
 	}

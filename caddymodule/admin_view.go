@@ -22,11 +22,17 @@ type clientView struct {
 }
 
 type secretView struct {
-	ID       string    `json:"id"`
-	Created  time.Time `json:"created,omitzero"`
-	Expires  time.Time `json:"expires,omitzero"`
-	LastUsed time.Time `json:"last_used,omitzero"`
-	Live     bool      `json:"live"`
+	ID          string    `json:"id"`
+	Fingerprint string    `json:"fingerprint"` // that another secret has taken its ID can be seen by
+	Created     time.Time `json:"created,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"`
+	LastUsed    time.Time `json:"last_used,omitzero"`
+	Live        bool      `json:"live"`
+}
+
+// brokenView stands for an entry whose object could not be used.
+type brokenView struct {
+	Broken string `json:"broken"`
 }
 
 type grantView struct {
@@ -62,7 +68,7 @@ func viewClient(c *registry.Client) *clientView {
 func viewSecrets(c *registry.Client, lastUsed map[string]time.Time) []secretView {
 	views := []secretView{}
 	for _, s := range c.Secrets {
-		views = append(views, secretView{s.ID, s.Created, s.Expires, lastUsed[s.ID], s.Live(time.Now())})
+		views = append(views, secretView{s.ID, s.Fingerprint(), s.Created, s.Expires, lastUsed[s.ID], s.Live(time.Now())})
 	}
 	return views
 }
@@ -71,13 +77,15 @@ func viewResource(r *registry.Resource) *resourceView {
 	return &resourceView{r.Code, r.Description, r.Audience, r.Actions, orEmptyMap(r.Attributes)}
 }
 
-// viewEntry is the view of a *registry.Client or *registry.Resource, and nil of nil.
+// viewEntry is the view of what there is in a registry.Change, and nil of nil.
 func viewEntry(entry any) any {
 	switch e := entry.(type) {
 	case *registry.Client:
 		return viewClient(e)
 	case *registry.Resource:
 		return viewResource(e)
+	case registry.Broken:
+		return brokenView{e.Reason}
 	}
 	return nil
 }

@@ -26,7 +26,9 @@ const (
 	// changed. A look reads one small object.
 	storagePollInterval = 2 * time.Second
 	// usageInterval is how often it is written when secrets were last used.
-	usageInterval = time.Minute
+	usageInterval = 15 * time.Second
+	// usageTimeout bounds writing that. What was not written in time is written the next time.
+	usageTimeout = time.Minute
 )
 
 // App is the m2m app. It holds the issuers of this process: their keys, registries and policies.

@@ -26,6 +26,7 @@ can read: they come from files, from the environment or from standard input.`,
 			cmd.Use = "m2m <command>"
 			makeGroup(cmd, devCommand(), initCommand(), clientCommand(), secretCommand(), resourceCommand(), grantCommand(),
 				applyCommand(), diffCommand(), exportCommand(), statusCommand(), tokenCommand(), inspectCommand())
+			refuseSecrets(cmd)
 		},
 	})
 }
@@ -63,7 +64,7 @@ below the client's "secrets" and give the secret to whoever runs the client.`,
 			return printSecret(cmd.OutOrStdout(), registry.NewSecret(), format.value)
 		},
 	}
-	cmd.Flags().Var(&format, "format", "text, or json for an object with secret and sha256")
+	cmd.Flags().Var(&format, "format", "text, or json for an object with client_secret, the same as secret, and sha256")
 	return cmd
 }
 

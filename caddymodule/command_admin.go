@@ -11,19 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-)
-
-// Exit codes of the commands that administer a server. 0 is done, and 1 whatever has no code of its own.
-const (
-	exitDifferent   = 2 // diff found differences
-	exitNotFound    = 3
-	exitConflict    = 4 // it exists, is in use, was changed meanwhile, or cannot be changed
-	exitInvalid     = 5
-	exitUnavailable = 6 // the server was not reached, or its storage is away
+	"go.uber.org/zap"
 )
 
 // adminFlags are those of every command that administers a server.
@@ -69,15 +62,6 @@ type session struct {
 	remote bool // the endpoint is one that Origin can name, and not a socket
 }
 
-// exitError is an error with an exit code of its own.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
 // administer makes a command that talks to a server. Its errors go to standard error and become exit
 // codes.
 func administer(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
@@ -104,27 +88,14 @@ func administerAll(cmd *cobra.Command, run func(s *session, args []string) error
 	return cmd
 }
 
-func exitWith(cmd *cobra.Command, err error) error {
-	var exit *exitError
-	if !errors.As(err, &exit) || exit.code == 1 {
-		return err // Caddy takes an exit code of 1 without an error for a success
-	}
-	cmd.SilenceErrors = true
-	if text := exit.Error(); text != "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "Error: "+text)
-	}
-	// the only way to an exit code of one's own
-	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exit.code, nil })(cmd, nil)
-}
-
 func newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*session, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(flags.address, nil, flags.config, flags.adapter)
+	address, err := findAdmin(flags)
 	if err != nil {
-		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+		return nil, err
 	}
 	parsed, err := caddy.ParseNetworkAddress(address)
 	if err != nil || parsed.PortRangeSize() > 1 {
-		return nil, fmt.Errorf("%q is not the address of an admin endpoint", address)
+		return nil, wrong("%q is not the address of an admin endpoint", address)
 	}
 	s := &session{ctx: ctx, cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, name: address, origin: "http://" + parsed.JoinHostPort(0), remote: true}
 	if parsed.IsUnixNetwork() || parsed.IsFdNetwork() {
@@ -140,6 +111,22 @@ func newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*se
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s, nil
+}
+
+// findAdmin is the address of the admin endpoint, as caddy reload finds it.
+func findAdmin(flags *adminFlags) (string, error) {
+	if _, rest, found := strings.Cut(flags.address, "://"); found {
+		return "", wrong("--address takes no scheme: write %s", strings.TrimRight(rest, "/"))
+	}
+	// what the adapter says of the config is for who loads it, unless it cannot be read
+	_, loud, said := caddy.BufferedLog()
+	defer caddy.UnbufferDefaultLogger(loud)
+	address, err := caddycmd.DetermineAdminAPIAddress(flags.address, nil, flags.config, flags.adapter)
+	if err != nil {
+		return "", fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	said.FlushTo(zap.NewNop())
+	return address, nil
 }
 
 // send makes a request and returns its answer, if that is not an error.
@@ -165,6 +152,9 @@ func (s *session) send(method, path string, query url.Values, contentType string
 		request.Header.Set("Origin", s.origin)
 	}
 	response, err := s.client.Do(request)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s broke off without an answer: the log of the server says why", s.name)}
+	}
 	if err != nil {
 		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", s.name, errors.Unwrap(err))}
 	}
@@ -194,20 +184,6 @@ func answeredError(response *http.Response) error {
 	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}
 }
 
-func exitCodeOf(status int) int {
-	switch status {
-	case http.StatusNotFound:
-		return exitNotFound
-	case http.StatusConflict:
-		return exitConflict
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
-		return exitInvalid
-	case http.StatusServiceUnavailable:
-		return exitUnavailable
-	}
-	return 1
-}
-
 // call makes a request with a JSON body, if there is one, and reads the JSON answer. With --format json
 // the answer is printed as it came, and into is still read.
 func (s *session) call(method, path string, query url.Values, body, into any) error {
@@ -226,10 +202,15 @@ func (s *session) call(method, path string, query url.Values, body, into any) er
 	if into == nil || response.StatusCode == http.StatusNoContent {
 		return nil
 	}
+	return s.read(response, into)
+}
+
+// read reads a JSON answer.
+func (s *session) read(response *http.Response, into any) error {
 	decoder := json.NewDecoder(response.Body)
 	decoder.UseNumber()
 	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
+		return &exitError{exitUnavailable, fmt.Errorf("what answers at %s is no admin endpoint with m2m, or it broke off: %w", s.name, err)}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,8 @@ import (
 
 // TestAdministration runs the sessions of testdata/admin: each with a server of its own, in a process
 // of its own, whose registry is empty. The script starts it with "caddy run", and stops it with "kill".
-// The issuer is at $ISSUER and $OTHER, admin endpoints are at $ADMIN and $ADMIN2.
+// Issuers are at $ISSUER and $ISSUER2, whose addresses are $SITE and $SITE2, and admin endpoints at $ADMIN and
+// $ADMIN2; at $BREAKING is a server that breaks off.
 func TestAdministration(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "admin"),
@@ -27,11 +29,13 @@ func TestAdministration(t *testing.T) {
 				issuer, admin := servertest.FreeURL(t), strings.TrimPrefix(servertest.FreeURL(t), "http://")
 				env.Setenv("ISSUER"+name, issuer)
 				env.Setenv("ADMIN"+name, admin)
+				env.Setenv("SITE"+name, strings.TrimPrefix(issuer, "http://"))
 				config := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tm2m {\n\t\tissuer %s {\n\t\t\tpolicy {\n\t\t\t\ttimeout 20s\n\t\t\t}\n\t\t}\n\t}\n}\n%s {\n\tm2m_issuer\n}\n", admin, issuer, issuer)
 				if err := os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"+name), []byte(config), 0o600); err != nil {
 					return err
 				}
 			}
+			env.Setenv("BREAKING", breakingOff(t))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
@@ -41,10 +45,31 @@ func TestAdministration(t *testing.T) {
 	})
 }
 
+// breakingOff is the address of a server that ends every connection once it has been asked something.
+func breakingOff(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = connection.Read(make([]byte, 4096))
+			_ = connection.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
 // waitUntilUp waits for a server to answer: up ADDRESS.
 func waitUntilUp(ts *testscript.TestScript, _ bool, args []string) {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		err := ts.Exec("caddy", "m2m", "status", "--address", args[0])
+		err := ts.Exec("caddy", "m2m", "client", "list", "--address", args[0])
 		if err == nil || err.Error() == "exit status 1" { // it may refuse, as long as it is there
 			return
 		}

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +28,8 @@ func applyCommand() *cobra.Command {
 		Long: `
 Creates and replaces the clients and resources that a registry file names, YAML or
 JSON; "-" is standard input. A client without "secrets" in the file keeps those it
-has. What the file does not name stays, but with --prune.
+has. What the file does not name stays, but with --prune. A registry file of the
+server takes --dry-run only.
 
 Everything is checked before anything is changed.`,
 		Example: `  $ caddy m2m export > registry.yaml
@@ -93,10 +93,7 @@ func (s *session) apply(file string, prune, dryRun bool) (*applied, error) {
 	}
 	defer response.Body.Close()
 	answer := new(applied)
-	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
-	return answer, nil
+	return answer, s.read(response, answer)
 }
 
 func (s *session) printChanges(answer *applied) error {
@@ -107,14 +104,14 @@ func (s *session) printChanges(answer *applied) error {
 		for _, c := range answer.Changes {
 			sign := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
 			s.printf("%s %s %s\n", sign, c.Kind, printable(c.ID))
-			if c.Action == "update" {
+			if c.Action != "delete" {
 				s.printFields(c.Before, c.After)
 			}
 		}
 	})
 }
 
-// printFields prints the fields that differ.
+// printFields prints the fields that differ, or of what is new those that are not empty.
 func (s *session) printFields(before, after any) {
 	was, _ := before.(map[string]any)
 	is, _ := after.(map[string]any)
@@ -122,7 +119,12 @@ func (s *session) printFields(before, after any) {
 	maps.Copy(names, was)
 	maps.Copy(names, is)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if old, now := compactJSON(was[name]), compactJSON(is[name]); old != now {
+		old, now := compactJSON(was[name]), compactJSON(is[name])
+		switch {
+		case old == now || was == nil && (name == "id" || name == "code" || slices.Contains([]string{`""`, "[]", "{}", "false"}, now)):
+		case was == nil:
+			s.printf("    %s: %s\n", printable(name), printable(now))
+		default:
 			s.printf("    %s: %s -> %s\n", printable(name), printable(old), printable(now))
 		}
 	}
@@ -151,34 +153,5 @@ has the hashes of secrets, and no secret.`,
 		}
 		_, err = s.out.Write(file)
 		return err
-	})
-}
-
-func statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Shows what the issuers of a running server stand on", Args: cobra.NoArgs}
-	return administer(cmd, func(s *session, _ []string) error {
-		type part struct {
-			Source   string `json:"source,omitempty"`
-			Revision string `json:"revision"`
-			Healthy  bool   `json:"healthy"`
-		}
-		var answer struct {
-			Issuers []struct {
-				Issuer   string `json:"issuer"`
-				Registry part   `json:"registry"`
-				Policy   part   `json:"policy"`
-			} `json:"issuers"`
-		}
-		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
-			return err
-		}
-		return s.print(answer, func() {
-			health := map[bool]string{true: "healthy", false: "NOT HEALTHY"}
-			rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", ""}}
-			for _, i := range answer.Issuers {
-				rows = append(rows, []string{i.Issuer, i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy], i.Policy.Revision, health[i.Policy.Healthy]})
-			}
-			s.table(rows...)
-		})
 	})
 }

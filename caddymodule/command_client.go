@@ -1,10 +1,7 @@
 package caddymodule
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +58,7 @@ func (f *clientFlags) create(s *session, id string) error {
 		for _, text := range effect.scopes {
 			parsed, _, err := scopeGrant{text, effect.name}.read()
 			if err != nil {
-				return &exitError{exitInvalid, fmt.Errorf("%q: %w", text, err)}
+				return &exitError{exitInvalid, err}
 			}
 			grants = append(grants, grantView{parsed.Resource, []string{parsed.Identifier}, []string{parsed.Action}, effect.name})
 		}
@@ -80,90 +77,10 @@ func (f *clientFlags) create(s *session, id string) error {
 			return
 		}
 		s.printf("client_secret  %s\n\nThe secret is shown this once. To try it, paste it at the first line:\n\n", made.ClientSecret)
-		s.printf("  read -rs CLIENT_SECRET\n  %s\n", s.tryLine(id, f.grants))
-	})
-}
-
-// tryLine is the curl line that asks for a token, with the secret in a variable.
-func (s *session) tryLine(id string, scopes []string) string {
-	var known struct {
-		Issuers []struct {
-			Issuer        string `json:"issuer"`
-			TokenEndpoint string `json:"token_endpoint"`
-		} `json:"issuers"`
-	}
-	endpoint := "<token endpoint>"
-	chosen := s.flags.issuer
-	s.flags.issuer = ""
-	if err := s.call(http.MethodGet, "/issuers", nil, nil, &known); err == nil {
-		for _, i := range known.Issuers {
-			if chosen == "" || i.Issuer == chosen {
-				endpoint = i.TokenEndpoint
-			}
+		s.printf("  read -rs CLIENT_SECRET\n  %s\n", s.tryLine(id, f.scopesToTry()))
+		if state := made.Client.state(); state != "enabled" {
+			s.printf("\nThe client is %s: until it is enabled it gets no token.\n", state)
 		}
-	}
-	s.flags.issuer = chosen
-	scope := strings.Join(scopes, " ")
-	if scope == "" {
-		scope = "<scope>"
-	}
-	user := `"` + id + `:$CLIENT_SECRET"`
-	if shellWord(id) != id {
-		user = shellWord(id+":") + `"$CLIENT_SECRET"`
-	}
-	return fmt.Sprintf("curl -s %s -u %s -d grant_type=client_credentials --data-urlencode %s",
-		shellWord(endpoint), user, shellWord("scope="+scope))
-}
-
-// shellWord is a text as a shell reads it back.
-func shellWord(text string) string {
-	safe := func(r rune) bool {
-		return r < 128 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@,", r))
-	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !safe(r) }) < 0 {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-func listClientsCommand() *cobra.Command {
-	var prefix string
-	var limit int
-	cmd := &cobra.Command{Use: "list [flags]", Short: "Lists clients", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&prefix, "prefix", "", "only those whose id begins so")
-	cmd.Flags().IntVar(&limit, "limit", 0, "how many at most (default: all)")
-	return administer(cmd, func(s *session, _ []string) error {
-		if limit < 0 {
-			return errors.New("--limit is negative")
-		}
-		clients := []*clientView{}
-		query := url.Values{"prefix": {prefix}}
-		for {
-			size := 1000
-			if limit > 0 {
-				size = min(size, limit-len(clients))
-			}
-			query.Set("limit", strconv.Itoa(size))
-			var page struct {
-				Clients []*clientView `json:"clients"`
-				Next    string        `json:"next"`
-			}
-			if err := s.call(http.MethodGet, "/clients", query, nil, &page); err != nil {
-				return err
-			}
-			clients = append(clients, page.Clients...)
-			if page.Next == "" || limit > 0 && len(clients) >= limit {
-				break
-			}
-			query.Set("after", page.Next)
-		}
-		return s.print(map[string]any{"clients": clients}, func() {
-			rows := [][]string{{"ID", "STATE", "SECRETS", "GRANTS", "DESCRIPTION"}}
-			for _, c := range clients {
-				rows = append(rows, []string{c.ID, c.state(), c.liveSecrets(), strconv.Itoa(len(c.Grants)), c.Description})
-			}
-			s.table(rows...)
-		})
 	})
 }
 
@@ -234,11 +151,16 @@ func updateClientCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update <id> [flags]",
 		Short: "Changes fields of a client; secrets and grants have commands of their own",
+		Long: `
+Changes the fields that are named, and leaves the others. --attribute sets one
+attribute beside those there are; --audience and --network take the place of all
+there are, so name each that is to stay.`,
 		Example: `  $ caddy m2m client update ci-bot --token-ttl 2m --attribute team=search
   $ caddy m2m client update ci-bot --clear networks --clear expires`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags.add(cmd)
+	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "name of an attribute to take away; may be repeated")
 	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to take away: description, attributes, token_ttl, expires, audiences or networks; may be repeated")
 	return administer(cmd, func(s *session, args []string) error {
 		patch, err := flags.fields(cmd)
@@ -248,12 +170,15 @@ func updateClientCommand() *cobra.Command {
 		for _, field := range clear {
 			field = strings.ReplaceAll(field, "-", "_")
 			if !strings.Contains(" description attributes token_ttl expires audiences networks ", " "+field+" ") {
-				return fmt.Errorf("--clear %q is no field that can be taken away", field)
+				return wrong("--clear %q is no field that can be taken away", field)
+			}
+			if _, both := patch[field]; both {
+				return wrong("--clear %s contradicts the flag that sets it", field)
 			}
 			patch[field] = nil
 		}
 		if len(patch) == 0 {
-			return errors.New("nothing to change: give a flag")
+			return wrong("nothing to change: give a flag")
 		}
 		var c clientView
 		if err := s.call(http.MethodPatch, "/clients"+segment(args[0]), nil, patch, &c); err != nil {

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 type clientFlags struct {
 	description, tokenTTL, expires  string
 	attributes, audiences, networks []string
+	removedAttributes               []string
 	grants, denials                 []string
 	disabled, noSecret              bool
 	secretExpires                   string
@@ -50,18 +50,26 @@ func (f *clientFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 	if len(f.networks) > 0 {
 		fields["networks"] = f.networks
 	}
-	if len(f.attributes) == 0 {
-		return fields, nil
-	}
 	attributes := make(map[string]any)
 	for _, pair := range f.attributes {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return nil, fmt.Errorf("--attribute %q is not name=value", pair)
+			return nil, wrong("--attribute %q is not name=value", pair)
+		}
+		if _, twice := attributes[name]; twice {
+			return nil, wrong("--attribute %s is given twice", name)
 		}
 		attributes[name] = attributeValue(value)
 	}
-	fields["attributes"] = attributes
+	for _, name := range f.removedAttributes {
+		if _, both := attributes[name]; both {
+			return nil, wrong("--attribute and --remove-attribute contradict each other over %s", name)
+		}
+		attributes[name] = nil
+	}
+	if len(attributes) > 0 {
+		fields["attributes"] = attributes
+	}
 	return fields, nil
 }
 
@@ -79,7 +87,7 @@ func timeFlag(text string) (string, error) {
 		return time.Now().Add(d).UTC().Truncate(time.Second).Format(time.RFC3339), nil
 	}
 	if _, err := time.Parse(time.RFC3339, text); err != nil {
-		return "", fmt.Errorf("%q is neither a time as in RFC 3339, such as 2027-01-31T00:00:00Z, nor a duration such as 720h", text)
+		return "", wrong("%q is neither a time as in RFC 3339, such as 2027-01-31T00:00:00Z, nor a duration such as 720h", text)
 	}
 	return text, nil
 }

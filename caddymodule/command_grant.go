@@ -30,15 +30,14 @@ func addGrantCommand() *cobra.Command {
 	var deny bool
 	cmd := &cobra.Command{
 		Use:     "add <client> <scope>... [flags]",
-		Short:   "Grants scopes to a client, or denies them",
+		Short:   "Grants scopes to a client, or denies them: all of them or none",
 		Example: `  $ caddy m2m grant add ci-bot 'book:*:edit'`,
 		Args:    cobra.MinimumNArgs(2),
 	}
 	cmd.Flags().BoolVar(&deny, "deny", false, "deny them, whatever else allows them")
 	return administer(cmd, func(s *session, args []string) error {
-		return s.eachScope(args, func(path, scope string, answer *grantsAnswer) error {
-			return s.call(http.MethodPost, path, nil, scopeGrant{scope, effectName(deny)}, answer)
-		})
+		body := map[string]any{"scopes": args[1:], "effect": effectName(deny)}
+		return s.changeGrants(http.MethodPost, args[0], nil, body)
 	})
 }
 
@@ -46,30 +45,22 @@ func removeGrantCommand() *cobra.Command {
 	var deny bool
 	cmd := &cobra.Command{
 		Use:   "remove <client> <scope>... [flags]",
-		Short: "Takes grants away from a client, or denials",
+		Short: "Takes grants away from a client, or denials: all of them or none",
 		Args:  cobra.MinimumNArgs(2),
 	}
 	cmd.Flags().BoolVar(&deny, "deny", false, "take away a denial")
 	return administer(cmd, func(s *session, args []string) error {
-		return s.eachScope(args, func(path, scope string, answer *grantsAnswer) error {
-			return s.call(http.MethodDelete, path, url.Values{"scope": {scope}, "effect": {effectName(deny)}}, nil, answer)
-		})
+		return s.changeGrants(http.MethodDelete, args[0], url.Values{"scope": args[1:], "effect": {effectName(deny)}}, nil)
 	})
 }
 
-// eachScope changes the grants of a client one after the other, and prints those it has then.
-func (s *session) eachScope(args []string, change func(path, scope string, answer *grantsAnswer) error) error {
-	last := grantsAnswer{}
-	changed := false
-	for _, scope := range args[1:] {
-		last = grantsAnswer{}
-		if err := change("/clients"+segment(args[0])+"/grants", scope, &last); err != nil {
-			return err
-		}
-		changed = changed || last.Changed
+// changeGrants changes all that is named or nothing, and prints the grants that the client has then.
+func (s *session) changeGrants(method, client string, query url.Values, body any) error {
+	var answer grantsAnswer
+	if err := s.call(method, "/clients"+segment(client)+"/grants", query, body, &answer); err != nil {
+		return err
 	}
-	last.Changed = changed
-	return s.print(last, func() { s.table(grantRows(last.Grants)...) })
+	return s.print(answer, func() { s.table(grantRows(answer.Grants)...) })
 }
 
 func listGrantsCommand() *cobra.Command {

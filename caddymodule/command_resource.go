@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -47,11 +45,17 @@ func (f *resourceFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 	for _, pair := range f.actions {
 		name, description, _ := strings.Cut(pair, "=")
 		if name == "" {
-			return nil, fmt.Errorf("--action %q is not name=description", pair)
+			return nil, wrong("--action %q is not name=description", pair)
+		}
+		if _, twice := actions[name]; twice {
+			return nil, wrong("--action %s is given twice", name)
 		}
 		actions[name] = description
 	}
 	for _, name := range f.removedActions {
+		if _, both := actions[name]; both {
+			return nil, wrong("--action and --remove-action contradict each other over %s", name)
+		}
 		actions[name] = nil
 	}
 	if len(actions) > 0 {
@@ -152,7 +156,7 @@ func updateResourceCommand() *cobra.Command {
 			return err
 		}
 		if len(patch) == 0 {
-			return errors.New("nothing to change: give a flag")
+			return wrong("nothing to change: give a flag")
 		}
 		var r resourceView
 		if err := s.call(http.MethodPatch, "/resources"+segment(args[0]), nil, patch, &r); err != nil {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -30,11 +31,19 @@ Reads a secret from standard input and holds it against its own checksum. It say
 whether the text can be a secret, and not whether any client has it.
 
 The exit code is 0 for a well-formed secret and 5 otherwise.`,
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errors.New("no argument is taken: the secret is read from standard input")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 1<<16))
 			if err != nil {
 				return err
+			}
+			if len(bytes.TrimSpace(text)) == 0 {
+				return exitWith(cmd, wrong("nothing was read: the secret is read from standard input"))
 			}
 			if err := registry.CheckSecret(strings.TrimSpace(string(text))); err != nil {
 				return exitWith(cmd, &exitError{exitInvalid, err})
@@ -137,7 +146,7 @@ func revokeSecretCommand() *cobra.Command {
 		Long: `
 Ends a secret, from the next request on. One that was used in the last hour is
 somebody's: to end it all the same takes --force.`,
-		Args: cobra.MatchAll(cobra.ExactArgs(2), noSecretArgs),
+		Args: cobra.ExactArgs(2),
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also one that was used in the last hour")
 	return administer(cmd, func(s *session, args []string) error {
@@ -149,14 +158,4 @@ somebody's: to end it all the same takes --force.`,
 			s.printf("secret %s of %s is revoked\n", printable(args[1]), printable(args[0]))
 		})
 	})
-}
-
-// noSecretArgs refuses a secret where its ID should be. It does not repeat it.
-func noSecretArgs(_ *cobra.Command, args []string) error {
-	for _, arg := range args {
-		if registry.CheckSecret(arg) == nil {
-			return errors.New("an argument is a secret, which others can see in the list of processes: name it by its ID, and revoke it")
-		}
-	}
-	return nil
 }

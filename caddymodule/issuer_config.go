@@ -56,6 +56,7 @@ type Issuer struct {
 	metrics   *issuerMetrics
 	registry  issuerRegistry
 	store     *registry.Store // the registry, where it can be changed; else nil
+	file      *registry.File  // the registry, where it is a file; else nil
 	usage     *registry.Usage
 	policy    *policy.Engine
 	keys      *keyring
@@ -66,6 +67,8 @@ type Issuer struct {
 type issuerRegistry interface {
 	registry.Registry
 	watched
+	// Problem says why it is not healthy; "" is that it is.
+	Problem() string
 }
 
 // PolicySource says where an issuer's Rego is and how it is run.

@@ -38,7 +38,7 @@ func (i *Issuer) stop(ctx context.Context) {
 
 // flushUsage writes when secrets were last used. It is nothing that a token would wait for.
 func (i *Issuer) flushUsage(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageInterval)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
 	if err := i.usage.Flush(ctx); err != nil {
 		i.logger.Warn("noting when secrets were last used failed", zap.Error(err))

@@ -56,7 +56,7 @@ func (i *Issuer) openRegistry(storage certmagic.Storage) error {
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
-	i.registry = file
+	i.file, i.registry = file, file
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (d *decoder) attribute(n *node, depth int) any {
 	case numberKind:
 		return d.attributeNumber(n)
 	case stringKind:
-		d.notSecret(n)
+		d.notSecret(n, "attributes")
 		return n.text
 	case listKind:
 		list := []any{}

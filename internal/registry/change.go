@@ -39,8 +39,15 @@ func (e *InUseError) Error() string {
 type Change struct {
 	// Kind is "client" or "resource", ID the client's id or the resource's code.
 	Kind, ID string
-	// Before and After are a *Client or a *Resource each; nil where there was, or is, none.
+	// Before and After are a *Client or a *Resource each; nil where there was, or is, none. Before is
+	// Broken where there was one whose object could not be used.
 	Before, After any
+}
+
+// Broken stands for an entry whose object cannot be used: nobody knows what it was.
+type Broken struct {
+	// Reason names the object, and says what is wrong with it.
+	Reason string
 }
 
 // Action is "create", "update" or "delete", or "" when nothing changed.

@@ -13,6 +13,7 @@ type decoder struct {
 	problems  problems
 	resources map[string]*Resource
 	actions   map[string]string // of all resources; each name stands for itself
+	stored    *Client           // that is being changed: what it has already is no problem of the change
 }
 
 // sections are the top level of a file.
@@ -48,15 +49,16 @@ func decode(file string, root node, known []*Resource) (*Snapshot, error) {
 	resources := maps.Clone(d.resources)
 	d.know(known)
 	clients := make(map[string]*Client)
+	places := make(map[string]position)
 	for id, n := range d.section(top.clients, "clients") {
-		clients[id.text] = d.client(id, n)
+		clients[id.text], places[id.text] = d.client(id, n), id.at
 	}
 	if err := d.problems.err(); err != nil {
 		return nil, err
 	}
 	byCode := func(a, b *Resource) int { return cmp.Compare(a.Code, b.Code) }
 	sorted := slices.SortedFunc(maps.Values(resources), byCode)
-	return &Snapshot{clients: clients, resources: resources, sorted: sorted}, nil
+	return &Snapshot{clients: clients, resources: resources, sorted: sorted, places: places}, nil
 }
 
 // section goes over the entries of "clients" or "resources", which may be missing or left empty.
@@ -96,7 +98,7 @@ func (d *decoder) isName(seen *names, i int, what string) bool {
 			quoted(name.text), what, first.at.line)
 		return false
 	}
-	return d.notSecret(name)
+	return d.notSecret(name, "a name in "+what)
 }
 
 // items goes over a list.

@@ -27,48 +27,53 @@ var grantShape = shape[grant]{
 func (d *decoder) grant(n *node) scope.Grant {
 	var g grant
 	grantShape.read(d, n, &g)
-	known := d.actions
 	if g.resource != nil {
-		g.Resource, known = d.grantResource(g.resource)
+		g.Resource = d.text(g.resource, "resource")
 	}
 	if g.actions != nil {
-		g.Actions = d.grantActions(g.actions, known)
+		g.Actions = d.grantActions(g.actions)
 	}
+	d.checkNames(&g)
 	return g.Grant
 }
 
-// grantResource is a grant's resource, and the actions that it has: nil when it is unknown, and
-// those of all resources for "*".
-func (d *decoder) grantResource(n *node) (code string, actions map[string]string) {
-	code = d.text(n, "resource")
-	if n.kind != stringKind {
-		return "", nil
-	}
-	if code == scope.Any {
-		return scope.Any, d.actions
-	}
-	r, ok := d.resources[code]
-	if !ok {
-		d.problems.add(n.at, "unknown resource %s%v", quoted(code), hint{code, maps.Keys(d.resources)})
-		return code, nil
-	}
-	return r.Code, r.Actions
-}
-
-func (d *decoder) grantActions(n *node, known map[string]string) []string {
+func (d *decoder) grantActions(n *node) []string {
 	actions := make([]string, 0, len(n.children))
 	for item := range d.items(n, "actions") {
-		action := d.text(item, "an action")
-		if item.kind != stringKind {
-			continue
+		if action := d.text(item, "an action"); item.kind == stringKind {
+			actions = append(actions, d.shared(action))
 		}
-		if _, ok := known[action]; !ok && action != scope.Any && known != nil {
-			d.problems.add(item.at, "unknown action %s%v", quoted(action), hint{action, maps.Keys(known)})
-		}
-		actions = append(actions, d.shared(action))
 	}
 	d.notEmpty(n, "actions")
 	return actions
+}
+
+// checkNames reports a resource that is unknown, and actions that it has not: of "*" those that no
+// resource has. What the stored client may do already stands, whatever has become of the resource.
+func (d *decoder) checkNames(g *grant) {
+	known := d.actions
+	if g.resource != nil && g.Resource != scope.Any {
+		r, ok := d.resources[g.Resource]
+		switch {
+		case ok:
+			g.Resource, known = r.Code, r.Actions
+		case g.resource.kind != stringKind || d.stored.hasGrant(g.Grant):
+			return
+		default:
+			d.problems.add(g.resource.at, "unknown resource %s%v", quoted(g.Resource), hint{g.Resource, maps.Keys(d.resources)})
+			return
+		}
+	}
+	if g.actions == nil {
+		return
+	}
+	for i := range g.actions.children {
+		item := &g.actions.children[i]
+		_, ok := known[item.text]
+		if item.kind == stringKind && !ok && item.text != scope.Any && !d.stored.hasGrant(g.Grant) {
+			d.problems.add(item.at, "unknown action %s%v", quoted(item.text), hint{item.text, maps.Keys(known)})
+		}
+	}
 }
 
 // shared is the one copy of an action's name that all grants hold.

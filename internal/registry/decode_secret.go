@@ -5,8 +5,13 @@ import (
 	"strings"
 )
 
-// howToSecret is said wherever a secret itself stands in the file.
-const howToSecret = `a file holds no secret itself: "caddy m2m secret new" makes one, and the line for this file`
+// howToSecret is said wherever a secret itself stands in a file, or in an entry from elsewhere.
+func (d *decoder) howToSecret() string {
+	if d.problems.file == "" {
+		return `the registry holds no secret itself: "caddy m2m secret create" makes one, and this one must be taken for leaked`
+	}
+	return `a file holds no secret itself: "caddy m2m secret new" makes one, and the line for this file`
+}
 
 var secretShape = shape[Secret]{
 	what: "a secret",
@@ -27,7 +32,7 @@ func (d *decoder) secrets(n *node, clientID string) []Secret {
 			break
 		}
 		if item.kind == stringKind {
-			d.problems.add(item.at, "a secret must be a mapping: %s", howToSecret)
+			d.problems.add(item.at, "a secret must be a mapping: %s", d.howToSecret())
 			continue
 		}
 		var s Secret
@@ -76,7 +81,7 @@ func (d *decoder) hash(n *node) (sum [32]byte) {
 	decoded, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	switch {
 	case strings.HasPrefix(text, secretPrefix):
-		d.problems.add(n.at, "sha256 is a secret: %s", howToSecret)
+		d.problems.add(n.at, "sha256 is a secret: %s", d.howToSecret())
 	case isHex(text):
 		d.problems.add(n.at, "sha256 must be in base64url, not in hex")
 	case err != nil || len(decoded) != len(sum) || len(text) != hashLength:

@@ -20,6 +20,7 @@ type File struct {
 	settling   settling
 	loaded     [sha256.Size]byte  // content of current
 	broken     *[sha256.Size]byte // content that was reported, until a good one is read
+	why        string             // what is wrong with that
 	unreadable string             // why the file could not be read, as it was reported
 	now        func() time.Time
 }
@@ -77,10 +78,16 @@ func (f *File) Reload() (changed bool, err error) {
 
 // Healthy reports whether what is current is what the file last held; it is not while the file is
 // broken or cannot be read.
-func (f *File) Healthy() bool {
+func (f *File) Healthy() bool { return f.Problem() == "" }
+
+// Problem says why the file is not healthy; "" is that it is.
+func (f *File) Problem() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.broken == nil && f.unreadable == ""
+	if f.unreadable == "" && f.broken != nil {
+		return f.why
+	}
+	return f.unreadable
 }
 
 // take makes data, which was just seen, current, unless it is already, is broken or may be half.
@@ -112,7 +119,7 @@ func (f *File) load(data []byte, sum [sha256.Size]byte) (changed bool, err error
 	}
 	snapshot, err := Parse(f.path, data)
 	if err != nil {
-		f.broken = &sum
+		f.broken, f.why = &sum, err.Error()
 		return false, err
 	}
 	f.current.Store(snapshot)

@@ -5,14 +5,26 @@ import "slices"
 // ParseClient reads the JSON mapping of one client, by the rules of a registry file. Its grants may
 // name the given resources. What is wrong with it is an *InvalidError.
 func ParseClient(id string, data []byte, resources []*Resource) (*Client, error) {
+	return parseClient(id, data, resources, nil)
+}
+
+// ParseClientChange is ParseClient for what a change makes of a stored client. It refuses what the change
+// adds: grants that the client has already stand, also when their resource is broken, gone or has lost the
+// action. So a client can always be disabled, and rights taken away from it.
+func ParseClientChange(stored *Client, data []byte, resources []*Resource) (*Client, error) {
+	return parseClient(stored.ID, data, resources, stored)
+}
+
+func parseClient(id string, data []byte, resources []*Resource, stored *Client) (*Client, error) {
 	d := newDecoder("")
+	d.stored = stored
 	d.know(resources)
 	root, err := readJSON("", data)
 	if err != nil {
 		return nil, invalid(err)
 	}
 	name := node{kind: stringKind, text: id}
-	d.notSecret(&name)
+	d.notSecret(&name, "a client's id")
 	c := d.client(&name, &root)
 	if err := d.problems.err(); err != nil {
 		return nil, invalid(err)
@@ -29,7 +41,7 @@ func ParseResource(code string, data []byte) (*Resource, error) {
 		return nil, invalid(err)
 	}
 	name := node{kind: stringKind, text: code}
-	d.notSecret(&name)
+	d.notSecret(&name, "a resource's code")
 	d.resource(&name, &root)
 	if err := d.problems.err(); err != nil {
 		return nil, invalid(err)

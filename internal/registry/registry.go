@@ -8,6 +8,8 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"time"
@@ -59,6 +61,9 @@ type Client struct {
 	Secrets []Secret
 	// Grants are what the client may do.
 	Grants []scope.Grant
+	// Damage is why the stored object cannot be used, for who edits such a client: all that is known of it
+	// is its ID. No lookup returns one.
+	Damage error
 }
 
 // Secret is what is kept of a client's secret.
@@ -73,6 +78,13 @@ type Secret struct {
 	Expires time.Time
 }
 
+// Fingerprint tells the secret from another of the same ID, in logs and lists: 8 hex digits of the SHA-256
+// of the hash, from which neither the hash nor the secret can be made.
+func (s Secret) Fingerprint() string {
+	sum := sha256.Sum256(s.SHA256[:])
+	return hex.EncodeToString(sum[:4])
+}
+
 // Resource is something that scopes are about.
 type Resource struct {
 	// Code is the first segment of the resource's scopes.
@@ -85,4 +97,6 @@ type Resource struct {
 	Actions map[string]string
 	// Attributes are handed to policies, as those of a Client.
 	Attributes map[string]any
+	// Damage is why the stored object cannot be used, as that of a Client.
+	Damage error
 }

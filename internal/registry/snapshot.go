@@ -20,6 +20,7 @@ type Snapshot struct {
 	resources map[string]*Resource
 	sorted    []*Resource
 	revision  string
+	places    map[string]position // of clients in the file, for as long as it is planned
 
 	sortIDs sync.Once // most registries are never listed
 	ids     []string
@@ -43,7 +44,7 @@ func Parse(name string, data []byte) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.revision = revision(sha256.Sum256(data))
+	s.places, s.revision = nil, revision(sha256.Sum256(data))
 	return s, nil
 }
 

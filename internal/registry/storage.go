@@ -73,8 +73,12 @@ func recordName(id string) (string, error) {
 			fmt.Fprintf(&name, "=%02x", c)
 		}
 	}
-	if name.Len() == 0 || name.Len() > maxRecordName {
-		return "", &InvalidError{Problems: []string{"the id is too long for the storage"}}
+	if name.Len() == 0 {
+		return "", &InvalidError{Problems: []string{"the id is empty"}}
+	}
+	if name.Len() > maxRecordName {
+		return "", &InvalidError{Problems: []string{fmt.Sprintf("the id is too long for the storage: a capital counts 2 there, "+
+			`what is neither letter, digit, "-", "_" nor "." counts 3, and %d is more than %d`, name.Len(), maxRecordName)}}
 	}
 	return name.String() + recordSuffix, nil
 }

@@ -124,8 +124,19 @@ func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error
 // Revision counts the changes, of all nodes, that this one has followed.
 func (s *Store) Revision() string { return strconv.FormatUint(s.sequence.Load(), 10) }
 
-// Healthy reports whether the last look at the storage worked.
-func (s *Store) Healthy() bool { return s.fault.Load() == nil }
+// Healthy reports whether the last look at the storage worked, and found no resource that is broken.
+func (s *Store) Healthy() bool { return s.Problem() == "" }
+
+// Problem says why the registry is not healthy; "" is that it is.
+func (s *Store) Problem() string {
+	if fault := s.fault.Load(); fault != nil {
+		return *fault
+	}
+	if err := s.Damage(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
 
 // Reload looks what other nodes have changed. It reads one small object, and resources when they
 // changed; clients that changed are dropped from memory, and loaded again by who asks for them.
@@ -165,7 +176,7 @@ func (s *Store) follow(ctx context.Context, j *journal) (changed bool, err error
 	if first {
 		stale = keys{All: true}
 	}
-	if stale.All || slices.ContainsFunc(stale.Keys, isResourceKey) {
+	if stale.All || slices.ContainsFunc(stale.Keys, isResourceKey) || s.Damage() != nil { // it may be repaired by hand
 		if err := s.readResources(ctx); err != nil {
 			return false, err
 		}

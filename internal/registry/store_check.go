@@ -7,8 +7,9 @@ import (
 )
 
 // checkClient holds a client against the rules of a registry file, and those of a storage: how many
-// secrets work, and how large the record is. It returns the client as it will be read again.
-func (s *Store) checkClient(id string, c *Client, resources []*Resource) (*Client, error) {
+// secrets work, and how large the record is. Of one that is stored, it looks at what the change adds.
+// It returns the client as it will be read again.
+func (s *Store) checkClient(id string, stored, c *Client, resources []*Resource) (*Client, error) {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return nil, &InvalidError{Problems: []string{err.Error()}}
@@ -16,7 +17,7 @@ func (s *Store) checkClient(id string, c *Client, resources []*Resource) (*Clien
 	if len(data) > maxRecordSize {
 		return nil, &InvalidError{Problems: []string{fmt.Sprintf("the client is larger than %d KiB", maxRecordSize>>10)}}
 	}
-	checked, err := ParseClient(id, data, resources)
+	checked, err := parseClient(id, data, resources, stored)
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func TestStoreIsRepaired(t *testing.T) {
 	}
 	putClient(t, s, "ci-bot")
 	m.edit("test/registry/clients/ci-bot.json", breakIt)
-	if got := apply(t, newStore(m), `{"clients": {"ci-bot": {"description": "new"}}}`, registry.ApplyOptions{}); got != "create ci-bot" {
+	if got := apply(t, newStore(m), `{"clients": {"ci-bot": {"description": "new"}}}`, registry.ApplyOptions{}); got != "update ci-bot" {
 		t.Errorf("applying onto a broken client: %s", got)
 	}
 	there := newStore(m)

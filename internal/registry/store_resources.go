@@ -22,6 +22,13 @@ func newResourceSet(byCode map[string]*Resource, broken map[string]error) *resou
 	return set
 }
 
+// codes are those of all resources, also the broken ones, sorted.
+func (set *resourceSet) codes() []string {
+	codes := slices.AppendSeq(slices.Collect(maps.Keys(set.byCode)), maps.Keys(set.broken))
+	slices.Sort(codes)
+	return codes
+}
+
 // Resource returns a resource, or ErrNotFound.
 func (s *Store) Resource(ctx context.Context, code string) (*Resource, error) {
 	if err := s.Open(ctx); err != nil {
@@ -37,7 +44,17 @@ func (s *Store) Resource(ctx context.Context, code string) (*Resource, error) {
 	return nil, ErrNotFound
 }
 
-// Resources returns all resources, sorted by code.
+// Damage is the error about the first resource whose object is broken; nil is that none is, as far as is
+// known.
+func (s *Store) Damage() error {
+	set := s.resources.Load()
+	if set == nil || len(set.broken) == 0 {
+		return nil
+	}
+	return set.broken[slices.Min(slices.Collect(maps.Keys(set.broken)))]
+}
+
+// Resources returns all resources, sorted by code, but those that are broken: see Damage.
 func (s *Store) Resources(ctx context.Context) ([]*Resource, error) {
 	if err := s.Open(ctx); err != nil {
 		return nil, err
@@ -60,7 +77,6 @@ func (s *Store) readResources(ctx context.Context) error {
 		}
 		if errors.Is(err, errBroken) {
 			unusable[code] = err
-			s.tell("reading a resource", err)
 			continue
 		}
 		if err != nil {
@@ -68,7 +84,12 @@ func (s *Store) readResources(ctx context.Context) error {
 		}
 		byCode[code] = r
 	}
-	s.resources.Store(newResourceSet(byCode, unusable))
+	before := s.resources.Swap(newResourceSet(byCode, unusable))
+	for code, err := range unusable {
+		if before == nil || before.broken[code] == nil { // once
+			s.tell("reading a resource", err)
+		}
+	}
 	return nil
 }
 

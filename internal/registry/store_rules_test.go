@@ -30,7 +30,7 @@ func TestStoreRefuses(t *testing.T) {
 		"empty id":           {"", registry.Client{}, "a client's id: empty"},
 		"dots":               {"..", registry.Client{}, `"." and ".."`},
 		"very long":          {strings.Repeat("=", 128), registry.Client{}, "too long for the storage"},
-		"secret as text":     {"c", registry.Client{Description: registry.NewSecret()}, "a secret stands here"},
+		"secret as text":     {"c", registry.Client{Description: registry.NewSecret()}, "a secret stands in description: the registry holds"},
 		"fractional ttl":     {"c", registry.Client{TokenTTL: 1500 * time.Millisecond}, "token_ttl must be whole seconds"},
 		"three live secrets": {"c", registry.Client{Secrets: three}, "2 secrets that work at a time, not 3"},
 		"two and one past":   {"c", registry.Client{Secrets: past}, ""},

@@ -15,16 +15,23 @@ const maxUsers = 10
 // gone is what changes of resources take away: whole resources, and actions.
 type gone struct {
 	resources map[string]bool
-	actions   map[[2]string]bool // resource and action
+	// replaced are resources of which nobody knows what they were: all is gone that they are not now
+	replaced map[string]*Resource
+	actions  map[[2]string]bool // resource and action
 	// last are actions that no resource has any more: grants on every resource may name them.
 	last map[string]bool
 }
 
 func goneWith(changes []Change, left *resourceSet) gone {
-	g := gone{make(map[string]bool), make(map[[2]string]bool), make(map[string]bool)}
+	g := gone{make(map[string]bool), make(map[string]*Resource), make(map[[2]string]bool), make(map[string]bool)}
 	for _, c := range changes {
 		before, _ := c.Before.(*Resource)
 		after, _ := c.After.(*Resource)
+		if _, broken := c.Before.(Broken); broken && after != nil {
+			g.replaced[c.ID] = after
+		} else if broken {
+			g.resources[c.ID] = true
+		}
 		if before == nil {
 			continue
 		}
@@ -62,7 +69,7 @@ func (g gone) isNothing() bool {
 			return false
 		}
 	}
-	return len(g.actions) == 0 && len(g.last) == 0
+	return len(g.actions) == 0 && len(g.last) == 0 && len(g.replaced) == 0
 }
 
 // namedBy says what of it a grant names, or "".
@@ -70,8 +77,9 @@ func (g gone) namedBy(grant scope.Grant) string {
 	if g.resources[grant.Resource] {
 		return "resource " + strconv.Quote(grant.Resource)
 	}
+	now := g.replaced[grant.Resource]
 	for _, action := range grant.Actions {
-		if g.actions[[2]string{grant.Resource, action}] || grant.Resource == scope.Any && g.last[action] {
+		if now != nil && action != scope.Any && !hasAction(now, action) || g.actions[[2]string{grant.Resource, action}] || grant.Resource == scope.Any && g.last[action] {
 			return fmt.Sprintf("action %q of %q", action, grant.Resource)
 		}
 	}
@@ -80,12 +88,12 @@ func (g gone) namedBy(grant scope.Grant) string {
 
 // checkUnused looks through all clients, but those that are excepted, for grants on what the changes
 // take away. It is the one change that reads the whole registry.
-func (s *Store) checkUnused(ctx context.Context, changes []Change, except map[string]*Client) error {
-	g := goneWith(changes, s.resourcesAfter(changes))
+func checkUnused(ctx context.Context, b base, changes []Change, except map[string]*Client) error {
+	g := goneWith(changes, b.set().after(changes))
 	if g.isNothing() {
 		return nil
 	}
-	ids, err := listIDs(ctx, s.storage, s.prefix+"/clients")
+	ids, err := b.storedIDs(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,11 +102,7 @@ func (s *Store) checkUnused(ctx context.Context, changes []Change, except map[st
 		if _, excepted := except[id]; excepted {
 			continue
 		}
-		name, err := clientName(id)
-		if err != nil {
-			continue // never stored by us
-		}
-		client, err := s.readClient(ctx, name, id)
+		client, err := b.stored(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -131,9 +135,8 @@ func (e *InUseError) with(client *Client, g gone) *InUseError {
 	return e
 }
 
-// resourcesAfter is what resources there will be.
-func (s *Store) resourcesAfter(changes []Change) *resourceSet {
-	set := s.resources.Load()
+// after is what resources there will be.
+func (set *resourceSet) after(changes []Change) *resourceSet {
 	for _, c := range changes {
 		r, _ := c.After.(*Resource)
 		set = set.with(c.ID, r)

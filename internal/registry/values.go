@@ -9,17 +9,18 @@ func (d *decoder) text(n *node, what string) string {
 	if !d.is(n, stringKind, what) {
 		return ""
 	}
-	d.notSecret(n)
+	d.notSecret(n, what)
 	return n.text
 }
 
-// notSecret reports whether a text is none of NewSecret's, and reports it to the user when it is:
-// what the file says can be seen by policies and in logs.
-func (d *decoder) notSecret(n *node) bool {
-	if CheckSecret(n.text) != nil {
+// notSecret reports whether a text holds none of NewSecret's, and reports it to the user when it does:
+// what an entry says can be seen by policies and in logs. One that stands in the stored entry already
+// keeps nobody from changing that.
+func (d *decoder) notSecret(n *node, what string) bool {
+	if !ContainsSecret(n.text) || d.stored != nil && d.stored.holdsText(n.text) {
 		return true
 	}
-	d.problems.add(n.at, "a secret stands here: %s", howToSecret)
+	d.problems.add(n.at, "a secret stands in %s: %s", what, d.howToSecret())
 	return false
 }
 

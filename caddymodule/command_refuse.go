@@ -1,0 +1,38 @@
+package caddymodule
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// errSecretSeen does not repeat it.
+var errSecretSeen = errors.New("a secret stands in the command line, which others can see in the list of processes: take it for leaked, " +
+	"and replace it.\nCommands read secrets from files, from the environment or from standard input, and name them by their IDs")
+
+// refuseSecrets has a command and those below it refuse what may be a secret in any argument or flag, before
+// anything else, and not repeat it.
+func refuseSecrets(cmd *cobra.Command) {
+	checkArgs := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		texts := slices.Clone(args)
+		cmd.Flags().Visit(func(f *pflag.Flag) { texts = append(texts, f.Value.String()) })
+		if slices.ContainsFunc(texts, registry.LooksLikeSecret) {
+			return exitWith(cmd, &exitError{exitInvalid, errSecretSeen})
+		}
+		if checkArgs == nil {
+			return nil
+		}
+		return checkArgs(cmd, args)
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return errors.New(registry.HideSecrets(err.Error()))
+	})
+	for _, below := range cmd.Commands() {
+		refuseSecrets(below)
+	}
+}

@@ -1,0 +1,60 @@
+package registry
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestContainsSecret(t *testing.T) {
+	secret := NewSecret()
+	for text, want := range map[string]bool{
+		secret: true, "key is " + secret: true, secret + " is the key": true, "x" + secret + "y": true, "m2m_" + secret: true,
+		"m2m_" + strings.Repeat("0", 49) + " " + secret: true,
+		"": false, "m2m_": false, secret[:52]: false, secret[1:]: false, "m2m_" + strings.Repeat("0", 49): false,
+	} {
+		if ContainsSecret(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+// Messages show neither a secret nor what is nearly one.
+func TestHideSecrets(t *testing.T) {
+	secret := NewSecret()
+	for _, hidden := range []string{secret, secret[:50], secret + "x"} {
+		if got := HideSecrets(`unknown field "` + hidden + `" in it`); got != `unknown field "(not shown)" in it` || !LooksLikeSecret(hidden) {
+			t.Errorf("shown is %s", got)
+		}
+	}
+	for _, shown := range []string{"m2m_issuer", "m2m_auth: 3", "a client's id"} {
+		if HideSecrets(shown) != shown || LooksLikeSecret(shown) {
+			t.Errorf("%q is hidden", shown)
+		}
+	}
+}
+
+// A secret is found within any text of an entry.
+func TestParseFindsSecretsInText(t *testing.T) {
+	secret := NewSecret()
+	for name, file := range map[string]string{
+		"description": "clients: {c: {description: 'key is " + secret + "'}}",
+		"attribute":   "clients: {c: {attributes: {a: [{b: 'x" + secret + "'}]}}}",
+		"name":        "clients: {c: {attributes: {'a" + secret + "': 1}}}",
+		"id":          "clients: {x" + secret + ": {}}",
+		"identifier":  "resources: {r: {actions: {a: ''}}}\nclients: {c: {grants: [{resource: r, identifiers: ['" + secret + "*'], actions: [a]}]}}",
+		"action":      "resources: {r: {actions: {a: 'see " + secret + "'}}}",
+		"field":       "clients: {c: {" + secret + ": 1}}",
+	} {
+		_, err := Parse("registry.yaml", []byte(file))
+		if err == nil || !strings.Contains(err.Error(), "a secret stands in ") || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	stored := &Client{ID: "c", Description: "key is " + secret}
+	if _, err := ParseClientChange(stored, []byte(`{"disabled": true, "description": "key is `+secret+`"}`), nil); err != nil {
+		t.Errorf("one that is there keeps a client from being disabled: %v", err)
+	}
+	if _, err := ParseClientChange(stored, []byte(`{"description": "it is `+secret+`"}`), nil); err == nil {
+		t.Error("it is written anew")
+	}
+}
