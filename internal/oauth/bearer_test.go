@@ -74,11 +74,11 @@ func TestChallenge(t *testing.T) {
 		"missing, located": {located, `Bearer resource_metadata="` + metadata + `"`,
 			`{"error":"unauthorized","error_description":"a Bearer access token is required in the Authorization header","reason":"missing_token"}`},
 		"insufficient": {
-			Challenge{403, CodeInsufficientScope, "not covered", "book:1:edit book:*:read", metadata, ""},
+			Challenge{403, CodeInsufficientScope, "not covered", "book:1:edit book:*:read", metadata, "", "D1"},
 			`Bearer error="insufficient_scope", error_description="not covered", scope="book:1:edit book:*:read", resource_metadata="` + metadata + `"`,
-			`{"error":"insufficient_scope","error_description":"not covered","scope":"book:1:edit book:*:read"}`},
+			`{"error":"insufficient_scope","error_description":"not covered","scope":"book:1:edit book:*:read","decision_id":"D1"}`},
 		"hostile": {
-			Challenge{401, CodeInvalidToken, "a\"\r\nSet-Cookie: b\\é", "x\"y", "https://a\"\\\r\né", "expired"},
+			Challenge{401, CodeInvalidToken, "a\"\r\nSet-Cookie: b\\é", "x\"y", "https://a\"\\\r\né", "expired", ""},
 			`Bearer error="invalid_token", error_description="a'  Set-Cookie: b/?", scope="x'y", resource_metadata="https://a\"\\???"`,
 			`{"error":"invalid_token","error_description":"a'  Set-Cookie: b/?","reason":"expired","scope":"x'y"}`},
 		"unavailable": {Challenge{Status: 503, Code: CodeTemporarilyUnavailable, Description: "no keys", ResourceMetadata: metadata}, "",
