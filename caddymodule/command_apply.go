@@ -153,32 +153,3 @@ has the hashes of secrets, and no secret.`,
 		return err
 	})
 }
-
-func statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Shows what the issuers of a running server stand on", Args: cobra.NoArgs}
-	return administer(cmd, func(s *session, _ []string) error {
-		type part struct {
-			Source   string `json:"source,omitempty"`
-			Revision string `json:"revision"`
-			Healthy  bool   `json:"healthy"`
-		}
-		var answer struct {
-			Issuers []struct {
-				Issuer   string `json:"issuer"`
-				Registry part   `json:"registry"`
-				Policy   part   `json:"policy"`
-			} `json:"issuers"`
-		}
-		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
-			return err
-		}
-		return s.print(answer, func() {
-			health := map[bool]string{true: "healthy", false: "NOT HEALTHY"}
-			rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", ""}}
-			for _, i := range answer.Issuers {
-				rows = append(rows, []string{i.Issuer, i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy], i.Policy.Revision, health[i.Policy.Healthy]})
-			}
-			s.table(rows...)
-		})
-	})
-}

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// start reads a registry in storage, and begins to look at the registry and the policy for changes
-// until ctx is done.
+// start reads a registry in storage, has the policy's bundle in force that was kept, and begins to look at
+// the registry and the policy for changes until ctx is done.
 func (i *Issuer) start(ctx context.Context) error {
 	interval := pollInterval
 	if i.store != nil {
@@ -17,6 +17,9 @@ func (i *Issuer) start(ctx context.Context) error {
 		if err := i.store.Open(ctx); err != nil {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
+	}
+	if err := i.policy.Start(ctx); err != nil {
+		return fmt.Errorf("policy: %w", err)
 	}
 	go every(ctx, interval, func() { i.look("registry", i.registry) })
 	go every(ctx, pollInterval, func() { i.look("policy", i.policy) })
@@ -69,7 +72,7 @@ func (i *Issuer) look(kind string, source watched) {
 	switch {
 	case err != nil:
 		i.metrics.reloaded(kind, "error")
-		i.logger.Error(kind+" is broken, the last good one serves on", zap.Error(err))
+		i.logger.Error(kind+outcome(source), zap.Error(err))
 	case changed:
 		i.metrics.reloaded(kind, "ok")
 		i.logger.Info(kind+" reloaded", zap.String("revision", source.Revision()))
@@ -77,4 +80,12 @@ func (i *Issuer) look(kind string, source watched) {
 		i.logger.Info(kind+" is whole again", zap.String("revision", source.Revision()))
 	}
 	i.metrics.setHealthy(kind, source.Healthy())
+}
+
+// outcome is what follows from something that is broken.
+func outcome(source watched) string {
+	if source.Revision() == "" {
+		return " is broken, and there is no other"
+	}
+	return " is broken, the last good one serves on"
 }

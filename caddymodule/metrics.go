@@ -32,7 +32,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"issuer"}),
 		authRequests: counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
-		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded or canceled.", "issuer", "kind"),
+		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, canceled or not_ready.", "issuer", "kind"),
 		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
