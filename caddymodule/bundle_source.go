@@ -99,6 +99,9 @@ func (s BundleSource) resolved() (*policy.BundleConfig, error) {
 		if !httpguts.ValidHeaderFieldValue(value) {
 			return nil, fmt.Errorf("header %s: its value cannot stand in a header", name)
 		}
+		if c.Header.Get(name) != "" {
+			return nil, fmt.Errorf("header %s is given twice", http.CanonicalHeaderKey(name))
+		}
 		c.Header.Set(name, value)
 	}
 	for n, key := range s.Keys {

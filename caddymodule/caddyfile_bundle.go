@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -81,8 +82,10 @@ func (s *BundleSource) parseHeader(d *caddyfile.Dispenser) error {
 	if s.Headers == nil {
 		s.Headers = make(map[string]string)
 	}
-	if _, taken := s.Headers[name]; taken {
-		return d.Errf("header %q is given twice", name)
+	for other := range s.Headers {
+		if strings.EqualFold(other, name) {
+			return d.Errf("header %q is given twice", name)
+		}
 	}
 	s.Headers[name] = value
 	return s.checkAt(d)
