@@ -56,7 +56,8 @@ type BundleSource struct {
 
 // BundleKeySource is a key that verifies signatures of bundles.
 type BundleKeySource struct {
-	// ID is the key's name, as the signature has it (keyid). Required.
+	// ID is the key's name, as the signature has it (kid, or keyid). A key that is the only one verifies
+	// signatures of whatever name. Required.
 	ID string `json:"id"`
 
 	// Key is one placeholder, {env.*} or {file.*}, of a public key in PEM or of the secret of an HMAC

@@ -156,7 +156,7 @@ func TestBundleRefusals(t *testing.T) {
 		"a broken signature":   {with("/.signatures.json", `{"signatures": ["a.b.c"]}`), ours.keys(), "", []string{"refused"}},
 		"a verifier of others": {with("/.signatures.json", `{"plugin": "theirs", "signatures": ["a.b.c"]}`), ours.keys(), "", []string{"no verifier exists"}},
 		"another key":          {other.sign(t, "", good, nil), ours.keys(), "", []string{"the signature is not good"}},
-		"another key's name":   {signWith(t, ours.private, "ES256", "old", "", good, nil), ours.keys(), "", []string{"the signature is not good", "old"}},
+		"another key's name":   {signWith(t, ours.private, "ES256", "old", "", good, nil), append(ours.keys(), BundleKey{ID: "new", Material: other.public}), "", []string{"the signature is not good", "old"}},
 		"HMAC with the public key": {signWith(t, ours.public, "HS256", "ci", "", good, nil), ours.keys(), "",
 			[]string{"the signature is not good"}},
 		"another scope":   {ours.sign(t, "test", good, nil), ours.keys(), "live", []string{"the signature is not good", "scope mismatch"}},
@@ -211,6 +211,10 @@ func TestSignedBundle(t *testing.T) {
 	files := map[string]string{"/a.rego": ttlFile(60), "/data.json": `{"b": 1, "a": [1.5]}`, "/.manifest": `{"revision": "v1"}`}
 	s := newSigner(t)
 	load(t, Config{Bundle: &BundleConfig{Location: bundleFile(t, s.sign(t, "live", files, nil)), Keys: s.keys(), Scope: "live"}})
+	for _, id := range []string{"old", ""} {
+		signed := signWith(t, s.private, "ES256", id, "", files, nil)
+		load(t, Config{Bundle: &BundleConfig{Location: bundleFile(t, signed), Keys: s.keys()}})
+	}
 	secret := strings.Repeat("s", 32)
 	key := BundleKey{ID: "hmac", Material: secret, Algorithm: "HS256"}
 	signed := signWith(t, secret, "HS256", "hmac", "", files, nil)

@@ -15,7 +15,8 @@ import (
 
 // BundleKey verifies signatures of bundles.
 type BundleKey struct {
-	// ID is the key's name, as the signature has it (kid, or keyid).
+	// ID is the key's name, as the signature has it (kid, or keyid). A key that is the only one verifies
+	// signatures of whatever name, for some have none.
 	ID string
 	// Material is a public key or a certificate in PEM, or the secret of an HMAC algorithm.
 	Material string
@@ -65,7 +66,11 @@ func verification(keys []BundleKey, scope string) (*bundle.VerificationConfig, e
 		}
 		byID[key.ID] = config
 	}
-	return bundle.NewVerificationConfig(byID, "", scope, nil), nil
+	only := ""
+	if len(keys) == 1 {
+		only = keys[0].ID
+	}
+	return bundle.NewVerificationConfig(byID, only, scope, nil), nil
 }
 
 // config holds a key against its algorithm: OPA takes the algorithm's word, and would make a secret of
