@@ -101,7 +101,10 @@ func TestBundleRefusals(t *testing.T) {
 	}
 	ours, other := newSigner(t), newSigner(t)
 	signed := ours.sign(t, "", good, nil)
-	big := strings.Repeat("\x00", maxBytes+1)
+	large := func(name string) []byte {
+		header := zipped(t, beginning(t, tar.Header{Name: name, Size: maxBytes + 1}))
+		return append(header, repeated(t, make([]byte, 1<<20), 65)...)
+	}
 	tests := map[string]struct {
 		content []byte
 		keys    []BundleKey
@@ -114,8 +117,8 @@ func TestBundleRefusals(t *testing.T) {
 		"truncated":          {signed[:len(signed)-20], nil, "", []string{"truncated"}},
 		"flipped":            {flip(signed), nil, "", []string{"the archive is damaged"}},
 		"empty":              {pack(t, nil), nil, "", []string{"no .rego file and no data"}},
-		"large":              {with("/data.json", big), nil, "", []string{"more than 64 MiB"}},
-		"large and ignored":  {with("/notes.txt", big), nil, "", []string{"more than 64 MiB"}},
+		"large":              {large("/data.json"), nil, "", []string{"more than 64 MiB"}},
+		"large and ignored":  {large("/notes.txt"), nil, "", []string{"more than 64 MiB"}},
 		"large in the names": {manyLongNames(t), nil, "", []string{"more than 64 MiB"}},
 		"many files":         {manyFiles(t), nil, "", []string{"more than 10000 files"}},
 		"out of it":          {with("../a.rego", token), nil, "", []string{`"../a.rego" leads out of the bundle`}},
@@ -199,12 +202,8 @@ func manyFiles(t *testing.T) []byte {
 
 // manyLongNames has a bomb beside the files: in what tar says of them.
 func manyLongNames(t *testing.T) []byte {
-	return packEntries(t, func(w *tar.Writer) {
-		for n := range 120 {
-			entry(t, w, tar.Header{Name: fmt.Sprintf("%d", n), Typeflag: tar.TypeXGlobalHeader,
-				PAXRecords: map[string]string{"comment": strings.Repeat("a", 1<<20-1024)}}, "")
-		}
-	})
+	remark := map[string]string{"comment": strings.Repeat("a", 1<<20-1024)}
+	return repeated(t, beginning(t, tar.Header{Name: "remark", Typeflag: tar.TypeXGlobalHeader, PAXRecords: remark}), 120)
 }
 
 func TestSignedBundle(t *testing.T) {

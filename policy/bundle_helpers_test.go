@@ -75,6 +75,23 @@ func zipped(t testing.TB, content []byte) []byte {
 	return out.Bytes()
 }
 
+// repeated is a stream that unzips to a piece again and again: gzip streams can be strung together.
+func repeated(t testing.TB, piece []byte, times int) []byte {
+	t.Helper()
+	return bytes.Repeat(zipped(t, piece), times)
+}
+
+// beginning is what tar writes of an entry before its content.
+func beginning(t testing.TB, header tar.Header) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := tar.NewWriter(&out).WriteHeader(&header); err != nil {
+		t.Fatal(err)
+	}
+	const block = 512
+	return append(out.Bytes(), make([]byte, (block-out.Len()%block)%block)...)
+}
+
 // ttlBundle is a policy with a revision of its own, in a bundle.
 func ttlBundle(t testing.TB, revision string, seconds int) []byte {
 	t.Helper()

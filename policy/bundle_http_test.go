@@ -149,7 +149,7 @@ func TestBundleServerThatErrs(t *testing.T) {
 		"a slow body":      {drip, "the answer takes too long to come"},
 		"a short body":     {short, "reading the answer: unexpected EOF"},
 		"silence":          {silent, "the server does not answer"},
-		"a bomb":           {static(zipped(t, make([]byte, maxUnpacked+1)), ""), "the files have more than 64 MiB"},
+		"a bomb":           {static(repeated(t, make([]byte, 1<<20), maxUnpacked>>20+1), ""), "the files have more than 64 MiB"},
 		"another origin":   {http.RedirectHandler(elsewhere.URL+"/m2m.tar.gz", http.StatusFound).ServeHTTP, "redirected to another origin"},
 		"a circle":         {http.RedirectHandler("/round", http.StatusFound).ServeHTTP, "redirected more than 3 times"},
 		"no signature":     {static(pack(t, files(61)), ""), "it is not signed"},

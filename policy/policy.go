@@ -1,8 +1,9 @@
 // Package policy decides token requests with Rego.
 //
-// [Load] reads the policy's files, adds the Rego that ships, and compiles both into a snapshot: a
+// [Load] reads the policy's files, or its OPA bundle, adds the Rego that ships, and compiles both into a snapshot: a
 // fault in any of them is a load error with file and line. [Engine.DecideToken] asks one snapshot,
-// and [Engine.Reload] replaces it whole when the files have changed.
+// and [Engine.Reload] replaces it whole when the files have changed. A bundle of a server is polled
+// from [Engine.Start] on.
 //
 // The engine fails closed. A rule that fails, conflicts, is of the wrong type or too slow gives an
 // [Error] and no decision, and no Rego can hold a request longer than the configured timeout.
