@@ -135,32 +135,6 @@ func listIssuers(a *adminRequest) error {
 	return nil
 }
 
-func serveStatus(a *adminRequest) error {
-	type part struct {
-		Source   string `json:"source,omitempty"`
-		Revision string `json:"revision"`
-		Healthy  bool   `json:"healthy"`
-		Problem  string `json:"problem,omitempty"`
-	}
-	type view struct {
-		Issuer   string `json:"issuer"`
-		Registry part   `json:"registry"`
-		Policy   part   `json:"policy"`
-	}
-	issuers := a.app.Issuers
-	if a.issuer != nil {
-		issuers = []*Issuer{a.issuer}
-	}
-	views := []view{}
-	for _, i := range issuers {
-		source, _ := i.source()
-		problem := i.registry.Problem()
-		views = append(views, view{i.URL, part{source, i.registry.Revision(), problem == "", problem}, part{"", i.policy.Revision(), i.policy.Healthy(), ""}})
-	}
-	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
-	return nil
-}
-
 // source says where the issuer's registry is.
 func (i *Issuer) source() (source, path string) {
 	if i.store != nil {

@@ -87,7 +87,9 @@ func (a *App) Start() error {
 		}
 	}
 	for _, door := range a.doors {
-		door.start(a.ctx)
+		if err := door.start(a.ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

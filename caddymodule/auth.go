@@ -135,7 +135,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	h.metrics = app.metrics.forAuth(h.Issuer)
 	if h.Policy != nil {
 		h.decisions = app.logger.Named("decisions")
-		if err := h.Policy.provision(h, local); err != nil {
+		if err := h.Policy.provision(h, local, ctx.Storage()); err != nil {
 			return fmt.Errorf("policy: %w", err)
 		}
 	}

@@ -1,15 +1,19 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
@@ -49,24 +53,24 @@ type RequestPolicy struct {
 var unseenHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie"}
 
 // provision finds or compiles the policy, and adds its headers to those of the door's identity.
-func (p *RequestPolicy) provision(h *AuthHandler, local *Issuer) error {
+func (p *RequestPolicy) provision(h *AuthHandler, local *Issuer, storage certmagic.Storage) error {
 	p.issuer, p.metrics = h.Issuer, h.metrics
 	if err := p.checkHeaders(h.identity); err != nil {
 		return err
 	}
-	if err := p.findEngine(local); err != nil {
+	if err := p.findEngine(h, local, storage); err != nil {
 		return err
 	}
 	if !p.engine.JudgesRequests() {
-		return errors.New("the policy has no rule of package m2m.request, so that it would refuse nothing")
+		return errors.New("it has no rule of package m2m.request, so that it would refuse nothing")
 	}
 	return nil
 }
 
-func (p *RequestPolicy) findEngine(local *Issuer) error {
-	if len(p.Paths) == 0 {
+func (p *RequestPolicy) findEngine(h *AuthHandler, local *Issuer, storage certmagic.Storage) error {
+	if len(p.Paths) == 0 && p.Bundle == nil {
 		if local == nil {
-			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path", withoutUserInfo(p.issuer))
+			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path, or a bundle", withoutUserInfo(p.issuer))
 		}
 		p.engine = local.policy
 		return nil
@@ -75,11 +79,21 @@ func (p *RequestPolicy) findEngine(local *Issuer) error {
 		return err
 	}
 	var err error
-	if p.engine, err = p.load(); err != nil {
+	if p.engine, err = p.load(storage, path.Join("m2m", storageName(h.Issuer), "doors", p.name()), h.logger); err != nil {
 		return err
 	}
 	p.own = true
 	return nil
+}
+
+// name tells the door's own policy from those of other doors.
+func (p *RequestPolicy) name() string {
+	where := strings.Join(p.Paths, " ")
+	if p.Bundle != nil {
+		where = p.Bundle.Location
+	}
+	sum := sha256.Sum256([]byte(where))
+	return hex.EncodeToString(sum[:4])
 }
 
 // checkHeaders makes the names canonical, and has the door's identity know them.
@@ -217,14 +231,18 @@ func (p *RequestPolicy) seen(header http.Header) map[string][]string {
 
 // start looks at the door's own policy for changes until ctx is done. That of an issuer is looked at
 // already.
-func (h *AuthHandler) start(ctx caddy.Context) {
+func (h *AuthHandler) start(ctx caddy.Context) error {
 	if h.Policy == nil || !h.Policy.own {
-		return
+		return nil
 	}
-	kind := "policy of a door, " + strings.Join(h.Policy.Paths, " ")
-	h.metrics.setHealthy(kind, true)
+	if err := h.Policy.engine.Start(ctx); err != nil {
+		return fmt.Errorf("policy of a door: %w", err)
+	}
+	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
+	h.metrics.setHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.Issuer))
 	go every(ctx, pollInterval, watcher{ctx, logger, h.metrics.reloadMetrics, h.Issuer, kind, h.Policy.engine}.look)
+	return nil
 }
 
 func (p *RequestPolicy) cleanup() {

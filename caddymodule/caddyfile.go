@@ -34,6 +34,7 @@ func init() {
 //			}
 //			registry    file <path>
 //			policy      <path...> {
+//				bundle   <file-or-url> {…}
 //				defaults off
 //				timeout  <duration>
 //				verify
@@ -151,10 +152,11 @@ func (i *Issuer) parseSigningAlg(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// UnmarshalCaddyfile parses the policy subdirective; parseApp shows the grammar.
+// UnmarshalCaddyfile parses the policy subdirective; parseApp and parseBundle show the grammar.
 func (p *PolicySource) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	p.Paths = d.RemainingArgs()
 	return parseBlock(d, subdirectives{
+		"bundle": once(p.parseBundle),
 		"defaults": once(func(d *caddyfile.Dispenser) error {
 			p.DefaultsOff = true
 			return onlyOff(d)

@@ -72,6 +72,7 @@ func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		policy   [<path...>] {
 //			input_header    <name...>
 //			upstream_header <name...>
+//			bundle          <file|url> { … }
 //			observe
 //			timeout         <duration>
 //			verify
@@ -161,6 +162,7 @@ func (p *RequestPolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			p.Observe = true
 			return noArgs(d)
 		}),
+		"bundle":  once(p.parseBundle),
 		"timeout": once(p.parseTimeout),
 		"verify":  once(p.parseVerify),
 	})

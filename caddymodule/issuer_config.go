@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -78,7 +80,10 @@ type PolicySource struct {
 	// {file.*}. Default: none, which leaves the shipped rules.
 	Paths []string `json:"paths,omitempty"`
 
-	// DefaultsOff leaves the shipped rules out: nothing is granted but by the rules at Paths.
+	// Bundle is an OPA bundle, in place of Paths. Default: none.
+	Bundle *BundleSource `json:"bundle,omitempty"`
+
+	// DefaultsOff leaves the shipped rules out: nothing is granted but by the rules at Paths or in Bundle.
 	DefaultsOff bool `json:"defaults_off,omitempty"`
 
 	// Timeout bounds one decision; one that takes longer is answered with 503. At
@@ -103,7 +108,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
 	i.keys = newKeyring(ctx.Storage(), i.URL, alg, i.logger)
-	return errors.Join(i.openRegistry(ctx.Storage()), i.loadPolicy())
+	return errors.Join(i.openRegistry(ctx.Storage()), i.loadPolicy(ctx.Storage()))
 }
 
 // resolve replaces the placeholders of the issuer's settings.
@@ -163,22 +168,14 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-func (i *Issuer) loadPolicy() (err error) {
-	i.policy, err = i.Policy.load()
-	return err
-}
-
-// load compiles the policy. It fails on one that is broken, and on settings out of their bounds.
-func (p *PolicySource) load() (*policy.Engine, error) {
-	timeout := time.Duration(p.Timeout)
-	if timeout != 0 && (timeout < minPolicyTimeout || timeout > maxPolicyTimeout) {
-		return nil, fmt.Errorf("policy timeout is %s; it is at least %s and at most %s", timeout, minPolicyTimeout, maxPolicyTimeout)
-	}
-	engine, err := policy.Load(policy.Config{Paths: p.Paths, NoDefaults: p.DefaultsOff, Timeout: timeout, Verify: p.Verify})
+func (i *Issuer) loadPolicy(storage certmagic.Storage) error {
+	engine, err := i.Policy.load(storage, path.Join("m2m", storageName(i.URL)), i.logger)
 	if err != nil {
-		return nil, fmt.Errorf("loading the policy: %w", err)
+		return fmt.Errorf("loading the policy: %w", err)
 	}
-	return engine, nil
+	i.policy = engine
+	i.metrics.setHealthy("policy", engine.Healthy())
+	return nil
 }
 
 // keySet is the issuer's public keys; all of them are there, whatever the kid.

@@ -9,8 +9,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// start reads a registry in storage, and begins to look at the registry and the policy for changes
-// until ctx is done.
+// start reads a registry in storage, has the policy's bundle in force that was kept, and begins to look at
+// the registry and the policy for changes until ctx is done.
 func (i *Issuer) start(ctx caddy.Context) error {
 	interval := pollInterval
 	if i.store != nil {
@@ -18,6 +18,9 @@ func (i *Issuer) start(ctx caddy.Context) error {
 		if err := i.store.Open(ctx); err != nil {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
+	}
+	if err := i.policy.Start(ctx); err != nil {
+		return fmt.Errorf("policy: %w", err)
 	}
 	go every(ctx, interval, i.watcher(ctx, "registry", i.registry).look)
 	go every(ctx, pollInterval, i.watcher(ctx, "policy", i.policy).look)
@@ -87,7 +90,7 @@ func (w watcher) look() {
 	revision := zap.String("revision", w.source.Revision())
 	switch {
 	case err != nil:
-		w.logger.Error(w.kind+" is broken, the last good one serves on", zap.Error(err))
+		w.logger.Error(w.kind+outcome(w.source), zap.Error(err))
 		w.tell("error", err.Error())
 	case changed:
 		w.logger.Info(w.kind+" reloaded", revision)
@@ -103,4 +106,12 @@ func (w watcher) tell(result, problem string) {
 	emit(w.ctx, reloadEvent, map[string]any{
 		"issuer": w.issuer, "kind": w.kind, "result": result, "revision": w.source.Revision(), "error": problem,
 	})
+}
+
+// outcome is what follows from something that is broken.
+func outcome(source watched) string {
+	if source.Revision() == "" {
+		return " is broken, and there is no other"
+	}
+	return " is broken, the last good one serves on"
 }

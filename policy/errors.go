@@ -19,6 +19,8 @@ const (
 	NoRule Kind = "no_rule"
 	// Canceled is a decision whose caller gave up before it was made.
 	Canceled Kind = "canceled"
+	// NotReady is a decision before there is a policy: its bundle has not come yet.
+	NotReady Kind = "not_ready"
 )
 
 // Error is a decision that could not be made. Its text names the rule, file and line where that is

@@ -21,7 +21,7 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-func put(t *testing.T, path, content string) {
+func put(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -1,9 +1,9 @@
 // Package policy decides token requests and proxied requests with Rego.
 //
-// [Load] reads the policy's files, adds the Rego that ships, and compiles both into a snapshot: a
-// fault in any of them is a load error with file and line. [Engine.DecideToken] and
+// [Load] reads the policy's files, or its OPA bundle, adds the Rego that ships, and compiles both into a
+// snapshot: a fault in any of them is a load error with file and line. [Engine.DecideToken] and
 // [Engine.DecideRequest] ask one snapshot, and [Engine.Reload] replaces it whole when the files have
-// changed.
+// changed. A bundle of a server is polled from [Engine.Start] on.
 //
 // The engine fails closed. A rule that fails, conflicts, is of the wrong type or too slow gives an
 // [Error] and no decision, and no Rego can hold a request longer than the configured timeout.
@@ -26,6 +26,8 @@ type Config struct {
 	// their subfolders. Files and folders whose names begin with a dot are left out, and so are
 	// Rego tests (_test.rego) unless Verify is on. Default: none, and the Rego that ships decides alone.
 	Paths []string
+	// Bundle is an OPA bundle, in place of Paths. Default: none.
+	Bundle *BundleConfig
 	// NoDefaults leaves the shipped policy out, so that only what Paths say is granted. The
 	// libraries data.m2m.scope and data.m2m.grants stay.
 	NoDefaults bool
@@ -56,13 +58,24 @@ type Engine struct {
 	workers *workers
 	current atomic.Pointer[snapshot]
 	watch   watch
+	bundle  *bundleSource // nil for files
 }
 
 // Load reads and compiles a policy. Its errors name file and line, several joined. It starts no
-// goroutine; decisions do, and [Engine.Close] ends them.
+// goroutine; decisions do, and [Engine.Close] ends them. A bundle of a server is not asked for before
+// [Engine.Start]: until one is there, no decision is made.
 func Load(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
 	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), watch: watch{now: time.Now}}
+	if cfg.Bundle != nil {
+		var err error
+		if len(cfg.Paths) > 0 {
+			return nil, errors.New("a policy is of paths or a bundle, not of both")
+		}
+		if e.bundle, err = newBundleSource(*cfg.Bundle); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := e.Reload(); err != nil {
 		return nil, err
 	}
@@ -70,8 +83,22 @@ func Load(cfg Config) (*Engine, error) {
 }
 
 // Revision identifies the policy in force: a short hash of all its sources, the shipped ones
-// included. It is the same on every node that has the same files, wherever they are.
-func (e *Engine) Revision() string { return e.current.Load().revision }
+// included, after the revision that a bundle's manifest gives and an @. It is the same on every node that
+// has the same files, wherever they are, and "" before there is a policy.
+func (e *Engine) Revision() string {
+	if s := e.current.Load(); s != nil {
+		return s.revision
+	}
+	return ""
+}
+
+// inForce is the policy that decides now.
+func (e *Engine) inForce(ctx context.Context) (*snapshot, error) {
+	if s := e.current.Load(); s != nil {
+		return s, nil
+	}
+	return e.firstBundle(ctx)
+}
 
 // Close ends the goroutines that wait for work. Decisions that are under way come to their end,
 // and later ones still work, so that what drains during a shutdown is answered.
@@ -80,7 +107,10 @@ func (e *Engine) Close() { e.workers.close() }
 // DecideToken says which of the requested scopes a token may hold. Whatever the policy does it
 // returns within about Config.Timeout, or when ctx ends. Every error is an [*Error].
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
-	s := e.current.Load()
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return TokenDecision{}, err
+	}
 	input, err := in.value()
 	if err != nil {
 		return TokenDecision{}, badInput(err)
@@ -96,7 +126,10 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 // are well-formed, and are requests: DecideToken still decides them. Its errors are those of
 // DecideToken.
 func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
-	s := e.current.Load()
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return nil, err
+	}
 	input, err := in.value()
 	if err != nil {
 		return nil, badInput(err)
@@ -108,7 +141,10 @@ func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, er
 // errors are as with DecideToken; a policy without any rule for requests is an error, too, for who asks
 // it believes that there is one.
 func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
-	s := e.current.Load()
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return RequestDecision{}, err
+	}
 	if !s.judges {
 		return RequestDecision{}, &Error{NoRule, errors.New("it has no rule of package m2m.request")}
 	}
@@ -124,5 +160,9 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 	return d, nil
 }
 
-// JudgesRequests reports whether the policy has any rule of package m2m.request.
-func (e *Engine) JudgesRequests() bool { return e.current.Load().judges }
+// JudgesRequests reports whether the policy has any rule of package m2m.request; one whose bundle is not
+// there yet may have some.
+func (e *Engine) JudgesRequests() bool {
+	s := e.current.Load()
+	return s == nil || s.judges
+}

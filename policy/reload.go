@@ -24,6 +24,7 @@ type watch struct {
 	// failed is what was wrong last time: the revision of sources that do not compile, or the
 	// text of an error.
 	failed string
+	err    error
 }
 
 // Reload replaces the policy in force if its files have changed, and reports whether it did. It is
@@ -33,6 +34,9 @@ func (e *Engine) Reload() (changed bool, err error) {
 	w := &e.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e.bundle != nil {
+		return e.reloadBundle()
+	}
 	found, err := e.scan()
 	if err != nil {
 		w.seen = nil
@@ -46,7 +50,7 @@ func (e *Engine) Reload() (changed bool, err error) {
 		return false, w.once(err.Error(), err)
 	}
 	w.seen = found
-	return e.replace(found)
+	return e.replace(found, "")
 }
 
 func (e *Engine) scan() ([]source, error) { return scan(e.cfg.Paths, e.cfg.Verify) }
@@ -71,23 +75,24 @@ func (e *Engine) readSettled(found []source) ([]source, error) {
 }
 
 // Healthy reports whether the policy in force is what its files last held; it is not while they are
-// broken or cannot be read.
+// broken or cannot be read, nor before there is one.
 func (e *Engine) Healthy() bool {
 	e.watch.mu.Lock()
 	defer e.watch.mu.Unlock()
-	return e.watch.failed == ""
+	return e.watch.failed == "" && e.current.Load() != nil
 }
 
 // replace compiles sources, and runs their tests, unless they are those in force or those that last
-// failed.
-func (e *Engine) replace(own []source) (changed bool, err error) {
+// failed. Authors may have given them a revision of their own.
+func (e *Engine) replace(own []source, given string) (changed bool, err error) {
 	shipped, err := shippedSources(e.cfg.NoDefaults)
 	if err != nil {
 		return false, err
 	}
 	all := append(shipped, own...)
 	sources := withoutTests(all)
-	if current := e.current.Load(); current != nil && current.revision == revisionOf(sources) {
+	revision := revisionWith(given, revisionOf(sources))
+	if current := e.current.Load(); current != nil && current.revision == revision {
 		e.watch.failed = ""
 		return false, nil
 	}
@@ -101,6 +106,7 @@ func (e *Engine) replace(own []source) (changed bool, err error) {
 	if err != nil {
 		return false, e.watch.once(revisionOf(all), err)
 	}
+	s.revision = revision
 	e.watch.failed = ""
 	e.current.Store(s)
 	return true, nil
@@ -115,8 +121,16 @@ func (w *watch) once(what string, err error) error {
 	if w.failed == what {
 		return nil
 	}
-	w.failed = what
+	w.failed, w.err = what, err
 	return err
+}
+
+// failure is what is wrong now; nil when nothing is.
+func (w *watch) failure() *failure {
+	if w.failed == "" {
+		return nil
+	}
+	return &failure{w.failed, w.err}
 }
 
 func (w *watch) isUnchanged(found []source) bool {

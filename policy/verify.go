@@ -60,7 +60,7 @@ func runTests(ctx context.Context, sources []source) error {
 	ran := 0
 	for result := range results {
 		ran++
-		if why := failure(result); why != "" {
+		if why := wrongWith(result); why != "" {
 			failed = append(failed, fmt.Errorf("%stest %s.%s %s", at(result.Location), result.Package, result.Name, why))
 		}
 	}
@@ -74,8 +74,8 @@ func runTests(ctx context.Context, sources []source) error {
 	return errors.Join(failed...)
 }
 
-// failure is what is wrong with a test, or "". Tests that are to do (todo_test_…) are no failure.
-func failure(result *tester.Result) string {
+// wrongWith is what is wrong with a test, or "". Tests that are to do (todo_test_…) are no failure.
+func wrongWith(result *tester.Result) string {
 	switch {
 	case result.Skip:
 		return ""
