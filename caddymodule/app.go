@@ -40,6 +40,7 @@ type App struct {
 	logger  *zap.Logger
 	metrics *metrics
 	remotes map[string]*remoteIssuer
+	doors   []*AuthHandler // of this config, for explanations
 }
 
 // CaddyModule says how Caddy finds the app.

@@ -125,6 +125,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		h.metadata = newResourceMetadata(h.Audience[0], h.Issuer, h.issuer)
 	}
 	h.metrics = app.metrics.forAuth(h.Issuer)
+	app.doors = append(app.doors, h)
 	return h.setVerifier()
 }
 
