@@ -27,7 +27,7 @@ func TestAdministration(t *testing.T) {
 				issuer, admin := servertest.FreeURL(t), strings.TrimPrefix(servertest.FreeURL(t), "http://")
 				env.Setenv("ISSUER"+name, issuer)
 				env.Setenv("ADMIN"+name, admin)
-				config := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tm2m {\n\t\tissuer %s\n\t}\n}\n%s {\n\tm2m_issuer\n}\n", admin, issuer, issuer)
+				config := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tm2m {\n\t\tissuer %s\n\t}\n}\n%s {\n\tm2m_issuer\n\tm2m_auth {\n\t\trequire GET /books/{id} book:{id}:read\n\t}\n}\n", admin, issuer, issuer)
 				if err := os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"+name), []byte(config), 0o600); err != nil {
 					return err
 				}

@@ -38,14 +38,14 @@ default_scopes contains "book:1:read"
 		granted               bool
 		reason, causes, notes string
 	}{
-		{true, "", "observed 8, granted shipped://token.rego 19", "the grant book:*:read covers it"},
-		{false, "denied by a grant; too wide", "rejected shipped://token.rego 57, rejected 3, observed 8, granted shipped://token.rego 19",
+		{true, "", "observed 8, granted shipped://token.rego", "the grant book:*:read covers it"},
+		{false, "denied by a grant; too wide", "rejected shipped://token.rego, rejected 3, observed 8, granted shipped://token.rego",
 			"the grant book:*:read covers it, the deny grant book:secret-*:* overlaps it"},
 		{false, "no grant covers it", "observed 8", "nearest grant: book:*:read; it lacks the action edit"},
-		{false, "unknown action", "rejected shipped://token.rego 50, observed 8",
+		{false, "unknown action", "rejected shipped://token.rego, observed 8",
 			`nearest grant: book:*:read; it lacks the action raed, the resource book has no action "raed"; did you mean "read"?`},
-		{false, "unknown resource", "rejected shipped://token.rego 50, observed 8", "no grant is on the resource film"},
-		{false, "denied by a grant", "rejected shipped://token.rego 57, observed 8, granted shipped://token.rego 19",
+		{false, "unknown resource", "rejected shipped://token.rego, observed 8", "no grant is on the resource film"},
+		{false, "denied by a grant", "rejected shipped://token.rego, observed 8, granted shipped://token.rego",
 			"the grant book:*:read covers it, the deny grant book:secret-*:* overlaps it"},
 	} {
 		got := x.Scopes[i]

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -157,7 +158,7 @@ rejected contains {"scope": "book:a:edit", "reason": "always"}
 	if got := places(x.TTL); got != "ttl 3, ttl 5" {
 		t.Errorf("ttl is of %s", got)
 	}
-	if got := places(x.Scopes[0].Causes); got != "granted 11, granted shipped://token.rego 19" {
+	if got := places(x.Scopes[0].Causes); got != "granted 11, granted shipped://token.rego" {
 		t.Errorf("it is granted by %s", got)
 	}
 	if got := places(x.Scopes[1].Causes); got != "rejected 17, rejected 15, granted 11" {
@@ -168,15 +169,18 @@ rejected contains {"scope": "book:a:edit", "reason": "always"}
 	}
 }
 
-// places are rules and lines, with the file if it is one that ships.
+// places are rules and lines; of rules that ship they are the files alone.
 func places(causes []Cause) string {
 	var all []string
 	for _, c := range causes {
-		file := ""
+		place := strconv.Itoa(c.Line)
 		if isShipped(c.File) {
-			file = c.File + " "
+			place = c.File
+			if !strings.HasPrefix(c.Text, c.Rule+" contains ") {
+				place = "not at " + c.Text
+			}
 		}
-		all = append(all, fmt.Sprintf("%s %s%d", c.Rule, file, c.Line))
+		all = append(all, c.Rule+" "+place)
 	}
 	return strings.Join(all, ", ")
 }
