@@ -147,7 +147,7 @@ func TestExplainFailsAsDecisionsDo(t *testing.T) {
 		dir := write(t, map[string]string{"a.rego": "package m2m.token\n\n" + rule + "\n"})
 		timeout := generous
 		if kind == Timeout {
-			timeout = 20 * time.Millisecond
+			timeout = 2 * time.Millisecond
 		}
 		e := load(t, Config{Paths: []string{dir}, Timeout: timeout})
 		_, err := e.ExplainToken(t.Context(), request(t, "book:1:read"), true)
