@@ -3,137 +3,11 @@ package caddymodule_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
-	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
-
-// trialPolicy is an author's: it rejects, observes, shortens and claims.
-const trialPolicy = `package m2m.token
-
-rejected contains {"scope": s.raw, "reason": "read only at night"} if {
-	some s in input.scopes
-	s.action == "edit"
-	time.clock(time.now_ns())[0] >= 6
-}
-
-observed contains {"scope": s.raw, "reason": "too wide"} if {
-	some s in input.scopes
-	s.identifier == "*"
-}
-
-claims.team := input.client.attributes.team
-
-claims.iss := "x" if input.client.attributes.team == "forger"
-
-ttl contains 60 if input.request.remote_ip == "192.0.2.1"
-
-default_scopes contains "book:*:read"
-
-granted contains "lost:1:read" if input.client.id == "ci-bot"
-
-ttl contains to_number(input.client.attributes.team) if input.client.id == "broken"
-`
-
-// explainWorld is an admin world whose policy is trialPolicy, with two doors.
-func explainWorld(t *testing.T) *adminWorld {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "trial.rego"), []byte(trialPolicy), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w := &adminWorld{Server: servertest.New(t), t: t, issuer: servertest.FreeURL(t)}
-	w.Admin = strings.TrimPrefix(servertest.FreeURL(t), "http://")
-	w.admin = "http://" + w.Admin
-	config := w.config("policy "+dir, "audience https://api.example.com") + fmt.Sprintf(`
-http://localhost:%d {
-	m2m_auth {
-		require GET /books/{id} book:{id}:read
-		require PUT /books/{id} book:{id}:edit shelf:{id}:lock
-		require api.example.com/admin book:*:*
-	}
-}
-http://localhost:%d {
-	m2m_auth {
-		audience https://films.example.com
-	}
-}
-`, servertest.FreePort(t), servertest.FreePort(t))
-	config = strings.Replace(config, "m2m_issuer "+w.issuer, "m2m_issuer", 1)
-	if err := w.Load(config); err != nil {
-		t.Fatalf("starting Caddy: %v", err)
-	}
-	w.want(201, "POST", "/m2m/resources", `{"code": "book", "actions": {"read": "", "edit": ""}}`)
-	w.want(201, "POST", "/m2m/resources", `{"code": "film", "audience": "https://films.example.com", "actions": {"read": ""}}`)
-	w.want(201, "POST", "/m2m/clients", `{"id": "ci-bot", "attributes": {"team": "catalogue"}, "audiences": ["https://api.example.com"],
-		"grants": [{"resource": "book", "identifiers": ["*"], "actions": ["read"]}, {"resource": "book", "identifiers": ["7"], "actions": ["edit"]},
-			{"resource": "film", "identifiers": ["*"], "actions": ["read"]},
-			{"resource": "book", "identifiers": ["secret-*"], "actions": ["*"], "effect": "deny"}]}`)
-	return w
-}
-
-// told is what the API explains, with the members that tests look at.
-type told struct {
-	Passes   bool
-	Refusals []struct{ Reason, Description string }
-	Notes    []string
-	Scopes   []struct {
-		Scope, Reason, Observed string
-		Granted                 bool
-		Causes                  []cause
-		Notes                   []string
-	}
-	Audience []string
-	TTL      struct {
-		Seconds int
-		From    string
-		Causes  []cause
-	}
-	Claims []struct {
-		Name   string
-		Value  any
-		Causes []cause
-	}
-	Trace *struct{ Lines []string }
-	Doors []struct {
-		Door, Requirements, Status int
-		Reason, Pattern            string
-		Audience                   []string
-		LetThrough                 bool `json:"let_through"`
-		Required                   []struct {
-			Scope   string
-			Covered string `json:"covered_by"`
-		}
-	}
-}
-
-type cause struct {
-	Rule, Reason, File string
-	Line               int
-}
-
-// String has the line of an author's rule; those that ship move.
-func (c cause) String() string {
-	if strings.HasPrefix(c.File, "shipped://") {
-		return c.Rule + " " + filepath.Base(c.File)
-	}
-	return fmt.Sprintf("%s %s:%d", c.Rule, filepath.Base(c.File), c.Line)
-}
-
-func (w *adminWorld) explain(body string) told {
-	w.t.Helper()
-	answer := w.want(200, "POST", "/m2m/explain", body)
-	var t told
-	if err := json.Unmarshal(answer.body, &t); err != nil {
-		w.t.Fatal(err)
-	}
-	return t
-}
-
-const atNoon = `"time": "2030-01-01T12:00:00Z"`
 
 func TestExplainScopes(t *testing.T) {
 	w := explainWorld(t)
@@ -247,49 +121,6 @@ func TestExplainRefusals(t *testing.T) {
 	got = w.explain(`{"client": "broken", "scopes": ["book:1:read"]}`)
 	if refusals(got) != "no_decision" || !strings.Contains(got.Refusals[0].Description, "trial.rego:24") || got.Scopes[0].Reason != "no decision" || got.TTL.Seconds != 0 {
 		t.Errorf("a rule that fails: %+v", got)
-	}
-}
-
-func TestExplainRequest(t *testing.T) {
-	w := explainWorld(t)
-	w.want(200, "PATCH", "/m2m/clients/ci-bot", `{"audiences": null}`)
-	for _, test := range []struct{ scopes, request, want string }{
-		{`"book:1:read"`, `"method": "GET", "url": "https://api.example.com/books/1"`, "0 true GET /books/{id} [book:1:read book:1:read], 1 401 wrong_audience; passes true"},
-		{`"book:1:read", "film:1:read"`, `"method": "GET", "url": "/books/1"`, "0 true GET /books/{id} [book:1:read book:1:read], 1 true; passes true"},
-		{`"book:1:read"`, `"method": "HEAD", "url": "https://api.example.com/books/2"`, "0 403 insufficient_scope GET /books/{id} [book:2:read ], 1 401 wrong_audience; passes false"},
-		{`"book:1:read"`, `"method": "PUT", "url": "/books/1", "door": 0`, "0 403 insufficient_scope PUT /books/{id} [book:1:edit  shelf:1:lock ]; passes false"},
-		{`"book:1:read"`, `"method": "DELETE", "url": "/books/1", "door": 0`, "0 403 no_rule; passes false"},
-		{`"book:1:read"`, `"method": "GET", "url": "https://API.example.com:443/admin?x=1", "door": 0`, "0 403 insufficient_scope api.example.com/admin [book:*:* ]; passes false"},
-		{`"book:1:read"`, `"method": "GET", "url": "https://other.example.com/admin", "door": 0`, "0 403 no_rule; passes false"},
-		{`"book:1:read"`, `"method": "GET", "url": "/books%2f1", "door": 0`, "0 400 ambiguous_path; passes false"},
-		{`"book:1:read"`, `"method": "GET", "url": "/Books/1", "door": 0`, "0 403 no_rule; passes false"},
-		{`"book:1:read"`, `"method": "GET", "url": "/books/1", "headers": {"X-HTTP-Method-Override": "PUT"}, "door": 0`, "0 400 ambiguous_method; passes false"},
-		{`"book:1:edit"`, `"method": "GET", "url": "/books/1", "door": 0`, "0 401 missing_token GET /books/{id} [book:1:read ]; passes false"},
-		{`"film:1:read"`, `"method": "GET", "url": "/", "door": 1`, "1 true; passes true"},
-		{`"book:1:edit"`, `"method": "GET", "url": "/.well-known/oauth-protected-resource", "door": 0`, "0 true; passes false"},
-	} {
-		got := w.explain(`{"client": "ci-bot", ` + atNoon + `, "scopes": [` + test.scopes + `], "request": {` + test.request + `}}`)
-		var doors []string
-		for _, d := range got.Doors {
-			text := fmt.Sprintf("%d true", d.Door)
-			if !d.LetThrough {
-				text = fmt.Sprintf("%d %d %s", d.Door, d.Status, d.Reason)
-			}
-			if d.Pattern != "" {
-				text += " " + d.Pattern
-			}
-			if len(d.Required) > 0 {
-				var required []string
-				for _, r := range d.Required {
-					required = append(required, r.Scope+" "+r.Covered)
-				}
-				text += " [" + strings.Join(required, " ") + "]"
-			}
-			doors = append(doors, text)
-		}
-		if line := fmt.Sprintf("%s; passes %v", strings.Join(doors, ", "), got.Passes); line != test.want {
-			t.Errorf("%s\ngot  %s\nwant %s", test.request, line, test.want)
-		}
 	}
 }
 

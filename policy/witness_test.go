@@ -78,8 +78,10 @@ func TestWitnessSeesEveryValue(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, files)
 		}
-		for range 4 {
-			checkWitness(t, e, randomRequest(t, r), files, values)
+		for range 3 {
+			in := randomRequest(t, r)
+			in.Scopes, in.Client.Grants = in.Scopes[:min(len(in.Scopes), 8)], in.Client.Grants[:min(len(in.Client.Grants), 10)]
+			checkWitness(t, e, in, files, values)
 		}
 		e.Close()
 	}
