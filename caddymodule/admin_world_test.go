@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,14 +30,10 @@ type adminWorld struct {
 	admin  string
 }
 
-// adminConfig has a timeout for a busy machine.
 const adminConfig = `{
 	http_port 9
 	m2m {
 		issuer %s {
-			policy {
-				timeout 20s
-			}
 			%s
 		}
 	}
@@ -57,7 +54,11 @@ func startAdmin(t *testing.T, options ...string) *adminWorld {
 	return w
 }
 
+// config has a policy with a timeout for a busy machine, unless the options have a policy.
 func (w *adminWorld) config(options ...string) string {
+	if !slices.ContainsFunc(options, func(option string) bool { return strings.HasPrefix(strings.TrimSpace(option), "policy") }) {
+		options = append(options, "policy {\ntimeout 20s\n}")
+	}
 	return fmt.Sprintf(adminConfig, w.issuer, strings.Join(options, "\n"), w.issuer, w.issuer)
 }
 

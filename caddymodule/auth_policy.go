@@ -158,7 +158,7 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 		p.metrics.failed(err)
 		j.refused = noDecision(err)
 	case len(j.decision.Denied) > 0:
-		j.refused = forbidden(reasonDenied, "the policy denies this request", "")
+		j.refused = denied()
 	default:
 		j.refused = requireScopes(claims, j.decision.Required)
 	}
@@ -255,3 +255,5 @@ func (p *RequestPolicy) cleanup() {
 func noDecision(err error) *refusal {
 	return unavailable(reasonNoDecision, "no decision can be made now", err)
 }
+
+func denied() *refusal { return forbidden(reasonDenied, "the policy denies this request", "") }

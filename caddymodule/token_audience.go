@@ -14,28 +14,39 @@ import (
 // audience.
 const reasonOtherAudience = "other_audience"
 
-// readAudience checks that each `resource` of the request is an audience that this issuer has (RFC
-// 8707 §2) and the client may have, and finds what a scope on every resource gives.
 func (t *tokenRequest) readAudience(ctx context.Context) *oauth.Error {
+	refused, err := t.chooseAudience(ctx)
+	switch {
+	case err != nil:
+		return t.fault("reading the registry", err)
+	case refused != nil:
+		return t.named(refused)
+	}
+	return nil
+}
+
+// chooseAudience checks that each `resource` of the request is an audience that this issuer has (RFC
+// 8707 §2) and the client may have, and finds what a scope on every resource gives.
+func (t *tokenRequest) chooseAudience(ctx context.Context) (refused *oauth.Error, err error) {
 	onEvery := slices.ContainsFunc(t.requested, func(s scope.Scope) bool { return s.Resource == scope.Any })
 	if len(t.oauth.Resources) == 0 && !onEvery {
-		return nil
+		return nil, nil
 	}
 	known, err := t.issuer.audiences(ctx)
 	if err != nil {
-		return t.fault("reading the registry", err)
+		return nil, err
 	}
 	for _, target := range t.oauth.Resources {
 		if !slices.Contains(known, target) {
-			return t.named(oauth.InvalidTarget("a requested resource is not known here"))
+			return oauth.InvalidTarget("a requested resource is not known here"), nil
 		}
 		if !t.mayHave(target) {
-			return t.named(oauth.InvalidTarget("a requested resource is not for this client"))
+			return oauth.InvalidTarget("a requested resource is not for this client"), nil
 		}
 	}
 	t.audience = slices.Compact(slices.Sorted(slices.Values(t.oauth.Resources)))
 	t.every = slices.DeleteFunc(known, func(audience string) bool { return !t.mayHave(audience) })
-	return nil
+	return nil, nil
 }
 
 // mayHave reports whether the token may have an audience: where the client has audiences it is one

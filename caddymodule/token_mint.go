@@ -26,14 +26,10 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}
-	audience := t.tokenAudience()
-	ttl, jti, granted := t.ttl(), token.NewID(), strings.Join(t.decision.Granted, " ")
-	claims, err := token.Mint{
-		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
-		Audience: audience, Scope: granted, IssuedAt: t.start, TTL: ttl, Extra: t.decision.Claims,
-	}.Claims()
-	if errors.Is(err, token.ErrTooLarge) && len(granted)+len(strings.Join(audience, "")) > maxAsked {
-		return nil, t.invalidScope("what was asked for does not fit into one token; ask for fewer scopes, or choose a resource")
+	jti := token.NewID()
+	claims, err := t.claims(jti)
+	if t.askedTooMuch(err) {
+		return nil, t.invalidScope(tooMuchAsked)
 	}
 	if err != nil {
 		return nil, t.fault("taking the policy's claims", err)
@@ -43,8 +39,25 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 		return nil, t.fault("signing", err)
 	}
 	return &issuedToken{TokenID: jti, TokenResponse: oauth.TokenResponse{
-		AccessToken: signed, ExpiresIn: int64(ttl / time.Second), Scope: granted, RejectedScope: t.rejectedScope(),
+		AccessToken: signed, ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
 	}}, nil
+}
+
+// claims is what the token says.
+func (t *tokenRequest) claims(jti string) ([]byte, error) {
+	return token.Mint{
+		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
+		Audience: t.tokenAudience(), Scope: t.grantedScope(), IssuedAt: t.start, TTL: t.ttl(), Extra: t.decision.Claims,
+	}.Claims()
+}
+
+func (t *tokenRequest) grantedScope() string { return strings.Join(t.decision.Granted, " ") }
+
+const tooMuchAsked = "what was asked for does not fit into one token; ask for fewer scopes, or choose a resource"
+
+// askedTooMuch reports whether the claims are too large for what the client has asked for.
+func (t *tokenRequest) askedTooMuch(err error) bool {
+	return errors.Is(err, token.ErrTooLarge) && len(t.grantedScope())+len(strings.Join(t.tokenAudience(), "")) > maxAsked
 }
 
 // ttl is the smallest of what the issuer, the client and the policy say.

@@ -123,8 +123,15 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	return nil
 }
 
-// readResources finds the resources that the scopes name.
 func (t *tokenRequest) readResources(ctx context.Context) *oauth.Error {
+	if err := t.findResources(ctx); err != nil {
+		return t.fault("reading the registry", err)
+	}
+	return nil
+}
+
+// findResources finds the resources that the scopes name.
+func (t *tokenRequest) findResources(ctx context.Context) error {
 	t.resources = make(map[string]*registry.Resource)
 	for _, s := range t.requested {
 		if s.Resource == scope.Any || t.resources[s.Resource] != nil {
@@ -135,7 +142,7 @@ func (t *tokenRequest) readResources(ctx context.Context) *oauth.Error {
 			continue
 		}
 		if err != nil {
-			return t.fault("reading the registry", err)
+			return err
 		}
 		t.resources[s.Resource] = resource
 	}
@@ -145,10 +152,7 @@ func (t *tokenRequest) readResources(ctx context.Context) *oauth.Error {
 // decide has policy decide on the scopes that the token may have by their audience. Nothing granted
 // is an error.
 func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
-	input := t.policyInput()
-	input.Scopes = slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool {
-		return !t.isForPolicy(s)
-	})
+	input := t.decisionInput()
 	if len(input.Scopes) > 0 {
 		decision, err := t.issuer.policy.DecideToken(ctx, input)
 		if err != nil {
@@ -159,8 +163,7 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 			t.issuer.metrics.observed.Inc()
 		}
 	}
-	t.holdAudience()
-	t.decision.Rejected = t.allRejected()
+	t.hold()
 	if len(t.decision.Granted) > 0 {
 		return nil
 	}
@@ -169,6 +172,21 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 	rejected := t.rejectedScope()
 	err.RejectedScope = &rejected
 	return err
+}
+
+// decisionInput is what policy is asked: of the scopes only those that it may decide on.
+func (t *tokenRequest) decisionInput() policy.TokenInput {
+	input := t.policyInput()
+	input.Scopes = slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool {
+		return !t.isForPolicy(s)
+	})
+	return input
+}
+
+// hold keeps policy's decision within what it may not break.
+func (t *tokenRequest) hold() {
+	t.holdAudience()
+	t.decision.Rejected = t.allRejected()
 }
 
 // allRejected is what policy rejected and what the token may not have by its audience, in request

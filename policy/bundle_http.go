@@ -110,7 +110,7 @@ func (c *connection) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer timer.Stop()
 	resp, err := c.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return nil, causeOf(ctx, err)
+		return nil, whyEnded(ctx, err)
 	}
 	defer resp.Body.Close()
 	body := resp.Body
@@ -123,7 +123,7 @@ func (c *connection) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer timer.Stop()
 	compressed, err := io.ReadAll(io.LimitReader(body, maxCompressed+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", causeOf(ctx, err))
+		return nil, fmt.Errorf("reading the answer: %w", whyEnded(ctx, err))
 	}
 	return c.judge(resp, compressed)
 }
@@ -166,8 +166,8 @@ func explainAnswer(err error, contentType string) error {
 	return fmt.Errorf("%w, the server says it is %.*q", err, enough, contentType)
 }
 
-// causeOf is why a request was given up, if it was.
-func causeOf(ctx context.Context, err error) error {
+// whyEnded is why a request was given up, if it was.
+func whyEnded(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

@@ -31,22 +31,27 @@ type answer[T any] struct {
 // ask evaluates a query on a worker, and leaves the worker behind when the time is up: some builtin
 // functions see no cancellation. What outlives the call holds nothing of the caller's.
 func ask[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]) (T, error) {
+	return askWithin(ctx, e, s, q, e.cfg.Timeout)
+}
+
+// askWithin is ask with a timeout of its own. Tracers, too, are left behind when the time is up.
+func askWithin[T any](ctx context.Context, e *Engine, s *snapshot, q question[T], timeout time.Duration, tracers ...topdown.QueryTracer) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, &Error{Canceled, err}
 	}
-	timer := time.NewTimer(e.cfg.Timeout)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	cancel := topdown.NewCancel()
 	answers := make(chan answer[T], 1)
-	job := func() { answers <- evaluate(s, q, cancel) }
+	job := func() { answers <- evaluate(s, q, cancel, tracers...) }
 	if !submit(e.workers, job, timer.C, ctx.Done()) {
-		return none, e.giveUp(ctx, Overloaded, "no free worker within %v")
+		return none, giveUp(ctx, Overloaded, "no free worker within %v", timeout)
 	}
 	a, ok := await(answers, timer.C, ctx.Done())
 	if !ok {
 		cancel.Cancel()
-		return none, e.giveUp(ctx, Timeout, "no decision within %v")
+		return none, giveUp(ctx, Timeout, "no decision within %v", timeout)
 	}
 	if a.err != nil {
 		return none, a.err
@@ -75,21 +80,24 @@ func await[T, U any](answers <-chan T, giveUp <-chan U, done <-chan struct{}) (a
 }
 
 // giveUp tells a caller that went away from a decision that took too long.
-func (e *Engine) giveUp(ctx context.Context, kind Kind, format string) *Error {
+func giveUp(ctx context.Context, kind Kind, format string, timeout time.Duration) *Error {
 	if err := ctx.Err(); err != nil {
 		return &Error{Canceled, err}
 	}
-	return &Error{kind, fmt.Errorf(format, e.cfg.Timeout)}
+	return &Error{kind, fmt.Errorf(format, timeout)}
 }
 
 // evaluate asks and decodes. A panic is the evaluation's, and no reason to end the process.
-func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel) (a answer[T]) {
+func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel, tracers ...topdown.QueryTracer) (a answer[T]) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.err = &Error{Eval, fmt.Errorf("evaluation panicked: %v", r)}
 		}
 	}()
 	options := []opa.EvalOption{opa.EvalParsedInput(q.input), opa.EvalExternalCancel(cancel), opa.EvalMetrics(metrics.NoOp())}
+	for _, tracer := range tracers {
+		options = append(options, opa.EvalQueryTracer(tracer))
+	}
 	if !q.at.IsZero() {
 		options = append(options, opa.EvalTime(q.at))
 	}

@@ -58,20 +58,28 @@ func didYouMean(wrong ast.Value, right []ast.Value) string {
 	if !ok {
 		return ""
 	}
-	nearest, distance := "", len(text)/2+1
+	var names []string
 	for _, value := range right {
-		candidate, ok := value.(ast.String)
-		if !ok {
-			continue
-		}
-		if d := levenshtein.ComputeDistance(string(text), string(candidate)); d < distance {
-			nearest, distance = string(candidate), d
+		if name, ok := value.(ast.String); ok {
+			names = append(names, string(name))
 		}
 	}
+	nearest := nearestName(string(text), names)
 	if nearest == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %q?)", nearest)
+}
+
+// nearestName is the nearest of the names, or "" when none is near.
+func nearestName(wrong string, names []string) string {
+	nearest, distance := "", len(wrong)/2+1
+	for _, name := range names {
+		if d := levenshtein.ComputeDistance(wrong, name); d < distance {
+			nearest, distance = name, d
+		}
+	}
+	return nearest
 }
 
 // explainEval sorts what OPA says of a failed evaluation into kinds, and names the rule.

@@ -146,7 +146,7 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 		return RequestDecision{}, err
 	}
 	if !s.judges {
-		return RequestDecision{}, &Error{NoRule, errors.New("it has no rule of package m2m.request")}
+		return RequestDecision{}, noRule()
 	}
 	input, err := in.value()
 	if err != nil {
@@ -159,6 +159,8 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 	d.Revision = s.revision
 	return d, nil
 }
+
+func noRule() *Error { return &Error{NoRule, errors.New("it has no rule of package m2m.request")} }
 
 // JudgesRequests reports whether the policy has any rule of package m2m.request; one whose bundle is not
 // there yet may have some.

@@ -30,7 +30,19 @@ type Grant struct {
 func (g Grant) Covers(b Scope) bool { return g.anyScope(func(s Scope) bool { return s.Covers(b) }) }
 
 // Overlaps reports whether some (resource, identifier, action) is of the grant and of b.
-func (g Grant) Overlaps(b Scope) bool { return g.anyScope(func(s Scope) bool { return s.Overlaps(b) }) }
+func (g Grant) Overlaps(b Scope) bool {
+	_, ok := g.Overlapping(b)
+	return ok
+}
+
+// Overlapping is the first scope of the grant that overlaps b, if there is one.
+func (g Grant) Overlapping(b Scope) (first Scope, ok bool) {
+	ok = g.anyScope(func(s Scope) bool {
+		first = s
+		return s.Overlaps(b)
+	})
+	return first, ok
+}
 
 func (g Grant) anyScope(is func(Scope) bool) bool {
 	for _, id := range g.Identifiers {

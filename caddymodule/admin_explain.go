@@ -1,0 +1,96 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+)
+
+// explainRequest tells what a client would be given, and why. It changes nothing, and issues nothing.
+func explainRequest(a *adminRequest) error {
+	asked, err := a.explainAsked()
+	if err != nil {
+		return err
+	}
+	told, err := a.issuer.tell(a.r.Context(), asked, a.app.doors)
+	if err != nil {
+		return err
+	}
+	writeAdminJSON(a.w, http.StatusOK, told)
+	return nil
+}
+
+// tell explains what is asked, be it at the API or on the command line.
+func (i *Issuer) tell(ctx context.Context, asked explainAsked, doors []*AuthHandler) (*explanation, error) {
+	if err := asked.check(); err != nil {
+		return nil, err
+	}
+	e, err := i.explain(ctx, asked)
+	if isNotFound(err) {
+		return nil, notFound("there is no client %q", asked.Client)
+	}
+	if err == nil && asked.Request != nil {
+		err = e.explainProxied(ctx, asked.Request, doors)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.told, nil
+}
+
+// check finds what no request could have, or be.
+func (asked *explainAsked) check() error {
+	if asked.Request != nil && asked.Request.RemoteIP == "" {
+		asked.Request.RemoteIP = asked.RemoteIP
+	}
+	switch {
+	case asked.Client == "":
+		return invalid("client is missing")
+	case len(asked.Scopes) > maxScopes:
+		return invalid("more than %d scopes", maxScopes)
+	case len(asked.Audience) > oauth.MaxResources:
+		return invalid("more than %d audiences", oauth.MaxResources)
+	case !isAddress(asked.RemoteIP) || asked.Request != nil && !isAddress(asked.Request.RemoteIP):
+		return invalid("remote_ip is no IP address")
+	}
+	return nil
+}
+
+// explainAsked reads the body.
+func (a *adminRequest) explainAsked() (asked explainAsked, err error) {
+	f, err := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
+	if err != nil {
+		return asked, err
+	}
+	var request json.RawMessage
+	for _, take := range []struct {
+		name, must string
+		into       any
+	}{
+		{"client", "a string", &asked.Client},
+		{"scopes", "a list of strings", &asked.Scopes},
+		{"remote_ip", "a string", &asked.RemoteIP},
+		{"audience", "a list of strings", &asked.Audience},
+		{"auth_method", "a string", &asked.AuthMethod},
+		{"time", "a time as in RFC 3339, such as 2027-01-31T00:00:00Z", &asked.Time},
+		{"trace", "true or false", &asked.Trace},
+		{"request", "an object", &request},
+	} {
+		if _, err := f.take(take.name, take.must, take.into); err != nil {
+			return asked, err
+		}
+	}
+	if request == nil {
+		return asked, nil
+	}
+	asked.Request = new(proxiedAsked)
+	decoder := json.NewDecoder(bytes.NewReader(request))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(asked.Request); err != nil {
+		return asked, invalid("request must be an object with method, url, and perhaps headers, remote_ip and door")
+	}
+	return asked, nil
+}

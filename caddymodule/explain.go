@@ -1,0 +1,217 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// explainAsked is what is to be explained: a token request, and a request with the token that it gives.
+type explainAsked struct {
+	Client     string        `json:"client"`
+	Scopes     []string      `json:"scopes,omitempty"`
+	RemoteIP   string        `json:"remote_ip,omitempty"`
+	Audience   []string      `json:"audience,omitempty"`
+	AuthMethod string        `json:"auth_method,omitempty"`
+	Time       time.Time     `json:"time,omitzero"`
+	Trace      bool          `json:"trace,omitempty"`
+	Request    *proxiedAsked `json:"request,omitempty"`
+}
+
+// explanation is what a token request would be answered now, and why.
+type explanation struct {
+	Issuer string `json:"issuer"`
+	Client string `json:"client"`
+	// Passes says that every scope is granted, nothing refuses the request as a whole, and the proxied
+	// request, if there is one, is let through.
+	Passes bool `json:"passes"`
+	// Refusals are why the request as a whole would be refused. The scopes are decided all the same.
+	Refusals []refusedFor `json:"refusals"`
+	Notes    []string     `json:"notes"`
+	// DefaultScopes says that no scope was asked for, and these are policy's.
+	DefaultScopes bool                      `json:"default_scopes"`
+	Scopes        []policy.ScopeExplanation `json:"scopes"`
+	Audience      []string                  `json:"audience"`
+	TTL           *explainedTTL             `json:"ttl,omitempty"`
+	Claims        []policy.ValueExplanation `json:"claims"`
+
+	PolicyRevision   string            `json:"policy_revision"`
+	RegistryRevision string            `json:"registry_revision"`
+	Trace            *policy.Trace     `json:"trace,omitempty"`
+	Doors            []doorExplanation `json:"doors,omitempty"`
+}
+
+// refusedFor is a reason of the program's own, and no rule's.
+type refusedFor struct {
+	Reason      string `json:"reason"`
+	Description string `json:"description"`
+}
+
+// explainedTTL is a lifetime in seconds, and where it comes from: issuer, client or policy.
+type explainedTTL struct {
+	Seconds int64          `json:"seconds"`
+	From    string         `json:"from"`
+	Causes  []policy.Cause `json:"causes"`
+}
+
+// explaining is an explanation in the making. The token request is decided as others are, and nothing
+// of it is logged, counted or noted.
+type explaining struct {
+	*tokenRequest
+	asked explainAsked
+	told  *explanation
+	// explained has what policy says of scopes, and before that what the program says.
+	explained map[string]policy.ScopeExplanation
+	claimed   *token.Claims // of the token that would be issued, if there is one
+}
+
+// explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
+// errors are the registry's.
+func (i *Issuer) explain(ctx context.Context, asked explainAsked) (*explaining, error) {
+	client, err := i.registry.Client(ctx, asked.Client)
+	if err != nil {
+		return nil, err
+	}
+	e := &explaining{
+		asked: asked, explained: make(map[string]policy.ScopeExplanation),
+		told: &explanation{
+			Issuer: i.URL, Client: client.ID, Refusals: []refusedFor{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
+			Audience: []string{}, Claims: []policy.ValueExplanation{},
+			PolicyRevision: i.policy.Revision(), RegistryRevision: i.registry.Revision(),
+		},
+		tokenRequest: &tokenRequest{
+			issuer: i, client: client, start: asked.Time,
+			http:  (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
+			oauth: &oauth.TokenRequest{ClientID: client.ID, Resources: asked.Audience, AuthMethod: asked.AuthMethod},
+		},
+	}
+	if e.start.IsZero() {
+		e.start = time.Now()
+	}
+	if e.oauth.AuthMethod == "" {
+		e.oauth.AuthMethod = oauth.ClientSecretBasic
+	}
+	e.explainClient()
+	for _, step := range []func(context.Context) error{e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	e.explainToken()
+	e.told.Passes = len(e.told.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
+	return e, nil
+}
+
+func (e *explaining) refuse(reason, format string, args ...any) {
+	e.told.Refusals = append(e.told.Refusals, refusedFor{reason, fmt.Sprintf(format, args...)})
+}
+
+func (e *explaining) note(format string, args ...any) {
+	e.told.Notes = append(e.told.Notes, fmt.Sprintf(format, args...))
+}
+
+// explainClient is about what keeps the client from authenticating.
+func (e *explaining) explainClient() {
+	if e.client.Disabled {
+		e.refuse("client_disabled", "the client is disabled")
+	}
+	if !e.client.Expires.IsZero() && !e.start.Before(e.client.Expires) {
+		e.refuse("client_expired", "the client expired at %s", timeOr(e.client.Expires, ""))
+	}
+	if !slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) }) {
+		e.note("the client has no secret that works, and so cannot authenticate")
+	}
+	if len(e.client.Networks) > 0 && e.asked.RemoteIP == "" {
+		e.note("the client has networks, and no remote address is given: to the policy it is unknown")
+	}
+}
+
+// explainScopes reads the scopes, or has policy say what none means.
+func (e *explaining) explainScopes(ctx context.Context) error {
+	raws := e.asked.Scopes
+	if len(raws) == 0 {
+		e.told.DefaultScopes = true
+		defaults, err := e.issuer.policy.ExplainDefaultScopes(ctx, e.input())
+		if err != nil {
+			return e.noDecision(ctx, err)
+		}
+		for _, d := range defaults {
+			raws = append(raws, d.Name)
+			e.explained[d.Name] = policy.ScopeExplanation{Scope: d.Name, Causes: d.Causes}
+		}
+		if len(raws) == 0 {
+			e.refuse("scope_missing", "no scope is asked for, and the policy has no default")
+		}
+	}
+	e.asked.Scopes = nil
+	for _, raw := range raws {
+		if slices.Contains(e.asked.Scopes, raw) {
+			continue
+		}
+		e.asked.Scopes = append(e.asked.Scopes, raw)
+		s, err := scope.Parse(raw)
+		if err != nil {
+			e.refuse("malformed_scope", "the scope %q is malformed: %v", raw, err)
+			e.explained[raw] = policy.ScopeExplanation{Scope: raw, Reason: "malformed: " + err.Error()}
+			continue
+		}
+		e.requested = append(e.requested, s)
+	}
+	return nil
+}
+
+// explainAudience chooses what audience the token may have. One that cannot be chosen is refused, and
+// the scopes are decided as if it were not asked for.
+func (e *explaining) explainAudience(ctx context.Context) error {
+	refused, err := e.chooseAudience(ctx)
+	if refused != nil {
+		e.refuse(refused.Code, "%s", refused.Description)
+		e.oauth.Resources = nil
+		_, err = e.chooseAudience(ctx)
+	}
+	return err
+}
+
+// input is what policy is asked, at the time that is asked about.
+func (e *explaining) input() policy.TokenInput {
+	input := e.decisionInput()
+	input.Time = e.start
+	return input
+}
+
+// explainDecision has policy decide, if there is anything for it to decide on.
+func (e *explaining) explainDecision(ctx context.Context) error {
+	if input := e.input(); len(input.Scopes) > 0 {
+		decided, err := e.issuer.policy.ExplainToken(ctx, input, e.asked.Trace)
+		if err != nil {
+			return e.noDecision(ctx, err)
+		}
+		e.decision = decided.Decision
+		for _, s := range decided.Scopes {
+			s.Causes = append(e.explained[s.Scope].Causes, s.Causes...)
+			e.explained[s.Scope] = s
+		}
+		e.told.Claims, e.told.Trace, e.told.PolicyRevision = decided.Claims, decided.Trace, decided.Decision.Revision
+		e.explainTTL(decided.TTL)
+	}
+	e.hold()
+	return nil
+}
+
+// noDecision is a policy that fails, which is worth explaining most of all.
+func (e *explaining) noDecision(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	e.refuse("no_decision", "%v", err)
+	return nil
+}

@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// doorExplanation is what an m2m_auth makes of a request.
+type doorExplanation struct {
+	// Door, Issuer, Audience and Requirements say which m2m_auth it is.
+	Door         int      `json:"door"`
+	Issuer       string   `json:"issuer"`
+	Audience     []string `json:"audience"`
+	Requirements int      `json:"requirements"`
+	// TakesToken says that the door takes the token at all: there is one, and it is for its audience.
+	TakesToken bool `json:"takes_token"`
+	LetThrough bool `json:"let_through"`
+	// Status, Reason and Description are those of the refusal, if it is not let through.
+	Status      int    `json:"status,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Description string `json:"description,omitempty"`
+	// Pattern is the requirement that the request matches.
+	Pattern string `json:"pattern,omitempty"`
+	// Required are the scopes that the request needs, with the scope of the token that covers each.
+	Required []requiredScope `json:"required"`
+	// Observes says that the door's policy decides, and is not obeyed.
+	Observes bool `json:"observes,omitempty"`
+	// Policy is what the door's policy says, where it has one.
+	Policy *policy.RequestExplanation `json:"policy,omitempty"`
+}
+
+// requiredScope is covered by nothing when CoveredBy is "".
+type requiredScope struct {
+	Scope     string `json:"scope"`
+	CoveredBy string `json:"covered_by,omitempty"`
+}
+
+// explain judges a request as ServeHTTP does, with a token whose claims are given; without claims there
+// is no token. The first reason to refuse it counts, and the others are looked for all the same.
+func (h *AuthHandler) explain(r *http.Request, claims *token.Claims, trace bool, now time.Time) doorExplanation {
+	d := doorExplanation{Issuer: h.Issuer, Audience: h.Audience, Requirements: len(h.Require), Required: []requiredScope{}}
+	h.identity.strip(r)
+	if h.metadata.serves(r) {
+		d.LetThrough, d.Description = true, "the door answers itself, with its metadata, and needs no token"
+		return d
+	}
+	if why := httpguard.AmbiguousPath(r.URL); why != "" {
+		d.refuse(ambiguous(reasonAmbiguousPath, why))
+		return d
+	}
+	var held []scope.Scope
+	switch {
+	case claims == nil:
+		d.refuse(&refusal{Challenge: &oauth.Challenge{
+			Status: http.StatusUnauthorized, Reason: oauth.ReasonMissingToken, Description: "no token would be issued",
+		}})
+	case !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(h.Audience, aud) }):
+		d.refuse(invalidToken(&token.Error{Reason: token.WrongAudience}))
+	default:
+		d.TakesToken = true
+	}
+	if claims != nil {
+		held = claims.Scopes
+	}
+	found, refused := h.match(r)
+	d.refuse(refused)
+	if refused == nil {
+		if found.route != nil {
+			d.Pattern = found.route.pattern
+		}
+		d.require(found.needed, held)
+		if d.TakesToken && h.Policy != nil {
+			d.ask(h.Policy, r, claims, found, trace, now)
+		}
+	}
+	d.LetThrough = d.Status == 0
+	return d
+}
+
+// ask has the door's policy say what it makes of the request, and takes that over, unless the policy only
+// observes.
+func (d *doorExplanation) ask(p *RequestPolicy, r *http.Request, claims *token.Claims, found *matched, trace bool, now time.Time) {
+	in := p.input(r, claims, found)
+	in.Time = now
+	said, err := p.engine.ExplainRequest(r.Context(), in, trace)
+	if err == nil {
+		d.Policy = &said
+		err = p.checkSet(said.Decision.Headers)
+	}
+	if d.Observes = p.Observe; d.Observes {
+		return
+	}
+	if err != nil {
+		d.refuse(noDecision(err))
+		d.Description = err.Error()
+		return
+	}
+	d.obey(said, claims.Scopes)
+}
+
+// refuse keeps the first refusal.
+func (d *doorExplanation) refuse(refused *refusal) {
+	if refused != nil && d.Status == 0 {
+		d.Status, d.Reason, d.Description = refused.Status, refused.Reason, refused.Description
+	}
+}
+
+// require finds what covers each scope.
+func (d *doorExplanation) require(required, held []scope.Scope) {
+	for _, need := range required {
+		covered := requiredScope{Scope: need.Raw}
+		if at := slices.IndexFunc(held, func(s scope.Scope) bool { return s.Covers(need) }); at >= 0 {
+			covered.CoveredBy = held[at].Raw
+		} else {
+			d.refuse(forbidden(oauth.CodeInsufficientScope, "the token does not cover what this request needs", scopeList(required)))
+		}
+		d.Required = append(d.Required, covered)
+	}
+}
+
+// obey takes over what a policy says.
+func (d *doorExplanation) obey(said policy.RequestExplanation, held []scope.Scope) {
+	if len(said.Decision.Denied) > 0 {
+		d.refuse(denied())
+	}
+	d.require(said.Decision.Required, held)
+}

@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// proxiedAsked is a request to a door, with the token that would be issued.
+type proxiedAsked struct {
+	Method string `json:"method"`
+	// URL has a scheme and a host, or is a path alone, which is enough where no pattern has a host. The
+	// path is as the door sees it, after what rewrites it.
+	URL      string            `json:"url"`
+	Headers  map[string]string `json:"headers,omitempty"`
+	RemoteIP string            `json:"remote_ip,omitempty"`
+	// Door chooses one of the doors, by its number in the answer; without it each is asked.
+	Door *int `json:"door,omitempty"`
+}
+
+// request is what the server would have a door judge.
+func (p *proxiedAsked) request(ctx context.Context) (*http.Request, error) {
+	r := &http.Request{
+		Method: p.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header), Body: http.NoBody, RemoteAddr: net.JoinHostPort(p.RemoteIP, "0"),
+	}
+	if !isToken(p.Method) {
+		return nil, invalid("request.method is no HTTP method")
+	}
+	for name, value := range p.Headers {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
+			return nil, invalid("request.headers: %q is no header", name)
+		case canonical == "Host":
+			return nil, invalid("request.headers: the host is that of the URL")
+		case canonical == "Authorization":
+			return nil, invalid("request.headers: the token is the one that would be issued; give none")
+		}
+		r.Header[canonical] = append(r.Header[canonical], value)
+	}
+	target := p.URL
+	if scheme, rest, absolute := strings.Cut(p.URL, "://"); absolute && isWebScheme(scheme) {
+		r.Host, target = rest, "/"
+		if at := strings.IndexAny(rest, "/?#"); at >= 0 {
+			r.Host, target = rest[:at], "/"+strings.TrimPrefix(rest[at:], "/")
+		}
+	}
+	var err error
+	if r.URL, err = url.ParseRequestURI(target); err != nil || !strings.HasPrefix(target, "/") || strings.Contains(r.Host, "@") || !httpguts.ValidHostHeader(r.Host) {
+		return nil, invalid("request.url must be an http or https URL, or a path")
+	}
+	r.RequestURI = target
+	return r.WithContext(ctx), nil
+}
+
+func isWebScheme(scheme string) bool {
+	return strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
+}
+
+// isToken is RFC 9110 §5.6.2, which methods are.
+func isToken(text string) bool { return httpguts.ValidHeaderFieldName(text) }
+
+// isAddress reports whether a remote address is one, or is not given.
+func isAddress(text string) bool {
+	if text == "" {
+		return true
+	}
+	_, err := netip.ParseAddr(text)
+	return err == nil
+}
+
+// explainProxied has each door of the issuer judge a request with the token that would be issued, or the
+// one that is chosen. Doors are numbered by what they are, so that a reload of the same config leaves
+// their numbers.
+func (e *explaining) explainProxied(ctx context.Context, asked *proxiedAsked, all []*AuthHandler) error {
+	var doors []*AuthHandler
+	for _, door := range all {
+		if door.Issuer == e.issuer.URL {
+			doors = append(doors, door)
+		}
+	}
+	slices.SortStableFunc(doors, func(a, b *AuthHandler) int {
+		return cmp.Or(slices.Compare(a.Audience, b.Audience), slices.Compare(a.patterns(), b.patterns()))
+	})
+	if len(doors) == 0 {
+		return invalid("no m2m_auth of this config takes the tokens of %s", e.issuer.URL)
+	}
+	if asked.Door != nil && (*asked.Door < 0 || *asked.Door >= len(doors)) {
+		return invalid("request.door is a number from 0 to %d", len(doors)-1)
+	}
+	e.told.Doors = []doorExplanation{}
+	letThrough, refusedHere := false, false
+	for number, door := range doors {
+		if asked.Door != nil && *asked.Door != number {
+			continue
+		}
+		r, err := asked.request(ctx)
+		if err != nil {
+			return err
+		}
+		d := door.explain(r, e.claimed, e.asked.Trace, e.start)
+		d.Door = number
+		e.told.Doors = append(e.told.Doors, d)
+		letThrough = letThrough || d.LetThrough
+		refusedHere = refusedHere || !d.LetThrough && d.TakesToken
+	}
+	e.told.Passes = e.told.Passes && letThrough && !refusedHere
+	return nil
+}
+
+// patterns are those of what the door requires.
+func (h *AuthHandler) patterns() []string {
+	patterns := []string{}
+	for _, r := range h.Require {
+		patterns = append(patterns, r.pattern())
+	}
+	return patterns
+}

@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"context"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// RequestExplanation is a decision on a proxied request, with the rules that made it.
+type RequestExplanation struct {
+	// Decision is what DecideRequest says.
+	Decision RequestDecision `json:"-"`
+	// Denied are the rules that refuse the request; none lets it through.
+	Denied []Cause `json:"denied"`
+	// Observed are the rules on trial that would refuse it.
+	Observed []Cause `json:"observed"`
+	// Required are scopes that the token must cover, too.
+	Required []ValueExplanation `json:"required"`
+	// Headers are for the request to the upstream, sorted by name.
+	Headers []ValueExplanation `json:"headers"`
+	// Revision identifies the policy that decided.
+	Revision string `json:"revision"`
+	// Trace is the whole evaluation, where it was asked for.
+	Trace *Trace `json:"trace,omitempty"`
+}
+
+// ExplainRequest decides as DecideRequest does, and names the rules that decided. Time and errors are as
+// with ExplainToken.
+func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool) (RequestExplanation, error) {
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return RequestExplanation{}, err
+	}
+	if !s.judges {
+		return RequestExplanation{}, noRule()
+	}
+	input, err := in.value()
+	if err != nil {
+		return RequestExplanation{}, badInput(err)
+	}
+	x, err := explain(ctx, e, s, requestPackage, s.request, input, in.Time, trace, (*results).request)
+	if err != nil {
+		return RequestExplanation{}, err
+	}
+	r := RequestExplanation{
+		Decision: x.value, Required: []ValueExplanation{}, Headers: explainValues(x.value.Headers, "headers", x.witness),
+		Denied: explainReasons(x, 0, "denied"), Observed: explainReasons(x, 1, "observed"),
+		Revision: s.revision, Trace: x.tape.trace(),
+	}
+	r.Decision.Revision = s.revision
+	for _, s := range x.value.Required {
+		r.Required = append(r.Required, ValueExplanation{s.Raw, s.Raw, x.witness.causes("required", ast.String(s.Raw), "")})
+	}
+	return r, nil
+}
+
+// explainReasons are the rules that gave each {"reason": …} of a set.
+func explainReasons(x *explained[RequestDecision], i int, rule string) []Cause {
+	causes := []Cause{}
+	for _, member := range x.results.set(i, rule) {
+		reason, _ := stringAt(member.Value.(ast.Object), keyReason) // results has checked it
+		causes = append(causes, x.witness.causes(rule, member.Value, reason)...)
+	}
+	return causes
+}

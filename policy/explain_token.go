@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// TokenExplanation is a decision on a token request, with the rules that made it.
+type TokenExplanation struct {
+	// Decision is what DecideToken says.
+	Decision TokenDecision `json:"-"`
+	// Scopes are the requested scopes, in request order.
+	Scopes []ScopeExplanation `json:"scopes"`
+	// Claims are the extra claims, sorted by name.
+	Claims []ValueExplanation `json:"claims"`
+	// TTL are the rules that gave the smallest lifetime.
+	TTL []Cause `json:"ttl"`
+	// Trace is the whole evaluation, where it was asked for.
+	Trace *Trace `json:"trace,omitempty"`
+}
+
+// ScopeExplanation is why a scope is granted or rejected.
+type ScopeExplanation struct {
+	// Scope is the scope as it was requested.
+	Scope string `json:"scope"`
+	// Granted is the verdict.
+	Granted bool `json:"granted"`
+	// Reason is why it is rejected: the policy's reasons, joined by "; ".
+	Reason string `json:"reason,omitempty"`
+	// Observed are the reasons of rules on trial that would reject it.
+	Observed string `json:"observed,omitempty"`
+	// Causes are all rules that grant, reject or observe it, whichever wins.
+	Causes []Cause `json:"causes"`
+	// Notes say in words what the client's grants and the registry have to do with it.
+	Notes []string `json:"notes"`
+}
+
+// ExplainToken decides as DecideToken does, and names the rules that decided. It may take longer: ten
+// times Config.Timeout, or 10 seconds if that is less. Its errors are those of DecideToken.
+func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (TokenExplanation, error) {
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return TokenExplanation{}, err
+	}
+	input, err := in.value()
+	if err != nil {
+		return TokenExplanation{}, badInput(err)
+	}
+	x, err := explain(ctx, e, s, tokenPackage, s.token, input, in.Time, trace, (*results).token)
+	if err != nil {
+		return TokenExplanation{}, err
+	}
+	t := TokenExplanation{
+		Decision: x.value.decide(in.Scopes, s), Scopes: []ScopeExplanation{}, TTL: []Cause{},
+		Claims: explainValues(x.value.claims, "claims", x.witness), Trace: x.tape.trace(),
+	}
+	for _, scope := range in.Scopes {
+		t.Scopes = append(t.Scopes, explainScope(x, t.Decision, scope, in))
+	}
+	for _, seconds := range x.results.set(4, "ttl") {
+		if n, _ := seconds.Value.(ast.Number).Int64(); n == int64(t.Decision.TTL.Seconds()) {
+			t.TTL = x.witness.causes("ttl", seconds.Value, "")
+		}
+	}
+	return t, nil
+}
+
+// ExplainDefaultScopes is DefaultScopes, with the rules that gave each scope.
+func (e *Engine) ExplainDefaultScopes(ctx context.Context, in TokenInput) ([]ValueExplanation, error) {
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	input, err := in.value()
+	if err != nil {
+		return nil, badInput(err)
+	}
+	x, err := explain(ctx, e, s, tokenPackage, s.defaultScopes, input, in.Time, false, (*results).defaultScopes)
+	if err != nil {
+		return nil, err
+	}
+	var scopes []ValueExplanation
+	for _, raw := range x.value {
+		scopes = append(scopes, ValueExplanation{raw, raw, x.witness.causes("default_scopes", ast.String(raw), "")})
+	}
+	return scopes, nil
+}
+
+func explainScope(x *explained[tokenAnswer], d TokenDecision, s scope.Scope, in TokenInput) ScopeExplanation {
+	is := func(r Rejection) bool { return r.Scope == s.Raw }
+	e := ScopeExplanation{Scope: s.Raw, Granted: slices.Contains(d.Granted, s.Raw), Causes: []Cause{}, Notes: in.notes(s)}
+	if i := slices.IndexFunc(d.Rejected, is); i >= 0 {
+		e.Reason = d.Rejected[i].Reason
+	}
+	if i := slices.IndexFunc(d.Observed, is); i >= 0 {
+		e.Observed = d.Observed[i].Reason
+	}
+	for i, rule := range []string{"rejected", "observed"} {
+		for _, member := range x.results.set(i+1, rule) {
+			refusal := member.Value.(ast.Object) // results has checked it
+			if raw, _ := stringAt(refusal, keyScope); raw == s.Raw {
+				reason, _ := stringAt(refusal, keyReason)
+				e.Causes = append(e.Causes, x.witness.causes(rule, refusal, reason)...)
+			}
+		}
+	}
+	if x.value.granted[s.Raw] {
+		e.Causes = append(e.Causes, x.witness.causes("granted", ast.String(s.Raw), "")...)
+	}
+	return e
+}
+
+// explainValues are those of an object of the contract, such as claims.
+func explainValues[V any](values map[string]V, rule string, w *witness) []ValueExplanation {
+	explained := make([]ValueExplanation, 0, len(values))
+	for name, value := range values {
+		explained = append(explained, ValueExplanation{name, value, w.causes(rule, ast.String(name), "")})
+	}
+	slices.SortFunc(explained, func(a, b ValueExplanation) int { return strings.Compare(a.Name, b.Name) })
+	return explained
+}

@@ -1,0 +1,44 @@
+package policy
+
+import (
+	"context"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	opa "github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// ValueExplanation is a value that the policy gave, with the rules that gave it.
+type ValueExplanation struct {
+	Name   string  `json:"name"`
+	Value  any     `json:"value"`
+	Causes []Cause `json:"causes"`
+}
+
+// explained is an answer, with what was seen while it was found.
+type explained[T any] struct {
+	value   T
+	results *results
+	witness *witness
+	tape    *traceTape
+}
+
+// explain asks as decisions do, and watches the evaluation.
+func explain[T any](ctx context.Context, e *Engine, s *snapshot, path string, query opa.PreparedEvalQuery, input ast.Value, at time.Time,
+	trace bool, decode func(*results) T) (*explained[T], error) {
+	x := &explained[T]{witness: newWitness(path)}
+	tracers := []topdown.QueryTracer{x.witness}
+	if trace {
+		x.tape = new(traceTape)
+		tracers = append(tracers, x.tape)
+	}
+	found := func(r *results) *explained[T] {
+		x.results, x.value = r, decode(r)
+		return x
+	}
+	return askWithin(ctx, e, s, question[*explained[T]]{path, query, input, at, found}, e.cfg.patience(), tracers...)
+}
+
+// patience is how long an explanation may take, for to watch costs time.
+func (c Config) patience() time.Duration { return max(c.Timeout, min(10*c.Timeout, 10*time.Second)) }

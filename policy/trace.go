@@ -1,0 +1,58 @@
+package policy
+
+import (
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// Bounds of a trace: what is beyond them is cut.
+const (
+	maxTraceEvents = 10_000
+	maxTraceBytes  = 1 << 20
+)
+
+// Trace is an evaluation step by step, as OPA prints it.
+type Trace struct {
+	// Lines are the steps, with their places.
+	Lines []string `json:"lines"`
+	// Cut says that there were more.
+	Cut bool `json:"cut"`
+}
+
+// traceTape keeps the first steps of an evaluation.
+type traceTape struct {
+	events []*topdown.Event
+	cut    bool
+}
+
+// Enabled, Config and TraceEvent are what OPA asks of a tracer. It shows variables by their names.
+func (*traceTape) Enabled() bool { return true }
+
+func (*traceTape) Config() topdown.TraceConfig { return topdown.TraceConfig{PlugLocalVars: true} }
+
+func (t *traceTape) TraceEvent(event topdown.Event) {
+	if len(t.events) == maxTraceEvents {
+		t.cut = true
+		return
+	}
+	t.events = append(t.events, &event)
+}
+
+func (t *traceTape) trace() *Trace {
+	if t == nil {
+		return nil
+	}
+	var text strings.Builder
+	topdown.PrettyTraceWithLocation(&text, t.events)
+	trace := &Trace{Lines: []string{}, Cut: t.cut}
+	size := 0
+	for line := range strings.Lines(text.String()) {
+		if size += len(line); size > maxTraceBytes {
+			trace.Cut = true
+			break
+		}
+		trace.Lines = append(trace.Lines, strings.TrimRight(line, " \n"))
+	}
+	return trace
+}
