@@ -21,6 +21,8 @@ type question[T any] struct {
 	// at is what the policy takes for now; the zero time is now.
 	at     time.Time
 	decode func(*results) T
+	// private says that errors must not quote the input.
+	private bool
 }
 
 type answer[T any] struct {
@@ -85,7 +87,11 @@ func (e *Engine) giveUp(ctx context.Context, kind Kind, format string) *Error {
 // evaluate asks and decodes. A panic is the evaluation's, and no reason to end the process.
 func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel) (a answer[T]) {
 	defer func() {
-		if r := recover(); r != nil {
+		switch r := recover(); {
+		case r == nil:
+		case q.private:
+			a.err = &Error{Eval, errors.New("evaluation panicked")}
+		default:
 			a.err = &Error{Eval, fmt.Errorf("evaluation panicked: %v", r)}
 		}
 	}()
@@ -95,7 +101,7 @@ func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel) (a answe
 	}
 	terms, err := eval(q.query, options...)
 	if err != nil {
-		return answer[T]{err: s.explainEval(err)}
+		return answer[T]{err: s.explainEval(err, q.private)}
 	}
 	r := &results{snapshot: s, path: q.path, terms: terms}
 	a.value = q.decode(r)
