@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,10 +19,12 @@ import (
 // hand, for net/http's client would take more time than some of the sites.
 type target struct {
 	name     string
+	address  string
 	requests [][]byte
 	next     atomic.Int64
 	clients  []*client
 	took     time.Duration
+	cpu      time.Duration // of the whole process
 	answered int
 }
 
@@ -44,20 +47,28 @@ func newTarget(b *testing.B, name, site string, requests ...*http.Request) *targ
 	if err != nil {
 		b.Fatal(err)
 	}
+	t.address = address.Host
+	t.dial(b)
+	return t
+}
+
+// dial makes new connections, which a new config has to have.
+func (t *target) dial(b *testing.B) {
+	b.Helper()
+	t.clients = nil
 	for range parallelClients {
-		conn, err := net.Dial("tcp", address.Host)
+		conn, err := net.Dial("tcp", t.address)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Cleanup(func() { conn.Close() })
 		t.clients = append(t.clients, &client{conn, bufio.NewReader(conn)})
 	}
-	return t
 }
 
 // round has every client send its share of a batch, all at once.
 func (t *target) round(b *testing.B) {
-	start := time.Now()
+	start, cpu := time.Now(), cpuTime(b)
 	var group sync.WaitGroup
 	for _, c := range t.clients {
 		group.Go(func() {
@@ -72,6 +83,7 @@ func (t *target) round(b *testing.B) {
 	}
 	group.Wait()
 	t.took += time.Since(start)
+	t.cpu += cpuTime(b) - cpu
 	t.answered += batch / parallelClients * parallelClients
 }
 
@@ -91,6 +103,15 @@ func (c *client) send(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s", response.Status, body)
 	}
 	return body, nil
+}
+
+// cpuTime is what the process has taken of the CPUs so far.
+func cpuTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // rate is requests per second.
