@@ -25,7 +25,7 @@ can read: they come from files, from the environment or from standard input.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Use = "m2m <command>"
 			makeGroup(cmd, devCommand(), clientCommand(), secretCommand(), resourceCommand(), grantCommand(),
-				applyCommand(), diffCommand(), exportCommand(), statusCommand(), tokenCommand(), inspectCommand())
+				applyCommand(), diffCommand(), exportCommand(), statusCommand(), tokenCommand(), inspectCommand(), replayCommand())
 		},
 	})
 }
