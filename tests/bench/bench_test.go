@@ -130,8 +130,8 @@ func BenchmarkDecisionLog(b *testing.B) {
 		for _, turn := range turns {
 			s.Silent = turn.silent
 			s.load(b)
-			turn.dial(b)
-			newTarget(b, "warm-up", s.issuer, s.tokenRequest(b)).round(b)
+			turn.redial(b)
+			turn.warmUp(b)
 			for range 5 {
 				turn.round(b)
 			}

@@ -48,22 +48,57 @@ func newTarget(b *testing.B, name, site string, requests ...*http.Request) *targ
 		b.Fatal(err)
 	}
 	t.address = address.Host
-	t.dial(b)
-	return t
-}
-
-// dial makes new connections, which a new config has to have.
-func (t *target) dial(b *testing.B) {
-	b.Helper()
-	t.clients = nil
 	for range parallelClients {
-		conn, err := net.Dial("tcp", t.address)
+		c, err := t.dial()
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Cleanup(func() { conn.Close() })
-		t.clients = append(t.clients, &client{conn, bufio.NewReader(conn)})
+		t.clients = append(t.clients, c)
 	}
+	b.Cleanup(t.hangUp)
+	return t
+}
+
+func (t *target) dial() (*client, error) {
+	conn, err := net.Dial("tcp", t.address)
+	if err != nil {
+		return nil, err
+	}
+	return &client{conn, bufio.NewReader(conn)}, nil
+}
+
+func (t *target) hangUp() {
+	for _, c := range t.clients {
+		c.conn.Close()
+	}
+	t.clients = nil
+}
+
+// redial makes new connections after a new config. One that the former config still takes is of no use.
+func (t *target) redial(b *testing.B) {
+	b.Helper()
+	t.hangUp()
+	for tries := 0; len(t.clients) < parallelClients; tries++ {
+		c, err := t.dial()
+		if err == nil {
+			if _, err = c.send(t.requests[0]); err == nil {
+				t.clients = append(t.clients, c)
+				continue
+			}
+			c.conn.Close()
+		}
+		if tries > 100 {
+			b.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// warmUp is a round that does not count.
+func (t *target) warmUp(b *testing.B) {
+	took, cpu, answered := t.took, t.cpu, t.answered
+	t.round(b)
+	t.took, t.cpu, t.answered = took, cpu, answered
 }
 
 // round has every client send its share of a batch, all at once.
