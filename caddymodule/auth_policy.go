@@ -147,8 +147,8 @@ type judgement struct {
 
 // judge asks the policy. It returns the headers for the upstream, or a refusal.
 func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Claims, found *matched) (map[string]string, *refusal) {
-	start := time.Now()
 	j := &judgement{id: token.NewID(), input: p.input(r, claims, found)}
+	j.input.Time = time.Now()
 	var err error
 	if j.decision, err = p.engine.DecideRequest(r.Context(), j.input); err == nil {
 		err = p.checkSet(j.decision.Headers)
@@ -168,7 +168,7 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 	if p.Observe && j.refused != nil || len(j.decision.Observed) > 0 {
 		p.metrics.observed.Inc()
 	}
-	h.logJudgement(r, j, p.Observe, start)
+	h.logJudgement(r, j)
 	switch {
 	case p.Observe:
 		return nil, nil

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
+	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // tenants is a policy of a door: a tenant's books are for its tokens alone.
@@ -138,8 +140,20 @@ func TestObservingDoor(t *testing.T) {
 			t.Errorf("%v: the upstream sees %v", test, seen)
 		}
 	}
-	if lines := d.LogLines("m2m.decisions"); len(lines) != 2 || lines[0]["observe"] != true {
-		t.Errorf("the decision log has %v", lines)
+	lines := d.LogLines("m2m.decisions")
+	if len(lines) != 2 || lines[0]["observe"] != true || lines[0]["path"] != "m2m/request" || lines[0]["client_id"] != "demo" {
+		t.Fatalf("the decision log has %v", lines)
+	}
+	result, _ := lines[0]["result"].(map[string]any)
+	if fmt.Sprint(result["denied"]) != "[of another tenant]" {
+		t.Errorf("the result is %v", result)
+	}
+	input, _ := json.Marshal(lines[0]["input"])
+	if in, err := policy.ParseRequestInput(input); err != nil || in.Request.Path[1] != "1" || in.Request.Headers["x-tenant"][0] != "other" || in.Token.Claims["tenant"] != "acme" {
+		t.Errorf("the input is %s, %v", input, err)
+	}
+	if strings.Contains(d.Log(), token) {
+		t.Error("the log has the token")
 	}
 }
 

@@ -25,7 +25,7 @@ can read: they come from files, from the environment or from standard input.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Use = "m2m <command>"
 			makeGroup(cmd, devCommand(), initCommand(), clientCommand(), secretCommand(), resourceCommand(), grantCommand(),
-				applyCommand(), diffCommand(), exportCommand(), statusCommand(), explainCommand(), tokenCommand(), inspectCommand())
+				applyCommand(), diffCommand(), exportCommand(), statusCommand(), explainCommand(), tokenCommand(), inspectCommand(), replayCommand())
 			refuseSecrets(cmd)
 		},
 	})

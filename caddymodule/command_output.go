@@ -42,9 +42,11 @@ func (s *session) printf(format string, args ...any) {
 	fmt.Fprintf(s.out, format, args...)
 }
 
-// table writes rows in columns.
-func (s *session) table(rows ...[]string) {
-	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+func (s *session) table(rows ...[]string) { printTable(s.out, rows...) }
+
+// printTable writes rows in columns.
+func printTable(out io.Writer, rows ...[]string) {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
 			row[i] = printable(cell)

@@ -16,12 +16,19 @@ import (
 func (w *issuerWorld) decision(id string) map[string]any {
 	w.t.Helper()
 	for _, line := range slices.Backward(w.LogLines("m2m.decisions")) {
-		if id == "" || line["id"] == id {
+		if id == "" || line["decision_id"] == id {
 			return line
 		}
 	}
 	w.t.Fatalf("the decision log does not have %q", id)
 	return nil
+}
+
+// rejected is what that decision rejected, with reasons.
+func (w *issuerWorld) rejected(id string) any {
+	w.t.Helper()
+	result, _ := w.decision(id)["result"].(map[string]any)
+	return result["rejected"]
 }
 
 func TestDecisionLogSaysWhatWasDecided(t *testing.T) {
@@ -30,22 +37,22 @@ func TestDecisionLogSaysWhatWasDecided(t *testing.T) {
 	w.granted(a)
 	line := w.decision("")
 	if got := slices.Sorted(maps.Keys(line)); !slices.Equal(got, []string{
-		"client_id", "duration", "granted", "id", "issuer", "jti", "level", "logger", "msg",
-		"policy_revision", "registry_revision", "rejected", "remote_ip", "ts",
+		"client_id", "decision_id", "input", "jti", "labels", "level", "logger", "metrics", "msg", "path",
+		"registry_revision", "requested_by", "result", "revision", "timestamp", "ts",
 	}) {
 		t.Errorf("the line has %v", got)
 	}
 	for name, want := range map[string]string{
-		"client_id": "demo", "issuer": w.url, "level": "info", "remote_ip": "127.0.0.1", "granted": "[book:read]",
+		"client_id": "demo", "path": "m2m/token", "labels": "map[issuer:" + w.url + "]", "level": "info", "requested_by": "127.0.0.1",
 		"jti": w.verified(*a.AccessToken)["jti"].(string),
-		"rejected": "[map[reason:frozen scope:announce:read] map[reason:unknown resource scope:magazine] " +
-			"map[reason:unknown action scope:book:burn] map[reason:no grant covers it scope:book:edit]]",
+		"result": "map[granted:[book:read] rejected:[map[reason:frozen scope:announce:read] map[reason:unknown resource scope:magazine] " +
+			"map[reason:unknown action scope:book:burn] map[reason:no grant covers it scope:book:edit]]]",
 	} {
 		if got := fmt.Sprint(line[name]); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	if duration, ok := line["duration"].(float64); !ok || duration <= 0 || line["policy_revision"] == "" || line["registry_revision"] == "" {
+	if duration, ok := line["metrics"].(map[string]any)["timer_server_handler_ns"].(float64); !ok || duration <= 0 || line["revision"] == "" || line["registry_revision"] == "" {
 		t.Errorf("the line is %v", line)
 	}
 }
@@ -55,12 +62,12 @@ func TestDecisionIDOfAnErrorIsInTheLog(t *testing.T) {
 	a := w.ask("careful", "book:secret-1:read book:edit")
 	refusedToken(t, a, http.StatusBadRequest, "invalid_scope")
 	line := w.decision(a.DecisionID)
-	if fmt.Sprint(line["granted"]) != "[]" || line["jti"] != "" || line["client_id"] != "careful" {
+	if granted := line["result"].(map[string]any)["granted"]; fmt.Sprint(granted) != "[]" || line["jti"] != "" || line["client_id"] != "careful" {
 		t.Errorf("the line is %v", line)
 	}
 	a = w.ask("careful", "book:1:read", "resource", filmAudience)
 	refusedToken(t, a, http.StatusBadRequest, "invalid_scope")
-	if got := fmt.Sprint(w.decision(a.DecisionID)["rejected"]); got != "[map[reason:other_audience scope:book:1:read]]" {
+	if got := fmt.Sprint(w.rejected(a.DecisionID)); got != "[map[reason:other_audience scope:book:1:read]]" {
 		t.Errorf("rejected is %s", got)
 	}
 }
@@ -70,13 +77,45 @@ func TestDecisionNamesThePolicyThatMadeIt(t *testing.T) {
 	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("announce")}})
 	revision := func() any {
 		w.granted(w.ask("demo", "book:read"))
-		return w.decision("")["policy_revision"]
+		return w.decision("")["revision"]
 	}
 	first := revision()
 	w.writePolicy("freeze.rego", frozen("film"))
 	servertest.Eventually(t, "the policy has another revision", func() bool { return revision() != first })
 	w.writePolicy("freeze.rego", frozen("announce"))
 	servertest.Eventually(t, "the policy has its first revision", func() bool { return revision() == first })
+}
+
+// TestMaskThatFailsIsCounted: the token is issued, and its line says only that it was.
+func TestMaskThatFailsIsCounted(t *testing.T) {
+	w := startIssuer(t, issuerSettings{policy: map[string]string{"mask.rego": "package m2m.log\n\nmask contains \"no pointer\" if input.client_id == \"careful\"\n\nmask contains \"/input/client/attributes\"\n"}})
+	w.granted(w.ask("careful", "book:1:read"))
+	line := w.decision("")
+	if line["input"] != nil || line["result"] != nil || line["client_id"] != nil || line["requested_by"] != nil || line["mask_error"] == nil || line["jti"] == "" {
+		t.Errorf("the line is %v", line)
+	}
+	if got := w.metric("policy_errors_total", `kind="wrong_type"`); got != "1" {
+		t.Errorf("%s errors are counted", got)
+	}
+	w.granted(w.ask("demo", "book:1:read"))
+	line = w.decision("")
+	client, _ := line["input"].(map[string]any)["client"].(map[string]any)
+	if attributes, there := client["attributes"]; there || client["grants"] == nil || line["client_id"] != "demo" || fmt.Sprint(line["erased"]) != "[/input/client/attributes]" {
+		t.Errorf("attributes are %v, and the line %v", attributes, line)
+	}
+}
+
+// TestLogWithoutDecisions: a log that leaves them out has none, and tokens are issued.
+func TestLogWithoutDecisions(t *testing.T) {
+	w := newIssuerWorld(t, issuerSettings{})
+	w.Silent = []string{"m2m.decisions"}
+	if err := w.Load(w.caddyfile()); err != nil {
+		t.Fatal(err)
+	}
+	w.granted(w.ask("demo", "book:1:read"))
+	if lines := w.LogLines("m2m.decisions"); len(lines) > 0 {
+		t.Errorf("the log has %v", lines)
+	}
 }
 
 // TestStrangersFillNoLog: what anybody can cause at will is logged at debug level only.

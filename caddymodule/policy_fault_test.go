@@ -129,7 +129,7 @@ func TestCallerThatGoesIsNoFault(t *testing.T) {
 func (w *issuerWorld) logsFault(t *testing.T, id, client, want string) {
 	t.Helper()
 	for _, line := range w.LogLines("m2m") {
-		if line["id"] != id {
+		if line["decision_id"] != id {
 			continue
 		}
 		if cause, _ := line["error"].(string); line["level"] != "error" || line["client_id"] != client || !strings.Contains(cause, want) {

@@ -128,7 +128,7 @@ func TestEachDecisionIsByOneWholePolicy(t *testing.T) {
 	clients.Wait()
 	revisions := make(map[string]string) // of each version
 	for _, line := range w.LogLines("m2m.decisions") {
-		version, revision := versions[fmt.Sprint(line["jti"])], fmt.Sprint(line["policy_revision"])
+		version, revision := versions[fmt.Sprint(line["jti"])], fmt.Sprint(line["revision"])
 		switch {
 		case version == "":
 		case revisions[version] == "":

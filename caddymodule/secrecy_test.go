@@ -43,6 +43,8 @@ func TestNoSecretIsLogged(t *testing.T) {
 		send(w.postJSON(`{"grant_type":"client_credentials","client_secret":"` + secret))
 		send(w.ask("demo", "book:read", "resource", "https://api.example.com/"+secret))
 		send(w.post("grant_type=" + secret))
+		send(w.ask("demo", "book:"+secret+":read book:read"))
+		send(w.ask("demo", "book:read "+secret))
 	}
 	if len(hidden) < 4 {
 		t.Fatal("no tokens were issued")

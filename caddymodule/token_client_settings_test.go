@@ -51,7 +51,7 @@ func (w *issuerWorld) checkNetwork(c networkCase) {
 		return
 	}
 	refusedToken(w.t, a, http.StatusBadRequest, "invalid_scope")
-	if got := fmt.Sprint(w.decision(a.DecisionID)["rejected"]); got != "[map[reason:source network scope:film:1:read]]" {
+	if got := fmt.Sprint(w.rejected(a.DecisionID)); got != "[map[reason:source network scope:film:1:read]]" {
 		w.t.Errorf("rejected is %s", got)
 	}
 }
@@ -99,7 +99,7 @@ func TestAddressesAreLoggedInOneSpelling(t *testing.T) {
 		"::ffff:192.0.2.7": "192.0.2.7", "2001:DB8:0:0::7": "2001:db8::7", "fe80::1%eth0": "fe80::1",
 	} {
 		w.granted(w.post(w.form("films", "film"), "X-Forwarded-For", forwarded))
-		if got := w.decision("")["remote_ip"]; got != want {
+		if got := w.decision("")["requested_by"]; got != want {
 			t.Errorf("%s is logged as %s, want %s", forwarded, got, want)
 		}
 	}
@@ -169,7 +169,7 @@ func TestClientAudiencesRefused(t *testing.T) {
 				return
 			}
 			want := fmt.Sprintf("[map[reason:%s scope:%s]]", c.reason, c.ask)
-			if got := fmt.Sprint(w.decision(a.DecisionID)["rejected"]); got != want {
+			if got := fmt.Sprint(w.rejected(a.DecisionID)); got != want {
 				t.Errorf("rejected is %s, want %s", got, want)
 			}
 		})
@@ -187,7 +187,7 @@ func TestPolicyCannotWidenTheAudience(t *testing.T) {
 		t.Errorf("aud is %s: %s", got, a)
 	}
 	const rejected = "[map[reason:other_audience scope:book] map[reason:other_audience scope:magazine]]"
-	if got := fmt.Sprint(w.decision("")["rejected"]); got != rejected {
+	if got := fmt.Sprint(w.rejected("")); got != rejected {
 		t.Errorf("rejected is %s", got)
 	}
 	for _, ask := range []string{"magazine", "book", "*", "magazine *"} {

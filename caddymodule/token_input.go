@@ -28,6 +28,7 @@ func (t *tokenRequest) policyInput() policy.TokenInput {
 		},
 		Resources: resources,
 		Request:   policy.TokenRequest{RemoteIP: clientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
+		Time:      t.start, // which the log has as well, so that a replay finds the same hour
 	}
 }
 

@@ -2,45 +2,25 @@ package caddymodule
 
 import (
 	"net/http"
-	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
-	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
+// logDecision writes the line of the decision log; jti is that of the token, if there is one.
 func (t *tokenRequest) logDecision(jti string) {
-	t.issuer.decisions.Info("token decision",
-		zap.String("id", t.id),
-		zap.String("issuer", t.issuer.URL),
-		zap.String("client_id", t.client.ID),
-		zap.String("remote_ip", clientIP(t.http)),
-		zap.Strings("granted", t.decision.Granted),
-		zap.Array("rejected", rejections(t.decision.Rejected)),
-		zap.String("policy_revision", t.decision.Revision),
-		zap.String("registry_revision", t.issuer.registry.Revision()),
-		zap.String("jti", jti),
-		zap.Duration("duration", time.Since(t.start)))
 	addLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
-}
-
-// rejections are rejected scopes with their reasons, as the log shows them.
-type rejections []policy.Rejection
-
-func (all rejections) MarshalLogArray(array zapcore.ArrayEncoder) error {
-	for _, r := range all {
-		err := array.AppendObject(zapcore.ObjectMarshalerFunc(func(object zapcore.ObjectEncoder) error {
-			object.AddString("scope", r.Scope)
-			object.AddString("reason", r.Reason)
-			return nil
-		}))
-		if err != nil {
-			return err
-		}
+	c := t.issuer.decisions.Check(zap.InfoLevel, "token decision")
+	if c == nil {
+		return
 	}
-	return nil
+	event := tokenEvent(&t.input, &t.decision)
+	event.id = t.id
+	event.more = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
+	if err := event.write(t.http.Context(), c, t.issuer.policy); err != nil {
+		t.issuer.metrics.failed(err)
+	}
 }
 
 // logRefusal is at debug level, for strangers can cause it at will, but for a client that has
@@ -52,7 +32,7 @@ func (t *tokenRequest) logRefusal(err *oauth.Error) {
 		logger, level = t.issuer.decisions, zap.InfoLevel
 	}
 	if c := logger.Check(level, "token request refused"); c != nil {
-		c.Write(zap.String("id", t.id), zap.String("issuer", t.issuer.URL), zap.String("client_id", t.clientID()),
+		c.Write(zap.String("decision_id", t.id), zap.String("issuer", t.issuer.URL), zap.String("client_id", t.clientID()),
 			zap.String("remote_ip", clientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
 	}
 }

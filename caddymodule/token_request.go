@@ -36,7 +36,8 @@ type tokenRequest struct {
 	audience  []string // what `resource` chose (RFC 8707); none: whatever the scopes need
 	every     []string // what a scope on every resource gives, of the audiences that the token may have
 
-	id       string // names the decision in the log and in error bodies
+	id       string            // names the decision in the log and in error bodies
+	input    policy.TokenInput // what policy was asked, for the log
 	decision policy.TokenDecision
 }
 
@@ -119,6 +120,9 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	if len(scopes) == 0 {
 		return t.invalidScope("scope is missing")
 	}
+	if slices.ContainsFunc(scopes, func(s scope.Scope) bool { return registry.ContainsSecret(s.Raw) }) {
+		return t.invalidScope("a secret stands in a scope") // which the log would show
+	}
 	t.requested = scopes
 	return nil
 }
@@ -152,9 +156,9 @@ func (t *tokenRequest) findResources(ctx context.Context) error {
 // decide has policy decide on the scopes that the token may have by their audience. Nothing granted
 // is an error.
 func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
-	input := t.decisionInput()
-	if len(input.Scopes) > 0 {
-		decision, err := t.issuer.policy.DecideToken(ctx, input)
+	t.input = t.decisionInput()
+	if len(t.input.Scopes) > 0 {
+		decision, err := t.issuer.policy.DecideToken(ctx, t.input)
 		if err != nil {
 			return t.fault("deciding", err)
 		}
@@ -227,7 +231,7 @@ func (t *tokenRequest) fault(doing string, err error) *oauth.Error {
 		level = zap.DebugLevel // the caller went away, which strangers can do at will
 	}
 	t.issuer.logger.Log(level, doing+" failed, no token is issued",
-		zap.String("id", t.id), zap.String("client_id", t.clientID()), zap.Error(err))
+		zap.String("decision_id", t.id), zap.String("client_id", t.clientID()), zap.Error(err))
 	return t.named(oauth.Unavailable("no decision can be made now"))
 }
 

@@ -21,6 +21,8 @@ type question[T any] struct {
 	// at is what the policy takes for now; the zero time is now.
 	at     time.Time
 	decode func(*results) T
+	// private says that errors must not quote the input.
+	private bool
 }
 
 type answer[T any] struct {
@@ -90,7 +92,11 @@ func giveUp(ctx context.Context, kind Kind, format string, timeout time.Duration
 // evaluate asks and decodes. A panic is the evaluation's, and no reason to end the process.
 func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel, tracers ...topdown.QueryTracer) (a answer[T]) {
 	defer func() {
-		if r := recover(); r != nil {
+		switch r := recover(); {
+		case r == nil:
+		case q.private:
+			a.err = &Error{Eval, errors.New("evaluation panicked")}
+		default:
 			a.err = &Error{Eval, fmt.Errorf("evaluation panicked: %v", r)}
 		}
 	}()
@@ -103,7 +109,7 @@ func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel, tracers 
 	}
 	terms, err := eval(q.query, options...)
 	if err != nil {
-		return answer[T]{err: s.explainEval(err)}
+		return answer[T]{err: s.explainEval(err, q.private)}
 	}
 	r := &results{snapshot: s, path: q.path, terms: terms}
 	a.value = q.decode(r)

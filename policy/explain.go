@@ -82,10 +82,14 @@ func nearestName(wrong string, names []string) string {
 	return nearest
 }
 
-// explainEval sorts what OPA says of a failed evaluation into kinds, and names the rule.
-func (s *snapshot) explainEval(err error) *Error {
+// explainEval sorts what OPA says of a failed evaluation into kinds, and names the rule. What a builtin
+// function says may quote the input, which is not for everybody when that is private.
+func (s *snapshot) explainEval(err error, private bool) *Error {
 	var failure *topdown.Error
 	if !errors.As(err, &failure) {
+		if private {
+			err = errors.New("evaluation failed")
+		}
 		return &Error{Eval, err}
 	}
 	kind := Eval
@@ -94,6 +98,9 @@ func (s *snapshot) explainEval(err error) *Error {
 		return &Error{Timeout, errors.New("evaluation was ended")}
 	case topdown.ConflictErr:
 		kind = Conflict
+	}
+	if private {
+		failure = &topdown.Error{Location: failure.Location, Message: "evaluation failed"}
 	}
 	text := strings.Join(strings.Fields(failure.Message), " ")
 	const enough = 300

@@ -37,7 +37,7 @@ func explain[T any](ctx context.Context, e *Engine, s *snapshot, path string, qu
 		x.results, x.value = r, decode(r)
 		return x
 	}
-	return askWithin(ctx, e, s, question[*explained[T]]{path, query, input, at, found}, e.cfg.patience(), tracers...)
+	return askWithin(ctx, e, s, question[*explained[T]]{path: path, query: query, input: input, at: at, decode: found}, e.cfg.patience(), tracers...)
 }
 
 // patience is how long an explanation may take, for to watch costs time.

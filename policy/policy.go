@@ -115,7 +115,7 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 	if err != nil {
 		return TokenDecision{}, badInput(err)
 	}
-	answer, err := ask(ctx, e, s, question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token})
+	answer, err := ask(ctx, e, s, question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token, false})
 	if err != nil {
 		return TokenDecision{}, err
 	}
@@ -134,7 +134,7 @@ func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, er
 	if err != nil {
 		return nil, badInput(err)
 	}
-	return ask(ctx, e, s, question[[]string]{tokenPackage, s.defaultScopes, input, in.Time, (*results).defaultScopes})
+	return ask(ctx, e, s, question[[]string]{tokenPackage, s.defaultScopes, input, in.Time, (*results).defaultScopes, false})
 }
 
 // DecideRequest says whether a proxied request is let through, and what the upstream is told. Time and
@@ -152,7 +152,7 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 	if err != nil {
 		return RequestDecision{}, badInput(err)
 	}
-	d, err := ask(ctx, e, s, question[RequestDecision]{requestPackage, s.request, input, in.Time, (*results).request})
+	d, err := ask(ctx, e, s, question[RequestDecision]{requestPackage, s.request, input, in.Time, (*results).request, false})
 	if err != nil {
 		return RequestDecision{}, err
 	}

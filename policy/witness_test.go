@@ -199,7 +199,7 @@ func TestWitnessThatSawTooMuch(t *testing.T) {
 	for limit, want := range map[int]Cause{maxWatched: {Rule: "granted", File: "shipped://token.rego"}, 4: {Rule: "granted"}} {
 		w := newWitness(tokenPackage)
 		w.limit = limit
-		q := question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token}
+		q := question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token, false}
 		if _, err := askWithin(t.Context(), e, s, q, generous, w); err != nil {
 			t.Fatal(err)
 		}

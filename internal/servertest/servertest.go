@@ -31,6 +31,8 @@ type Server struct {
 	Storage string // folder of its storage
 	// LogLevel is of what Load has Caddy log. Default: DEBUG, and production's is INFO.
 	LogLevel string
+	// Silent are names of loggers that Load has Caddy leave out of its log.
+	Silent []string
 	// Admin is the address that Load gives the admin endpoint. Default: there is none.
 	Admin string
 	log   string
@@ -118,8 +120,9 @@ func (s *Server) adapt(caddyfile string) ([]byte, error) {
 	config["admin"] = map[string]any{"disabled": s.Admin == "", "listen": s.Admin, "config": map[string]any{"persist": false}}
 	config["storage"] = map[string]any{"module": "servertest", "root": s.Storage}
 	config["logging"] = map[string]any{"logs": map[string]any{"default": map[string]any{
-		"level":  s.LogLevel,
-		"writer": map[string]any{"output": "file", "filename": s.log},
+		"level":   s.LogLevel,
+		"exclude": s.Silent,
+		"writer":  map[string]any{"output": "file", "filename": s.log},
 	}}}
 	return json.Marshal(config)
 }

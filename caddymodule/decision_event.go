@@ -1,0 +1,156 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// Paths of the decisions, as the decision log has them: those of the packages that decide.
+const (
+	pathToken   = "m2m/token"
+	pathRequest = "m2m/request"
+)
+
+// decisionEvent is one line of the decision log. Its fields are called what OPA calls them in its
+// decision logs (EventV1), where OPA has them.
+type decisionEvent struct {
+	id, path string
+	// input and result are objects of those names.
+	input, result zap.Field
+	// issuer, clientID and remoteIP repeat what is in the input, which has them at these paths.
+	issuer, clientID, remoteIP string
+	issuerAt, clientAt, ipAt   []string
+	// revision identifies the policy that decided; empty when it had nothing to decide on.
+	revision string
+	// at is what the policy took for now, and took is how long the request has taken since.
+	at   time.Time
+	took time.Duration
+	// more are fields of one kind of decision alone. None of them may repeat what is in the input.
+	more []zap.Field
+}
+
+// tokenEvent is a decision on a token request, which came at the time of the input.
+func tokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *decisionEvent {
+	return &decisionEvent{
+		path:   pathToken,
+		input:  zap.Object("input", (*loggedTokenInput)(in)),
+		result: zap.Object("result", (*loggedTokenDecision)(d)),
+		issuer: in.Issuer, issuerAt: []string{"issuer"},
+		clientID: in.Client.ID, clientAt: []string{"client", "id"},
+		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
+		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
+	}
+}
+
+// requestEvent is a decision on a proxied request, which came at the time of the input.
+func requestEvent(in *policy.RequestInput, d *policy.RequestDecision) *decisionEvent {
+	return &decisionEvent{
+		path:   pathRequest,
+		input:  zap.Object("input", (*loggedRequestInput)(in)),
+		result: zap.Object("result", (*loggedRequestDecision)(d)),
+		issuer: in.Issuer, issuerAt: []string{"issuer"},
+		clientID: in.Token.ClientID, clientAt: []string{"token", "client_id"},
+		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
+		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
+	}
+}
+
+// MarshalLogObject writes the line's fields.
+func (e *decisionEvent) MarshalLogObject(line zapcore.ObjectEncoder) error {
+	line.AddString("decision_id", e.id)
+	line.AddString("path", e.path)
+	if err := line.AddObject("labels", (*eventLabels)(e)); err != nil {
+		return err
+	}
+	line.AddString("timestamp", e.at.UTC().Format(time.RFC3339Nano))
+	addText(line, "revision", e.revision)
+	addText(line, "requested_by", e.remoteIP)
+	addText(line, "client_id", e.clientID)
+	e.input.AddTo(line)
+	e.result.AddTo(line)
+	for _, field := range e.more {
+		field.AddTo(line)
+	}
+	return line.AddObject("metrics", (*eventMetrics)(e))
+}
+
+type eventLabels decisionEvent
+
+func (e *eventLabels) MarshalLogObject(labels zapcore.ObjectEncoder) error {
+	addText(labels, "issuer", e.issuer)
+	return nil
+}
+
+type eventMetrics decisionEvent
+
+func (e *eventMetrics) MarshalLogObject(metrics zapcore.ObjectEncoder) error {
+	metrics.AddInt64("timer_server_handler_ns", e.took.Nanoseconds())
+	return nil
+}
+
+// addText leaves out what there is not.
+func addText(object zapcore.ObjectEncoder, name, text string) {
+	if text != "" {
+		object.AddString(name, text)
+	}
+}
+
+// write writes the line, without what the policy masks. An error is the policy's; the line has it, too,
+// and nothing that might have been meant to be masked.
+func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
+	if !engine.Masks() {
+		c.Write(zap.Inline(e))
+		return nil
+	}
+	line := zapcore.NewMapObjectEncoder()
+	if err := e.MarshalLogObject(line); err != nil {
+		return err
+	}
+	// who hangs up is not to choose what the log shows of them
+	masked, err := engine.Mask(context.WithoutCancel(ctx), line.Fields)
+	if err != nil {
+		e.show(nil)
+		e.more = append(e.more, zap.String("mask_error", err.Error()))
+		c.Write(zap.Inline(e))
+		return err
+	}
+	e.show(masked.Event)
+	if len(masked.Erased) > 0 {
+		e.more = append(e.more, zap.Strings("erased", masked.Erased))
+	}
+	if len(masked.Replaced) > 0 {
+		e.more = append(e.more, zap.Strings("masked", masked.Replaced))
+	}
+	c.Write(zap.Inline(e))
+	return nil
+}
+
+// show puts input and result in the place of the event's own, and takes from them what else the line
+// repeats.
+func (e *decisionEvent) show(line map[string]any) {
+	e.input, e.result = memberField(line, "input"), memberField(line, "result")
+	e.issuer, e.clientID, e.remoteIP = textAt(line["input"], e.issuerAt), textAt(line["input"], e.clientAt), textAt(line["input"], e.ipAt)
+}
+
+func memberField(line map[string]any, name string) zap.Field {
+	value, ok := line[name]
+	if !ok {
+		return zap.Skip()
+	}
+	return zap.Reflect(name, value)
+}
+
+// textAt is the text at a path of objects, empty when there is none.
+func textAt(value any, path []string) string {
+	for _, name := range path {
+		object, _ := value.(map[string]any)
+		value = object[name]
+	}
+	text, _ := value.(string)
+	return text
+}

@@ -1,0 +1,123 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Masked is a line of the decision log without what the policy takes out of it.
+type Masked struct {
+	// Event is a copy of the line, its numbers as json.Number.
+	Event map[string]any
+	// Erased are the JSON pointers whose values are gone, and Replaced those with another value.
+	Erased, Replaced []string
+}
+
+// Masks reports whether the policy has a rule m2m.log.mask; without one [Engine.Mask] need not be asked.
+func (e *Engine) Masks() bool {
+	s := e.current.Load()
+	return s != nil && s.masks
+}
+
+// Mask takes out of a line of the decision log what the policy says. What it says of values that are
+// not there has no effect. Time is as with DecideToken, and every error is an [*Error]: it does not
+// quote the line, and the line is not to be written.
+func (e *Engine) Mask(ctx context.Context, event map[string]any) (Masked, error) {
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return Masked{}, err
+	}
+	input, err := ast.InterfaceToValue(event)
+	if err != nil {
+		return Masked{}, &Error{Eval, errors.New("building the input: the line is no JSON")}
+	}
+	masks, err := ask(ctx, e, s, question[[]mask]{logPackage, s.mask, input, time.Time{}, (*results).masks, true})
+	if err != nil {
+		return Masked{}, err
+	}
+	return apply(masks, input)
+}
+
+// mask is one member of the rule's value.
+type mask struct {
+	text    string
+	path    []string
+	upsert  bool
+	replace *ast.Term
+}
+
+var (
+	keyOp    = ast.StringTerm("op")
+	keyValue = ast.StringTerm("value")
+)
+
+// masks decodes what the rule gave. Its errors do not quote that, for it may be made of the line.
+func (r *results) masks() []mask {
+	var masks []mask
+	for _, term := range r.set(0, "mask") {
+		m, ok := parseMask(term)
+		if ok {
+			m.path, ok = parsePointer(m.text)
+		}
+		if !ok {
+			r.fail("mask", `holds %s that is no JSON pointer below /input or /result, and no {"op": …, "path": …, "value": …} with one`, kindOf(term))
+			return nil
+		}
+		masks = append(masks, m)
+	}
+	slices.SortStableFunc(masks, func(a, b mask) int { return strings.Compare(a.text, b.text) })
+	return masks
+}
+
+func parseMask(term *ast.Term) (mask, bool) {
+	switch value := term.Value.(type) {
+	case ast.String:
+		return mask{text: string(value)}, true
+	case ast.Object:
+		op, isOp := stringAt(value, keyOp)
+		path, isPath := stringAt(value, keyPath)
+		replace := value.Get(keyValue)
+		switch {
+		case !isOp || !isPath:
+		case op == "remove" && (value.Len() == 2 || value.Len() == 3 && replace != nil):
+			return mask{text: path}, true
+		case op == "upsert" && value.Len() == 3 && replace != nil:
+			return mask{text: path, upsert: true, replace: replace}, true
+		}
+	}
+	return mask{}, false
+}
+
+// apply masks a copy of the line: what is removed first, so that a value that is put in the place of
+// another one stays.
+func apply(masks []mask, input ast.Value) (Masked, error) {
+	plain, err := ast.JSON(input)
+	event, ok := plain.(map[string]any)
+	if err != nil || !ok {
+		return Masked{}, &Error{Eval, errors.New("reading the input: the line is no JSON object")}
+	}
+	masked := Masked{Event: event}
+	for _, m := range masks {
+		if !m.upsert && remove(event, m.path) {
+			masked.Erased = append(masked.Erased, m.text)
+		}
+	}
+	for _, m := range masks {
+		if !m.upsert {
+			continue
+		}
+		value, err := ast.JSON(m.replace.Value)
+		if err != nil {
+			return Masked{}, &Error{WrongType, errors.New("mask has a value that is no JSON")}
+		}
+		if upsert(event, m.path, value) {
+			masked.Replaced = append(masked.Replaced, m.text)
+		}
+	}
+	return masked, nil
+}

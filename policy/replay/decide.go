@@ -1,0 +1,171 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// otherAudience is the reason of what the issuer held back after policy, or did not ask it about: no
+// policy changes that.
+const otherAudience = "other_audience"
+
+// decision is one that is made again.
+type decision struct {
+	*event
+	line    place
+	changes []change
+	failure error // the candidate's
+	kind    string
+}
+
+// change is one thing that would be otherwise.
+type change struct {
+	kind   Kind
+	what   string // the scope, claim or route
+	reason string
+	before string
+	after  string
+}
+
+func (d *decision) change(c change) { d.changes = append(d.changes, c) }
+
+func (d *decision) fail(err error, kind string) {
+	d.failure, d.kind = err, kind
+	var fault *policy.Error
+	if errors.As(err, &fault) {
+		d.kind = string(fault.Kind)
+	}
+}
+
+func (d *decision) replayToken(ctx context.Context, cfg *Config) {
+	held := make(map[string]bool)
+	for _, r := range d.tokenResult.Rejected {
+		if r.Reason == otherAudience {
+			held[r.Scope] = true
+		}
+	}
+	asked := d.token.Scopes
+	if len(asked) == 0 {
+		return // the issuer did not ask
+	}
+	now, err := cfg.Policy.DecideToken(ctx, *d.token)
+	if err != nil {
+		d.fail(err, "")
+		return
+	}
+	now.Granted = slices.DeleteFunc(now.Granted, func(raw string) bool { return held[raw] })
+	if len(now.Granted) > 0 && cfg.CheckClaims != nil {
+		if err := cfg.CheckClaims(now.Claims); err != nil {
+			d.fail(err, "claims")
+			return
+		}
+	}
+	reasons := make(map[string]string, len(now.Rejected))
+	for _, r := range now.Rejected {
+		reasons[r.Scope] = r.Reason
+	}
+	for _, s := range asked {
+		had, has := slices.Contains(d.tokenResult.Granted, s.Raw), slices.Contains(now.Granted, s.Raw)
+		switch {
+		case had && !has:
+			d.change(change{kind: Loses, what: s.Raw, reason: reasons[s.Raw]})
+		case !had && has:
+			d.change(change{kind: Gains, what: s.Raw})
+		}
+	}
+	if len(d.tokenResult.Granted) > 0 && len(now.Granted) > 0 {
+		d.compareToken(now)
+	}
+}
+
+// compareToken compares what else is of a token.
+func (d *decision) compareToken(now policy.TokenDecision) {
+	if !d.isMasked("/result/claims") {
+		for _, name := range namesOf(d.tokenResult.Claims, now.Claims) {
+			before, after := textOf(d.tokenResult.Claims, name), textOf(now.Claims, name)
+			if before != after {
+				d.change(change{kind: Claim, what: name, before: before, after: after})
+			}
+		}
+	}
+	if before, after := ttlText(d.tokenResult.TTL), ttlText(int64(now.TTL.Seconds())); before != after && !d.isMasked("/result/ttl") {
+		d.change(change{kind: TTL, before: before, after: after})
+	}
+}
+
+func (d *decision) replayRequest(ctx context.Context, cfg *Config) {
+	now, err := cfg.Policy.DecideRequest(ctx, *d.request)
+	if err != nil {
+		d.fail(err, "")
+		return
+	}
+	var required []scope.Scope
+	for _, raw := range d.requestResult.Required {
+		s, err := scope.Parse(raw)
+		if err != nil {
+			s = scope.Scope{Raw: raw} // which nothing covers
+		}
+		required = append(required, s)
+	}
+	had, _ := d.allowed(d.requestResult.Denied, required)
+	has, reason := d.allowed(now.Denied, now.Required)
+	route := d.request.Request.Route.Pattern
+	if route == "" {
+		route = d.request.Request.Method + " " + d.request.Request.Host
+	}
+	switch {
+	case had && !has:
+		d.change(change{kind: Denied, what: route, reason: reason})
+	case !had && has:
+		d.change(change{kind: Allowed, what: route})
+	case has && !d.isMasked("/result/headers"):
+		for _, name := range namesOf(d.requestResult.Headers, now.Headers) {
+			before, after := textOf(d.requestResult.Headers, name), textOf(now.Headers, name)
+			if before != after {
+				d.change(change{kind: Header, what: name, before: before, after: after})
+			}
+		}
+	}
+}
+
+// allowed reports whether the request is let through, or why not.
+func (d *decision) allowed(denied []string, required []scope.Scope) (bool, string) {
+	if len(denied) > 0 {
+		return false, denied[0]
+	}
+	for _, need := range required {
+		if !slices.ContainsFunc(d.request.Token.Scopes, func(s scope.Scope) bool { return s.Covers(need) }) {
+			return false, "needs " + need.Raw
+		}
+	}
+	return true, ""
+}
+
+func namesOf[T any](one, other map[string]T) []string {
+	var names []string
+	for _, members := range []map[string]T{one, other} {
+		for name := range members {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// textOf is a member as JSON, empty when there is none.
+func textOf[T any](members map[string]T, name string) string {
+	value, ok := members[name]
+	if !ok {
+		return ""
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "not JSON"
+	}
+	return string(text)
+}

@@ -1,0 +1,113 @@
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	// maxLine is how long a line may be, in bytes.
+	maxLine = 4 << 20
+	// batchLines and batchBytes are how much a worker gets at a time.
+	batchLines = 64
+	batchBytes = 256 << 10
+)
+
+// place is where a line is: in which log, and its number there from 1.
+type place struct {
+	log  int
+	line int
+	name string
+}
+
+func (p place) String() string { return fmt.Sprintf("%s:%d", p.name, p.line) }
+
+type line struct {
+	where place
+	text  []byte
+}
+
+var errTooLong = fmt.Errorf("longer than %d MiB", maxLine>>20)
+
+// readAll hands the lines of all logs to workers, in batches. What is no JSON object is not handed on.
+func readAll(ctx context.Context, logs []Log, batches chan<- []line, report *Report) error {
+	for i, log := range logs {
+		if err := readLog(ctx, i, log, batches, report); err != nil {
+			return fmt.Errorf("reading %s: %w", log.Name, err)
+		}
+	}
+	return nil
+}
+
+func readLog(ctx context.Context, i int, log Log, batches chan<- []line, report *Report) error {
+	reader := bufio.NewReaderSize(log.Reader, 64<<10)
+	var batch []line
+	size := 0
+	send := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		select {
+		case batches <- batch:
+			batch, size = nil, 0
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for number := 1; ; number++ {
+		text, err := readLine(reader)
+		where := place{i, number, log.Name}
+		switch {
+		case errors.Is(err, io.EOF):
+			return send()
+		case errors.Is(err, errTooLong):
+			report.unreadable(where, err)
+			continue
+		case err != nil:
+			return err
+		case !bytes.HasPrefix(text, []byte("{")):
+			if len(text) > 0 {
+				report.count(func(t *Totals) { t.Other++ })
+			}
+			continue
+		}
+		batch = append(batch, line{where, text})
+		if size += len(text); len(batch) == batchLines || size >= batchBytes {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readLine is the next line, without what is around it. After one that is too long the next call goes on
+// with the line after it.
+func readLine(reader *bufio.Reader) ([]byte, error) {
+	var text []byte
+	tooLong := false
+	for {
+		part, err := reader.ReadSlice('\n')
+		if len(text)+len(part) > maxLine {
+			text, tooLong = nil, true
+		}
+		if !tooLong {
+			text = append(text, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF) && (len(text) > 0 || tooLong):
+		case err != nil:
+			return nil, err
+		}
+		if tooLong {
+			return nil, errTooLong
+		}
+		return bytes.TrimSpace(text), nil
+	}
+}

@@ -1,0 +1,92 @@
+// Package replay decides logged decisions again, with another policy, and says what would change.
+//
+// [Run] reads lines of the decision log in OPA's field names, as streams: what it keeps is what would
+// change, by client and scope. Each decision is made with its own input and at its own time.
+package replay
+
+import (
+	"context"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// Log is one log to read.
+type Log struct {
+	// Name is what the report calls it.
+	Name string
+	// Reader is read once, to its end.
+	Reader io.Reader
+}
+
+// Config says what is replayed, and with what.
+type Config struct {
+	// Policy is the candidate.
+	Policy *policy.Engine
+	// CheckClaims says what is wrong with the claims that the candidate gives a token, for which the
+	// issuer would refuse it. Default: nothing is.
+	CheckClaims func(map[string]any) error
+	// Workers is how many decisions are made at once. Default: GOMAXPROCS.
+	Workers int
+}
+
+// Run reads the logs to their ends. Its errors are those of reading, and of ctx; what is wrong with a
+// line or a decision is in the report.
+func Run(ctx context.Context, cfg Config, logs ...Log) (*Report, error) {
+	if cfg.Workers <= 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	report := newReport()
+	batches := make(chan []line, cfg.Workers)
+	var workers sync.WaitGroup
+	for range cfg.Workers {
+		workers.Go(func() {
+			for batch := range batches {
+				for _, l := range batch {
+					replayLine(ctx, &cfg, report, l)
+				}
+			}
+		})
+	}
+	err := readAll(ctx, logs, batches, report)
+	close(batches)
+	workers.Wait()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	report.finish(cfg.Policy.Revision())
+	return report, nil
+}
+
+// replayLine decides a line again, if it is a decision.
+func replayLine(ctx context.Context, cfg *Config, report *Report, l line) {
+	e, verdict := parseEvent(l.text)
+	switch verdict {
+	case isOther:
+		report.count(func(t *Totals) { t.Other++ })
+		return
+	case isUnreadable:
+		report.unreadable(l.where, e.problem)
+		return
+	case isMasked:
+		report.count(func(t *Totals) { t.Decisions++; t.Masked++ })
+		return
+	}
+	d := &decision{event: e, line: l.where}
+	if e.token != nil {
+		d.replayToken(ctx, cfg)
+	} else {
+		d.replayRequest(ctx, cfg)
+	}
+	if ctx.Err() != nil {
+		return // the report is not wanted any more
+	}
+	report.add(d)
+}
