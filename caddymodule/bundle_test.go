@@ -50,8 +50,8 @@ func TestBundleServedByCaddy(t *testing.T) {
 		t.Errorf("revision %q", revision)
 	}
 	decisions := w.LogLines("m2m.decisions")
-	if last := decisions[len(decisions)-1]; last["policy_revision"] != revision {
-		t.Errorf("the decision log has %v, want %s", last["policy_revision"], revision)
+	if last := decisions[len(decisions)-1]; last["revision"] != revision {
+		t.Errorf("the decision log has %v, want %s", last["revision"], revision)
 	}
 
 	// what is not good is told, and what was good serves on

@@ -153,7 +153,7 @@ func TestReplay(t *testing.T) {
 			"1=1+0+0+0 ~0 !0 .5"},
 		"a request that is denied": {"package m2m.request\ndenied contains {\"reason\": \"no\"}", []string{request(t), request(t)},
 			"ci-bot denied PUT /books/{id} x2 map[no:2], 2=0+2+0+0 ~0 !0 .0"},
-		"a request that is let through": {"", []string{request(t, `"denied":[]`, `"denied":["no"]`), request(t, `"required":[]`, `"required":["film:read"]`)},
+		"a request that is let through": {"package m2m.request\nobserved contains {\"reason\": \"x\"}", []string{request(t, `"denied":[]`, `"denied":["no"]`), request(t, `"required":[]`, `"required":["film:read"]`)},
 			"ci-bot allowed PUT /books/{id} x2, 2=0+2+0+0 ~0 !0 .0"},
 		"what a request requires": {"package m2m.request\nrequired contains \"book:1:edit\"\nrequired contains \"shelf:1:edit\" if input.request.host == \"x\"", []string{request(t), request(t, `"api.example.com"`, `"x"`)},
 			"ci-bot denied PUT /books/{id} x1 map[needs shelf:1:edit:1], 2=1+1+0+0 ~0 !0 .0"},
@@ -161,9 +161,9 @@ func TestReplay(t *testing.T) {
 			`ci-bot header X-B x1 ->"1", ci-bot header X-C x1 "1"->, 1=0+1+0+0 ~0 !0 .0`},
 		"a request of no route": {"package m2m.request\ndenied contains {\"reason\": \"no\"}", []string{request(t, `"pattern":"PUT /books/{id}"`, `"pattern":""`)},
 			"ci-bot denied PUT api.example.com x1 map[no:1], 1=0+1+0+0 ~0 !0 .0"},
-		"a request without a policy of its own": {frozen, []string{request(t)}, "1=1+0+0+0 ~0 !0 .0"},
-		"a request that cannot be decided":      {"package m2m.request\ndenied contains \"x\"", []string{request(t)}, "fails wrong_type x1, 1=0+0+1+0 ~0 !0 .0"},
-		"a masked verdict":                      {"", []string{request(t, `"denied":[],`, ``, `"decision_id"`, `"erased":["/result/denied"],"decision_id"`)}, "1=0+0+0+1 ~0 !0 .0"},
+		"a request that no rule is about":  {frozen, []string{request(t)}, "fails no_rule x1, 1=0+0+1+0 ~0 !0 .0"},
+		"a request that cannot be decided": {"package m2m.request\ndenied contains \"x\"", []string{request(t)}, "fails wrong_type x1, 1=0+0+1+0 ~0 !0 .0"},
+		"a masked verdict":                 {"", []string{request(t, `"denied":[],`, ``, `"decision_id"`, `"erased":["/result/denied"],"decision_id"`)}, "1=0+0+0+1 ~0 !0 .0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := summary(run(t, candidate(t, test.rego), test.lines...)); got != test.want {
