@@ -12,6 +12,7 @@ package m2m.grants
 import data.m2m.scope
 
 # METADATA
+# scope: document
 # description: >-
 #   Scopes that an allow grant covers whole. The comprehensions are indexed: they run once for all
 #   scopes, and each scope finds what is kept for its resource and action.

@@ -20,6 +20,7 @@ parse(raw) := {"raw": raw, "resource": resource, "identifier": identifier, "acti
 }
 
 # METADATA
+# scope: document
 # title: covers(a, b)
 # description: Whether every (resource, identifier, action) of scope b is one of scope a.
 default covers(_, _) := false
@@ -31,6 +32,7 @@ covers(a, b) if {
 }
 
 # METADATA
+# scope: document
 # title: overlaps(a, b)
 # description: Whether some (resource, identifier, action) is of scope a and of scope b.
 default overlaps(_, _) := false
@@ -42,6 +44,7 @@ overlaps(a, b) if {
 }
 
 # METADATA
+# scope: document
 # title: grant_covers(grant, scope)
 # description: >-
 #   Whether a grant, whatever its effect, covers the whole of a scope. No number of narrower
@@ -57,6 +60,7 @@ grant_covers(grant, scope) if {
 }
 
 # METADATA
+# scope: document
 # title: grant_overlaps(grant, scope)
 # description: >-
 #   Whether a grant, whatever its effect, has a (resource, identifier, action) in common with a
@@ -72,11 +76,12 @@ grant_overlaps(grant, scope) if {
 }
 
 # METADATA
+# scope: document
 # title: identifier_covers(a, b)
 # description: Whether every identifier that b stands for is one of a.
 default identifier_covers(_, _) := false
 
-identifier_covers(a, a)
+identifier_covers(a, b) if a == b
 
 identifier_covers(a, b) if {
 	endswith(a, "*")

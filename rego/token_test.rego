@@ -95,7 +95,10 @@ test_everything_is_of_its_own_kind if {
 }
 
 test_what_is_no_address_is_in_no_network if {
-	every ip in ["", " ", "@", "10.0.0.0/8", "10.0.0.1/32", "10.0.0.1:80", "10.0.0", "010.0.0.1", "fe80::1%eth0", "::1%", "localhost", "/"] {
+	every ip in [
+		"", " ", "@", "10.0.0.0/8", "10.0.0.1/32", "10.0.0.1:80", "10.0.0", "010.0.0.1", "fe80::1%eth0",
+		"::1%", "localhost", "/",
+	] {
 		reasons_from(["0.0.0.0/0", "::/0"], ip) == {"source network"}
 	}
 }
@@ -123,11 +126,10 @@ granted(raws, grants) := scopes if {
 	scopes := token.granted with input as request(raws, grants)
 }
 
-reasons(raws, grants) := {raw: whys |
+reasons(raws, grants) := {refusal.scope: whys |
 	rejected := token.rejected with input as request(raws, grants)
 	some refusal in rejected
-	raw := refusal.scope
-	whys := {r.reason | some r in rejected; r.scope == raw}
+	whys := {r.reason | some r in rejected; r.scope == refusal.scope}
 }
 
 granted_from(networks, ip) := scopes if {

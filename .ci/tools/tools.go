@@ -5,5 +5,6 @@ package tools
 
 import (
 	_ "github.com/caddyserver/xcaddy/cmd/xcaddy"
+	_ "github.com/open-policy-agent/regal"
 	_ "honnef.co/go/tools/cmd/staticcheck"
 )

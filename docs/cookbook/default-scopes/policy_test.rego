@@ -8,7 +8,8 @@ test_of_every_client if {
 }
 
 test_of_those_with_invoices if {
-	with_invoices := object.union(ci_bot, {"grants": [{"resource": "invoice", "identifiers": ["*"], "actions": ["read"], "effect": "allow"}]})
+	grant := {"resource": "invoice", "identifiers": ["*"], "actions": ["read"], "effect": "allow"}
+	with_invoices := object.union(ci_bot, {"grants": [grant]})
 	token.default_scopes == {"book:read", "invoice:read"} with input as request(with_invoices, [])
 }
 
