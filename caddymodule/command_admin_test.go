@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,13 +36,20 @@ func TestAdministration(t *testing.T) {
 					return err
 				}
 			}
+			private, public := newKeyPair()
+			_, otherPublic := newKeyPair()
+			for name, content := range map[string][]byte{"key.pem": private, "public.pem": public, "other.pem": otherPublic} {
+				if err := os.WriteFile(filepath.Join(env.WorkDir, name), content, 0o600); err != nil {
+					return err
+				}
+			}
 			env.Setenv("BREAKING", breakingOff(t))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": waitUntilUp, "secretof": writeSecret, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"up": waitUntilUp, "secretof": writeSecret, "exits": exits, "until": until},
 	})
 }
 
@@ -102,5 +110,21 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("%v ends with exit code %d", args[1:], code)
+	}
+}
+
+// until runs a command again and again until it prints what matches: until REGEXP COMMAND... Whether it
+// fails does not matter.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		_ = ts.Exec(args[1], args[2:]...)
+		printed := ts.ReadFile("stdout")
+		if pattern.MatchString(printed) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v does not print %s, but %s", args[1:], args[0], printed)
+		}
 	}
 }
