@@ -57,15 +57,25 @@ func createClient(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	client, made, err := a.newClient()
+	asked, err := a.newClient()
 	if err != nil {
 		return err
 	}
-	change, err := store.EditClient(a.r.Context(), client.ID, func(current *registry.Client) (*registry.Client, error) {
+	made := madeSecret{ClientID: asked.id}
+	change, err := store.EditClient(a.r.Context(), asked.id, func(current *registry.Client) (*registry.Client, error) {
 		if current != nil {
-			return nil, conflict("exists", "client %q exists already", client.ID)
+			return nil, conflict("exists", "client %q exists already", asked.id)
 		}
-		return client, nil
+		// only now are the resources those of all nodes
+		resources, err := store.Resources(a.r.Context())
+		if err != nil {
+			return nil, err
+		}
+		client, err := asked.client(resources)
+		if err == nil && asked.secret {
+			made = addSecret(client, nextSecretID(client, nil), asked.secretExpires)
+		}
+		return client, err
 	})
 	if err != nil {
 		return err
@@ -73,50 +83,49 @@ func createClient(a *adminRequest) error {
 	a.audit("client.create", change)
 	created := change.After.(*registry.Client)
 	made.Client = viewClient(created)
-	a.w.Header().Set("Location", "/m2m/clients/"+url.PathEscape(client.ID))
+	a.w.Header().Set("Location", "/m2m/clients/"+url.PathEscape(asked.id))
 	return a.writeEntry(http.StatusCreated, created, made)
 }
 
-// newClient reads the body that creates a client: its fields as a registry file has them, its id, and
-// whether to make a secret, which is then made.
-func (a *adminRequest) newClient() (client *registry.Client, made madeSecret, err error) {
+// newClient is a client that is to be made: its fields as a registry file has them, its id, and whether it
+// gets a secret.
+type newClient struct {
+	id            string
+	entry         []byte
+	expires       bool // are among the fields
+	secret        bool
+	secretExpires time.Time
+}
+
+func (a *adminRequest) newClient() (n newClient, err error) {
 	fields, err := a.fields("a client", append(registry.ClientFields(), "id", "secret", "secret_expires")...)
 	if err != nil {
-		return nil, made, err
+		return n, err
 	}
-	id, _, err := fields.text("id")
-	if err != nil {
-		return nil, made, err
+	if n.id, _, err = fields.text("id"); err != nil {
+		return n, err
 	}
-	wanted, err := fields.flag("secret", true)
-	if err != nil {
-		return nil, made, err
+	if n.secret, err = fields.flag("secret", true); err != nil {
+		return n, err
 	}
-	if _, given := fields["secret_expires"]; given && !wanted {
-		return nil, made, invalid("secret_expires is of a secret, and none is wanted")
+	if _, given := fields["secret_expires"]; given && !n.secret {
+		return n, invalid("secret_expires is of a secret, and none is wanted")
 	}
-	expires, err := fields.future("secret_expires")
-	if err != nil {
-		return nil, made, err
+	if n.secretExpires, err = fields.future("secret_expires"); err != nil {
+		return n, err
 	}
-	entry, err := json.Marshal(fields)
-	if err != nil {
-		return nil, made, err
-	}
-	resources, err := a.issuer.registry.Resources(a.r.Context())
-	if err != nil {
-		return nil, made, err
-	}
-	if client, err = registry.ParseClient(id, entry, resources); err != nil {
-		return nil, made, err
-	}
-	if _, given := fields["expires"]; given {
+	_, n.expires = fields["expires"]
+	n.entry, err = json.Marshal(fields)
+	return n, err
+}
+
+// client reads the fields.
+func (n newClient) client(resources []*registry.Resource) (*registry.Client, error) {
+	client, err := registry.ParseClient(n.id, n.entry, resources)
+	if err == nil && n.expires {
 		err = checkExpiry(client)
 	}
-	if made.ClientID = id; err == nil && wanted {
-		made = addSecret(client, nextSecretID(client, nil), expires)
-	}
-	return client, made, err
+	return client, err
 }
 
 // checkExpiry refuses an end that is over: more often than not it is a slip.
@@ -191,12 +200,12 @@ func patchClient(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	resources, err := a.issuer.registry.Resources(a.r.Context())
-	if err != nil {
-		return err
-	}
 	change, err := a.editClient("client.update", func(current *registry.Client) (*registry.Client, error) {
 		data, err := mergeEntry(current, patch)
+		if err != nil {
+			return nil, err
+		}
+		resources, err := a.issuer.registry.Resources(a.r.Context()) // those of all nodes, only now
 		if err != nil {
 			return nil, err
 		}
