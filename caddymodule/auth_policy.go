@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -61,10 +60,7 @@ func (p *RequestPolicy) provision(h *AuthHandler, local *Issuer, storage certmag
 	if err := p.findEngine(h, local, storage); err != nil {
 		return err
 	}
-	if !p.engine.JudgesRequests() {
-		return errors.New("it has no rule of package m2m.request, so that it would refuse nothing")
-	}
-	return nil
+	return p.engine.RequireRequests()
 }
 
 func (p *RequestPolicy) findEngine(h *AuthHandler, local *Issuer, storage certmagic.Storage) error {
@@ -241,7 +237,8 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
 	h.metrics.setHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.Issuer))
-	go every(ctx, pollInterval, watcher{ctx, logger, h.metrics.reloadMetrics, h.Issuer, kind, h.Policy.engine}.look)
+	w := &watcher{ctx: ctx, logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.Issuer, kind: kind, source: h.Policy.engine}
+	go every(ctx, pollInterval, w.look)
 	return nil
 }
 

@@ -173,7 +173,10 @@ func TestDoorFollowsItsPolicy(t *testing.T) {
 		t.Errorf("with a broken file: %d", got)
 	}
 	servertest.ReplaceFile(t, filepath.Dir(file), filepath.Base(file), "package m2m.token\n\nttl contains 60\n")
-	servertest.Eventually(t, "no rule is no decision", func() bool { return status() == 503 })
+	servertest.Eventually(t, "the log tells that there is no rule", func() bool { return strings.Contains(d.Log(), "it has no rule of package m2m.request") })
+	if got := status(); got != 200 {
+		t.Errorf("with a policy that judges nothing: %d", got)
+	}
 }
 
 // TestDoorWithItsIssuersPolicy has one policy for tokens and for requests, and a door without rules.

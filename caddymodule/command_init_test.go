@@ -21,8 +21,8 @@ func TestStarterIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine.Close()
-	if !engine.JudgesRequests() {
-		t.Error("the starter has no rule for requests")
+	if err := engine.RequireRequests(); err != nil {
+		t.Error(err)
 	}
 	data, err := os.ReadFile(filepath.Join(folder, "registry.yaml"))
 	if err != nil {

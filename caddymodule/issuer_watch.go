@@ -28,8 +28,8 @@ func (i *Issuer) start(ctx caddy.Context) error {
 	return nil
 }
 
-func (i *Issuer) watcher(ctx caddy.Context, kind string, source watched) watcher {
-	return watcher{ctx, i.logger, i.metrics.reloadMetrics, i.URL, kind, source}
+func (i *Issuer) watcher(ctx caddy.Context, kind string, source watched) *watcher {
+	return &watcher{ctx: ctx, logger: i.logger, metrics: i.metrics.reloadMetrics, issuer: i.URL, kind: kind, source: source}
 }
 
 func (i *Issuer) stop(ctx context.Context) {
@@ -80,12 +80,12 @@ type watcher struct {
 	issuer  string
 	kind    string
 	source  watched
+	sick    bool // as of the last look
 }
 
 // look takes a change, if there is one. A broken one is logged, and what was good before serves on;
 // it may be healthy again without a change, when the edit was undone.
-func (w watcher) look() {
-	was := w.source.Healthy()
+func (w *watcher) look() {
 	changed, err := w.source.Reload()
 	revision := zap.String("revision", w.source.Revision())
 	switch {
@@ -95,13 +95,15 @@ func (w watcher) look() {
 	case changed:
 		w.logger.Info(w.kind+" reloaded", revision)
 		w.tell("ok", "")
-	case !was && w.source.Healthy():
+	case w.sick && w.source.Healthy():
 		w.logger.Info(w.kind+" is whole again", revision)
+		w.tell("ok", "")
 	}
-	w.metrics.setHealthy(w.kind, w.source.Healthy())
+	w.sick = !w.source.Healthy()
+	w.metrics.setHealthy(w.kind, !w.sick)
 }
 
-func (w watcher) tell(result, problem string) {
+func (w *watcher) tell(result, problem string) {
 	w.metrics.reloaded(w.kind, result)
 	emit(w.ctx, reloadEvent, map[string]any{
 		"issuer": w.issuer, "kind": w.kind, "result": result, "revision": w.source.Revision(), "error": problem,

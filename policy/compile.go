@@ -15,6 +15,7 @@ import (
 // snapshot is one policy, compiled whole; it never changes.
 type snapshot struct {
 	revision      string
+	tested        string // the revision with the tests that it has passed
 	rules         ruleIndex
 	token         opa.PreparedEvalQuery
 	defaultScopes opa.PreparedEvalQuery

@@ -51,7 +51,7 @@ var objects = map[string]bool{"claims": true, "headers": true}
 func checkModule(module *ast.Module) error {
 	path := packageOf(module)
 	if c, ok := contracts[path]; ok {
-		return c.checkRules(module)
+		return errors.Join(c.checkRules(module), checkHeaderCase(module))
 	}
 	if path == "data.m2m" || strings.HasPrefix(path, "data.m2m.") {
 		return misplaced(module)

@@ -46,6 +46,8 @@ func TestLoadErrors(t *testing.T) {
 		{"complete denied", map[string]string{"a.rego": "package m2m.request\n\ndenied := true\n"}, []string{"/a.rego:3: ", "denied contains"}},
 		{"misspelt denied", map[string]string{"a.rego": "package m2m.request\n\ndenyed contains {\"reason\": \"x\"}\n"}, []string{"/a.rego:3: ", `did you mean "denied"?`}},
 		{"a token's rule in a request", map[string]string{"a.rego": "package m2m.request\n\nrequires contains \"x\"\n"}, []string{"/a.rego:3: ", `did you mean "required"?`}},
+		{"a header in capitals", map[string]string{"a.rego": "package m2m.request\n\ndenied contains {\"reason\": \"x\"} if input.request.headers[\"X-Tenant\"] == [\"a\"]\n"}, []string{"/a.rego:3: ", `write "x-tenant"`}},
+		{"a header in capitals that is got", map[string]string{"a.rego": "package m2m.request\n\ndenied contains {\"reason\": \"x\"} if {\n\tsome t in object.get(input.request.headers, \"X-Tenant\", [])\n\tt == \"a\"\n}\n"}, []string{"/a.rego:4: ", `write "x-tenant"`}},
 		{"complete mask", map[string]string{"a.rego": "package m2m.log\n\nmask := {\"/input\"}\n"}, []string{"/a.rego:3: ", "mask contains"}},
 		{"another package of ours", map[string]string{"a.rego": "package m2m.scope\ncovers(a, b) := true\n"}, []string{"/a.rego:1: ", "m2m.scope"}},
 		{"a misspelt package of ours", map[string]string{"a.rego": "package m2m.tokens\nrejected contains 1\n"}, []string{"/a.rego:1: ", "m2m.tokens", "m2m.token"}},

@@ -57,8 +57,10 @@ type Engine struct {
 	cfg     Config
 	workers *workers
 	current atomic.Pointer[snapshot]
-	watch   watch
-	bundle  *bundleSource // nil for files
+	// requests is whether decisions on requests are asked for, too.
+	requests atomic.Bool
+	watch    watch
+	bundle   *bundleSource // nil for files
 }
 
 // Load reads and compiles a policy. Its errors name file and line, several joined. It starts no
@@ -160,11 +162,17 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 	return d, nil
 }
 
-func noRule() *Error { return &Error{NoRule, errors.New("it has no rule of package m2m.request")} }
+var errNoRule = errors.New("it has no rule of package m2m.request, so that it would refuse nothing")
 
-// JudgesRequests reports whether the policy has any rule of package m2m.request; one whose bundle is not
-// there yet may have some.
-func (e *Engine) JudgesRequests() bool {
-	s := e.current.Load()
-	return s == nil || s.judges
+func noRule() *Error { return &Error{NoRule, errNoRule} }
+
+// RequireRequests says that decisions on requests will be asked for. It fails when the policy in force has
+// no rule of package m2m.request, and from now on one without is not taken. A bundle that is not there yet
+// is looked at when it comes.
+func (e *Engine) RequireRequests() error {
+	e.requests.Store(true)
+	if s := e.current.Load(); s != nil && !s.judges {
+		return errNoRule
+	}
+	return nil
 }

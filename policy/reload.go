@@ -91,25 +91,39 @@ func (e *Engine) replace(own []source, given string) (changed bool, err error) {
 	}
 	all := append(shipped, own...)
 	sources := withoutTests(all)
+	tested := revisionOf(all)
 	revision := revisionWith(given, revisionOf(sources))
-	if current := e.current.Load(); current != nil && current.revision == revision {
+	current := e.current.Load()
+	isSame := current != nil && current.revision == revision
+	if isSame && (current.tested == tested || !e.cfg.Verify) {
 		e.watch.failed = ""
 		return false, nil
 	}
-	if e.watch.failed == revisionOf(all) {
+	if e.watch.failed == tested {
 		return false, nil
 	}
 	s, err := compile(sources)
-	if err == nil && e.cfg.Verify {
-		err = verify(all)
+	if err == nil {
+		err = e.accept(s, all)
 	}
 	if err != nil {
-		return false, e.watch.once(revisionOf(all), err)
+		return false, e.watch.once(tested, err)
 	}
-	s.revision = revision
+	s.revision, s.tested = revision, tested
 	e.watch.failed = ""
 	e.current.Store(s)
-	return true, nil
+	return !isSame, nil
+}
+
+// accept holds a policy against what is asked of it beyond compiling.
+func (e *Engine) accept(s *snapshot, all []source) error {
+	if e.requests.Load() && !s.judges {
+		return errNoRule
+	}
+	if e.cfg.Verify {
+		return verify(all)
+	}
+	return nil
 }
 
 func withoutTests(sources []source) []source {

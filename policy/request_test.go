@@ -40,8 +40,8 @@ required contains "shelf:read" if input.request.path[0] == "books"
 headers["X-Pattern"] := input.request.route.pattern
 `,
 	})
-	if !e.JudgesRequests() {
-		t.Error("the policy is said to judge no requests")
+	if err := e.RequireRequests(); err != nil {
+		t.Error(err)
 	}
 	in := proxied(t)
 	in.Time = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -68,7 +68,7 @@ func TestRequestDecisionOfNoRule(t *testing.T) {
 	e := load(t, Config{Timeout: generous})
 	_, err := e.DecideRequest(t.Context(), proxied(t))
 	wantKind(t, err, NoRule, "no rule of package m2m.request")
-	if e.JudgesRequests() {
+	if err := e.RequireRequests(); err == nil {
 		t.Error("it is said to judge requests")
 	}
 }

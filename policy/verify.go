@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
@@ -21,32 +26,40 @@ const (
 const maxFailed = 20
 
 // verify runs the tests among the sources. Its error names those that fail, with file and line. Tests that
-// see no deadline are left behind when the time is up.
+// see no deadline are left behind when the time is up, and named.
 func verify(sources []source) error {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
 	defer cancel()
+	run := new(testRun)
 	go func() {
 		defer func() {
 			if r := recover(); r != nil {
 				done <- fmt.Errorf("testing the policy: panic: %v", r)
 			}
 		}()
-		done <- runTests(ctx, sources)
+		done <- run.do(ctx, sources)
 	}()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("testing the policy: the tests take longer than %v", verifyTimeout)
+		return fmt.Errorf("testing the policy: the tests take longer than %v%s", verifyTimeout, run.left())
 	}
 }
 
-func runTests(ctx context.Context, sources []source) error {
-	runner, store, err := newRunner(sources)
+// testRun is the tests of a policy, and which of them have ended.
+type testRun struct {
+	mu    sync.Mutex
+	begun map[string]bool // places of tests that have not ended
+}
+
+func (t *testRun) do(ctx context.Context, sources []source) error {
+	runner, store, modules, err := newRunner(sources)
 	if err != nil {
 		return err
 	}
+	t.begin(modules)
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return fmt.Errorf("testing the policy: %w", err)
@@ -60,6 +73,7 @@ func runTests(ctx context.Context, sources []source) error {
 	ran := 0
 	for result := range results {
 		ran++
+		t.end(result)
 		if why := wrongWith(result); why != "" {
 			failed = append(failed, fmt.Errorf("%stest %s.%s %s", at(result.Location), result.Package, result.Name, why))
 		}
@@ -73,6 +87,42 @@ func runTests(ctx context.Context, sources []source) error {
 	}
 	return errors.Join(failed...)
 }
+
+func (t *testRun) begin(modules map[string]*ast.Module) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begun = make(map[string]bool)
+	for _, module := range modules {
+		for _, rule := range module.Rules {
+			if strings.HasPrefix(ruleName(rule), tester.TestPrefix) {
+				t.begun[place(rule.Location)] = true
+			}
+		}
+	}
+}
+
+func (t *testRun) end(result *tester.Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.begun, place(result.Location))
+}
+
+// left names tests that have not ended.
+func (t *testRun) left() string {
+	const enough = 5
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	places := slices.Sorted(maps.Keys(t.begun))
+	switch {
+	case len(places) == 0:
+		return ""
+	case len(places) > enough:
+		places = append(places[:enough], "…")
+	}
+	return ", and have not ended: " + strings.Join(places, ", ")
+}
+
+func place(location *ast.Location) string { return strings.TrimSuffix(at(location), ": ") }
 
 // wrongWith is what is wrong with a test, or "". Tests that are to do (todo_test_…) are no failure.
 func wrongWith(result *tester.Result) string {
@@ -88,17 +138,17 @@ func wrongWith(result *tester.Result) string {
 }
 
 // newRunner compiles the sources with their tests, as they are compiled without them.
-func newRunner(sources []source) (*tester.Runner, storage.Store, error) {
+func newRunner(sources []source) (*tester.Runner, storage.Store, map[string]*ast.Module, error) {
 	modules, moduleErr := parseModules(sources)
 	data, dataErr := loadData(sources)
 	if err := errors.Join(moduleErr, dataErr); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	compiler, err := newCompiler(nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	store := inmem.NewFromObject(data)
 	return tester.NewRunner().SetCompiler(compiler).SetStore(store).SetModules(modules).
-		SetTimeout(testTimeout).RaiseBuiltinErrors(true), store, nil
+		SetTimeout(testTimeout).RaiseBuiltinErrors(true), store, modules, nil
 }

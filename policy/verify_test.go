@@ -48,11 +48,44 @@ func TestVerify(t *testing.T) {
 	if changed, err := e.Reload(); !changed || err != nil || !e.Healthy() || e.Revision() == first {
 		t.Errorf("changed %v, %v, healthy %v", changed, err, e.Healthy())
 	}
-	// tests are no part of the policy
+	// tests are no part of the policy, and are run all the same when they alone have changed
 	second := e.Revision()
 	put(t, filepath.Join(dir, "a_test.rego"), "package m2m.token_test\n\ntest_something_else if true\n")
 	if changed, err := e.Reload(); changed || err != nil || e.Revision() != second {
 		t.Errorf("changed %v, %v", changed, err)
+	}
+	put(t, filepath.Join(dir, "b_test.rego"), "package b_test\n\ntest_no if false\n")
+	if changed, err := e.Reload(); changed || e.Healthy() || e.Revision() != second {
+		t.Errorf("changed %v, healthy %v", changed, e.Healthy())
+	} else {
+		wantParts(t, err, "test data.b_test.test_no fails")
+	}
+	// an edit that is undone does not make the tests pass
+	put(t, filepath.Join(dir, "a.rego"), verified("other")["a.rego"])
+	if _, err := e.Reload(); err == nil {
+		t.Error("a policy is taken whose tests fail")
+	}
+	put(t, filepath.Join(dir, "a.rego"), verified("broken")["a.rego"])
+	if _, err := e.Reload(); err == nil || e.Healthy() {
+		t.Errorf("with the edit undone: %v, healthy %v", err, e.Healthy())
+	}
+}
+
+// TestRequireRequests: a policy that judges requests is not replaced by one that judges none.
+func TestRequireRequests(t *testing.T) {
+	dir := write(t, map[string]string{"a.rego": "package m2m.request\n\ndenied contains {\"reason\": \"x\"}\n"})
+	e := load(t, Config{Paths: []string{dir}, Timeout: generous})
+	if err := e.RequireRequests(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "a.rego"), "package m2m.token\n\nttl contains 60\n")
+	if changed, err := e.Reload(); changed || e.Healthy() {
+		t.Errorf("changed %v, healthy %v", changed, e.Healthy())
+	} else {
+		wantParts(t, err, "no rule of package m2m.request")
+	}
+	if d, err := e.DecideRequest(t.Context(), proxied(t)); err != nil || len(d.Denied) != 1 {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 
