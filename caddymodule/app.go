@@ -1,5 +1,5 @@
 // Package caddymodule is everything of the plugin that knows Caddy: the m2m app, the handlers
-// m2m_issuer and m2m_auth, their Caddyfile grammar, the commands and the metrics.
+// m2m_issuer, m2m_auth and m2m_ready, their Caddyfile grammar, the commands and the metrics.
 package caddymodule
 
 import (
@@ -16,6 +16,7 @@ func init() {
 	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(new(IssuerHandler))
 	caddy.RegisterModule(new(AuthHandler))
+	caddy.RegisterModule(new(ReadyHandler))
 }
 
 const (
@@ -43,6 +44,8 @@ type App struct {
 	metrics *metrics
 	remotes map[string]*remoteIssuer
 	doors   []*AuthHandler // of this config
+	// keepKeys has the keys of remote issuers fetched before a token needs them.
+	keepKeys bool
 }
 
 // CaddyModule says how Caddy finds the app.
@@ -91,6 +94,7 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	a.watchRemotes()
 	return nil
 }
 

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -30,7 +28,7 @@ const (
 const rememberedTokens = 4096
 
 // AuthHandler is the m2m_auth directive: it lets a request through to the next handler only with
-// an access token (RFC 9068) of its issuer, for its audience, that covers the scope which the
+// an access token (RFC 9068) of one of its issuers, for its audience, that covers the scope which the
 // route requires. Refusals are RFC 6750's: 400, 401 and 403 with a challenge; 503 when the keys
 // cannot be had.
 //
@@ -41,6 +39,7 @@ const rememberedTokens = 4096
 //	{http.auth.user.client_id}      its client_id
 //	{http.auth.user.scope}          its scopes, separated by spaces
 //	{http.auth.user.jti}            its ID
+//	{http.auth.user.issuer}         its issuer
 //	{http.auth.user.claims.<name>}  any claim
 type AuthHandler struct {
 	// Issuer is the URL of the issuer whose tokens are taken. One that the m2m app does not have
@@ -48,9 +47,14 @@ type AuthHandler struct {
 	// Placeholders: {env.*} and {file.*}. Default: the app's only issuer.
 	Issuer string `json:"issuer,omitempty"`
 
+	// Issuers are several issuers whose tokens are taken, or one with options, in place of Issuer. The
+	// token's iss chooses one of them exactly, and then that one's keys and options alone count.
+	// Client IDs of different issuers may be the same: tell them apart by iss.
+	Issuers []*TrustedIssuer `json:"issuers,omitempty"`
+
 	// Audience is what `aud` must hold, any one of them; the first names this resource in its
-	// metadata (RFC 9728). Placeholders: {env.*} and {file.*}. Default: the issuer's audience;
-	// required for a remote issuer.
+	// metadata (RFC 9728). Placeholders: {env.*} and {file.*}. Default: the (first) issuer's audience;
+	// required for a remote issuer that has none of its own.
 	Audience []string `json:"audience,omitempty"`
 
 	// Require maps requests to the scopes that they need. With no entry a valid token is enough;
@@ -81,7 +85,7 @@ type AuthHandler struct {
 	// challenges. Default: false, where the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
-	issuer   issuerKeys
+	trusted  []*TrustedIssuer // of Issuer or Issuers, at least one
 	verifier *token.Verifier
 	routes   *requirements
 	identity *identityHeaders
@@ -119,8 +123,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	local, err := h.findIssuer(app)
-	if err != nil {
+	if err := h.findIssuers(app); err != nil {
 		return err
 	}
 	if h.routes, err = compileRequirements(h.Require); err != nil {
@@ -130,12 +133,11 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if !h.NoMetadata {
-		h.metadata = newResourceMetadata(h.Audience[0], h.Issuer, h.issuer)
+		h.metadata = newResourceMetadata(h.Audience[0], h.trusted)
 	}
-	h.metrics = app.metrics.forAuth(h.Issuer)
 	if h.Policy != nil {
 		h.decisions = app.logger.Named("decisions")
-		if err := h.Policy.provision(h, local, ctx.Storage()); err != nil {
+		if err := h.Policy.provision(h, ctx.Storage()); err != nil {
 			return fmt.Errorf("policy: %w", err)
 		}
 	}
@@ -151,53 +153,16 @@ func (h *AuthHandler) resolve() error {
 	return replaceAll(caddy.NewReplacer(), fields...)
 }
 
-// findIssuer returns the issuer if it is the app's own.
-func (h *AuthHandler) findIssuer(app *App) (*Issuer, error) {
-	local, err := h.checkIssuer(app)
-	switch {
-	case err != nil:
-		return nil, err
-	case local == nil:
-		h.issuer, err = app.remoteIssuer(h.Issuer)
-		return nil, err
-	}
-	h.issuer, h.Issuer = local, local.URL
-	if len(h.Audience) == 0 {
-		h.Audience = []string{local.Audience}
-	}
-	return local, nil
-}
-
-// checkIssuer returns the app's issuer that is meant, and none when it is a remote one.
-func (h *AuthHandler) checkIssuer(app *App) (*Issuer, error) {
-	local, err := app.issuer(h.Issuer)
-	if !errors.Is(err, errNoSuchIssuer) {
-		return local, err
-	}
-	if err := discovery.CheckIssuer(h.Issuer); err != nil {
-		return nil, fmt.Errorf("issuer %q: %w", withoutUserInfo(h.Issuer), err)
-	}
-	if len(h.Audience) == 0 {
-		return nil, fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", h.Issuer)
-	}
-	return nil, nil
-}
-
-func (h *AuthHandler) setVerifier() error {
+// leeway is how far clocks may be apart.
+func (h *AuthHandler) leeway() (time.Duration, error) {
 	leeway := defaultLeeway
 	if h.Leeway != nil {
 		leeway = time.Duration(*h.Leeway)
 	}
 	if leeway < 0 || leeway > maxLeeway {
-		return fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
+		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
 	}
-	for _, audience := range h.Audience {
-		if err := token.CheckName(audience); err != nil {
-			return fmt.Errorf("audience: %w", err)
-		}
-	}
-	h.verifier = token.NewVerifier(token.Expect{Issuer: h.Issuer, Audiences: h.Audience, Leeway: leeway}, rememberedTokens)
-	return nil
+	return leeway, nil
 }
 
 // Cleanup ends what the door's own policy needs.
@@ -220,6 +185,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	}
 	told, refusal := h.authorize(r, claims)
 	if refusal != nil {
+		refusal.issuer = claims.Issuer
 		return h.refuse(w, r, refusal)
 	}
 	if !h.KeepToken {
@@ -232,7 +198,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	}
 	setPlaceholders(r, claims)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
-	h.metrics.request("allowed")
+	h.metricsOf(claims.Issuer).request("allowed")
 	return next.ServeHTTP(w, r)
 }
 
@@ -249,16 +215,20 @@ func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
 }
 
 func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
-	claims, err := h.verifier.Verify(raw, func(kid string) (*token.KeySet, error) {
-		return h.issuer.keySet(ctx, kid)
+	judge := ""
+	claims, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
+		judge = issuer
+		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
-	switch {
-	case err == nil:
+	if err == nil {
 		return claims, nil
-	case token.ErrorReason(err) == "":
-		return nil, noKeys(err)
 	}
-	return nil, invalidToken(err)
+	refused := invalidToken(err)
+	if token.ErrorReason(err) == "" {
+		refused = noKeys(err)
+	}
+	refused.issuer = judge
+	return nil, refused
 }
 
 // authorize holds the token's scopes against what the route requires, and asks the policy, if there is

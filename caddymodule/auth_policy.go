@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -24,8 +25,8 @@ import (
 // RequestPolicy has Rego decide on requests whose token covers what the route requires: rules of package
 // m2m.request may refuse them, require further scopes, and tell the upstream more.
 type RequestPolicy struct {
-	// PolicySource says where the Rego is. Default: the policy of the door's issuer, which must be of
-	// this process.
+	// PolicySource says where the Rego is. Default: the policy of the door's issuer, which must be its
+	// only one and of this process.
 	PolicySource
 
 	// InputHeaders are the request headers that the policy sees, by their names in lower case. Of
@@ -42,40 +43,40 @@ type RequestPolicy struct {
 	// policy on real requests. Default: false.
 	Observe bool `json:"observe,omitempty"`
 
-	issuer  string
-	engine  *policy.Engine
-	own     bool // the engine is this door's, and no issuer's
-	metrics *authMetrics
+	engine *policy.Engine
+	own    bool // the engine is this door's, and no issuer's
 }
 
 // unseenHeaders hold credentials, which no policy sees, nor a log.
 var unseenHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie"}
 
 // provision finds or compiles the policy, and adds its headers to those of the door's identity.
-func (p *RequestPolicy) provision(h *AuthHandler, local *Issuer, storage certmagic.Storage) error {
-	p.issuer, p.metrics = h.Issuer, h.metrics
+func (p *RequestPolicy) provision(h *AuthHandler, storage certmagic.Storage) error {
 	if err := p.checkHeaders(h.identity); err != nil {
 		return err
 	}
-	if err := p.findEngine(h, local, storage); err != nil {
+	if err := p.findEngine(h, storage); err != nil {
 		return err
 	}
 	return p.engine.RequireRequests()
 }
 
-func (p *RequestPolicy) findEngine(h *AuthHandler, local *Issuer, storage certmagic.Storage) error {
+func (p *RequestPolicy) findEngine(h *AuthHandler, storage certmagic.Storage) error {
 	if len(p.Paths) == 0 && p.Bundle == nil {
-		if local == nil {
-			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path, or a bundle", withoutUserInfo(p.issuer))
+		switch {
+		case len(h.trusted) > 1:
+			return errors.New("the door has several issuers, so there is no one policy of its issuer; add the policy's path, or a bundle")
+		case h.trusted[0].local == nil:
+			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path, or a bundle", withoutUserInfo(h.trusted[0].URL))
 		}
-		p.engine = local.policy
+		p.engine = h.trusted[0].local.policy
 		return nil
 	}
 	if err := replaceAll(caddy.NewReplacer(), pointers(p.Paths)...); err != nil {
 		return err
 	}
 	var err error
-	if p.engine, err = p.load(storage, path.Join("m2m", storageName(h.Issuer), "doors", p.name()), h.logger); err != nil {
+	if p.engine, err = p.load(storage, path.Join("m2m", storageName(h.trusted[0].URL), "doors", p.name()), h.logger); err != nil {
 		return err
 	}
 	p.own = true
@@ -151,7 +152,7 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 	}
 	switch {
 	case err != nil:
-		p.metrics.failed(err)
+		h.metricsOf(claims.Issuer).failed(err)
 		j.refused = noDecision(err)
 	case len(j.decision.Denied) > 0:
 		j.refused = denied()
@@ -162,7 +163,7 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 		j.refused.DecisionID = j.id
 	}
 	if p.Observe && j.refused != nil || len(j.decision.Observed) > 0 {
-		p.metrics.observed.Inc()
+		h.metricsOf(claims.Issuer).observed.Inc()
 	}
 	h.logJudgement(r, j)
 	switch {
@@ -189,7 +190,7 @@ func (p *RequestPolicy) checkSet(headers map[string]string) error {
 
 func (p *RequestPolicy) input(r *http.Request, claims *token.Claims, found *matched) policy.RequestInput {
 	in := policy.RequestInput{
-		Issuer: p.issuer,
+		Issuer: claims.Issuer,
 		Request: policy.ProxiedRequest{
 			Method: found.method, Host: httpguard.FoldHost(r.Host), Path: segments(r.URL.Path),
 			RemoteIP: clientIP(r), Headers: p.seen(r.Header),
@@ -236,8 +237,8 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	}
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
 	h.metrics.setHealthy(kind, h.Policy.engine.Healthy())
-	logger := h.logger.With(zap.String("issuer", h.Issuer))
-	w := &watcher{ctx: ctx, logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.Issuer, kind: kind, source: h.Policy.engine}
+	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))
+	w := &watcher{ctx: ctx, logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
 	go every(ctx, pollInterval, w.look)
 	return nil
 }

@@ -18,10 +18,12 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("m2m", parseApp)
 	httpcaddyfile.RegisterHandlerDirective("m2m_issuer", parseIssuerHandler)
 	httpcaddyfile.RegisterHandlerDirective("m2m_auth", parseAuthHandler)
+	httpcaddyfile.RegisterHandlerDirective("m2m_ready", parseReadyHandler)
 	// each is put right after basic_auth, so the one registered last runs first: the issuer's
-	// routes are answered before a door on the same site asks for a token
+	// routes are answered before a door on the same site asks for a token, and a load balancer is before both
 	httpcaddyfile.RegisterDirectiveOrder("m2m_auth", httpcaddyfile.After, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("m2m_issuer", httpcaddyfile.After, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("m2m_ready", httpcaddyfile.After, "basic_auth")
 }
 
 // parseApp parses the global option:

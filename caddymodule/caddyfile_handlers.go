@@ -63,10 +63,34 @@ func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return parseBlock(d, nil)
 }
 
+// parseReadyHandler parses the directive:
+//
+//	m2m_ready [<matcher>]
+func parseReadyHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(ReadyHandler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile parses the directive, which has nothing to set.
+func (*ReadyHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return parseBlock(d, nil)
+}
+
 // parseAuthHandler parses the directive:
 //
 //	m2m_auth [<matcher>] {
-//		issuer   <url>
+//		issuer   <url> {
+//			audience      <url...>
+//			typ           <typ...>
+//			scope_claim   <claim>
+//			client_claim  <claim>
+//			allow_missing <claim...>
+//			max_stale     <duration>
+//		}
 //		audience <url...>
 //		require  [<METHOD>] <pattern> <scope...>
 //		policy   [<path...>] {
@@ -87,8 +111,8 @@ func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, erro
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if app, known := declaredApp(h); known && !hasPlaceholder(handler.Issuer) {
-		if _, err := handler.checkIssuer(app); err != nil {
+	if app, known := declaredApp(h); known {
+		if err := handler.checkIssuers(app); err != nil {
 			return nil, atDirective(h, err)
 		}
 	}
@@ -101,9 +125,10 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	defer h.settleIssuer()
 	return parseBlock(d, subdirectives{
-		"issuer":   once(func(d *caddyfile.Dispenser) error { return oneArg(d, &h.Issuer) }),
-		"audience": once(h.parseAudience),
+		"issuer":   repeatable(h.parseIssuer),
+		"audience": once(func(d *caddyfile.Dispenser) error { return someArgs(d, &h.Audience) }),
 		"require":  repeatable(h.parseRequire),
 		"policy":   once(h.parsePolicy),
 		"leeway":   once(h.parseLeeway),
@@ -117,13 +142,6 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return onlyOff(d)
 		}),
 	})
-}
-
-func (h *AuthHandler) parseAudience(d *caddyfile.Dispenser) error {
-	if h.Audience = d.RemainingArgs(); len(h.Audience) == 0 {
-		return d.ArgErr()
-	}
-	return nil
 }
 
 // parseRequire compiles each line at once, so that an error names it.
@@ -208,4 +226,5 @@ func (h *AuthHandler) parseHeader(d *caddyfile.Dispenser) error {
 var (
 	_ caddyfile.Unmarshaler = (*AuthHandler)(nil)
 	_ caddyfile.Unmarshaler = (*IssuerHandler)(nil)
+	_ caddyfile.Unmarshaler = (*ReadyHandler)(nil)
 )

@@ -83,6 +83,20 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"unknown door field":     {configGoodIssuer, door(`, "requires": []`), `unknown field \"requires\"`},
 		"remote, no audience":    {configGoodIssuer, door(`, "issuer": "https://auth.example.com"`), "add `audience <url>`"},
 		"remote, password":       {configGoodIssuer, door(`, "issuer": "https://me:hunter2@auth.example.com", "audience": ["x"]`), "user information"},
+		"issuer and issuers":     {configGoodIssuer, door(`, "issuer": "https://a.example.com", "issuers": [{"issuer": "https://b.example.com"}], "audience": ["x"]`), "issuer and issuers are both given"},
+		"a null of issuers":      {configGoodIssuer, door(`, "issuers": [null]`), "issuers: 0 is null"},
+		"no URL in issuers":      {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"]}, {}]`), "issuers: 1 has no issuer"},
+		"the same issuer twice":  {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com"}, {"issuer": "https://a.example.com"}], "audience": ["x"]`), "is given twice"},
+		"issuers, no audience":   {configGoodIssuer, door(`, "issuers": [{"issuer": "http://localhost:8080"}, {"issuer": "https://a.example.com"}]`), "add `audience <url>`"},
+		"quirks of a local one":  {configGoodIssuer, door(`, "issuers": [{"issuer": "http://localhost:8080", "typ": ["JWT"]}]`), "only audience can be set"},
+		"empty typ":              {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "typ": [""]}]`), `typ "" is empty`},
+		"exp may be missing":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "allow_missing": ["exp"]}]`), `claim "exp" cannot be missing`},
+		"claim with a newline":   {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "scope_claim": "a\nb"}]`), "scope_claim: "},
+		"max_stale too long":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "max_stale": "721h"}]`), "max_stale is 721h0m0s"},
+		"max_stale negative":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "max_stale": -1}]`), "max_stale is -1ns"},
+		"issuers, empty door":    {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"]}], "audience": [""]`), "audience: "},
+		"policy of which issuer": {configGoodIssuer, door(`, "issuers": [{"issuer": "http://localhost:8080"}, {"issuer": "https://a.example.com", "audience": ["x"]}], "policy": {}`), "the door has several issuers"},
+		"ready with a setting":   {configGoodIssuer, `{"handler": "m2m_ready", "issuer": "x"}`, `unknown field \"issuer\"`},
 		"empty audience":         {configGoodIssuer, door(`, "audience": [""]`), "audience: "},
 		"null requirement":       {configGoodIssuer, door(`, "require": [null]`), "a requirement is null"},
 		"empty requirement":      {configGoodIssuer, door(`, "require": [{}]`), "a requirement has no path"},
@@ -113,7 +127,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 // TestJSONConfigsOfNull takes null for what is not there, as JSON's readers do.
 func TestJSONConfigsOfNull(t *testing.T) {
 	servertest.New(t)
-	for _, settings := range []string{"", `, "audience": null, "require": null, "headers": null, "leeway": null`, `, "audience": [], "require": [], "headers": {}`} {
+	for _, settings := range []string{"", `, "audience": null, "require": null, "headers": null, "leeway": null, "issuers": null`, `, "issuers": [], "audience": [], "require": [], "headers": {}`} {
 		if err := validateJSON(t, configGoodIssuer, fmt.Sprintf(configDoor, settings)); err != nil {
 			t.Errorf("%q: %v", settings, err)
 		}

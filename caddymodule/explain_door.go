@@ -42,10 +42,10 @@ type requiredScope struct {
 	CoveredBy string `json:"covered_by,omitempty"`
 }
 
-// explain judges a request as ServeHTTP does, with a token whose claims are given; without claims there
-// is no token. The first reason to refuse it counts, and the others are looked for all the same.
-func (h *AuthHandler) explain(r *http.Request, claims *token.Claims, trace bool, now time.Time) doorExplanation {
-	d := doorExplanation{Issuer: h.Issuer, Audience: h.Audience, Requirements: len(h.Require), Required: []requiredScope{}}
+// explain judges a request as ServeHTTP does, with a token of an issuer whose claims are given; without
+// claims there is no token. The first reason to refuse it counts, and the others are looked for all the same.
+func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.Claims, trace bool, now time.Time) doorExplanation {
+	d := doorExplanation{Issuer: of.URL, Audience: of.Audience, Requirements: len(h.Require), Required: []requiredScope{}}
 	h.identity.strip(r)
 	if h.metadata.serves(r) {
 		d.LetThrough, d.Description = true, "the door answers itself, with its metadata, and needs no token"
@@ -61,7 +61,7 @@ func (h *AuthHandler) explain(r *http.Request, claims *token.Claims, trace bool,
 		d.refuse(&refusal{Challenge: &oauth.Challenge{
 			Status: http.StatusUnauthorized, Reason: oauth.ReasonMissingToken, Description: "no token would be issued",
 		}})
-	case !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(h.Audience, aud) }):
+	case !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(of.Audience, aud) }):
 		d.refuse(invalidToken(&token.Error{Reason: token.WrongAudience}))
 	default:
 		d.TakesToken = true

@@ -84,7 +84,7 @@ func isAddress(text string) bool {
 func (e *explaining) explainProxied(ctx context.Context, asked *proxiedAsked, all []*AuthHandler) error {
 	var doors []*AuthHandler
 	for _, door := range all {
-		if door.Issuer == e.issuer.URL {
+		if door.trust(e.issuer.URL) != nil {
 			doors = append(doors, door)
 		}
 	}
@@ -107,7 +107,7 @@ func (e *explaining) explainProxied(ctx context.Context, asked *proxiedAsked, al
 		if err != nil {
 			return err
 		}
-		d := door.explain(r, e.claimed, e.asked.Trace, e.start)
+		d := door.explain(r, door.trust(e.issuer.URL), e.claimed, e.asked.Trace, e.start)
 		d.Door = number
 		e.told.Doors = append(e.told.Doors, d)
 		letThrough = letThrough || d.LetThrough

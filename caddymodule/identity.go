@@ -102,10 +102,22 @@ func (g *trailerGuard) Read(p []byte) (int, error) {
 // set writes the claims that the token has. A value that cannot stand in a header is left out.
 func (h *identityHeaders) set(header http.Header, claims *token.Claims) {
 	for name, claim := range h.claims {
-		if value := claimText(claims.All[claim]); value != "" && httpguts.ValidHeaderFieldValue(value) {
+		if value := identityText(claims, claim); value != "" && httpguts.ValidHeaderFieldValue(value) {
 			header[name] = []string{value}
 		}
 	}
+}
+
+// identityText is a claim for the upstream. What is taken for client_id and scope may be in other claims
+// of another issuer's token, where a claim of that name may mean anything.
+func identityText(claims *token.Claims, name string) string {
+	switch name {
+	case "client_id":
+		return claims.ClientID
+	case "scope":
+		return claims.Scope
+	}
+	return claimText(claims.All[name])
 }
 
 // claimText is a claim as text: a string as it is, a list of strings separated by spaces, and
@@ -154,6 +166,7 @@ func setPlaceholders(r *http.Request, claims *token.Claims) {
 	repl.Set("http.auth.user.client_id", claims.ClientID)
 	repl.Set("http.auth.user.scope", claims.Scope)
 	repl.Set("http.auth.user.jti", claims.ID)
+	repl.Set("http.auth.user.issuer", claims.Issuer)
 	repl.Map(func(key string) (any, bool) {
 		name, found := strings.CutPrefix(key, claimPlaceholder)
 		if !found {

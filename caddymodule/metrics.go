@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -19,6 +20,7 @@ type metrics struct {
 	observed       *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
+	remoteKeysAge  *prometheus.GaugeVec
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -38,10 +40,14 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
-			Help: "1 when the registry or policy in use is the one that was last seen, 0 when that one is broken.",
+			Help: "1 when the registry, the policy or the keys of a remote issuer in use are those that were last seen, 0 when these are broken or cannot be had.",
 		}, []string{"issuer", "kind"}),
+		remoteKeysAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "m2m", Name: "remote_keys_age_seconds",
+			Help: "Time since a remote issuer last gave or confirmed its keys.",
+		}, []string{"issuer"}),
 	}
-	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
+	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -90,6 +96,14 @@ func (m *reloadMetrics) setHealthy(kind string, healthy bool) {
 		value = 1
 	}
 	m.healthy.WithLabelValues(kind).Set(value)
+}
+
+// remoteKeys tells of the keys of a remote issuer. Before there are any they have no age.
+func (m *metrics) remoteKeys(issuer string, s discovery.Status) {
+	m.forReloads(prometheus.Labels{"issuer": issuer}).setHealthy("remote_keys", s.Err == nil)
+	if !s.Fetched.IsZero() {
+		m.remoteKeysAge.WithLabelValues(issuer).Set(time.Since(s.Fetched).Seconds())
+	}
 }
 
 // policyMetrics are those of decisions.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -16,6 +17,8 @@ import (
 type refusal struct {
 	*oauth.Challenge
 	cause error
+	// issuer is the one that judged the token, "" when it came to none.
+	issuer string
 }
 
 // Reasons of refusals, beside those of package oauth and of package token.
@@ -33,7 +36,7 @@ const (
 // else the body is the challenge as JSON.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	hideCredentials(r, h.logger)
-	h.metrics.request(refused.Reason)
+	h.metricsOf(refused.issuer).request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)
 	if h.metadata != nil {
@@ -61,7 +64,7 @@ func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *re
 // it is found, once and not for every request.
 func (h *AuthHandler) logRefusal(r *http.Request, refused *refusal) {
 	if c := h.logger.Check(zap.DebugLevel, "request refused"); c != nil {
-		c.Write(zap.String("reason", refused.Reason), zap.String("issuer", h.Issuer),
+		c.Write(zap.String("reason", refused.Reason), zap.String("issuer", cmp.Or(refused.issuer, h.onlyIssuer())),
 			zap.String("remote_ip", clientIP(r)), zap.Error(refused.cause))
 	}
 }

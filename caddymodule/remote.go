@@ -52,7 +52,10 @@ func parseRemoteKeys(jwks []byte, logger *zap.Logger) (*token.KeySet, error) {
 // keySet fetches the keys when there are none, when they are too old, and at most now and then
 // for a kid that they do not have.
 func (r *remoteIssuer) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	keys, err := r.keys.Get(ctx, kid)
+	return keysOrFault(r.keys.Get(ctx, kid))
+}
+
+func keysOrFault(keys *token.KeySet, err error) (*token.KeySet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("getting the issuer's keys: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 func (h *AuthHandler) logJudgement(r *http.Request, j *judgement) {
 	addLogFields(r, zap.String("m2m_decision", j.id))
 	if j.refused != nil && j.refused.cause != nil {
-		h.logger.Error("deciding on a request failed", zap.String("decision_id", j.id), zap.String("issuer", h.Issuer),
+		h.logger.Error("deciding on a request failed", zap.String("decision_id", j.id), zap.String("issuer", j.input.Issuer),
 			zap.Bool("observe", h.Policy.Observe), zap.Error(j.refused.cause))
 		return
 	}
@@ -23,6 +23,6 @@ func (h *AuthHandler) logJudgement(r *http.Request, j *judgement) {
 	event.id = j.id
 	event.more = []zap.Field{zap.Bool("observe", h.Policy.Observe)}
 	if err := event.write(r.Context(), c, h.Policy.engine); err != nil {
-		h.Policy.metrics.failed(err)
+		h.metricsOf(j.input.Issuer).failed(err)
 	}
 }

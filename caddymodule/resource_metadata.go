@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,13 +15,13 @@ import (
 // resourceMetadata serves the protected resource metadata (RFC 9728), which tells a client where
 // to get a token for this resource.
 type resourceMetadata struct {
-	resource, issuer string
-	url, path        string
-	keys             issuerKeys
-	latest           atomic.Pointer[resourceDocument]
+	resource  string
+	issuers   []*TrustedIssuer
+	url, path string
+	latest    atomic.Pointer[resourceDocument]
 }
 
-// resourceDocument is the document of one revision of the issuer's scopes.
+// resourceDocument is the document of one revision of the issuers' scopes.
 type resourceDocument struct {
 	revision string
 	document *oauth.Document
@@ -27,12 +29,12 @@ type resourceDocument struct {
 
 // newResourceMetadata returns nil when the resource is named by something that has no such
 // document: a name that is not an http or https URL.
-func newResourceMetadata(resource, issuer string, keys issuerKeys) *resourceMetadata {
+func newResourceMetadata(resource string, issuers []*TrustedIssuer) *resourceMetadata {
 	url, path, ok := oauth.ResourceMetadataURL(resource)
 	if !ok {
 		return nil
 	}
-	return &resourceMetadata{resource: resource, issuer: issuer, url: url, path: path, keys: keys}
+	return &resourceMetadata{resource: resource, issuers: issuers, url: url, path: path}
 }
 
 // serves reports whether r asks for the document.
@@ -50,15 +52,32 @@ func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error) {
-	revision := m.keys.scopesRevision()
+	revision := m.revision()
 	if latest := m.latest.Load(); latest != nil && latest.revision == revision {
 		return latest.document, nil
 	}
-	scopes, err := m.keys.scopesOf(ctx, m.resource)
-	if err != nil {
-		return nil, err
+	var urls, scopes []string
+	for _, t := range m.issuers {
+		more, err := t.keys.scopesOf(ctx, m.resource)
+		if err != nil {
+			return nil, err
+		}
+		urls, scopes = append(urls, t.URL), append(scopes, more...)
 	}
-	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, m.issuer, scopes), metadataMaxAge)
+	slices.Sort(scopes)
+	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), metadataMaxAge)
 	m.latest.Store(&resourceDocument{revision, document})
 	return document, nil
+}
+
+// revision changes when the scopes of any of the issuers may have changed.
+func (m *resourceMetadata) revision() string {
+	if len(m.issuers) == 1 {
+		return m.issuers[0].keys.scopesRevision()
+	}
+	revisions := make([]string, len(m.issuers))
+	for n, t := range m.issuers {
+		revisions[n] = t.keys.scopesRevision()
+	}
+	return strings.Join(revisions, " ")
 }

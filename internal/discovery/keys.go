@@ -65,8 +65,13 @@ type Keys[T any] struct {
 // entry is one good key set, never changed once it is made.
 type entry[T any] struct {
 	keys       T
+	fetched    time.Time
 	freshUntil time.Time
-	staleUntil time.Time
+}
+
+// usable reports whether the key set is not too old; nil is none.
+func (e *entry[T]) usable(now time.Time, staleFor time.Duration) bool {
+	return e != nil && !now.After(e.freshUntil.Add(staleFor))
 }
 
 // NewKeys makes an empty cache. It starts nothing; the end of ctx, or Close, ends what Get starts.
@@ -90,7 +95,13 @@ func (k *Keys[T]) Close() {
 // means that the key is unknown, an error that it cannot be told. Get waits for a fetch only when
 // there is no usable set, or none with kid; ctx ends its waiting, not the fetch.
 func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
-	keys, flight, err := k.look(kid, time.Now())
+	return k.GetStale(ctx, kid, k.cfg.StaleFor)
+}
+
+// GetStale is Get with another bound than Config.StaleFor, so that callers of different patience
+// share one cache.
+func (k *Keys[T]) GetStale(ctx context.Context, kid string, staleFor time.Duration) (T, error) {
+	keys, flight, err := k.look(kid, staleFor, time.Now())
 	if flight == nil {
 		return keys, err
 	}
@@ -100,11 +111,11 @@ func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
 		var none T
 		return none, ctx.Err()
 	}
-	return k.usable(time.Now())
+	return k.usable(staleFor, time.Now())
 }
 
 // look is the key set, or the fetch to wait for. It starts the fetch when one is due.
-func (k *Keys[T]) look(kid string, now time.Time) (T, <-chan struct{}, error) {
+func (k *Keys[T]) look(kid string, staleFor time.Duration, now time.Time) (T, <-chan struct{}, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var none T
@@ -112,7 +123,7 @@ func (k *Keys[T]) look(kid string, now time.Time) (T, <-chan struct{}, error) {
 		return none, nil, ErrClosed
 	}
 	e := k.current
-	if e == nil || now.After(e.staleUntil) {
+	if !e.usable(now, staleFor) {
 		if k.flight == nil && now.Before(k.retryAt) {
 			return none, nil, k.lastErr
 		}
@@ -137,10 +148,10 @@ func (k *Keys[T]) search(now time.Time) <-chan struct{} {
 }
 
 // usable is the current key set, if it is not too old.
-func (k *Keys[T]) usable(now time.Time) (T, error) {
+func (k *Keys[T]) usable(staleFor time.Duration, now time.Time) (T, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e := k.current; e != nil && !now.After(e.staleUntil) {
+	if e := k.current; e.usable(now, staleFor) {
 		return e.keys, nil
 	}
 	var none T

@@ -67,8 +67,8 @@ func (k *Keys[T]) loadKeys(ctx context.Context) (*entry[T], error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing key set: %w", err)
 	}
-	freshUntil := time.Now().Add(cacheAge(doc.header))
-	return &entry[T]{keys: keys, freshUntil: freshUntil, staleUntil: freshUntil.Add(k.cfg.StaleFor)}, nil
+	now := time.Now()
+	return &entry[T]{keys: keys, fetched: now, freshUntil: now.Add(cacheAge(doc.header))}, nil
 }
 
 // parse is the key set of a document: the current one when it has not changed.

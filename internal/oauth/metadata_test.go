@@ -124,7 +124,7 @@ func TestMetadata(t *testing.T) {
 		"server": {server, "{" + common + "}"},
 		"openid": {server.OpenID(), "{" + common + `,"authorization_endpoint":"https://auth.example.com/a/oauth2/authorize",` +
 			`"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["ES256"],"request_uri_parameter_supported":false}`},
-		"resource": {NewResourceMetadata("https://api.example.com", issuer, nil),
+		"resource": {NewResourceMetadata("https://api.example.com", []string{issuer}, nil),
 			`{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com/a"],"bearer_methods_supported":["header"]}`},
 	}
 	for name, c := range cases {
@@ -136,7 +136,7 @@ func TestMetadata(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	d := NewJSONDocument(NewResourceMetadata("https://api.example.com", "https://auth.example.com", nil), 5*time.Minute)
+	d := NewJSONDocument(NewResourceMetadata("https://api.example.com", []string{"https://auth.example.com"}, nil), 5*time.Minute)
 	get := func(method, ifNoneMatch string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, "/", nil)
 		if ifNoneMatch != "" {

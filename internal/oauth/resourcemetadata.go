@@ -8,12 +8,12 @@ type ResourceMetadata struct {
 	BearerMethodsSupported []string `json:"bearer_methods_supported"`
 }
 
-// NewResourceMetadata describes a resource that takes the tokens of issuer in the Authorization
+// NewResourceMetadata describes a resource that takes the tokens of the issuers in the Authorization
 // header only.
-func NewResourceMetadata(resource, issuer string, scopes []string) ResourceMetadata {
+func NewResourceMetadata(resource string, issuers, scopes []string) ResourceMetadata {
 	return ResourceMetadata{
 		Resource:               resource,
-		AuthorizationServers:   []string{issuer},
+		AuthorizationServers:   issuers,
 		ScopesSupported:        scopes,
 		BearerMethodsSupported: []string{"header"},
 	}

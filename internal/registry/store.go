@@ -63,6 +63,9 @@ func (s *Store) Open(ctx context.Context) error {
 	return err
 }
 
+// Opened reports whether the journal and all resources have been read.
+func (s *Store) Opened() bool { return s.opened.Load() }
+
 // Client returns a client, or ErrNotFound. Any other error is a fault of the storage, or of the one
 // object.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {

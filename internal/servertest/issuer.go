@@ -28,6 +28,7 @@ type Issuer struct {
 	fetches atomic.Int64
 	mu      sync.Mutex
 	keys    []*token.SigningKey // the last one signs
+	publish http.HandlerFunc    // in place of the keys; nil is none
 }
 
 // StartIssuer runs an issuer with one ES256 key until the test ends.
@@ -71,11 +72,30 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case r.URL.Path == "/jwks":
 		i.mu.Lock()
-		defer i.mu.Unlock()
-		_, _ = w.Write(token.NewKeySet(i.keys...).JWKS())
+		publish := i.publish
+		i.mu.Unlock()
+		if publish != nil {
+			publish(w, r)
+			return
+		}
+		_, _ = w.Write(i.JWKS())
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// JWKS is the key set of all its keys.
+func (i *Issuer) JWKS() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return token.NewKeySet(i.keys...).JWKS()
+}
+
+// Publish has something else answer where the keys are, from now on; nil is the keys again.
+func (i *Issuer) Publish(answer http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.publish = answer
 }
 
 // Key is the private key that signs, and its kid.

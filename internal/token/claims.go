@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	stdjson "encoding/json"
 	"fmt"
 	"math"
@@ -23,9 +24,11 @@ const maxDate = 253402300799
 type Claims struct {
 	// Issuer is iss: the issuer that Verify was told to expect.
 	Issuer string
-	// Subject is sub, ClientID client_id and ID jti. One that Expect.AllowMissing names may be "".
+	// Subject is sub, ClientID client_id or what Expect.ClientClaim names, and ID jti. One that
+	// Expect.AllowMissing names may be "".
 	Subject, ClientID, ID string
-	// Scope is scope as it stands in the token, "" when the token has none.
+	// Scope is scope, or what Expect.ScopeClaim names, as a list with spaces; "" when the token has
+	// none.
 	Scope string
 	// Scopes are those scopes of Scope that the grammar knows, in order. One that it does not know
 	// covers nothing, and so is left out.
@@ -129,15 +132,19 @@ func (r *claimReader) requiredDate(name string) time.Time {
 	return r.date(name)
 }
 
-// scopes reads scope, a space-separated list (RFC 6749 §3.3).
-func (r *claimReader) scopes() (list string, known []scope.Scope) {
-	value, ok := r.all["scope"]
+// scopes reads the claim that holds them; "" is scope. A claim that was not named for it must be a
+// space-separated list (RFC 6749 §3.3); one that was may be an array of them, one scope each.
+func (r *claimReader) scopes(named string) (list string, known []scope.Scope) {
+	name := cmp.Or(named, "scope")
+	value, ok := r.all[name]
 	if !ok {
 		return "", nil
 	}
-	list, ok = value.(string)
-	if !ok {
-		r.fail("scope", "is not a string")
+	array, isArray := value.([]any)
+	if isArray && named != "" {
+		list = r.joined(name, array)
+	} else if list, ok = value.(string); !ok {
+		r.fail(name, "is not a string")
 	}
 	for raw := range strings.SplitSeq(list, " ") {
 		if s, err := scope.Parse(raw); err == nil {
@@ -145,4 +152,17 @@ func (r *claimReader) scopes() (list string, known []scope.Scope) {
 		}
 	}
 	return list, known
+}
+
+// joined is an array of scopes as a list of them. An element with a space would become two.
+func (r *claimReader) joined(name string, array []any) string {
+	words := make([]string, len(array))
+	for n, value := range array {
+		word, ok := value.(string)
+		if !ok || word == "" || strings.Contains(word, " ") {
+			r.fail(name, "is not a string or an array of scopes")
+		}
+		words[n] = word
+	}
+	return strings.Join(words, " ")
 }

@@ -56,6 +56,11 @@ func (c compact) verify(keys *KeySet) ([]byte, error) {
 	if err := key.check([]byte(c.input), signature); err != nil {
 		return nil, err
 	}
+	return c.claims()
+}
+
+// claims is the payload's bytes, whether it is verified or not.
+func (c compact) claims() ([]byte, error) {
 	payload, err := decodeBase64(c.payload)
 	if err != nil {
 		return nil, refuse(Malformed, "payload is not canonical base64url")

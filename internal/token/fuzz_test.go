@@ -71,6 +71,37 @@ func FuzzKeyID(f *testing.F) {
 	})
 }
 
+// FuzzIssuer: whoever a token is chosen to be of is whom Verify finds in it, and no other token passes.
+func FuzzIssuer(f *testing.F) {
+	key := fuzzKey(f)
+	f.Add(claimsOf(f, testMint()), "")
+	f.Add([]byte(`{"iss":"https://auth.example.com","iss":"https://other.example.com"}`), "")
+	f.Add([]byte(`{"iss":["https://auth.example.com"],"\u0069ss":1}`), "x")
+	f.Add([]byte("{\"iss\":\"\xff\"}"), "a.b.c")
+	keys := NewKeySet(key)
+	f.Fuzz(func(t *testing.T, claims []byte, text string) {
+		_, _ = Issuer(text)
+		raw, err := key.Sign(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen, err := Issuer(raw)
+		if err != nil && ErrorReason(err) == "" {
+			t.Fatalf("no reason: %v", err)
+		}
+		expect := testExpect()
+		expect.Issuer = chosen
+		expect.AllowMissing = optionalClaims
+		c, verr := Verify(raw, keys, expect)
+		if verr == nil && (err != nil || c.Issuer != chosen || c.All["iss"] != chosen) {
+			t.Fatalf("chose %q (%v), verified %+v", chosen, err, c)
+		}
+		if err == nil && ErrorReason(verr) == WrongIssuer {
+			t.Fatalf("chose %q, which Verify does not find: %v", chosen, verr)
+		}
+	})
+}
+
 // FuzzParseKeySet: what is taken can be published again, and is read the same.
 func FuzzParseKeySet(f *testing.F) {
 	rsa := `{"kty":"RSA","kid":"r","n":"` + rsaModulus(2048) + `","e":"AQAB"}`

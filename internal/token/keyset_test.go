@@ -157,6 +157,7 @@ func TestParseKeySetSkips(t *testing.T) {
 		"RSA of 1024 bits":           jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(1024)}),
 		"RSA of 2047 bits":           jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(2047)}),
 		"RSA of 8193 bits":           jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(8193)}),
+		"RSA of 16384 bits":          jwkOf(t, rs, "bad", map[string]any{"n": rsaModulus(16384)}),
 		"RSA, n with a leading zero": jwkOf(t, rs, "bad", map[string]any{"n": "AAAA" + rs.public.jwk.N}),
 		"RSA, n missing":             jwkOf(t, rs, "bad", map[string]any{"n": nil}),
 		"RSA, e missing":             jwkOf(t, rs, "bad", map[string]any{"e": nil}),

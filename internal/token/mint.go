@@ -83,7 +83,7 @@ func ReadMinted(claims []byte) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readClaims(all, nil)
+	return readClaims(all, Expect{})
 }
 
 func (m Mint) minted() mintedClaims {

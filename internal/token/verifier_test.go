@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-func fixedKeys(keys *KeySet) func(string) (*KeySet, error) {
-	return func(string) (*KeySet, error) { return keys, nil }
+func fixedKeys(keys *KeySet) KeysFor {
+	return func(string, string) (*KeySet, error) { return keys, nil }
 }
 
 func TestVerifierRemembers(t *testing.T) {
 	key := testKey(t, ES256)
 	keys := NewKeySet(key)
-	v := NewVerifier(testExpect(), 10)
+	v := NewVerifier(10, testExpect())
 	raw := signed(t, key, testMint())
 	first, err := v.Verify(raw, fixedKeys(keys))
 	if err != nil {
@@ -38,7 +38,7 @@ func TestVerifierForgets(t *testing.T) {
 	raw := signed(t, key, testMint())
 	known := func() *Verifier {
 		now = testNow
-		v := NewVerifier(expect, 10)
+		v := NewVerifier(10, expect)
 		if _, err := v.Verify(raw, fixedKeys(keys)); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestVerifierForgets(t *testing.T) {
 	for name, test := range map[string]struct {
 		at     time.Duration
 		raw    string
-		keys   func(string) (*KeySet, error)
+		keys   KeysFor
 		reason Reason
 		err    error
 	}{
@@ -58,7 +58,7 @@ func TestVerifierForgets(t *testing.T) {
 		"the key is gone":     {keys: fixedKeys(NewKeySet(testKey(t, EdDSA))), reason: UnknownKey},
 		"no keys at all":      {keys: fixedKeys(nil), reason: UnknownKey},
 		"the same key again":  {keys: fixedKeys(NewKeySet(key))},
-		"keys cannot be had":  {keys: func(string) (*KeySet, error) { return nil, fault }, err: fault},
+		"keys cannot be had":  {keys: func(string, string) (*KeySet, error) { return nil, fault }, err: fault},
 		"another text":        {raw: raw + "A", keys: fixedKeys(keys), reason: BadSignature},
 		"without a signature": {raw: raw[:len(raw)-86], keys: fixedKeys(keys), reason: Malformed},
 		"too large":           {raw: raw + string(make([]byte, MaxTokenSize)), keys: fixedKeys(keys), reason: Malformed},
@@ -82,7 +82,7 @@ func TestVerifierForgets(t *testing.T) {
 func TestVerifierIsBounded(t *testing.T) {
 	key := testKey(t, EdDSA)
 	keys := NewKeySet(key)
-	v := NewVerifier(testExpect(), 3)
+	v := NewVerifier(3, testExpect())
 	for n := range 10 {
 		m := testMint()
 		m.ID = fmt.Sprint("JTI", n)
@@ -105,7 +105,7 @@ func TestVerifierIsBounded(t *testing.T) {
 func TestVerifierConcurrently(t *testing.T) {
 	key := testKey(t, EdDSA)
 	keys := NewKeySet(key)
-	v := NewVerifier(testExpect(), 2)
+	v := NewVerifier(2, testExpect())
 	var raws []string
 	for n := range 5 {
 		m := testMint()
@@ -130,7 +130,7 @@ func BenchmarkVerifier(b *testing.B) {
 	key := testKey(b, ES256)
 	keys := fixedKeys(NewKeySet(key))
 	raw := signed(b, key, testMint())
-	v := NewVerifier(testExpect(), 10)
+	v := NewVerifier(10, testExpect())
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := v.Verify(raw, keys); err != nil {

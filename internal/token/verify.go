@@ -1,7 +1,10 @@
 package token
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,9 +24,41 @@ type Expect struct {
 	// so that an ID token is not taken for an access token (RFC 9068 §4).
 	Types []string
 	// AllowMissing names claims that a token may lack although RFC 9068 §2.2 requires them: any of
-	// "sub", "client_id", "jti" and "iat". It is for the tokens of other issuers; without a jti
-	// a token cannot be revoked. iss, aud and exp are never optional.
+	// "sub", "client_id", "jti" and "iat"; "client_id" means ClientClaim. It is for the tokens of
+	// other issuers; without a jti a token cannot be revoked. iss, aud and exp are never optional.
 	AllowMissing []string
+	// ScopeClaim is the claim that holds the scopes, as a list with spaces or as an array of
+	// strings. Default: "scope", and as a list with spaces alone (RFC 9068 §2.2.3).
+	ScopeClaim string
+	// ClientClaim is the claim that is taken for client_id. Default: "client_id".
+	ClientClaim string
+}
+
+// optionalClaims are those that AllowMissing may name.
+var optionalClaims = []string{"sub", "client_id", "jti", "iat"}
+
+// Check finds what no Expect should say: an empty or overlong value of Types, and a claim in
+// AllowMissing that is never optional. What it takes of tokens is another matter.
+func (e Expect) Check() error {
+	for _, typ := range e.Types {
+		if !isName(typ) || len(typ) > maxTypeSize {
+			return fmt.Errorf("typ %q is empty, longer than %d bytes or has control characters", typ, maxTypeSize)
+		}
+	}
+	for _, name := range e.AllowMissing {
+		if !slices.Contains(optionalClaims, name) {
+			return fmt.Errorf("claim %q cannot be missing; only %s can", name, strings.Join(optionalClaims, ", "))
+		}
+	}
+	return nil
+}
+
+// optional are the names of claims that may be missing.
+func (e Expect) optional() []string {
+	if e.ClientClaim != "" && slices.Contains(e.AllowMissing, "client_id") {
+		return append(slices.Clone(e.AllowMissing), e.ClientClaim)
+	}
+	return e.AllowMissing
 }
 
 var accessTokenTypes = []string{AccessTokenType}
@@ -62,7 +97,7 @@ func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims, err := readClaims(all, e.AllowMissing)
+	claims, err := readClaims(all, e)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +105,7 @@ func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 }
 
 // readClaims checks the form of claims; it asks for those that RFC 9068 §2.2 requires.
-func readClaims(all payload, allowMissing []string) (*Claims, error) {
+func readClaims(all payload, e Expect) (*Claims, error) {
 	r := claimReader{all: all}
 	c := &Claims{
 		All:       all,
@@ -79,10 +114,12 @@ func readClaims(all payload, allowMissing []string) (*Claims, error) {
 		Expires:   r.requiredDate("exp"),
 		NotBefore: r.date("nbf"),
 	}
-	r.optional = allowMissing
+	r.optional = e.AllowMissing
 	c.IssuedAt = r.requiredDate("iat")
-	c.Subject, c.ClientID, c.ID = r.text("sub"), r.text("client_id"), r.text("jti")
-	c.Scope, c.Scopes = r.scopes()
+	c.Subject, c.ID = r.text("sub"), r.text("jti")
+	r.optional = e.optional()
+	c.ClientID = r.text(cmp.Or(e.ClientClaim, "client_id"))
+	c.Scope, c.Scopes = r.scopes(e.ScopeClaim)
 	return c, r.err
 }
 

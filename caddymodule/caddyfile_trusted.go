@@ -1,0 +1,67 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// parseIssuer adds an issuer. Several, or one with options, are a list.
+func (h *AuthHandler) parseIssuer(d *caddyfile.Dispenser) error {
+	t := new(TrustedIssuer)
+	if err := t.UnmarshalCaddyfile(d); err != nil {
+		return err
+	}
+	for _, other := range h.Issuers {
+		if other.URL == t.URL {
+			return d.Errf("issuer %q is given twice", withoutUserInfo(t.URL))
+		}
+	}
+	h.Issuers = append(h.Issuers, t)
+	return nil
+}
+
+// settleIssuer makes a list of one that is nothing but its URL the door's issuer.
+func (h *AuthHandler) settleIssuer() {
+	if len(h.Issuers) == 1 && len(h.Issuers[0].Audience) == 0 && !h.Issuers[0].hasQuirks() {
+		h.Issuer, h.Issuers = h.Issuers[0].URL, nil
+	}
+}
+
+// UnmarshalCaddyfile parses one issuer; parseAuthHandler shows the grammar.
+func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if !d.AllArgs(&t.URL) {
+		return d.ArgErr()
+	}
+	return parseBlock(d, subdirectives{
+		"audience":      once(t.checked(func(d *caddyfile.Dispenser) error { return someArgs(d, &t.Audience) })),
+		"typ":           once(t.checked(func(d *caddyfile.Dispenser) error { return someArgs(d, &t.Types) })),
+		"scope_claim":   once(t.checked(func(d *caddyfile.Dispenser) error { return oneArg(d, &t.ScopeClaim) })),
+		"client_claim":  once(t.checked(func(d *caddyfile.Dispenser) error { return oneArg(d, &t.ClientClaim) })),
+		"allow_missing": once(t.checked(func(d *caddyfile.Dispenser) error { return someArgs(d, &t.AllowMissing) })),
+		"max_stale": once(func(d *caddyfile.Dispenser) error {
+			return duration(d, &t.MaxStale, minMaxStale, maxMaxStale)
+		}),
+	})
+}
+
+// checked holds what was parsed against the rules at once, for the sake of the line.
+func (t *TrustedIssuer) checked(parse func(*caddyfile.Dispenser) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := parse(d); err != nil {
+			return err
+		}
+		if err := t.check(); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	}
+}
+
+// someArgs takes one argument or more.
+func someArgs(d *caddyfile.Dispenser, target *[]string) error {
+	if *target = d.RemainingArgs(); len(*target) == 0 {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+var _ caddyfile.Unmarshaler = (*TrustedIssuer)(nil)

@@ -1,0 +1,90 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// issuerOverNothing answers for an issuer without a network, as long as up is true.
+type issuerOverNothing struct {
+	jwks []byte
+	up   bool
+}
+
+func (i *issuerOverNothing) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := http.StatusOK, string(i.jwks)
+	switch {
+	case !i.up:
+		status = http.StatusBadGateway
+	case !strings.HasSuffix(r.URL.Path, "/jwks"):
+		body = `{"issuer":"https://auth.example.com","jwks_uri":"https://auth.example.com/jwks"}`
+	}
+	header := http.Header{"Cache-Control": {"max-age=600"}}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// TestMaxStale: each door puts up with its own age of keys that cannot be had anew.
+func TestMaxStale(t *testing.T) {
+	key, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuerOverNothing{token.NewKeySet(key).JWKS(), true}
+		remote := &remoteIssuer{keys: discovery.NewKeys(t.Context(), discovery.Config[*token.KeySet]{
+			Issuer: "https://auth.example.com", Client: &http.Client{Transport: i}, Has: (*token.KeySet).Has,
+			Parse: func(jwks []byte) (*token.KeySet, error) { return parseRemoteKeys(jwks, zap.NewNop()) },
+		})}
+		defer remote.keys.Close()
+		short, long := &patientKeys{remote, 5 * time.Minute}, &patientKeys{remote, time.Hour}
+		can := func() (able []bool) {
+			for _, door := range []*patientKeys{short, long} {
+				_, err := door.keySet(t.Context(), key.ID())
+				able = append(able, err == nil)
+			}
+			synctest.Wait()
+			return able
+		}
+		for _, step := range []struct {
+			after time.Duration
+			up    bool
+			want  []bool
+		}{
+			{0, true, []bool{true, true}},
+			{14 * time.Minute, false, []bool{true, true}}, // fresh for ten minutes, stale for four
+			{2 * time.Minute, false, []bool{false, true}},
+			{time.Hour, false, []bool{false, false}},
+			{time.Minute, true, []bool{true, true}},
+		} {
+			time.Sleep(step.after)
+			i.up = step.up
+			if got := can(); !slices.Equal(got, step.want) {
+				t.Errorf("%s later: %v, want %v", step.after, got, step.want)
+			}
+		}
+	})
+}
+
+// TestMaxStaleOfADoor is what its issuer says, or a day.
+func TestMaxStaleOfADoor(t *testing.T) {
+	for given, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: time.Hour} {
+		app := &App{remotes: make(map[string]*remoteIssuer)}
+		trusted := &TrustedIssuer{URL: "https://auth.example.com", MaxStale: caddy.Duration(given)}
+		err := trusted.provisionRemote(app)
+		t.Cleanup(func() { _ = app.Cleanup() })
+		if keys, ok := trusted.keys.(*patientKeys); err != nil || !ok || keys.maxStale != want {
+			t.Errorf("%s: %+v, %v", given, trusted.keys, err)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// Bounds of how long keys of a remote issuer serve on while it is down.
+const (
+	minMaxStale = time.Minute
+	maxMaxStale = 30 * 24 * time.Hour
+)
+
+// TrustedIssuer is one of the issuers whose tokens an m2m_auth takes. All but URL and Audience is for
+// issuers elsewhere whose tokens are not those of RFC 9068. Each such option takes more tokens than
+// the RFC allows, or reads them otherwise, so none is on by itself.
+type TrustedIssuer struct {
+	// URL is the issuer's, exactly as its tokens have it in `iss`. One that the m2m app does not have
+	// is remote. Placeholders: {env.*} and {file.*}. Required.
+	URL string `json:"issuer"`
+
+	// Audience is what `aud` of this issuer's tokens must hold, any one of them. Placeholders:
+	// {env.*} and {file.*}. Default: the door's audience, and then that of an issuer of the app.
+	Audience []string `json:"audience,omitempty"`
+
+	// Types are the values of the header's `typ` that are taken. With "JWT" among them nothing but
+	// the audience tells an access token from an ID token of the same issuer. Default: at+jwt.
+	Types []string `json:"typ,omitempty"`
+
+	// ScopeClaim is the claim that holds the scopes, as a string with spaces or as an array of
+	// strings. Default: scope, as a string alone.
+	ScopeClaim string `json:"scope_claim,omitempty"`
+
+	// ClientClaim is the claim that is taken for client_id, in identity headers, placeholders, logs
+	// and policies. It should be one that only the issuer sets. Default: client_id.
+	ClientClaim string `json:"client_claim,omitempty"`
+
+	// AllowMissing are claims that a token may lack: any of sub, client_id, jti and iat. A token
+	// without jti cannot be told from others in logs, nor revoked; one without client_id reaches the
+	// upstream without X-Client-Id. Default: none.
+	AllowMissing []string `json:"allow_missing,omitempty"`
+
+	// MaxStale is how long keys that were fetched serve on past their freshness while the issuer
+	// cannot be reached. Until then a key that the issuer has withdrawn is still good here. At least
+	// 1m, at most 720h. Default: 24h.
+	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+
+	local   *Issuer // nil for a remote issuer
+	keys    issuerKeys
+	metrics *authMetrics
+}
+
+// hasQuirks reports whether anything but the URL and the audience is set.
+func (t *TrustedIssuer) hasQuirks() bool {
+	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 || t.MaxStale != 0
+}
+
+// check finds what is wrong with the settings by themselves.
+func (t *TrustedIssuer) check() error {
+	for _, audience := range t.Audience {
+		if err := token.CheckName(audience); err != nil {
+			return fmt.Errorf("audience: %w", err)
+		}
+	}
+	for name, claim := range map[string]string{"scope_claim": t.ScopeClaim, "client_claim": t.ClientClaim} {
+		if claim == "" {
+			continue
+		}
+		if err := token.CheckName(claim); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if stale := time.Duration(t.MaxStale); stale != 0 && (stale < minMaxStale || stale > maxMaxStale) {
+		return fmt.Errorf("max_stale is %s; it is at least %s and at most %s", stale, minMaxStale, maxMaxStale)
+	}
+	return t.expect(0).Check()
+}
+
+// find returns the app's issuer that is meant, and none when it is a remote one. The audience is the
+// door's, for an issuer that has none of its own.
+func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
+	local, err := app.issuer(t.URL)
+	switch {
+	case errors.Is(err, errNoSuchIssuer):
+		return nil, t.checkRemote(audience)
+	case err == nil && t.hasQuirks():
+		return nil, fmt.Errorf("issuer %q is of this process: its tokens are read as they are made, and its keys are here; only audience can be set", local.URL)
+	}
+	return local, err
+}
+
+func (t *TrustedIssuer) checkRemote(audience []string) error {
+	if err := discovery.CheckIssuer(t.URL); err != nil {
+		return fmt.Errorf("issuer %q: %w", withoutUserInfo(t.URL), err)
+	}
+	if len(t.Audience) == 0 && len(audience) == 0 {
+		return fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", t.URL)
+	}
+	return nil
+}
+
+// provision finds the issuer. It reaches for nothing.
+func (t *TrustedIssuer) provision(app *App, audience []string) error {
+	if err := replaceAll(caddy.NewReplacer(), append(pointers(t.Audience), &t.URL)...); err != nil {
+		return err
+	}
+	local, err := t.find(app, audience)
+	if err != nil {
+		return err
+	}
+	if len(t.Audience) == 0 {
+		t.Audience = audience
+	}
+	if t.local = local; local != nil {
+		t.keys, t.URL = local, local.URL
+		if len(t.Audience) == 0 {
+			t.Audience = []string{local.Audience}
+		}
+	} else if err := t.provisionRemote(app); err != nil {
+		return err
+	}
+	t.metrics = app.metrics.forAuth(t.URL)
+	return t.check()
+}
+
+func (t *TrustedIssuer) provisionRemote(app *App) error {
+	remote, err := app.remoteIssuer(t.URL)
+	if err != nil {
+		return err
+	}
+	if t.MaxStale == 0 {
+		t.MaxStale = caddy.Duration(discovery.DefaultStaleFor)
+	}
+	t.keys = &patientKeys{remote, time.Duration(t.MaxStale)}
+	return nil
+}
+
+// expect is what the issuer's tokens must say.
+func (t *TrustedIssuer) expect(leeway time.Duration) token.Expect {
+	return token.Expect{
+		Issuer: t.URL, Audiences: t.Audience, Leeway: leeway,
+		Types: t.Types, ScopeClaim: t.ScopeClaim, ClientClaim: t.ClientClaim, AllowMissing: t.AllowMissing,
+	}
+}
+
+// patientKeys are a remote issuer's, for as long as a door puts up with their age.
+type patientKeys struct {
+	*remoteIssuer
+	maxStale time.Duration
+}
+
+func (p *patientKeys) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	return keysOrFault(p.keys.GetStale(ctx, kid, p.maxStale))
+}
