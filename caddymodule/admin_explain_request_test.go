@@ -63,6 +63,12 @@ func TestExplainAsksTheDoorsPolicy(t *testing.T) {
 		if err := w.Load(w.config() + fmt.Sprintf(door, servertest.FreePort(t), file, options)); err != nil {
 			t.Fatal(err)
 		}
+		for _, query := range []string{"", "?issuer=" + w.issuer} {
+			status := w.want(200, "GET", "/m2m/status"+query, "")
+			if status.field("doors", 0, "policy", "healthy") != "true" || status.field("doors", 0, "policy", "where", 0) != file || status.field("doors", 1) != "<nil>" {
+				t.Errorf("the status%s is %s", query, status.body)
+			}
+		}
 		got := w.explain(`{"client": "ci-bot", "scopes": ["book:*:read"],
 			"request": {"method": "PUT", "url": "/books/cellar", "headers": {"X-Tenant": "acme"}}}`)
 		d := got.Doors[0]
