@@ -146,8 +146,12 @@ func (r *results) claims(value ast.Value) map[string]any {
 	claims := make(map[string]any, object.Len())
 	object.Foreach(func(name, value *ast.Term) {
 		text, ok := name.Value.(ast.String)
-		if !ok || text == "" {
+		switch {
+		case !ok:
 			r.fail("claims", "has a name that is no text")
+			return
+		case text == "":
+			r.fail("claims", "has an empty name")
 			return
 		}
 		plain, err := ast.JSON(value.Value)
