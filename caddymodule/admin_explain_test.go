@@ -104,7 +104,7 @@ func TestExplainRefusals(t *testing.T) {
 	w.want(201, "POST", "/m2m/clients", `{"id": "forger", "secret": false, "attributes": {"team": "forger"}, "networks": ["10.0.0.0/8"], "token_ttl": "2m",
 		"grants": [{"resource": "*", "identifiers": ["*"], "actions": ["*"]}]}`)
 	got = w.explain(`{"client": "forger", ` + atNoon + `, "remote_ip": "10.0.0.1"}`)
-	if refusals(got) != "unfit_claims" || !strings.Contains(got.Refusals[0].Description, `"iss" is reserved`) || got.TTL.From != "client" {
+	if refusals(got) != "unfit_claims" || !strings.Contains(got.Refusals[0].Description, `trial.rego:16) are unfit: minting claims: claim "iss" is reserved`) || got.TTL.From != "client" {
 		t.Errorf("a claim that may not be: %+v", got)
 	}
 	if s := got.Scopes[0]; s.Scope != "book:*:read" || fmt.Sprint(s.Causes) != "[default_scopes trial.rego:20 observed trial.rego:9 granted token.rego]" {

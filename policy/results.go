@@ -50,7 +50,7 @@ func (r *results) token() tokenAnswer {
 // decide sorts the requested scopes into granted and rejected ones. What was not requested is
 // neither: rules say what may be granted, whoever asks.
 func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision {
-	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: p.revision}
+	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: p.revision, from: p}
 	for _, s := range requested {
 		why, isRejected := a.reasons[s.Raw]
 		switch {
