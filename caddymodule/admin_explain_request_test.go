@@ -88,3 +88,23 @@ func TestExplainAsksTheDoorsPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainTracesADoorsPolicyThatFails until it fails.
+func TestExplainTracesADoorsPolicyThatFails(t *testing.T) {
+	w := startAdmin(t)
+	w.book()
+	file := servertest.WriteFile(t, t.TempDir(), "request.rego", "package m2m.request\n\ndenied contains {\"reason\": \"x\"} if to_number(input.request.method) > 3\n")
+	if err := w.Load(w.config() + fmt.Sprintf("\nhttp://localhost:%d {\nm2m_auth {\npolicy %s {\ntimeout 20s\n}\n}\n}\n", servertest.FreePort(t), file)); err != nil {
+		t.Fatal(err)
+	}
+	for _, trace := range []bool{false, true} {
+		got := w.explain(fmt.Sprintf(`{"client": "ci-bot", "scopes": ["book:*:read"], "trace": %v, "request": {"method": "PUT", "url": "/"}}`, trace))
+		d := got.Doors[0]
+		if d.LetThrough || d.Reason != "no_decision" || (d.Policy != nil) != trace {
+			t.Fatalf("trace %v: %+v", trace, d)
+		}
+		if trace && !strings.Contains(strings.Join(d.Policy.Trace.Lines, "\n"), "request.rego:3") {
+			t.Errorf("the trace is %v", d.Policy.Trace)
+		}
+	}
+}

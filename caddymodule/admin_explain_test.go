@@ -118,9 +118,12 @@ func TestExplainRefusals(t *testing.T) {
 		t.Errorf("from nowhere: %+v", got)
 	}
 	w.want(201, "POST", "/m2m/clients", `{"id": "broken", "attributes": {"team": "x"}}`)
-	got = w.explain(`{"client": "broken", "scopes": ["book:1:read"]}`)
+	got = w.explain(`{"client": "broken", "scopes": ["book:1:read"], "trace": true}`)
 	if refusals(got) != "no_decision" || !strings.Contains(got.Refusals[0].Description, "trial.rego:24") || got.Scopes[0].Reason != "no decision" || got.TTL.Seconds != 0 {
 		t.Errorf("a rule that fails: %+v", got)
+	}
+	if got.Trace == nil || !strings.Contains(strings.Join(got.Trace.Lines, "\n"), "trial.rego:24") {
+		t.Errorf("the trace until it fails is %v", got.Trace)
 	}
 }
 
