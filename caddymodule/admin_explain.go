@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -83,14 +82,35 @@ func (a *adminRequest) explainAsked() (asked explainAsked, err error) {
 			return asked, err
 		}
 	}
-	if request == nil {
-		return asked, nil
+	if request != nil {
+		asked.Request, err = readProxied(request)
 	}
-	asked.Request = new(proxiedAsked)
-	decoder := json.NewDecoder(bytes.NewReader(request))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(asked.Request); err != nil {
-		return asked, invalid("request must be an object with method, url, and perhaps headers, remote_ip and door")
+	return asked, err
+}
+
+// readProxied reads the field request.
+func readProxied(data json.RawMessage) (*proxiedAsked, error) {
+	var f bodyFields
+	if json.Unmarshal(data, &f) != nil {
+		return nil, invalid("request must be an object with method, url, and perhaps headers, remote_ip and door")
+	}
+	if err := f.check("request", "method", "url", "headers", "remote_ip", "door"); err != nil {
+		return nil, err
+	}
+	asked := new(proxiedAsked)
+	for _, take := range []struct {
+		name, must string
+		into       any
+	}{
+		{"method", "a string", &asked.Method},
+		{"url", "a string", &asked.URL},
+		{"headers", "an object of strings", &asked.Headers},
+		{"remote_ip", "a string", &asked.RemoteIP},
+		{"door", "a whole number", &asked.Door},
+	} {
+		if _, err := f.takeOf("request.", take.name, take.must, take.into); err != nil {
+			return nil, err
+		}
 	}
 	return asked, nil
 }

@@ -63,6 +63,12 @@ func TestExplainAsksTheDoorsPolicy(t *testing.T) {
 		if err := w.Load(w.config() + fmt.Sprintf(door, servertest.FreePort(t), file, options)); err != nil {
 			t.Fatal(err)
 		}
+		for _, query := range []string{"", "?issuer=" + w.issuer} {
+			status := w.want(200, "GET", "/m2m/status"+query, "")
+			if status.field("doors", 0, "policy", "healthy") != "true" || status.field("doors", 0, "policy", "where", 0) != file || status.field("doors", 1) != "<nil>" {
+				t.Errorf("the status%s is %s", query, status.body)
+			}
+		}
 		got := w.explain(`{"client": "ci-bot", "scopes": ["book:*:read"],
 			"request": {"method": "PUT", "url": "/books/cellar", "headers": {"X-Tenant": "acme"}}}`)
 		d := got.Doors[0]
@@ -79,6 +85,26 @@ func TestExplainAsksTheDoorsPolicy(t *testing.T) {
 		if fmt.Sprint(said) != "[request.rego:3 of another tenant request.rego:8 the cellar is closed]" || d.Policy.Required[0].Name != "shelf:cellar:move" ||
 			d.Policy.Headers[0].Value != "/books/{id} by ci-bot" {
 			t.Errorf("the policy says %v, %+v", said, d.Policy)
+		}
+	}
+}
+
+// TestExplainTracesADoorsPolicyThatFails until it fails.
+func TestExplainTracesADoorsPolicyThatFails(t *testing.T) {
+	w := startAdmin(t)
+	w.book()
+	file := servertest.WriteFile(t, t.TempDir(), "request.rego", "package m2m.request\n\ndenied contains {\"reason\": \"x\"} if to_number(input.request.method) > 3\n")
+	if err := w.Load(w.config() + fmt.Sprintf("\nhttp://localhost:%d {\nm2m_auth {\npolicy %s {\ntimeout 20s\n}\n}\n}\n", servertest.FreePort(t), file)); err != nil {
+		t.Fatal(err)
+	}
+	for _, trace := range []bool{false, true} {
+		got := w.explain(fmt.Sprintf(`{"client": "ci-bot", "scopes": ["book:*:read"], "trace": %v, "request": {"method": "PUT", "url": "/"}}`, trace))
+		d := got.Doors[0]
+		if d.LetThrough || d.Reason != "no_decision" || (d.Policy != nil) != trace {
+			t.Fatalf("trace %v: %+v", trace, d)
+		}
+		if trace && !strings.Contains(strings.Join(d.Policy.Trace.Lines, "\n"), "request.rego:3") {
+			t.Errorf("the trace is %v", d.Policy.Trace)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func TestExplainRefusals(t *testing.T) {
 	w.want(201, "POST", "/m2m/clients", `{"id": "forger", "secret": false, "attributes": {"team": "forger"}, "networks": ["10.0.0.0/8"], "token_ttl": "2m",
 		"grants": [{"resource": "*", "identifiers": ["*"], "actions": ["*"]}]}`)
 	got = w.explain(`{"client": "forger", ` + atNoon + `, "remote_ip": "10.0.0.1"}`)
-	if refusals(got) != "unfit_claims" || !strings.Contains(got.Refusals[0].Description, `"iss" is reserved`) || got.TTL.From != "client" {
+	if refusals(got) != "unfit_claims" || !strings.Contains(got.Refusals[0].Description, `trial.rego:16) are unfit: minting claims: claim "iss" is reserved`) || got.TTL.From != "client" {
 		t.Errorf("a claim that may not be: %+v", got)
 	}
 	if s := got.Scopes[0]; s.Scope != "book:*:read" || fmt.Sprint(s.Causes) != "[default_scopes trial.rego:20 observed trial.rego:9 granted token.rego]" {
@@ -118,9 +118,12 @@ func TestExplainRefusals(t *testing.T) {
 		t.Errorf("from nowhere: %+v", got)
 	}
 	w.want(201, "POST", "/m2m/clients", `{"id": "broken", "attributes": {"team": "x"}}`)
-	got = w.explain(`{"client": "broken", "scopes": ["book:1:read"]}`)
+	got = w.explain(`{"client": "broken", "scopes": ["book:1:read"], "trace": true}`)
 	if refusals(got) != "no_decision" || !strings.Contains(got.Refusals[0].Description, "trial.rego:24") || got.Scopes[0].Reason != "no decision" || got.TTL.Seconds != 0 {
 		t.Errorf("a rule that fails: %+v", got)
+	}
+	if got.Trace == nil || !strings.Contains(strings.Join(got.Trace.Lines, "\n"), "trial.rego:24") {
+		t.Errorf("the trace until it fails is %v", got.Trace)
 	}
 }
 
@@ -136,6 +139,13 @@ func TestExplainBadInput(t *testing.T) {
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "ftp://x/"}}`:                                    "request.url",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "https://u@x/"}}`:                                "request.url",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "books"}}`:                                       "request.url",
+		`{"client": "ci-bot", "request": ["GET", "/"]}`:                                                            "request must be an object with method",
+		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "header": {}}}`:                             `unknown field "header" in request`,
+		`{"client": "ci-bot", "request": {"method": 1, "url": "/"}}`:                                               "request.method must be a string",
+		`{"client": "ci-bot", "request": {"method": "GET", "url": null}}`:                                          "request.url must be a string",
+		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "headers": {"X-A": ["b"]}}}`:                "request.headers must be an object of strings",
+		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "remote_ip": 1}}`:                           "request.remote_ip must be a string",
+		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "door": 0.5}}`:                              "request.door must be a whole number",
 		`{"client": "ci-bot", "request": {"method": "G T", "url": "/"}}`:                                           "request.method",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "door": 2}}`:                                "from 0 to 1",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "headers": {"Authorization": "Bearer x"}}}`: "give none",

@@ -88,12 +88,17 @@ func (a *adminRequest) fields(what string, known ...string) (bodyFields, error) 
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return nil, invalid("the body cannot be read")
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
+	return fields, fields.check(what, known...)
+}
+
+// check finds fields of other names.
+func (f bodyFields) check(what string, known ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if !slices.Contains(known, name) {
-			return nil, invalid("%s", registry.UnknownField(name, what, known...))
+			return invalid("%s", registry.UnknownField(name, what, known...))
 		}
 	}
-	return fields, nil
+	return nil
 }
 
 // optionalFields is fields, where no body at all is one without any.
@@ -106,10 +111,15 @@ func (a *adminRequest) optionalFields(what string, known ...string) (bodyFields,
 
 // take reads a field, if it is there, and takes it out; must is what it must be, for the message.
 func (f bodyFields) take(name, must string, into any) (given bool, err error) {
+	return f.takeOf("", name, must, into)
+}
+
+// takeOf is take for a field of what is itself a field; of is that one's name and a dot.
+func (f bodyFields) takeOf(of, name, must string, into any) (given bool, err error) {
 	raw, given := f[name]
 	delete(f, name)
 	if given && (string(raw) == "null" || json.Unmarshal(raw, into) != nil) {
-		return false, invalid("%s must be %s", name, must)
+		return false, invalid("%s%s must be %s", of, name, must)
 	}
 	return given, nil
 }

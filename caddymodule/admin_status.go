@@ -2,16 +2,36 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
+
+// statusAnswer is what the server stands on.
+type statusAnswer struct {
+	Issuers []statusView `json:"issuers"`
+	Doors   []doorStatus `json:"doors"`
+}
+
+// healthy says that all of it is.
+func (s statusAnswer) healthy() bool {
+	return !slices.ContainsFunc(s.Issuers, func(i statusView) bool { return !i.Registry.Healthy || !i.Policy.Healthy }) &&
+		!slices.ContainsFunc(s.Doors, func(d doorStatus) bool { return !d.Policy.Healthy })
+}
 
 // statusView is what an issuer stands on.
 type statusView struct {
 	Issuer   string       `json:"issuer"`
 	Registry registryView `json:"registry"`
 	Policy   policyView   `json:"policy"`
+}
+
+// doorStatus is a policy of a door's own. Of those with an issuer's policy there is nothing to say.
+type doorStatus struct {
+	Issuer   string     `json:"issuer"`
+	Audience []string   `json:"audience"`
+	Policy   policyView `json:"policy"`
 }
 
 type registryView struct {
@@ -45,8 +65,19 @@ func serveStatus(a *adminRequest) error {
 		problem := i.registry.Problem()
 		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem}, viewPolicy(i.policy)})
 	}
-	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
+	writeAdminJSON(a.w, http.StatusOK, statusAnswer{views, a.doors()})
 	return nil
+}
+
+// doors are those with a policy of their own, of the issuer that is asked about if one is.
+func (a *adminRequest) doors() []doorStatus {
+	doors := []doorStatus{}
+	for _, door := range a.app.doors {
+		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.Issuer == a.issuer.URL) {
+			doors = append(doors, doorStatus{door.Issuer, orEmpty(door.Audience), viewPolicy(door.Policy.engine)})
+		}
+	}
+	return doors
 }
 
 func viewPolicy(engine *policy.Engine) policyView {

@@ -30,8 +30,9 @@ type RequestPolicy struct {
 	PolicySource
 
 	// InputHeaders are the request headers that the policy sees, by their names in lower case. Of
-	// each only the spelling X-Name reaches the upstream. Authorization and Cookie cannot be among
-	// them. Default: none.
+	// each only the spelling X-Name reaches the upstream. Those that carry credentials by their names,
+	// such as Authorization, Cookie or X-Api-Key, cannot be among them: the decision log has what a
+	// policy sees. Default: none.
 	InputHeaders []string `json:"input_headers,omitempty"`
 
 	// UpstreamHeaders are the headers that the policy may set on the request to the upstream. What
@@ -46,9 +47,6 @@ type RequestPolicy struct {
 	engine *policy.Engine
 	own    bool // the engine is this door's, and no issuer's
 }
-
-// unseenHeaders hold credentials, which no policy sees, nor a log.
-var unseenHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie"}
 
 // provision finds or compiles the policy, and adds its headers to those of the door's identity.
 func (p *RequestPolicy) provision(h *AuthHandler, storage certmagic.Storage) error {
@@ -114,8 +112,8 @@ func (p *RequestPolicy) checkNames() error {
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
 			return fmt.Errorf("%q is not a header name", name)
-		case slices.Contains(unseenHeaders, canonical):
-			return fmt.Errorf("header %q holds credentials, which a policy does not see", canonical)
+		case credentialNames.MatchString(canonical):
+			return fmt.Errorf("header %q holds credentials by its name, which a policy does not see, nor the decision log", canonical)
 		}
 		p.InputHeaders[n] = canonical
 	}

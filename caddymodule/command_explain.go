@@ -48,7 +48,7 @@ With --registry no server is asked: the registry file and the policy of --policy
 decide, together with the rules that ship unless there is --defaults-off.
 
 The exit code is 0 when every scope is granted and the request is let through, 2
-when not, and 3 when there is no such client.`,
+when not, 3 when there is no such client, and 5 when what was typed is wrong.`,
 		Example: `  $ caddy m2m explain ci-bot book:1:read book:1:edit
   $ caddy m2m explain ci-bot 'book:*:edit' --request 'PUT https://api.example.com/books/1'
   $ caddy m2m explain ci-bot book:1:read --registry registry.yaml --policy policy/`,
@@ -93,24 +93,24 @@ func (f *explainFlags) asked(args []string) (explainAsked, error) {
 	var err error
 	if f.at != "" {
 		if asked.Time, err = time.Parse(time.RFC3339, f.at); err != nil {
-			return asked, fmt.Errorf("--time %q is not like 2030-01-01T09:00:00Z", f.at)
+			return asked, wrong("--time %q is not like 2030-01-01T09:00:00Z", f.at)
 		}
 	}
 	if f.request == "" {
 		if len(f.headers) > 0 || f.door >= 0 {
-			return asked, errors.New("--header and --door are about a --request")
+			return asked, wrong("--header and --door are about a --request")
 		}
 		return asked, nil
 	}
 	method, target, found := strings.Cut(strings.TrimSpace(f.request), " ")
 	if !found {
-		return asked, errors.New("--request is a method and a URL, such as 'GET https://api.example.com/books/1'")
+		return asked, wrong("--request is a method and a URL, such as 'GET https://api.example.com/books/1'")
 	}
 	asked.Request = &proxiedAsked{Method: method, URL: strings.TrimSpace(target), Headers: make(map[string]string)}
 	for _, header := range f.headers {
 		name, value, found := strings.Cut(header, ":")
 		if !found {
-			return asked, fmt.Errorf("--header %q has no colon", header)
+			return asked, wrong("--header %q has no colon", header)
 		}
 		asked.Request.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
@@ -122,7 +122,7 @@ func (f *explainFlags) asked(args []string) (explainAsked, error) {
 
 func (f *explainFlags) checkOnline() error {
 	if len(f.policy) > 0 || f.defaultsOff || f.audience != "" {
-		return errors.New("--policy, --defaults-off and --audience are for --registry: a server has its own")
+		return wrong("--policy, --defaults-off and --audience are for --registry: a server has its own")
 	}
 	return nil
 }
@@ -130,14 +130,14 @@ func (f *explainFlags) checkOnline() error {
 // offline decides here, by the code that a server decides with.
 func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsked) (*explanation, error) {
 	if asked.Request != nil {
-		return nil, errors.New("--request is judged by the m2m_auth of a running server, which --registry does without")
+		return nil, wrong("--request is judged by the m2m_auth of a running server, which --registry does without")
 	}
 	issuer := &Issuer{
 		URL: cmp.Or(url, "http://localhost"), Audience: f.audience,
 		Policy: PolicySource{Paths: f.policy, DefaultsOff: f.defaultsOff},
 	}
 	if _, err := issuer.checkSettings(); err != nil {
-		return nil, err
+		return nil, wrong("%w", err)
 	}
 	file, err := registry.OpenFile(f.registry)
 	if err != nil {

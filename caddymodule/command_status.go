@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -10,10 +11,11 @@ import (
 func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [flags]",
-		Short: "Shows what the issuers of a running server stand on, and whether that is healthy",
+		Short: "Shows what a running server stands on, and whether that is healthy",
 		Long: `
 Shows for each issuer where its registry and its policy come from, which revision is in
-force, and what is wrong with what was seen last. Healthy means that they were read
+force, and what is wrong with what was seen last; and the same of each m2m_auth that
+has a policy of its own. Healthy means that they were read
 as they are now; that a storage can be written as well, only a change tells. All
 there is about a policy bundle is in --format json.
 
@@ -21,24 +23,40 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 		Args: cobra.NoArgs,
 	}
 	return administer(cmd, func(s *session, _ []string) error {
-		var answer struct {
-			Issuers []statusView `json:"issuers"`
-		}
+		var answer statusAnswer
 		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
 			return err
 		}
-		err := s.print(answer, func() { s.printStatus(answer.Issuers) })
-		for _, i := range answer.Issuers {
-			if err == nil && !(i.Registry.Healthy && i.Policy.Healthy) {
-				err = &exitError{exitUnavailable, errors.New("something is not healthy; the log of the server has more")}
-			}
+		err := s.print(answer, func() { s.printStatus(answer) })
+		if err == nil && !answer.healthy() {
+			err = &exitError{exitUnavailable, errors.New("something is not healthy; the log of the server has more")}
 		}
 		return err
 	})
 }
 
-func (s *session) printStatus(issuers []statusView) {
-	health := map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+var health = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+
+func (s *session) printStatus(answer statusAnswer) {
+	if len(answer.Issuers) > 0 || len(answer.Doors) == 0 {
+		s.printIssuers(answer.Issuers)
+	}
+	if len(answer.Doors) > 0 {
+		if len(answer.Issuers) > 0 {
+			s.printf("\n")
+		}
+		s.printDoors(answer.Doors)
+	}
+	for _, i := range answer.Issuers {
+		s.printProblem(i.Issuer, i.Registry.Problem)
+		s.printProblem(i.Issuer, i.Policy.Problem)
+	}
+	for _, d := range answer.Doors {
+		s.printProblem("door for "+strings.Join(d.Audience, " "), d.Policy.Problem)
+	}
+}
+
+func (s *session) printIssuers(issuers []statusView) {
 	rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", "REVISION", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
@@ -47,11 +65,21 @@ func (s *session) printStatus(issuers []statusView) {
 		})
 	}
 	s.table(rows...)
-	for _, i := range issuers {
-		for _, problem := range []string{i.Registry.Problem, i.Policy.Problem} {
-			if problem != "" {
-				s.printf("\n%s: %s\n", printable(i.Issuer), printableLines(problem))
-			}
-		}
+}
+
+func (s *session) printDoors(doors []doorStatus) {
+	rows := [][]string{{"DOOR FOR", "ISSUER", "POLICY", "WHERE", "REVISION", ""}}
+	for _, d := range doors {
+		rows = append(rows, []string{
+			strings.Join(d.Audience, " "), d.Issuer, d.Policy.Source, strings.Join(d.Policy.Where, " "),
+			orDash(d.Policy.Revision), health[d.Policy.Healthy],
+		})
+	}
+	s.table(rows...)
+}
+
+func (s *session) printProblem(of, problem string) {
+	if problem != "" {
+		s.printf("\n%s: %s\n", printable(of), printableLines(problem))
 	}
 }

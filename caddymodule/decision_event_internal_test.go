@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -171,6 +173,35 @@ func TestLoggedRequests(t *testing.T) {
 	}
 	sameJSON(t, line["input"], policy.RequestInput{})
 	sameJSON(t, line["result"], map[string]any{"denied": nil, "required": nil, "headers": nil})
+}
+
+// TestLoggedHeaders: what may be a credential is not shown, and the policy's input is as it was.
+func TestLoggedHeaders(t *testing.T) {
+	secret := registry.NewSecret()
+	const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+	for value, shown := range map[string]bool{
+		"acme": true, "1.2.3": true, "eyJ.a": true, "api.example.com": true,
+		jwt: false, "Bearer " + jwt: false, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.": false,
+		secret: false, "key=" + secret: false, secret[:len(secret)-1] + "!": false,
+	} {
+		in := &policy.RequestInput{Request: policy.ProxiedRequest{Headers: map[string][]string{"x-tenant": {"first", value}}}}
+		for _, masks := range []string{"", `mask contains "/input/token"`} {
+			line, err := written(t, requestEvent(in, new(policy.RequestDecision)), masks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := `"x-tenant":["first","(not shown)"]`
+			if shown {
+				want = `"x-tenant":["first","` + value + `"]`
+			}
+			if !strings.Contains(string(line["input"]), want) {
+				t.Errorf("%s: the log has %s", value, line["input"])
+			}
+		}
+		if in.Request.Headers["x-tenant"][1] != value {
+			t.Errorf("%s: the policy sees %v", value, in.Request.Headers)
+		}
+	}
 }
 
 // sameJSON compares JSON with what encoding/json writes; an empty list or object is as good as null.

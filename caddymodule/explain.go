@@ -192,6 +192,7 @@ func (e *explaining) input() policy.TokenInput {
 func (e *explaining) explainDecision(ctx context.Context) error {
 	if input := e.input(); len(input.Scopes) > 0 {
 		decided, err := e.issuer.policy.ExplainToken(ctx, input, e.asked.Trace)
+		e.told.Trace = decided.Trace
 		if err != nil {
 			return e.noDecision(ctx, err)
 		}
@@ -200,7 +201,7 @@ func (e *explaining) explainDecision(ctx context.Context) error {
 			s.Causes = append(e.explained[s.Scope].Causes, s.Causes...)
 			e.explained[s.Scope] = s
 		}
-		e.told.Claims, e.told.Trace, e.told.PolicyRevision = decided.Claims, decided.Trace, decided.Decision.Revision
+		e.told.Claims, e.told.PolicyRevision = decided.Claims, decided.Decision.Revision
 		e.explainTTL(decided.TTL)
 	}
 	e.hold()

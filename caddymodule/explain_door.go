@@ -32,7 +32,7 @@ type doorExplanation struct {
 	Required []requiredScope `json:"required"`
 	// Observes says that the door's policy decides, and is not obeyed.
 	Observes bool `json:"observes,omitempty"`
-	// Policy is what the door's policy says, where it has one.
+	// Policy is what the door's policy says, where it has one; if it fails, the trace until then.
 	Policy *policy.RequestExplanation `json:"policy,omitempty"`
 }
 
@@ -90,8 +90,10 @@ func (d *doorExplanation) ask(p *RequestPolicy, r *http.Request, claims *token.C
 	in := p.input(r, claims, found)
 	in.Time = now
 	said, err := p.engine.ExplainRequest(r.Context(), in, trace)
-	if err == nil {
+	if err == nil || said.Trace != nil {
 		d.Policy = &said
+	}
+	if err == nil {
 		err = p.checkSet(said.Decision.Headers)
 	}
 	if d.Observes = p.Observe; d.Observes {

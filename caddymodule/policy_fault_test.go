@@ -16,7 +16,7 @@ const faultyPolicy = `package m2m.token
 
 claims["iss"] := "https://evil.example.com" if input.client.id == "reserved"
 
-claims["SCOPE"] := "*" if input.client.id == "reserved-in-capitals"
+claims[{"reserved-in-capitals": "SCOPE", "control": "a\nb"}[input.client.id]] := "*"
 
 claims["big"] := [x | some x in numbers.range(1, 5000)] if input.client.id == "too-large"
 
@@ -58,9 +58,10 @@ rejected contains {"scope": "book:read", "reason": "x"} if {
 // and the file that the answer does not.
 func TestPolicyFaultsGiveNoToken(t *testing.T) {
 	faults := map[string]string{ // client, and what the log says
-		"reserved":             "iss",
-		"reserved-in-capitals": "SCOPE",
-		"too-large":            "4096 bytes",
+		"reserved":             `faulty.rego:9) are unfit: minting claims: claim "iss" is reserved`,
+		"reserved-in-capitals": `faulty.rego:9) are unfit: minting claims: claim "SCOPE" is reserved`,
+		"too-large":            "faulty.rego:9) are unfit: minting claims: the claims have more than 4096 bytes",
+		"control":              `faulty.rego:9) are unfit: minting claims: the name of claim "a\nb" has`,
 		"conflict":             "faulty.rego:11",
 		"granted-number":       "faulty.rego:13",
 		"rejected-text":        "faulty.rego:15",
@@ -98,7 +99,7 @@ func TestPolicyFaultsGiveNoToken(t *testing.T) {
 		})
 	}
 	w.granted(w.ask("demo", "book:read"))
-	for kind, want := range map[string]string{"conflict": "1", "timeout": "1", "eval": "1", "wrong_type": "7"} {
+	for kind, want := range map[string]string{"conflict": "1", "timeout": "1", "eval": "1", "wrong_type": "11"} {
 		if got := w.metric("policy_errors_total", fmt.Sprintf("kind=%q", kind)); got != want {
 			t.Errorf("policy errors of kind %s are %s, want %s", kind, got, want)
 		}

@@ -43,12 +43,17 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 	}}, nil
 }
 
-// claims is what the token says.
+// claims is what the token says. Where the policy has claims, they are what cannot be minted: the others
+// are checked long before.
 func (t *tokenRequest) claims(jti string) ([]byte, error) {
-	return token.Mint{
+	claims, err := token.Mint{
 		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
 		Audience: t.tokenAudience(), Scope: t.grantedScope(), IssuedAt: t.start, TTL: t.ttl(), Extra: t.decision.Claims,
 	}.Claims()
+	if err != nil && len(t.decision.Claims) > 0 {
+		return nil, t.decision.UnfitClaims(err)
+	}
+	return claims, err
 }
 
 func (t *tokenRequest) grantedScope() string { return strings.Join(t.decision.Granted, " ") }

@@ -103,9 +103,13 @@ func (s *snapshot) explainEval(err error, private bool) *Error {
 		failure = &topdown.Error{Location: failure.Location, Message: "evaluation failed"}
 	}
 	text := strings.Join(strings.Fields(failure.Message), " ")
+	rule := s.rules.prefix(failure.Location)
+	if at := strings.Index(text, "produced conflicting values"); at > 0 && kind == Conflict && rule != "" {
+		text = text[at:] // OPA has named the rule before it
+	}
 	const enough = 300
 	if len(text) > enough {
 		text = strings.ToValidUTF8(text[:enough], "") + "…"
 	}
-	return &Error{kind, fmt.Errorf("%s%s%s", at(failure.Location), s.rules.prefix(failure.Location), text)}
+	return &Error{kind, fmt.Errorf("%s%s%s", at(failure.Location), rule, text)}
 }

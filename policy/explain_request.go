@@ -20,7 +20,7 @@ type RequestExplanation struct {
 	Headers []ValueExplanation `json:"headers"`
 	// Revision identifies the policy that decided.
 	Revision string `json:"revision"`
-	// Trace is the whole evaluation, where it was asked for.
+	// Trace is the whole evaluation, or that until an error, where it was asked for.
 	Trace *Trace `json:"trace,omitempty"`
 }
 
@@ -40,7 +40,10 @@ func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool
 	}
 	x, err := explain(ctx, e, s, requestPackage, s.request, input, in.Time, trace, (*results).request)
 	if err != nil {
-		return RequestExplanation{}, err
+		return RequestExplanation{
+			Denied: []Cause{}, Observed: []Cause{}, Required: []ValueExplanation{}, Headers: []ValueExplanation{},
+			Revision: s.revision, Trace: x.tape.trace(),
+		}, err
 	}
 	r := RequestExplanation{
 		Decision: x.value, Required: []ValueExplanation{}, Headers: explainValues(x.value.Headers, "headers", x.witness),

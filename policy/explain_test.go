@@ -146,15 +146,22 @@ func TestExplainFailsAsDecisionsDo(t *testing.T) {
 		`ttl contains 60 if bits.lsh(1, 5000000) == 1`:      Timeout,
 		`rejected contains {"scope": 1, "reason": "x"}`:     WrongType,
 		`observed contains {"scope": "x", "reason": ["x"]}`: WrongType,
+		"ttl contains 60 if {\n\tsome a in numbers.range(1, 1e4)\n\tsome b in numbers.range(1, 1e4)\n\ta + b == -1\n}": Timeout,
 	} {
 		dir := write(t, map[string]string{"a.rego": "package m2m.token\n\n" + rule + "\n"})
 		timeout := generous
 		if kind == Timeout {
-			timeout = 2 * time.Millisecond
+			timeout = 5 * time.Millisecond
 		}
 		e := load(t, Config{Paths: []string{dir}, Timeout: timeout})
-		_, err := e.ExplainToken(t.Context(), request(t, "book:1:read"), true)
+		x, err := e.ExplainToken(t.Context(), request(t, "book:1:read"), true)
 		wantKind(t, err, kind)
+		if x.Trace == nil || !strings.Contains(strings.Join(x.Trace.Lines, "\n"), "a.rego:3") {
+			t.Errorf("%s: the trace until the failure is %v", rule, x.Trace)
+		}
+		if kind == Timeout {
+			wantParts(t, err, "a.rego:", "rule ttl: no decision within 50ms, and this was in evaluation last")
+		}
 		waitForIdle(t, e)
 	}
 	e := load(t, Config{})

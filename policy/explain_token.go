@@ -19,7 +19,7 @@ type TokenExplanation struct {
 	Claims []ValueExplanation `json:"claims"`
 	// TTL are the rules that gave the smallest lifetime.
 	TTL []Cause `json:"ttl"`
-	// Trace is the whole evaluation, where it was asked for.
+	// Trace is the whole evaluation, or that until an error, where it was asked for.
 	Trace *Trace `json:"trace,omitempty"`
 }
 
@@ -40,7 +40,8 @@ type ScopeExplanation struct {
 }
 
 // ExplainToken decides as DecideToken does, and names the rules that decided. It may take longer: ten
-// times Config.Timeout, or 10 seconds if that is less. Its errors are those of DecideToken.
+// times Config.Timeout, or 10 seconds if that is less. Its errors are those of DecideToken, that of a timeout
+// with the place that was in evaluation last. With an error there is the trace until it, and nothing else.
 func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (TokenExplanation, error) {
 	s, err := e.inForce(ctx)
 	if err != nil {
@@ -52,7 +53,7 @@ func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (T
 	}
 	x, err := explain(ctx, e, s, tokenPackage, s.token, input, in.Time, trace, (*results).token)
 	if err != nil {
-		return TokenExplanation{}, err
+		return TokenExplanation{Trace: x.tape.trace()}, err
 	}
 	t := TokenExplanation{
 		Decision: x.value.decide(in.Scopes, s), Scopes: []ScopeExplanation{}, TTL: []Cause{},

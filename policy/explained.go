@@ -24,11 +24,13 @@ type explained[T any] struct {
 	tape    *traceTape
 }
 
-// explain asks as decisions do, and watches the evaluation.
+// explain asks as decisions do, and watches the evaluation. With an error there is what was seen before it:
+// the tape alone, for the rest may still be written to.
 func explain[T any](ctx context.Context, e *Engine, s *snapshot, path string, query opa.PreparedEvalQuery, input ast.Value, at time.Time,
 	trace bool, decode func(*results) T) (*explained[T], error) {
 	x := &explained[T]{witness: newWitness(path)}
-	tracers := []topdown.QueryTracer{x.witness}
+	last := new(lastPlace)
+	tracers := []topdown.QueryTracer{x.witness, last}
 	if trace {
 		x.tape = new(traceTape)
 		tracers = append(tracers, x.tape)
@@ -37,7 +39,11 @@ func explain[T any](ctx context.Context, e *Engine, s *snapshot, path string, qu
 		x.results, x.value = r, decode(r)
 		return x
 	}
-	return askWithin(ctx, e, s, question[*explained[T]]{path: path, query: query, input: input, at: at, decode: found}, e.cfg.patience(), tracers...)
+	_, err := askWithin(ctx, e, s, question[*explained[T]]{path: path, query: query, input: input, at: at, decode: found}, e.cfg.patience(), tracers...)
+	if err != nil {
+		return &explained[T]{tape: x.tape}, last.tell(s, err)
+	}
+	return x, nil
 }
 
 // patience is how long an explanation may take, for to watch costs time.

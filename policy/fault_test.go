@@ -22,7 +22,7 @@ func TestFaultsAreErrors(t *testing.T) {
 		{"rejected with a list as scope", "rejected contains {\"scope\": [\"book:1:read\"], \"reason\": \"r\"}", WrongType, []string{"rejected"}},
 		{"reason number", "rejected contains {\"scope\": \"book:1:read\", \"reason\": 1}", WrongType, []string{"rejected"}},
 		{"claim name number", "claims[n] := 1 if some n in [1]", WrongType, []string{"claims", "a.rego:3"}},
-		{"claim name empty", "claims[\"\"] := 1", WrongType, []string{"claims", "a.rego:3"}},
+		{"claim name empty", "claims[\"\"] := 1", WrongType, []string{"claims (", "a.rego:3) has an empty name"}},
 		{"ttl zero", "ttl contains 0", WrongType, []string{"ttl", "a.rego:3"}},
 		{"ttl negative", "ttl contains -1", WrongType, []string{"ttl"}},
 		{"ttl fraction", "ttl contains 1.5", WrongType, []string{"ttl"}},
@@ -30,8 +30,9 @@ func TestFaultsAreErrors(t *testing.T) {
 		{"ttl absurd", "ttl contains 1e9", WrongType, []string{"ttl"}},
 		{"ttl overflow", "ttl contains 9223372036854775808", WrongType, []string{"ttl"}},
 		{"ttl one of two", "ttl contains 60\nttl contains false", WrongType, []string{"ttl", "a.rego:3", "a.rego:4"}},
-		{"claims conflict", "claims.team := \"a\"\nclaims.team := \"b\"", Conflict, []string{"a.rego:", "rule claims"}},
-		{"helper conflict", "f(x) := 1 if x\nf(x) := 2 if x\nttl contains f(true)", Conflict, []string{"a.rego:", "rule f"}},
+		{"claims conflict", "claims.team := \"a\"\nclaims.team := \"b\"", Conflict, []string{"a.rego:4: rule claims.team: produced conflicting values: \"a\" at ", "a.rego:3"}},
+		{"claims conflict of a computed name", "claims[n] := v if {\n\tsome n in [\"team\"]\n\tsome v in [1, 2]\n}", Conflict, []string{"a.rego:3: rule claims: object keys must be unique"}},
+		{"helper conflict", "f(x) := 1 if x\nf(x) := 2 if x\nttl contains f(true)", Conflict, []string{"a.rego:", "rule f: produced conflicting values for the same inputs"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func (r *results) token() tokenAnswer {
 // decide sorts the requested scopes into granted and rejected ones. What was not requested is
 // neither: rules say what may be granted, whoever asks.
 func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision {
-	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: p.revision}
+	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: p.revision, from: p}
 	for _, s := range requested {
 		why, isRejected := a.reasons[s.Raw]
 		switch {
@@ -146,8 +146,12 @@ func (r *results) claims(value ast.Value) map[string]any {
 	claims := make(map[string]any, object.Len())
 	object.Foreach(func(name, value *ast.Term) {
 		text, ok := name.Value.(ast.String)
-		if !ok || text == "" {
+		switch {
+		case !ok:
 			r.fail("claims", "has a name that is no text")
+			return
+		case text == "":
+			r.fail("claims", "has an empty name")
 			return
 		}
 		plain, err := ast.JSON(value.Value)

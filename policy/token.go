@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -74,6 +75,17 @@ type TokenDecision struct {
 	TTL time.Duration
 	// Revision identifies the policy that decided.
 	Revision string
+
+	from *snapshot
+}
+
+// UnfitClaims is a decision whose claims cannot stand in a token, for the reason that err says: it names
+// the places of the rules that give claims.
+func (d TokenDecision) UnfitClaims(err error) *Error {
+	if d.from == nil {
+		return &Error{WrongType, fmt.Errorf("claims are unfit: %w", err)}
+	}
+	return &Error{WrongType, fmt.Errorf("claims (%s) are unfit: %w", d.from.whereIs(tokenPackage, "claims"), err)}
 }
 
 // Rejection is a scope that is not granted, and why.

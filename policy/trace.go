@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
@@ -20,10 +21,13 @@ type Trace struct {
 	Cut bool `json:"cut"`
 }
 
-// traceTape keeps the first steps of an evaluation.
+// traceTape keeps the first steps of an evaluation, until it is read. An evaluation that was left behind
+// may go on meanwhile.
 type traceTape struct {
+	mu     sync.Mutex
 	events []*topdown.Event
 	cut    bool
+	read   bool
 }
 
 // Enabled, Config and TraceEvent are what OPA asks of a tracer. It shows variables by their names.
@@ -32,6 +36,11 @@ func (*traceTape) Enabled() bool { return true }
 func (*traceTape) Config() topdown.TraceConfig { return topdown.TraceConfig{PlugLocalVars: true} }
 
 func (t *traceTape) TraceEvent(event topdown.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.read {
+		return
+	}
 	if len(t.events) == maxTraceEvents {
 		t.cut = true
 		return
@@ -43,6 +52,9 @@ func (t *traceTape) trace() *Trace {
 	if t == nil {
 		return nil
 	}
+	t.mu.Lock()
+	t.read = true
+	t.mu.Unlock()
 	var text strings.Builder
 	topdown.PrettyTraceWithLocation(&text, t.events)
 	trace := &Trace{Lines: []string{}, Cut: t.cut}

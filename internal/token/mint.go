@@ -3,6 +3,8 @@ package token
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	stdjson "encoding/json"
@@ -68,7 +70,7 @@ func (m Mint) Claims() ([]byte, error) {
 	}
 	data, err := json.Marshal(m.minted(), mintOptions)
 	if err != nil {
-		return nil, errors.New("minting claims: a value that is not JSON")
+		return nil, m.unfit("is not JSON")
 	}
 	if len(data) > MaxClaimsSize {
 		return nil, fmt.Errorf("minting claims: %w", ErrTooLarge)
@@ -139,9 +141,23 @@ func (m Mint) checkReadable(data []byte) error {
 		return nil
 	}
 	if _, err := parsePayload(data); err != nil {
-		return errors.New("minting claims: an extra claim is nested too deeply or has a number that is out of range")
+		return m.unfit("is nested too deeply or has a number that is out of range")
 	}
 	return nil
+}
+
+// unfit names the extra claim that alone would be refused as well.
+func (m Mint) unfit(why string) error {
+	for _, name := range slices.Sorted(maps.Keys(m.Extra)) {
+		data, err := json.Marshal(map[string]any{name: m.Extra[name]}, mintOptions)
+		if err == nil {
+			_, err = parsePayload(data)
+		}
+		if err != nil {
+			return fmt.Errorf("minting claims: claim %q %s", name, why)
+		}
+	}
+	return fmt.Errorf("minting claims: an extra claim %s", why)
 }
 
 // mintOptions sort extra claims, and write a json.Number as the number that it is.

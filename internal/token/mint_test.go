@@ -99,6 +99,28 @@ func TestMintRefuses(t *testing.T) {
 	}
 }
 
+// TestMintNamesTheClaim: of many, the one that is not taken is told.
+func TestMintNamesTheClaim(t *testing.T) {
+	long := strings.Repeat("n", 129)
+	for name, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"Scope": {1, `minting claims: claim "Scope" is reserved`},
+		"a\n":   {1, `minting claims: the name of claim "a\n" has control characters or is not UTF-8`},
+		long:    {1, `minting claims: the name of claim "` + long[:40] + `"… is longer than 128 bytes`},
+		"f":     {stdjson.Number("NaN"), `minting claims: claim "f" is not JSON`},
+		"deep":  {nested(maxDepth), `minting claims: claim "deep" is nested too deeply or has a number that is out of range`},
+		"huge":  {stdjson.Number("1e999999"), `minting claims: claim "huge" is nested too deeply or has a number that is out of range`},
+	} {
+		m := testMint()
+		m.Extra = map[string]any{"a": 1, "z": "z", name: c.value}
+		if _, err := m.Claims(); err == nil || err.Error() != c.want {
+			t.Errorf("%q: %v, want %s", name, err, c.want)
+		}
+	}
+}
+
 func TestReserved(t *testing.T) {
 	for _, name := range []string{
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf", "act", "may_act", "azp", "scp", "typ",

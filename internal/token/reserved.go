@@ -43,9 +43,9 @@ func checkExtraName(name string) error {
 	case name == "":
 		return errors.New("empty name of a claim")
 	case len(name) > maxClaimName:
-		return fmt.Errorf("name of a claim is longer than %d bytes", maxClaimName)
+		return fmt.Errorf("the name of claim %.40q… is longer than %d bytes", name, maxClaimName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, isControl):
-		return errors.New("name of a claim has control characters or is not UTF-8")
+		return fmt.Errorf("the name of claim %q has control characters or is not UTF-8", name)
 	case Reserved(name):
 		return fmt.Errorf("claim %q is reserved", name)
 	}
