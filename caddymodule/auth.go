@@ -254,7 +254,7 @@ func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *r
 	})
 	switch {
 	case err == nil:
-		return claims, nil
+		return claims, h.refuseRevoked(ctx, claims)
 	case token.ErrorReason(err) == "":
 		return nil, noKeys(err)
 	}

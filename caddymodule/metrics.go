@@ -19,6 +19,9 @@ type metrics struct {
 	observed       *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
+	introspections *prometheus.CounterVec
+	revocations    *prometheus.CounterVec
+	registry       *prometheus.Registry
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -38,10 +41,13 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
-			Help: "1 when the registry or policy in use is the one that was last seen, 0 when that one is broken.",
+			Help: "1 when the registry, policy or revocations in use are what was last seen, 0 when that is broken or cannot be seen.",
 		}, []string{"issuer", "kind"}),
+		introspections: counter("introspections_total", "Introspections by outcome: active, inactive or the OAuth error code.", "issuer", "result"),
+		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
+		registry:       registry,
 	}
-	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
+	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -116,6 +122,8 @@ type issuerMetrics struct {
 	*reloadMetrics
 	requests *prometheus.CounterVec
 	duration prometheus.Observer
+
+	introspections, revocations *prometheus.CounterVec
 }
 
 func (m *metrics) forIssuer(url string) *issuerMetrics {
@@ -125,10 +133,24 @@ func (m *metrics) forIssuer(url string) *issuerMetrics {
 		reloadMetrics: m.forReloads(issuer),
 		requests:      m.tokenRequests.MustCurryWith(issuer),
 		duration:      m.tokenDurations.With(issuer),
+
+		introspections: m.introspections.MustCurryWith(issuer),
+		revocations:    m.revocations.MustCurryWith(issuer),
 	}
 	own.setHealthy("registry", true)
 	own.setHealthy("policy", true)
+	own.setHealthy("revocations", true)
 	return own
+}
+
+// watchAge has the age of an issuer's revocations shown. It is asked for when somebody looks, so that it
+// grows while a look at the storage hangs.
+func (m *metrics) watchAge(issuer string, age func() time.Duration) error {
+	_, err := registerOrExisting(m.registry, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "m2m", Name: "revocations_age_seconds", ConstLabels: prometheus.Labels{"issuer": issuer},
+		Help: "How long ago the revocations of other nodes were last looked for with success.",
+	}, func() float64 { return age().Seconds() }))
+	return err
 }
 
 func (m *issuerMetrics) tokenRequest(result string, took time.Duration) {
