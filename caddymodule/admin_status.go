@@ -4,14 +4,25 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // statusView is what an issuer stands on.
 type statusView struct {
-	Issuer   string       `json:"issuer"`
-	Registry registryView `json:"registry"`
-	Policy   policyView   `json:"policy"`
+	Issuer      string          `json:"issuer"`
+	Registry    registryView    `json:"registry"`
+	Policy      policyView      `json:"policy"`
+	Revocations revocationsView `json:"revocations"`
+}
+
+// revocationsView is how many revocations are known, and how long ago those of other nodes were last
+// looked for with success.
+type revocationsView struct {
+	Count   int     `json:"count"`
+	Age     float64 `json:"age_seconds"`
+	Healthy bool    `json:"healthy"`
+	Problem string  `json:"problem,omitempty"`
 }
 
 type registryView struct {
@@ -43,10 +54,16 @@ func serveStatus(a *adminRequest) error {
 	for _, i := range issuers {
 		source, _ := i.source()
 		problem := i.registry.Problem()
-		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem}, viewPolicy(i.policy)})
+		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem},
+			viewPolicy(i.policy), viewRevocations(i.revocations)})
 	}
 	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
 	return nil
+}
+
+func viewRevocations(store *revocation.Store) revocationsView {
+	problem := store.Problem()
+	return revocationsView{store.Set().Len(), store.Age().Seconds(), problem == "", problem}
 }
 
 func viewPolicy(engine *policy.Engine) policyView {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -190,12 +191,28 @@ place of all there are, so name each that is to stay.`,
 }
 
 func setDisabledCommand(verb, short string) *cobra.Command {
+	var revoke bool
 	cmd := &cobra.Command{Use: verb + " <id>", Short: short, Args: cobra.ExactArgs(1)}
+	if verb == "disable" {
+		cmd.Flags().BoolVar(&revoke, "revoke", false, "also end the tokens that it has, which else are good until they expire")
+	}
 	return administer(cmd, func(s *session, args []string) error {
 		var c clientView
 		if err := s.call(http.MethodPost, "/clients"+segment(args[0])+"/"+verb, nil, nil, &c); err != nil {
 			return err
 		}
-		return s.print(&c, func() { s.printf("client %s is %s\n", printable(c.ID), c.state()) })
+		var made madeRevocation
+		if revoke { // once it gets no more of them
+			var err error
+			if made, err = s.revokeClient(c.ID); err != nil {
+				return fmt.Errorf("the client is disabled, and its tokens are not revoked: %w", err)
+			}
+		}
+		return s.print(&c, func() {
+			s.printf("client %s is %s\n", printable(c.ID), c.state())
+			if revoke {
+				s.printRevocation(made)
+			}
+		})
 	})
 }
