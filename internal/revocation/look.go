@@ -54,8 +54,8 @@ func (s *Store) readNew(ctx context.Context) (found []Entry, err error) {
 	return found, unavailable("reading "+s.folder, errVanishing)
 }
 
-// list lists the segments. It is not whole when one vanished meanwhile, which Caddy's file storage
-// answers with the same error as a folder that is not there.
+// list lists the segments. It is not whole when an object vanished meanwhile: Caddy's file storage ends
+// there, with the error that it has for a folder that is not there, and it may be the first object.
 func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error) {
 	all, err := s.storage.List(ctx, s.folder, false)
 	if err != nil && !isGone(err) {
@@ -66,7 +66,7 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 			keys = append(keys, key)
 		}
 	}
-	return keys, err == nil || len(all) == 0, nil
+	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
 }
 
 // read reads the segments that are not known.

@@ -21,6 +21,7 @@ type Storage interface {
 	Store(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, key string) error
 	List(ctx context.Context, path string, recursive bool) ([]string, error)
+	Exists(ctx context.Context, key string) bool
 }
 
 // ErrUnavailable is wrapped by errors that are the storage's fault.

@@ -23,6 +23,7 @@ type memory struct {
 	failing string // an operation, or an operation and a key's end
 	ops     map[string]int
 	onLoad  func(key string)
+	cut     int // how many listings end where an object vanishes
 }
 
 var errAway = errors.New("the storage is away")
@@ -76,10 +77,16 @@ func (m *memory) Delete(_ context.Context, key string) error {
 func (m *memory) List(_ context.Context, folder string, _ bool) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.objects) == 0 {
+	if m.cut--; len(m.objects) == 0 || m.cut >= 0 {
 		return nil, fs.ErrNotExist
 	}
 	return slices.Sorted(maps.Keys(m.objects)), m.begin("List", folder)
+}
+
+func (m *memory) Exists(context.Context, string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.objects) > 0
 }
 
 func (m *memory) set(failing string) {
@@ -230,6 +237,21 @@ func TestSegmentReplacedWhileItIsRead(t *testing.T) {
 		if !b.has(id) {
 			t.Errorf("%s was missed", id)
 		}
+	}
+}
+
+// TestListingThatIsCutShort: to a file storage an unfinished file that vanishes looks like a folder that
+// is not there.
+func TestListingThatIsCutShort(t *testing.T) {
+	storage := newMemory()
+	newNode(t, storage).revoke(token("A"))
+	storage.cut = 3
+	if b := newNode(t, storage); !b.has("A") {
+		t.Error("a folder with something in it was taken for none")
+	}
+	storage.cut = 1000
+	if err := newNode(t, storage).Open(t.Context()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("opened without a listing: %v", err)
 	}
 }
 
