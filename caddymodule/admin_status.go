@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -16,15 +17,25 @@ type statusAnswer struct {
 
 // healthy says that all of it is.
 func (s statusAnswer) healthy() bool {
-	return !slices.ContainsFunc(s.Issuers, func(i statusView) bool { return !i.Registry.Healthy || !i.Policy.Healthy }) &&
+	return !slices.ContainsFunc(s.Issuers, func(i statusView) bool { return !i.Registry.Healthy || !i.Policy.Healthy || !i.Revocations.Healthy }) &&
 		!slices.ContainsFunc(s.Doors, func(d doorStatus) bool { return !d.Policy.Healthy })
 }
 
 // statusView is what an issuer stands on.
 type statusView struct {
-	Issuer   string       `json:"issuer"`
-	Registry registryView `json:"registry"`
-	Policy   policyView   `json:"policy"`
+	Issuer      string          `json:"issuer"`
+	Registry    registryView    `json:"registry"`
+	Policy      policyView      `json:"policy"`
+	Revocations revocationsView `json:"revocations"`
+}
+
+// revocationsView is how many revocations are known, and how long ago those of other nodes were last
+// looked for with success.
+type revocationsView struct {
+	Count   int     `json:"count"`
+	Age     float64 `json:"age_seconds"`
+	Healthy bool    `json:"healthy"`
+	Problem string  `json:"problem,omitempty"`
 }
 
 // doorStatus is a policy of a door's own. Of those with an issuer's policy there is nothing to say.
@@ -63,7 +74,8 @@ func serveStatus(a *adminRequest) error {
 	for _, i := range issuers {
 		source, _ := i.source()
 		problem := i.registry.Problem()
-		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem}, viewPolicy(i.policy)})
+		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem},
+			viewPolicy(i.policy), viewRevocations(i.revocations)})
 	}
 	writeAdminJSON(a.w, http.StatusOK, statusAnswer{views, a.doors()})
 	return nil
@@ -73,11 +85,16 @@ func serveStatus(a *adminRequest) error {
 func (a *adminRequest) doors() []doorStatus {
 	doors := []doorStatus{}
 	for _, door := range a.app.doors {
-		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.Issuer == a.issuer.URL) {
-			doors = append(doors, doorStatus{door.Issuer, orEmpty(door.Audience), viewPolicy(door.Policy.engine)})
+		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.trust(a.issuer.URL) != nil) {
+			doors = append(doors, doorStatus{door.onlyIssuer(), orEmpty(door.Audience), viewPolicy(door.Policy.engine)})
 		}
 	}
 	return doors
+}
+
+func viewRevocations(store *revocation.Store) revocationsView {
+	problem := store.Problem()
+	return revocationsView{store.Set().Len(), store.Age().Seconds(), problem == "", problem}
 }
 
 func viewPolicy(engine *policy.Engine) policyView {

@@ -16,6 +16,7 @@ type clientView struct {
 	Disabled    bool           `json:"disabled"`
 	Expires     time.Time      `json:"expires,omitzero"`
 	Audiences   []string       `json:"audiences"`
+	Introspects []string       `json:"introspects,omitempty"`
 	Networks    []netip.Prefix `json:"networks"`
 	Secrets     []secretView   `json:"secrets"`
 	Grants      []grantView    `json:"grants"`
@@ -54,7 +55,7 @@ type resourceView struct {
 func viewClient(c *registry.Client) *clientView {
 	v := &clientView{
 		ID: c.ID, Description: c.Description, Attributes: orEmptyMap(c.Attributes), Disabled: c.Disabled, Expires: c.Expires,
-		Audiences: orEmpty(c.Audiences), Networks: orEmpty(c.Networks), Secrets: viewSecrets(c, nil), Grants: []grantView{},
+		Audiences: orEmpty(c.Audiences), Introspects: c.Introspects, Networks: orEmpty(c.Networks), Secrets: viewSecrets(c, nil), Grants: []grantView{},
 	}
 	if c.TokenTTL > 0 {
 		v.TokenTTL = c.TokenTTL.String()

@@ -24,7 +24,7 @@ const (
 	// a few stat calls; what changed answers within a second.
 	pollInterval = 250 * time.Millisecond
 	// storagePollInterval is how often a registry in storage is looked at for what other nodes have
-	// changed. A look reads one small object.
+	// changed, and revocations for what they have revoked. A look reads one small object, or one list.
 	storagePollInterval = 2 * time.Second
 	// usageInterval is how often it is written when secrets were last used.
 	usageInterval = 15 * time.Second

@@ -221,7 +221,7 @@ func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *r
 		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
 	if err == nil {
-		return claims, nil
+		return claims, h.refuseRevoked(ctx, claims)
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -121,6 +122,7 @@ func (s *session) printClient(c *clientView) error {
 			[]string{"id", c.ID}, []string{"state", c.state()}, []string{"description", orDash(c.Description)},
 			[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
 			[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
+			[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
 			[]string{"networks", networksText(c)})
 		if len(c.Secrets) > 0 {
 			s.printf("\n")
@@ -153,15 +155,15 @@ func updateClientCommand() *cobra.Command {
 		Short: "Changes fields of a client; secrets and grants have commands of their own",
 		Long: `
 Changes the fields that are named, and leaves the others. --attribute sets one
-attribute beside those there are; --audience and --network take the place of all
-there are, so name each that is to stay.`,
+attribute beside those there are; --audience, --introspects and --network take the
+place of all there are, so name each that is to stay.`,
 		Example: `  $ caddy m2m client update ci-bot --token-ttl 2m --attribute team=search
   $ caddy m2m client update ci-bot --clear networks --clear expires`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags.add(cmd)
 	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "name of an attribute to take away; may be repeated")
-	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to take away: description, attributes, token_ttl, expires, audiences or networks; may be repeated")
+	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to take away: description, attributes, token_ttl, expires, audiences, introspects or networks; may be repeated")
 	return administer(cmd, func(s *session, args []string) error {
 		patch, err := flags.fields(cmd)
 		if err != nil {
@@ -169,7 +171,7 @@ there are, so name each that is to stay.`,
 		}
 		for _, field := range clear {
 			field = strings.ReplaceAll(field, "-", "_")
-			if !strings.Contains(" description attributes token_ttl expires audiences networks ", " "+field+" ") {
+			if !strings.Contains(" description attributes token_ttl expires audiences introspects networks ", " "+field+" ") {
 				return wrong("--clear %q is no field that can be taken away", field)
 			}
 			if _, both := patch[field]; both {
@@ -189,12 +191,28 @@ there are, so name each that is to stay.`,
 }
 
 func setDisabledCommand(verb, short string) *cobra.Command {
+	var revoke bool
 	cmd := &cobra.Command{Use: verb + " <id>", Short: short, Args: cobra.ExactArgs(1)}
+	if verb == "disable" {
+		cmd.Flags().BoolVar(&revoke, "revoke", false, "also end the tokens that it has, which else are good until they expire")
+	}
 	return administer(cmd, func(s *session, args []string) error {
 		var c clientView
 		if err := s.call(http.MethodPost, "/clients"+segment(args[0])+"/"+verb, nil, nil, &c); err != nil {
 			return err
 		}
-		return s.print(&c, func() { s.printf("client %s is %s\n", printable(c.ID), c.state()) })
+		var made madeRevocation
+		if revoke { // once it gets no more of them
+			var err error
+			if made, err = s.revokeClient(c.ID); err != nil {
+				return fmt.Errorf("the client is disabled, and its tokens are not revoked: %w", err)
+			}
+		}
+		return s.print(&c, func() {
+			s.printf("client %s is %s\n", printable(c.ID), c.state())
+			if revoke {
+				s.printRevocation(made)
+			}
+		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 type clientFlags struct {
 	description, tokenTTL, expires  string
 	attributes, audiences, networks []string
+	introspects                     []string
 	removedAttributes               []string
 	grants, denials                 []string
 	disabled, noSecret              bool
@@ -26,6 +27,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.tokenTTL, "token-ttl", "", `lifetime of the client's tokens, such as "5m"`)
 	flags.StringVar(&f.expires, "expires", "", "when the client ends: a time as in RFC 3339, or a duration from now such as 720h")
 	flags.StringArrayVar(&f.audiences, "audience", nil, "audience that its tokens may have; may be repeated")
+	flags.StringArrayVar(&f.introspects, "introspects", nil, "audience whose tokens it may introspect beside its own; may be repeated")
 	flags.StringArrayVar(&f.networks, "network", nil, "source network, such as 10.0.0.0/8; may be repeated")
 }
 
@@ -46,6 +48,9 @@ func (f *clientFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 	}
 	if len(f.audiences) > 0 {
 		fields["audiences"] = f.audiences
+	}
+	if len(f.introspects) > 0 {
+		fields["introspects"] = f.introspects
 	}
 	if len(f.networks) > 0 {
 		fields["networks"] = f.networks

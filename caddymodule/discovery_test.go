@@ -23,6 +23,12 @@ type metadata struct {
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
 	Subjects      []string `json:"subject_types_supported"`
 	IDTokenAlgs   []string `json:"id_token_signing_alg_values_supported"`
+
+	Introspection        string   `json:"introspection_endpoint"`
+	IntrospectionMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgs    []string `json:"introspection_signing_alg_values_supported"`
+	Revocation           string   `json:"revocation_endpoint"`
+	RevocationMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 }
 
 const catalogueScopes = "[announce:*:read announce:*:update book:*:edit book:*:read customer:*:read film:*:read revenue:*:create revenue:*:read revenue:*:update user-growth:*:read]"
@@ -70,6 +76,13 @@ func (w *issuerWorld) checkMetadata(m metadata) {
 	}
 	if !slices.Equal(m.Grants, []string{"client_credentials"}) || !slices.Equal(m.AuthMethods, []string{"client_secret_basic", "client_secret_post"}) {
 		w.t.Errorf("the document is %+v", m)
+	}
+	for endpoint, methods := range map[string][]string{m.Introspection: m.IntrospectionMethods, m.Revocation: m.RevocationMethods} {
+		response, err := w.client.PostForm(endpoint, url.Values{"token": {"x"}, "client_id": {"demo"}, "client_secret": {w.secret}})
+		if err != nil || response.StatusCode != http.StatusOK || !slices.Equal(methods, m.AuthMethods) {
+			w.t.Errorf("%s with %q answers %v, %v", endpoint, methods, response, err)
+		}
+		response.Body.Close()
 	}
 	response, err := w.client.PostForm(m.Token, url.Values{"grant_type": m.Grants, "scope": m.Scopes[:1], "client_id": {"demo"}, "client_secret": {w.secret}})
 	if err != nil || response.StatusCode != http.StatusOK {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -53,6 +54,7 @@ type Issuer struct {
 	// RFC 8037). After a change the keys of the former algorithm stay published. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
+	ctx       caddy.Context // of events
 	logger    *zap.Logger
 	decisions *zap.Logger
 	metrics   *issuerMetrics
@@ -63,6 +65,8 @@ type Issuer struct {
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents
+
+	revocations *revocation.Store
 }
 
 // issuerRegistry is a registry that may change while the issuer runs.
@@ -104,11 +108,12 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	if err != nil {
 		return err
 	}
+	i.ctx = ctx
 	i.logger = logger.With(zap.String("issuer", i.URL))
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
 	i.keys = newKeyring(ctx.Storage(), i.URL, alg, i.logger)
-	return errors.Join(i.openRegistry(ctx.Storage()), i.loadPolicy(ctx.Storage()))
+	return errors.Join(i.openRegistry(ctx.Storage()), i.openRevocations(ctx.Storage(), m), i.loadPolicy(ctx.Storage()))
 }
 
 // resolve replaces the placeholders of the issuer's settings.

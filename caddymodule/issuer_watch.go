@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// start reads a registry in storage, has the policy's bundle in force that was kept, and begins to look at
+// start reads a registry in storage and what is revoked, has the policy's bundle in force that was kept, and begins to look at
 // the registry and the policy for changes until ctx is done.
 func (i *Issuer) start(ctx caddy.Context) error {
 	interval := pollInterval
@@ -19,11 +19,15 @@ func (i *Issuer) start(ctx caddy.Context) error {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
 	}
+	if err := i.revocations.Open(ctx); err != nil {
+		return err
+	}
 	if err := i.policy.Start(ctx); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
 	go every(ctx, interval, i.watcher(ctx, "registry", i.registry).look)
 	go every(ctx, pollInterval, i.watcher(ctx, "policy", i.policy).look)
+	go every(ctx, storagePollInterval, i.lookForRevocations)
 	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }

@@ -21,6 +21,9 @@ type metrics struct {
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
 	remoteKeysAge  *prometheus.GaugeVec
+	introspections *prometheus.CounterVec
+	revocations    *prometheus.CounterVec
+	registry       *prometheus.Registry
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -40,14 +43,17 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
-			Help: "1 when the registry, the policy or the keys of a remote issuer in use are those that were last seen, 0 when these are broken or cannot be had.",
+			Help: "1 when the registry, the policy, the revocations or the keys of a remote issuer in use are those that were last seen, 0 when these are broken or cannot be had.",
 		}, []string{"issuer", "kind"}),
 		remoteKeysAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "remote_keys_age_seconds",
 			Help: "Time since a remote issuer last gave or confirmed its keys.",
 		}, []string{"issuer"}),
+		introspections: counter("introspections_total", "Introspections by outcome: active, inactive or the OAuth error code.", "issuer", "result"),
+		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
+		registry:       registry,
 	}
-	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge)
+	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -130,6 +136,8 @@ type issuerMetrics struct {
 	*reloadMetrics
 	requests *prometheus.CounterVec
 	duration prometheus.Observer
+
+	introspections, revocations *prometheus.CounterVec
 }
 
 func (m *metrics) forIssuer(url string) *issuerMetrics {
@@ -139,10 +147,24 @@ func (m *metrics) forIssuer(url string) *issuerMetrics {
 		reloadMetrics: m.forReloads(issuer),
 		requests:      m.tokenRequests.MustCurryWith(issuer),
 		duration:      m.tokenDurations.With(issuer),
+
+		introspections: m.introspections.MustCurryWith(issuer),
+		revocations:    m.revocations.MustCurryWith(issuer),
 	}
 	own.setHealthy("registry", true)
 	own.setHealthy("policy", true)
+	own.setHealthy("revocations", true)
 	return own
+}
+
+// watchAge has the age of an issuer's revocations shown. It is asked for when somebody looks, so that it
+// grows while a look at the storage hangs.
+func (m *metrics) watchAge(issuer string, age func() time.Duration) error {
+	_, err := registerOrExisting(m.registry, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "caddy", Subsystem: "m2m", Name: "revocations_age_seconds", ConstLabels: prometheus.Labels{"issuer": issuer},
+		Help: "How long ago the revocations of other nodes were last looked for with success.",
+	}, func() float64 { return age().Seconds() }))
+	return err
 }
 
 func (m *issuerMetrics) tokenRequest(result string, took time.Duration) {

@@ -50,7 +50,7 @@ func TestMetricsCountTokenRequests(t *testing.T) {
 
 // TestMetricLabelsAreBounded: whatever strangers send, there are no more time series.
 func TestMetricLabelsAreBounded(t *testing.T) {
-	w := startIssuer(t, issuerSettings{site: "m2m_auth {\nrequire GET /books/{id} book:{id}:read\n}\nrespond ok"})
+	w := startIssuer(t, issuerSettings{site: "m2m_auth /books/* {\nrequire GET /books/{id} book:{id}:read\n}\nrespond /books/* ok"})
 	stranger := func(n int) {
 		name := fmt.Sprintf("stranger-%d", n)
 		w.post("grant_type=" + name)
@@ -59,11 +59,16 @@ func TestMetricLabelsAreBounded(t *testing.T) {
 		w.ask("demo", "book:"+name+":read", "resource", "https://"+name+".example.com")
 		w.ask("demo", "book:"+name+":read")
 		w.get(w.url+"/books/"+name, "Authorization", "Bearer "+name)
+		w.about("introspect", name, name)
+		w.about("revoke", "demo", name)
 		w.get(w.url+"/"+name, "Authorization", "Bearer "+name+".a.b")
 		w.do(w.request(fmt.Sprintf("BREW%d", n), w.tokenURL(), nil))
 	}
 	stranger(0)
 	before := w.series()
+	if len(before) < 10 {
+		t.Fatalf("the series are %v", before)
+	}
 	for n := range 20 {
 		stranger(n + 1)
 	}

@@ -19,15 +19,20 @@ import (
 // publishes.
 func (w *issuerWorld) parsed(raw string) *jwt.Token {
 	w.t.Helper()
-	keys, err := keyfunc.NewJWKSetJSON([]byte(w.get(w.url + "/oauth2/jwks").body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	parsed, err := jwt.Parse(raw, keys.Keyfunc, jwt.WithIssuer(w.url), jwt.WithExpirationRequired(), jwt.WithIssuedAt())
+	parsed, err := jwt.Parse(raw, w.keyfunc(), jwt.WithIssuer(w.url), jwt.WithExpirationRequired(), jwt.WithIssuedAt())
 	if err != nil {
 		w.t.Fatalf("verifying the token: %v", err)
 	}
 	return parsed
+}
+
+func (w *issuerWorld) keyfunc() jwt.Keyfunc {
+	w.t.Helper()
+	keys, err := keyfunc.NewJWKSetJSON([]byte(w.get(w.url + "/oauth2/jwks").body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return keys.Keyfunc
 }
 
 func (w *issuerWorld) verified(raw string) jwt.MapClaims {

@@ -20,9 +20,6 @@ import (
 // maxScopes is how many scopes one request may ask for.
 const maxScopes = 100
 
-// bodyTimeout is how long the body of a token request may take, which is a few hundred bytes.
-const bodyTimeout = 10 * time.Second
-
 // tokenRequest is one request at the token endpoint on its way to an answer.
 type tokenRequest struct {
 	issuer *Issuer
@@ -45,12 +42,7 @@ type tokenRequest struct {
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	hideCredentials(r, i.logger)
 	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
-	// no credentials are needed to begin a body, so it may not take for ever. Servers that know no
-	// deadlines bound it themselves.
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(t.start.Add(bodyTimeout))
-	parsed, oerr := oauth.ParseTokenRequest(w, r)
-	_ = connection.SetReadDeadline(time.Time{})
+	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
 		t.oauth = parsed
 		oerr = t.serve(w)
@@ -80,19 +72,16 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	return nil
 }
 
-// authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client
-// are answered alike, and cost alike.
+// authenticate finds the client.
 func (t *tokenRequest) authenticate(ctx context.Context) *oauth.Error {
-	client, err := t.issuer.registry.Client(ctx, t.oauth.ClientID)
-	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+	client, err := t.issuer.authenticate(ctx, t.oauth.ClientID, t.oauth.ClientSecret, t.start)
+	switch {
+	case err != nil:
 		return t.fault("reading the registry", err)
-	}
-	secretID, ok := client.Authenticate(t.oauth.ClientSecret, t.start)
-	if !ok {
+	case client == nil:
 		return oauth.InvalidClient()
 	}
 	t.client = client
-	t.issuer.usage.Seen(client.ID, secretID, t.start)
 	return nil
 }
 

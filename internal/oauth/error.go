@@ -10,6 +10,7 @@ import (
 const (
 	CodeInvalidRequest       = "invalid_request"
 	CodeInvalidClient        = "invalid_client"
+	CodeInvalidGrant         = "invalid_grant"
 	CodeUnsupportedGrantType = "unsupported_grant_type"
 	CodeInvalidScope         = "invalid_scope"
 	// CodeInvalidTarget refuses a resource parameter (RFC 8707 §2).
@@ -76,6 +77,14 @@ func UnsupportedGrantType() *Error {
 		Status:      http.StatusBadRequest,
 		Code:        CodeUnsupportedGrantType,
 		Description: "the only grant_type is " + GrantClientCredentials,
+	}
+}
+
+// OthersToken answers who wants to revoke a token that was issued to another client (RFC 7009 §2.1), with
+// the code that RFC 6749 §5.2 has for what was issued to another client: 400.
+func OthersToken() *Error {
+	return &Error{
+		Status: http.StatusBadRequest, Code: CodeInvalidGrant, Description: "the token was issued to another client",
 	}
 }
 

@@ -116,7 +116,11 @@ func TestMetadata(t *testing.T) {
 	server := NewServerMetadata(issuer, []string{"book:read"}, []string{"ES256"})
 	const common = `"issuer":"https://auth.example.com/a","token_endpoint":"https://auth.example.com/a/oauth2/token",` +
 		`"jwks_uri":"https://auth.example.com/a/oauth2/jwks","scopes_supported":["book:read"],"response_types_supported":[],` +
-		`"grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]`
+		`"grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
+		`"introspection_endpoint":"https://auth.example.com/a/oauth2/introspect",` +
+		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
+		`"introspection_signing_alg_values_supported":["ES256"],"revocation_endpoint":"https://auth.example.com/a/oauth2/revoke",` +
+		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]`
 	cases := map[string]struct {
 		value any
 		want  string

@@ -3,7 +3,8 @@
 // It knows net/http and the RFCs; who a client is and what it may do is decided elsewhere.
 //
 // The authorization server's side is RFC 6749 §4.4 (the client credentials grant) with §2.3
-// (client authentication), RFC 8707 (resource), RFC 8414 and OpenID Connect Discovery (metadata).
+// (client authentication), RFC 8707 (resource), RFC 7662 (introspection), RFC 7009 (revocation), RFC 8414
+// and OpenID Connect Discovery (metadata).
 // The protected resource's side is RFC 6750 (bearer tokens) and RFC 9728 (metadata).
 package oauth
 
@@ -13,6 +14,10 @@ const (
 	TokenPath = "/oauth2/token"
 	// JWKSPath is the document of public keys (RFC 7517 §5).
 	JWKSPath = "/oauth2/jwks"
+	// IntrospectPath is the introspection endpoint (RFC 7662 §2), and RevokePath the revocation endpoint
+	// (RFC 7009 §2).
+	IntrospectPath = "/oauth2/introspect"
+	RevokePath     = "/oauth2/revoke"
 	// AuthorizePath is the authorization endpoint (RFC 6749 §3.1). OpenID Connect Discovery wants
 	// one named; here it refuses every request with UnsupportedResponseType.
 	AuthorizePath = "/oauth2/authorize"

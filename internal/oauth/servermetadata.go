@@ -10,6 +10,12 @@ type ServerMetadata struct {
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 
+	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
+	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionSigningAlgs         []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
+	RevocationEndpoint               string   `json:"revocation_endpoint"`
+	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+
 	signingAlgs []string
 }
 
@@ -24,10 +30,11 @@ type OpenIDConfiguration struct {
 }
 
 // NewServerMetadata describes the server of an issuer, whose URL CheckIssuer has passed. scopes
-// are the API's scopes, and signingAlgs the algorithms that tokens are signed with, which only
-// OpenID Connect's form tells. response_types_supported is required, and truly empty: nothing is
+// are the API's scopes, and signingAlgs the algorithms that tokens are signed with, of which only
+// OpenID Connect's form tells, and signed introspection responses. response_types_supported is required, and truly empty: nothing is
 // answered at an authorization endpoint.
 func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetadata {
+	methods := []string{ClientSecretBasic, ClientSecretPost}
 	return ServerMetadata{
 		Issuer:                   issuer,
 		TokenEndpoint:            issuer + TokenPath,
@@ -35,8 +42,15 @@ func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetada
 		ScopesSupported:          scopes,
 		ResponseTypesSupported:   []string{},
 		GrantTypesSupported:      []string{GrantClientCredentials},
-		TokenEndpointAuthMethods: []string{ClientSecretBasic, ClientSecretPost},
-		signingAlgs:              signingAlgs,
+		TokenEndpointAuthMethods: methods,
+
+		IntrospectionEndpoint:            issuer + IntrospectPath,
+		IntrospectionEndpointAuthMethods: methods,
+		IntrospectionSigningAlgs:         signingAlgs,
+		RevocationEndpoint:               issuer + RevokePath,
+		RevocationEndpointAuthMethods:    methods,
+
+		signingAlgs: signingAlgs,
 	}
 }
 

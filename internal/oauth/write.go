@@ -9,9 +9,12 @@ import (
 
 // writeJSON answers with v, which nobody may store (RFC 6749 §5.1).
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body := encodeJSON(v)
+	writeBody(w, status, typeJSON, encodeJSON(v))
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", typeJSON)
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
@@ -20,7 +23,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(body) // a client that has gone needs no answer
 }
 
-// encodeJSON is for structs of plain fields, which do not fail to encode. It leaves <, > and &
+// encodeJSON is for structs of plain fields and for decoded JSON, which do not fail to encode. It leaves <, > and &
 // readable: what it makes is never part of an HTML page.
 func encodeJSON(v any) []byte {
 	var b bytes.Buffer

@@ -14,7 +14,8 @@ var clientShape = shape[Client]{
 		"token_ttl":   func(d *decoder, n *node, c *Client) { c.TokenTTL = d.tokenTTL(n) },
 		"disabled":    func(d *decoder, n *node, c *Client) { c.Disabled = d.bool(n, "disabled") },
 		"expires":     func(d *decoder, n *node, c *Client) { c.Expires = d.time(n, "expires") },
-		"audiences":   func(d *decoder, n *node, c *Client) { c.Audiences = d.audiences(n) },
+		"audiences":   func(d *decoder, n *node, c *Client) { c.Audiences = d.audiences(n, "audiences") },
+		"introspects": func(d *decoder, n *node, c *Client) { c.Introspects = d.audiences(n, "introspects") },
 		"networks":    func(d *decoder, n *node, c *Client) { c.Networks = d.networks(n) },
 		"secrets":     func(d *decoder, n *node, c *Client) { c.Secrets = d.secrets(n, c.ID) },
 		"grants":      func(d *decoder, n *node, c *Client) { c.Grants = d.grants(n) },
@@ -38,10 +39,10 @@ func (d *decoder) grants(n *node) []scope.Grant {
 	return grants
 }
 
-// audiences refuses an empty list: to a Client it is every audience, the contrary of what was written.
-func (d *decoder) audiences(n *node) []string {
+// audiences refuses an empty list: to a Client's audiences it is every one, the contrary of what was written.
+func (d *decoder) audiences(n *node, what string) []string {
 	audiences := make([]string, 0, len(n.children))
-	for item := range d.items(n, "audiences") {
+	for item := range d.items(n, what) {
 		audience := d.audience(item)
 		if slices.Contains(audiences, audience) {
 			d.problems.add(item.at, "duplicate audience %s", quoted(audience))
@@ -50,6 +51,6 @@ func (d *decoder) audiences(n *node) []string {
 			audiences = append(audiences, audience)
 		}
 	}
-	d.notEmpty(n, "audiences")
+	d.notEmpty(n, what)
 	return audiences
 }

@@ -17,7 +17,7 @@ func TestClientSettings(t *testing.T) {
 	want := &Client{
 		ID:        "c",
 		Expires:   time.Date(2027, 1, 31, 22, 30, 0, 0, time.UTC),
-		Audiences: []string{"https://b.example.com", "urn:a"},
+		Audiences: []string{"https://b.example.com", "urn:a"}, Introspects: []string{"urn:c"},
 		Networks: []netip.Prefix{
 			netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("2001:db8::/32"),
 			netip.MustParsePrefix("2001:db9::1/128"), netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"),
@@ -28,7 +28,7 @@ func TestClientSettings(t *testing.T) {
 		}},
 	}
 	data := `{"clients": {"c": {"expires": "2027-02-01T00:00:00+01:30",
-		"audiences": ["https://b.example.com", "urn:a"],
+		"audiences": ["https://b.example.com", "urn:a"], "introspects": ["urn:c"],
 		"networks": ["192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "2001:db9::1", "0.0.0.0/0", "::/0"],
 		"secrets": [{"id": "s1", "sha256": "` + hashOf(1) + `", "created": "2026-01-01T00:00:00.5Z", "expires": "9999-12-31T23:59:59Z"}]}}}`
 	for _, name := range []string{"r.json", "r.yaml"} {
@@ -49,6 +49,9 @@ func TestClientSettingsRefused(t *testing.T) {
 		"expires in year 10000":    {"expires: '9999-12-31T23:59:59-01:00'", `3:10: expires` + noTime},
 		"expires before year 0":    {"expires: '0000-01-01T00:00:00+01:00'", `3:10: expires` + noTime},
 
+		"introspects none":       {"introspects: []", `3:14: introspects must not be empty`},
+		"introspects twice":      {"introspects: ['urn:a', 'urn:a']", `3:24: duplicate audience "urn:a"`},
+		"introspects a pattern":  {"introspects: ['*']", `3:15: audience: must be an absolute URI`},
 		"audiences a string":     {"audiences: https://a.example.com", `3:12: audiences must be a list, not a string`},
 		"audiences null":         {"audiences: null", `3:12: audiences must be a list, not null`},
 		"audiences none":         {"audiences: []", `3:12: audiences must not be empty`},

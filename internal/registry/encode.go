@@ -21,6 +21,7 @@ type clientEntry struct {
 	Disabled    bool           `json:"disabled,omitempty"`
 	Expires     time.Time      `json:"expires,omitzero"`
 	Audiences   []string       `json:"audiences,omitempty"`
+	Introspects []string       `json:"introspects,omitempty"`
 	Networks    []netip.Prefix `json:"networks,omitempty"`
 	Secrets     []secretEntry  `json:"secrets,omitempty"`
 	Grants      []grantEntry   `json:"grants,omitempty"`
@@ -51,7 +52,7 @@ type resourceEntry struct {
 func (c *Client) MarshalJSON() ([]byte, error) {
 	e := clientEntry{
 		Description: c.Description, Attributes: c.Attributes, Disabled: c.Disabled, Expires: c.Expires,
-		Audiences: c.Audiences, Networks: c.Networks,
+		Audiences: c.Audiences, Introspects: c.Introspects, Networks: c.Networks,
 	}
 	if c.TokenTTL > 0 {
 		e.TokenTTL = c.TokenTTL.String()
@@ -87,7 +88,7 @@ func decodeClient(id string, data []byte) (*Client, error) {
 	}
 	c := &Client{
 		ID: id, Description: e.Description, Attributes: e.Attributes, Disabled: e.Disabled, Expires: e.Expires,
-		Audiences: e.Audiences, Networks: e.Networks,
+		Audiences: e.Audiences, Introspects: e.Introspects, Networks: e.Networks,
 	}
 	if e.TokenTTL != "" {
 		ttl, err := time.ParseDuration(e.TokenTTL)

@@ -54,6 +54,9 @@ type Client struct {
 	Expires time.Time
 	// Audiences are the only ones that tokens of the client may have; none leaves all.
 	Audiences []string
+	// Introspects are the audiences whose tokens the client may introspect beside its own, whoever they
+	// were issued to. It is for an API that asks about the tokens it is sent.
+	Introspects []string
 	// Networks are those the client may ask from. The shipped policy checks them; none leaves all.
 	Networks []netip.Prefix
 	// Secrets are those that Authenticate takes, at most MaxSecrets. Several let one be replaced

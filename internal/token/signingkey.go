@@ -63,7 +63,7 @@ func newSigningKey(alg Alg, private crypto.Signer) (*SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	header, err := encodeHeader(alg, j.Kid)
+	header, err := encodeHeader(alg, j.Kid, AccessTokenType)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,12 @@ func (k SigningKey) Alg() Alg { return k.public.alg }
 // Sign makes a token of claims, an encoded JSON object such as Mint.Claims gives: a JWS in compact
 // serialization (RFC 7515 §7.1) with the header members alg, kid and typ "at+jwt" (RFC 9068 §2.1).
 // It does not look at the claims. No lock is held while signing.
-func (k SigningKey) Sign(claims []byte) (string, error) {
-	input := make([]byte, 0, len(k.header)+base64.RawURLEncoding.EncodedLen(len(claims))+k.encodedSigSize()+1)
-	input = append(input, k.header...)
+func (k SigningKey) Sign(claims []byte) (string, error) { return k.signUnder(k.header, claims) }
+
+// signUnder signs claims under an encoded header.
+func (k SigningKey) signUnder(header string, claims []byte) (string, error) {
+	input := make([]byte, 0, len(header)+base64.RawURLEncoding.EncodedLen(len(claims))+k.encodedSigSize()+1)
+	input = append(input, header...)
 	input = base64.RawURLEncoding.AppendEncode(input, claims)
 	sig, err := k.sign(input)
 	if err != nil {
@@ -97,13 +100,13 @@ func (k SigningKey) Sign(claims []byte) (string, error) {
 
 func (k SigningKey) encodedSigSize() int { return base64.RawURLEncoding.EncodedLen(k.public.sigSize) }
 
-// encodeHeader is the first part of every token of a key, with the dot that ends it.
-func encodeHeader(alg Alg, kid string) (string, error) {
+// encodeHeader is the first part of every token of a key and a type, with the dot that ends it.
+func encodeHeader(alg Alg, kid, typ string) (string, error) {
 	header, err := json.Marshal(struct {
 		Alg Alg    `json:"alg"`
 		Kid string `json:"kid"`
 		Typ string `json:"typ"`
-	}{alg, kid, AccessTokenType})
+	}{alg, kid, typ})
 	if err != nil {
 		return "", fmt.Errorf("encoding header: %w", err)
 	}

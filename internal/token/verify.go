@@ -14,6 +14,9 @@ type Expect struct {
 	Issuer string
 	// Audiences are the names that the verifier goes by: one of them must be in aud.
 	Audiences []string
+	// AnyAudience takes tokens for any audience. It is for the issuer itself, which tells about its
+	// tokens and does not obey them.
+	AnyAudience bool
 	// Leeway is how far the clocks of issuer and verifier may differ. It lengthens exp, and
 	// shortens nbf and iat. Negative is none.
 	Leeway time.Duration
@@ -129,7 +132,7 @@ func (e Expect) check(c *Claims) error {
 	switch {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")
-	case !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(e.Audiences, aud) }):
+	case !e.AnyAudience && !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(e.Audiences, aud) }):
 		return refuse(WrongAudience, "aud holds none of the audiences here")
 	case !now.Before(c.Expires.Add(leeway)):
 		return refuse(Expired, "exp has passed")

@@ -127,3 +127,27 @@ test('without a token: the challenge names the metadata, and that the issuer (RF
   const token = await grant(resource.scopes_supported.join(' '), { resource: resource.resource })
   assert.equal(token.scope, 'book:*:read')
 })
+
+// What the issuer says of a token, and of one that has just been revoked.
+for (const requestJwtResponse of [false, true]) {
+  test(`introspection and revocation${requestJwtResponse ? ', as a signed response (RFC 9701)' : ''}`, async () => {
+    const auth = oauth.ClientSecretBasic(clientSecret)
+    const { access_token: token } = await grant('book:*:read')
+    const introspect = async () => {
+      const response = await oauth.introspectionRequest(as, client, auth, token, { requestJwtResponse, ...insecure })
+      assert.equal(response.headers.get('content-type'), requestJwtResponse ? 'application/token-introspection+jwt' : 'application/json')
+      const expecting = requestJwtResponse ? { ...client, introspection_signed_response_alg: alg } : client
+      const answer = await oauth.processIntrospectionResponse(as, expecting, response)
+      if (requestJwtResponse) await oauth.validateApplicationLevelSignature(as, response, insecure)
+      return answer
+    }
+    const { active, client_id, aud, scope, token_type } = await introspect()
+    assert.deepEqual({ active, client_id, aud, scope, token_type }, { active: true, client_id: clientId, aud: api, scope: 'book:*:read', token_type: 'Bearer' })
+    assert.equal((await get(token)).status, 200)
+    const revoked = await oauth.revocationRequest(as, client, auth, token, insecure)
+    assert.equal(await oauth.processRevocationResponse(revoked), undefined)
+    assert.deepEqual({ ...(await introspect()) }, { active: false })
+    const { status, error } = await challenge(get(token))
+    assert.deepEqual({ status, error }, { status: 401, error: 'invalid_token' })
+  })
+}

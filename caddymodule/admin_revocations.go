@@ -1,0 +1,150 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+)
+
+// madeRevocation is the answer to one that was made. For a client it says whether there is such a client:
+// one that was deleted may have tokens out, and a name that was mistyped has none.
+type madeRevocation struct {
+	revocationView
+	KnownClient *bool `json:"known_client,omitempty"`
+}
+
+// createRevocation revokes a token by its jti, or all tokens of a client. It works with a registry file
+// as well: revocations are in storage.
+func createRevocation(a *adminRequest) error {
+	if err := a.checkNoVersion(); err != nil {
+		return err
+	}
+	entry, err := a.newRevocation()
+	if err != nil {
+		return err
+	}
+	if err := entry.Check(time.Now()); err != nil {
+		return invalid("%s", err)
+	}
+	made := madeRevocation{revocationView: viewRevocation(entry)}
+	if entry.ClientID != "" {
+		_, err := a.issuer.registry.Client(a.r.Context(), entry.ClientID)
+		if known := err == nil; known || errors.Is(err, registry.ErrNotFound) {
+			made.KnownClient = &known
+		}
+	}
+	if err := a.issuer.revocations.Revoke(a.r.Context(), entry); err != nil {
+		return err
+	}
+	a.issuer.auditRevocation(actorOf(a.r), "revocation.create", entry)
+	writeAdminJSON(a.w, http.StatusCreated, made)
+	return nil
+}
+
+// newRevocation reads the body: jti and when that token expires, or client_id and the moment up to which
+// tokens were issued.
+func (a *adminRequest) newRevocation() (e revocation.Entry, err error) {
+	fields, err := a.fields("a revocation", "jti", "expires", "client_id", "before")
+	if err != nil {
+		return e, err
+	}
+	id, ofToken, err := fields.text("jti")
+	if err != nil {
+		return e, err
+	}
+	client, ofClient, err := fields.text("client_id")
+	if err != nil {
+		return e, err
+	}
+	if ofToken == ofClient {
+		return e, invalid("either jti or client_id is needed")
+	}
+	now := time.Now()
+	if ofClient {
+		before := now
+		if _, err := fields.take("before", "a time as in RFC 3339, such as 2027-01-31T00:00:00Z", &before); err != nil {
+			return e, err
+		}
+		return revocation.OfClient(client, before), onlyFor("client_id", fields, "expires")
+	}
+	if looksLikeToken(id) || registry.ContainsSecret(id) {
+		return e, invalid("jti is the ID of a token, and not the token or a secret")
+	}
+	expires, err := fields.future("expires")
+	if err != nil {
+		return e, err
+	}
+	if expires.IsZero() {
+		expires = now.Add(revocation.MaxTokenLife)
+	}
+	return revocation.OfToken(id, expires), onlyFor("jti", fields, "before")
+}
+
+// onlyFor refuses a field that goes with another one.
+func onlyFor(what string, fields bodyFields, other string) error {
+	if _, given := fields[other]; given {
+		return invalid("%s does not go with %s", other, what)
+	}
+	return nil
+}
+
+// looksLikeToken reports whether a text is a token, rather than the ID of one.
+func looksLikeToken(text string) bool {
+	return strings.HasPrefix(text, "eyJ") || strings.Count(text, ".") == 2 && len(text) > 100
+}
+
+// listRevocations lists what is in force here, of clients first, in pages.
+func listRevocations(a *adminRequest) error {
+	limit, err := a.page()
+	if err != nil {
+		return err
+	}
+	after, err := parseRevocationName(a.query.Get("after"))
+	if err != nil {
+		return err
+	}
+	if err := a.issuer.revocations.Open(a.r.Context()); err != nil {
+		return err
+	}
+	set := a.issuer.revocations.Set()
+	answer := struct {
+		Count       int              `json:"count"`
+		Revocations []revocationView `json:"revocations"`
+		Next        string           `json:"next,omitempty"`
+	}{Count: set.Len(), Revocations: []revocationView{}}
+	entries := set.Entries(time.Now(), after, limit+1)
+	if len(entries) > limit {
+		entries, answer.Next = entries[:limit], revocationName(entries[limit-1])
+	}
+	for _, e := range entries {
+		answer.Revocations = append(answer.Revocations, viewRevocation(e))
+	}
+	writeAdminJSON(a.w, http.StatusOK, answer)
+	return nil
+}
+
+// revocationName names a revocation in the pages of a list.
+func revocationName(e revocation.Entry) string {
+	if e.ID != "" {
+		return "jti:" + e.ID
+	}
+	return "client_id:" + e.ClientID
+}
+
+func parseRevocationName(name string) (after revocation.Entry, err error) {
+	kind, id, _ := strings.Cut(name, ":")
+	switch {
+	case name == "":
+	case kind == "jti" && id != "":
+		after.ID = id
+	case kind == "client_id" && id != "":
+		after.ClientID = id
+	default:
+		return after, invalid(`after is what "next" of the page before says`)
+	}
+	return after, nil
+}

@@ -1,0 +1,63 @@
+package caddymodule
+
+import (
+	"context"
+	"path"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// openRevocations reads nothing: Start does, or whoever asks first.
+func (i *Issuer) openRevocations(storage certmagic.Storage, m *metrics) error {
+	i.revocations = revocation.NewStore(storage, path.Join("m2m", storageName(i.URL), "revocations"))
+	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
+	return m.watchAge(i.URL, i.revocations.Age)
+}
+
+// isRevoked reports whether a token of this issuer may no longer be used.
+func (i *Issuer) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
+	return i.revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
+}
+
+// lookForRevocations takes what other nodes have revoked. When it cannot, what is known stays in force.
+func (i *Issuer) lookForRevocations() {
+	was := i.revocations.Healthy()
+	err := i.revocations.Reload()
+	healthy := i.revocations.Healthy()
+	switch {
+	case err != nil:
+		i.logger.Error("revocations of other nodes cannot be read, those that are known stay in force", zap.Error(err))
+	case !was && healthy:
+		i.logger.Info("revocations are whole again", zap.Int("count", i.revocations.Set().Len()))
+	}
+	i.metrics.setHealthy("revocations", healthy)
+}
+
+// revocationView is a revocation as the API, the audit log and events show it.
+type revocationView struct {
+	JTI      string    `json:"jti,omitempty"`
+	ClientID string    `json:"client_id,omitempty"`
+	Before   time.Time `json:"before,omitzero"`
+	Expires  time.Time `json:"expires"`
+}
+
+func viewRevocation(e revocation.Entry) revocationView {
+	return revocationView{e.ID, e.ClientID, e.Before, e.Expires}
+}
+
+// auditRevocation logs a revocation and emits its event, as audit does for changes of the registry.
+func (i *Issuer) auditRevocation(who actor, operation string, e revocation.Entry) {
+	view := viewRevocation(e)
+	id := view.JTI + view.ClientID // one of them
+	i.logger.Named("audit").Info("tokens revoked", zap.Any("actor", who), zap.String("operation", operation),
+		zap.String("kind", "revocation"), zap.String("id", id), zap.String("action", "create"), zap.Any("before", nil), zap.Any("after", view))
+	emit(i.ctx, changeEvent, map[string]any{
+		"issuer": i.URL, "actor": who, "operation": operation, "kind": "revocation",
+		"id": id, "action": "create", "before": nil, "after": view,
+	})
+}

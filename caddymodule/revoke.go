@@ -1,0 +1,39 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+)
+
+// revoke is the revocation endpoint (RFC 7009 §2): a client ends a token of its own. When the answer is
+// there the token is refused on this node, and is in storage as revoked for the others. What is no valid
+// token needs no revoking, and is answered alike (§2.2). Another client's is refused (§2.1); that tells
+// nothing of it, for whoever has a token can read whose it is, and check it with the published keys.
+func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.Error) {
+	ctx := t.http.Context()
+	claims, err := t.claims(ctx, maxLeeway) // with which a door may still take it
+	switch {
+	case err != nil:
+		return "", t.fault("revoking", err)
+	case claims == nil:
+		oauth.WriteRevoked(w)
+		return "ignored", nil
+	case claims.ClientID != t.client.ID:
+		return "", oauth.OthersToken()
+	}
+	revoked, err := t.issuer.isRevoked(ctx, claims)
+	if err != nil {
+		return "", t.fault("revoking", err)
+	}
+	if !revoked {
+		entry := revocation.OfToken(claims.ID, claims.Expires)
+		if err := t.issuer.revocations.Revoke(ctx, entry); err != nil {
+			return "", t.fault("revoking", err)
+		}
+		t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
+	}
+	oauth.WriteRevoked(w)
+	return "revoked", nil
+}

@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// tokenReference is one request about a token, at the introspection or the revocation endpoint.
+type tokenReference struct {
+	issuer *Issuer
+	http   *http.Request
+	start  time.Time
+
+	oauth  *oauth.TokenReference
+	client *registry.Client
+}
+
+// serveReference reads a request about a token, authenticates its client as the token endpoint does, and has
+// it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
+func (i *Issuer) serveReference(counter *prometheus.CounterVec, serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		hideCredentials(r, i.logger)
+		t := &tokenReference{issuer: i, http: r, start: time.Now()}
+		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
+		if oerr == nil {
+			t.oauth = parsed
+			oerr = t.authenticate(r.Context())
+		}
+		var result string
+		if oerr == nil {
+			addLogFields(r, zap.String("m2m_client_id", t.client.ID))
+			result, oerr = serve(t, w)
+		}
+		if oerr != nil {
+			result = oerr.Code
+			t.logRefusal(oerr)
+			oerr.Write(w)
+		}
+		counter.WithLabelValues(result).Inc()
+	}
+}
+
+func (t *tokenReference) authenticate(ctx context.Context) *oauth.Error {
+	client, err := t.issuer.authenticate(ctx, t.oauth.ClientID, t.oauth.ClientSecret, t.start)
+	switch {
+	case err != nil:
+		return t.fault("reading the registry", err)
+	case client == nil:
+		return oauth.InvalidClient()
+	}
+	t.client = client
+	return nil
+}
+
+// claims are those of the token if it is one of this issuer that has not expired, for whatever audience;
+// nil is that it is none. An error is a fault of ours.
+func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*token.Claims, error) {
+	kid, err := token.KeyID(t.oauth.Token)
+	if err != nil {
+		return nil, nil
+	}
+	keys, err := t.issuer.keySet(ctx, kid)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := token.Verify(t.oauth.Token, keys, token.Expect{Issuer: t.issuer.URL, AnyAudience: true, Leeway: leeway})
+	if token.ErrorReason(err) != "" {
+		return nil, nil
+	}
+	return claims, err
+}
+
+// fault is our failure, not the caller's: it is logged with its cause, and answered without it.
+func (t *tokenReference) fault(doing string, err error) *oauth.Error {
+	level := zap.ErrorLevel
+	if t.http.Context().Err() != nil {
+		level = zap.DebugLevel // the caller went away, which strangers can do at will
+	}
+	t.issuer.logger.Log(level, doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
+	return oauth.Unavailable("nothing can be said of the token now")
+}
+
+// logRefusal is at debug level, for strangers can cause it at will.
+func (t *tokenReference) logRefusal(err *oauth.Error) {
+	addLogFields(t.http, zap.String("m2m_error", err.Code))
+	if c := t.issuer.logger.Check(zap.DebugLevel, "request about a token refused"); c != nil {
+		c.Write(zap.String("path", t.http.URL.Path), zap.String("remote_ip", clientIP(t.http)),
+			zap.String("error", err.Code), zap.String("description", err.Description))
+	}
+}

@@ -1,0 +1,139 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// maxListings is how often one look lists the segments, when some vanish between its listing and its
+// reading: their writers have put larger ones in their place.
+const maxListings = 20
+
+var errVanishing = errors.New("segments are replaced faster than they can be read")
+
+// look reads the segments that are new, deletes those that are over, and lets go of what is over in
+// memory. A segment that is broken is told once, is read again at every look, and hinders no other.
+func (s *Store) look(ctx context.Context) error {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	began := s.now()
+	found, err := s.readNew(ctx)
+	if err != nil && s.set.Load() == nil {
+		clear(s.known) // nothing is known before all is
+		return err
+	}
+	s.add(found) // after a failure as well: what could be read counts
+	s.sweep(began)
+	s.noteDamage()
+	if err == nil {
+		s.looked.Store(began.UnixNano())
+	}
+	return err
+}
+
+// readNew is what the segments hold that were not read yet.
+func (s *Store) readNew(ctx context.Context) (found []Entry, err error) {
+	for range maxListings {
+		keys, whole, err := s.list(ctx)
+		if err != nil {
+			return found, err
+		}
+		read, vanished, err := s.read(ctx, keys)
+		found = append(found, read...)
+		if err != nil {
+			return found, err
+		}
+		if whole && !vanished {
+			s.forget(keys)
+			return found, nil
+		}
+	}
+	return found, unavailable("reading "+s.folder, errVanishing)
+}
+
+// list lists the segments. It is not whole when an object vanished meanwhile: Caddy's file storage ends
+// there, with the error that it has for a folder that is not there, and it may be the first object.
+func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error) {
+	all, err := s.storage.List(ctx, s.folder, false)
+	if err != nil && !isGone(err) {
+		return nil, false, unavailable("listing "+s.folder, err)
+	}
+	for _, key := range all {
+		if _, ok := endOf(key); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
+}
+
+// read reads the segments that are not known.
+func (s *Store) read(ctx context.Context, keys []string) (found []Entry, vanished bool, err error) {
+	for _, key := range keys {
+		if s.isOver(ctx, key) || s.known[key] {
+			continue
+		}
+		object, err := s.storage.Load(ctx, key)
+		if isGone(err) {
+			vanished = true
+			continue
+		}
+		if err != nil {
+			return found, vanished, unavailable("loading "+key, err)
+		}
+		entries, err := decodeSegment(object)
+		if err != nil {
+			s.breaks(key, err)
+			continue
+		}
+		delete(s.broken, key)
+		s.known[key] = true
+		found = append(found, entries...)
+	}
+	return found, vanished, nil
+}
+
+// isOver reports whether all entries of a segment are over, and some time later deletes it. Other nodes
+// may do the same.
+func (s *Store) isOver(ctx context.Context, key string) bool {
+	at, _ := endOf(key)
+	if s.now().Before(at) {
+		return false
+	}
+	if s.now().After(at.Add(storageGrace)) {
+		if err := s.storage.Delete(ctx, key); err != nil && !isGone(err) {
+			s.tell("deleting "+key, err)
+		}
+	}
+	return true
+}
+
+func (s *Store) breaks(key string, why error) {
+	if s.broken[key] != why.Error() {
+		s.broken[key] = why.Error()
+		s.tell("reading the revocations in "+key, why)
+	}
+}
+
+// forget lets go of the names of segments that are gone, or over.
+func (s *Store) forget(keys []string) {
+	there := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		there[key] = true
+	}
+	maps.DeleteFunc(s.known, func(key string, _ bool) bool { return !there[key] })
+	maps.DeleteFunc(s.broken, func(key string, _ string) bool { return !there[key] })
+}
+
+// noteDamage notes what is broken, for Problem.
+func (s *Store) noteDamage() {
+	if len(s.broken) == 0 {
+		s.damage.Store(nil)
+		return
+	}
+	key := slices.Min(slices.Collect(maps.Keys(s.broken)))
+	text := fmt.Sprintf("%d of its objects are broken: %s: %s", len(s.broken), key, s.broken[key])
+	s.damage.Store(&text)
+}

@@ -1,0 +1,201 @@
+package revocation
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Storage is where a Store keeps its segments. An object is written whole or not at all. Load returns
+// an error that is fs.ErrNotExist for what is not there.
+type Storage interface {
+	Load(ctx context.Context, key string) ([]byte, error)
+	Store(ctx context.Context, key string, value []byte) error
+	Delete(ctx context.Context, key string) error
+	List(ctx context.Context, path string, recursive bool) ([]string, error)
+	Exists(ctx context.Context, key string) bool
+}
+
+// ErrUnavailable is wrapped by errors that are the storage's fault.
+var ErrUnavailable = errors.New("revocations are unavailable")
+
+const (
+	// storeTimeout bounds what one look or one change waits for the storage.
+	storeTimeout = 20 * time.Second
+	// maxAge is how old the last look may be before Fresh complains: one hangs, or nobody looks.
+	maxAge = 30 * time.Second
+	// retryAfter is how long a failed first look is remembered before the storage is asked again.
+	retryAfter = time.Second
+	// sweepInterval is how often memory lets go of what is over.
+	sweepInterval = time.Minute
+)
+
+// Store is the revocations of one issuer, in a storage that several nodes may share. What is revoked
+// here is in force at once; what another node has revoked is once Reload has looked. Before the first
+// lookup it needs no Open, which only tells early whether the storage works. It is safe for concurrent
+// use.
+type Store struct {
+	storage Storage
+	folder  string
+	writer  string // names this process among the nodes
+	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
+	OnFault func(doing string, err error)
+
+	set     atomic.Pointer[Set] // nil before the first look
+	opening singleflight.Group
+	failure atomic.Pointer[failure]
+	looked  atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
+	fault   atomic.Pointer[string]
+	damage  atomic.Pointer[string]
+
+	looking sync.Mutex        // one look at a time; guards what follows
+	known   map[string]bool   // the segments that were read
+	broken  map[string]string // those that cannot be, and why
+	swept   time.Time
+
+	adding sync.Mutex // guards the change of set
+	queue  queue
+	now    func() time.Time
+}
+
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// NewStore is the revocations whose objects have keys below the folder.
+func NewStore(storage Storage, folder string) *Store {
+	s := &Store{storage: storage, folder: folder, writer: strings.ToLower(rand.Text()[:16]), now: time.Now}
+	s.known, s.broken = make(map[string]bool), make(map[string]string)
+	return s
+}
+
+// Open reads what is revoked, if that has not been done yet. Its error is ErrUnavailable.
+func (s *Store) Open(ctx context.Context) error {
+	if s.set.Load() != nil {
+		return nil
+	}
+	if failed := s.failure.Load(); failed != nil && s.now().Sub(failed.at) < retryAfter {
+		return failed.err
+	}
+	result := s.opening.DoChan("", func() (any, error) {
+		if s.set.Load() != nil {
+			return nil, nil
+		}
+		err := s.lookInTime()
+		if err != nil {
+			s.failure.Store(&failure{err, s.now()})
+			s.tell("reading revocations", err)
+		}
+		return nil, err
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-result:
+		return r.Err
+	}
+}
+
+// Revoked reports whether a token may no longer be used. Once the store is open it has no error, and
+// looks at nothing but memory.
+func (s *Store) Revoked(ctx context.Context, id, clientID string, issued time.Time) (bool, error) {
+	set := s.set.Load()
+	if set == nil {
+		if err := s.Open(ctx); err != nil {
+			return false, err
+		}
+		set = s.set.Load()
+	}
+	return set.Revoked(id, clientID, issued), nil
+}
+
+// Set is what is known to be revoked; nil before the first look.
+func (s *Store) Set() *Set { return s.set.Load() }
+
+// Fresh says why what other nodes have revoked may not be known here; nil is that it is, but for the
+// time between two looks.
+func (s *Store) Fresh() error {
+	if fault := s.fault.Load(); fault != nil {
+		return errors.New(*fault)
+	}
+	if age := s.Age(); age > maxAge {
+		return fmt.Errorf("%w: the last look that worked was %s ago", ErrUnavailable, age.Round(time.Second))
+	}
+	return nil
+}
+
+// Age is how long ago the last look that worked began. Before the first one it is how long ago 1970 was.
+func (s *Store) Age() time.Duration { return s.now().Sub(time.Unix(0, s.looked.Load())) }
+
+// Healthy reports whether the last look worked, and no segment is broken.
+func (s *Store) Healthy() bool { return s.Problem() == "" }
+
+// Problem says why the store is not healthy; "" is that it is.
+func (s *Store) Problem() string {
+	if err := s.Fresh(); err != nil {
+		return err.Error()
+	}
+	if damage := s.damage.Load(); damage != nil {
+		return *damage
+	}
+	return ""
+}
+
+// Reload looks for what other nodes have revoked. It lists the segments and reads those that are new.
+// An error leaves what is known, and is returned once for the same reason.
+func (s *Store) Reload() error {
+	err := s.lookInTime()
+	if err == nil {
+		s.fault.Store(nil)
+		return nil
+	}
+	text := err.Error()
+	if before := s.fault.Swap(&text); before != nil && *before == text {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) lookInTime() error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return s.look(ctx)
+}
+
+// add takes entries into memory.
+func (s *Store) add(entries []Entry) {
+	s.adding.Lock()
+	defer s.adding.Unlock()
+	s.set.Store(s.set.Load().with(entries, s.now()))
+}
+
+func (s *Store) sweep(now time.Time) {
+	if now.Sub(s.swept) < sweepInterval {
+		return
+	}
+	s.swept = now
+	s.adding.Lock()
+	defer s.adding.Unlock()
+	s.set.Store(s.set.Load().without(now))
+}
+
+func (s *Store) tell(doing string, err error) {
+	if s.OnFault != nil {
+		s.OnFault(doing, err)
+	}
+}
+
+func unavailable(doing string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
+}
+
+func isGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

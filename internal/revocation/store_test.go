@@ -1,0 +1,455 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// memory is a storage, of which operations can fail.
+type memory struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+	failing string // an operation, or an operation and a key's end
+	ops     map[string]int
+	onLoad  func(key string)
+	cut     int // how many listings end where an object vanishes
+}
+
+var errAway = errors.New("the storage is away")
+
+func newMemory() *memory { return &memory{objects: make(map[string][]byte), ops: make(map[string]int)} }
+
+func (m *memory) begin(operation, key string) error {
+	m.ops[operation]++
+	if m.failing == operation || m.failing == operation+" "+path.Base(key) {
+		return errAway
+	}
+	return nil
+}
+
+func (m *memory) Load(_ context.Context, key string) ([]byte, error) {
+	if m.onLoad != nil {
+		m.onLoad(key)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin("Load", key); err != nil {
+		return nil, err
+	}
+	object, ok := m.objects[key]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return object, nil
+}
+
+func (m *memory) Store(_ context.Context, key string, object []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin("Store", key); err != nil {
+		return err
+	}
+	if _, ok := m.objects[key]; ok {
+		return errors.New("an object is written twice")
+	}
+	m.objects[key] = object
+	return nil
+}
+
+func (m *memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.objects, key)
+	return m.begin("Delete", key)
+}
+
+func (m *memory) List(_ context.Context, folder string, _ bool) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cut--; len(m.objects) == 0 || m.cut >= 0 {
+		return nil, fs.ErrNotExist
+	}
+	return slices.Sorted(maps.Keys(m.objects)), m.begin("List", folder)
+}
+
+func (m *memory) Exists(context.Context, string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.objects) > 0
+}
+
+func (m *memory) set(failing string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failing = failing
+}
+
+func (m *memory) names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.objects))
+}
+
+// node is a store on a storage that nodes share, with a clock of its own.
+type node struct {
+	*Store
+	t      testing.TB
+	at     atomic.Int64 // after noon, in nanoseconds
+	faults []string
+}
+
+func newNode(t testing.TB, storage Storage) *node {
+	n := &node{Store: NewStore(storage, "m2m/x/revocations"), t: t}
+	n.now = func() time.Time { return noon.Add(time.Duration(n.at.Load())) }
+	n.OnFault = func(doing string, err error) { n.faults = append(n.faults, doing+": "+err.Error()) }
+	return n
+}
+
+func (n *node) revoke(entries ...Entry) {
+	n.t.Helper()
+	if err := n.Revoke(n.t.Context(), entries...); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *node) has(id string) bool {
+	n.t.Helper()
+	revoked, err := n.Revoked(n.t.Context(), id, "", noon)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return revoked
+}
+
+func (n *node) reload() {
+	n.t.Helper()
+	if err := n.Reload(); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// awaitDeletion waits until the segment is deleted that a revocation has replaced.
+func (n *node) awaitDeletion() {
+	n.queue.writing.Lock()
+	defer n.queue.writing.Unlock()
+}
+
+func token(id string) Entry { return OfToken(id, noon.Add(time.Minute)) }
+
+func TestNodesSeeEachOthersRevocations(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	if a.has("A") || b.has("A") {
+		t.Fatal("revoked before anything was")
+	}
+	a.revoke(token("A"))
+	if !a.has("A") {
+		t.Error("not in force at once")
+	}
+	if b.has("A") {
+		t.Error("seen without a look")
+	}
+	b.revoke(token("B"), OfClient("bot", noon))
+	a.reload()
+	b.reload()
+	for _, n := range []*node{a, b, newNode(t, storage)} { // the last one starts now
+		if !n.has("A") || !n.has("B") {
+			t.Error("a revocation was lost")
+		}
+		if revoked, _ := n.Revoked(t.Context(), "C", "bot", noon); !revoked || n.Set().Len() != 3 {
+			t.Errorf("the client's tokens are revoked: %t, %d entries", revoked, n.Set().Len())
+		}
+	}
+}
+
+// TestALookReadsOnlyWhatIsNew: however much is revoked, a look at what has not changed is one listing.
+func TestALookReadsOnlyWhatIsNew(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	for i := range 3 * segmentSize {
+		a.revoke(token(floodID(i)))
+	}
+	if names := storage.names(); len(names) != 3 {
+		t.Errorf("%d objects, want 3: %v", len(names), names)
+	}
+	b.reload()
+	loads := storage.ops["Load"]
+	b.reload()
+	if storage.ops["Load"] != loads {
+		t.Error("what is known was read again")
+	}
+	a.revoke(token("A"))
+	b.reload()
+	if got := storage.ops["Load"] - loads; got != 1 || !b.has("A") {
+		t.Errorf("%d objects were read for one that is new", got)
+	}
+}
+
+// TestConcurrentRevocationsShareWrites: a flood costs a few writes, and loses nothing.
+func TestConcurrentRevocationsShareWrites(t *testing.T) {
+	storage := newMemory()
+	nodes := []*node{newNode(t, storage), newNode(t, storage)}
+	var writers sync.WaitGroup
+	for i := range 2000 {
+		writers.Go(func() { nodes[i%2].revoke(token(floodID(i))) })
+	}
+	for range 50 {
+		nodes[0].reload()
+		nodes[1].reload()
+	}
+	writers.Wait()
+	fresh := newNode(t, storage)
+	for _, n := range append(nodes, fresh) {
+		n.reload()
+		for i := range 2000 {
+			if !n.has(floodID(i)) {
+				t.Fatalf("entry %d was lost", i)
+			}
+		}
+	}
+}
+
+// TestSegmentReplacedWhileItIsRead: the writer puts a larger one in its place, which a look must find.
+func TestSegmentReplacedWhileItIsRead(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	a.revoke(token("A"))
+	replaced := 0
+	storage.onLoad = func(string) {
+		if replaced++; replaced < 5 {
+			a.revoke(token(fmt.Sprint("A", replaced)))
+			a.awaitDeletion()
+		}
+	}
+	b.reload()
+	for _, id := range []string{"A", "A1", "A4"} {
+		if !b.has(id) {
+			t.Errorf("%s was missed", id)
+		}
+	}
+}
+
+// TestListingThatIsCutShort: to a file storage an unfinished file that vanishes looks like a folder that
+// is not there.
+func TestListingThatIsCutShort(t *testing.T) {
+	storage := newMemory()
+	newNode(t, storage).revoke(token("A"))
+	storage.cut = 3
+	if b := newNode(t, storage); !b.has("A") {
+		t.Error("a folder with something in it was taken for none")
+	}
+	storage.cut = 1000
+	if err := newNode(t, storage).Open(t.Context()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("opened without a listing: %v", err)
+	}
+}
+
+func TestEntriesVanishWhenTheyAreOver(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	a.revoke(token("A"))
+	b.reload()
+	for _, step := range []struct {
+		after           time.Duration
+		memory, objects int
+	}{{10 * time.Minute, 1, 1}, {12 * time.Minute, 0, 1}, {70 * time.Minute, 0, 1}, {72 * time.Minute, 0, 0}} {
+		b.at.Store(int64(step.after))
+		b.reload()
+		if b.Set().Len() != step.memory || len(storage.names()) != step.objects {
+			t.Errorf("%s after: %d entries in memory, %d objects, want %d and %d", step.after, b.Set().Len(), len(storage.names()), step.memory, step.objects)
+		}
+	}
+	a.at.Store(int64(2 * time.Hour))
+	a.revoke(OfToken("B", noon.Add(3*time.Hour)))
+	if fresh := newNode(t, storage); fresh.has("A") || !fresh.has("B") {
+		t.Error("an entry that is over was written again, or the new one was not")
+	}
+}
+
+func TestBrokenObjectHindersNoOther(t *testing.T) {
+	for name, damage := range map[string]func([]byte) []byte{
+		"empty":       func([]byte) []byte { return nil },
+		"truncated":   func(o []byte) []byte { return o[:len(o)-20] },
+		"bit-flipped": func(o []byte) []byte { return []byte(strings.Replace(string(o), `"jti":"A"`, `"jti":"C"`, 1)) },
+		"HTML":        func([]byte) []byte { return []byte("<html>") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			storage := newMemory()
+			a, b := newNode(t, storage), newNode(t, storage)
+			a.revoke(token("A"))
+			good := storage.objects[storage.names()[0]]
+			key := storage.names()[0]
+			b.reload() // b has it, and c will not
+			b.revoke(token("B"))
+			storage.objects[key] = damage(good)
+			c := newNode(t, storage)
+			for range 3 {
+				b.reload()
+				c.reload()
+			}
+			if !b.has("A") || !b.Healthy() {
+				t.Error("what was read before is lost")
+			}
+			if c.has("A") || c.has("C") || !c.has("B") || c.Healthy() || !strings.Contains(c.Problem(), key) {
+				t.Errorf("A %t, C %t, B %t, problem %q", c.has("A"), c.has("C"), c.has("B"), c.Problem())
+			}
+			if len(c.faults) != 1 || !strings.Contains(c.faults[0], key) {
+				t.Errorf("told %q, want once", c.faults)
+			}
+			storage.objects[key] = good
+			c.reload()
+			if !c.has("A") || !c.Healthy() {
+				t.Errorf("mended, and: %q", c.Problem())
+			}
+		})
+	}
+}
+
+func TestStorageAway(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	b.reload()
+	a.revoke(token("A"))
+	for _, operation := range []string{"List", "Load"} {
+		storage.set(operation)
+		if err := b.Reload(); !errors.Is(err, ErrUnavailable) || !errors.Is(err, errAway) {
+			t.Errorf("%s: the look failed with %v", operation, err)
+		}
+		if err := b.Reload(); err != nil {
+			t.Errorf("%s: told twice: %v", operation, err)
+		}
+		if b.Healthy() || b.Fresh() == nil || b.has("A") {
+			t.Errorf("%s: healthy %t", operation, b.Healthy())
+		}
+		if err := newNode(t, storage).Open(t.Context()); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: opened without a storage: %v", operation, err)
+		}
+	}
+	storage.set("")
+	b.reload()
+	if !b.has("A") || !b.Healthy() {
+		t.Errorf("back again, and: %q", b.Problem())
+	}
+	storage.set("Store")
+	if err := b.Revoke(t.Context(), token("B")); !errors.Is(err, ErrUnavailable) || b.has("B") {
+		t.Errorf("revoked without a storage: %v, in force %t", err, b.has("B"))
+	}
+	storage.set("Delete") // of what was replaced: it does no harm
+	a.revoke(token("C"))
+	storage.set("")
+	b.reload()
+	if !b.has("A") || !b.has("C") || b.has("B") {
+		t.Error("revocations around a failure are lost")
+	}
+}
+
+// TestNothingIsKnownBeforeAllIs: a first look that fails half-way does not make an open store.
+func TestNothingIsKnownBeforeAllIs(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	a.revoke(token("A"))
+	b.revoke(token("B"))
+	names := storage.names()
+	storage.set("Load " + path.Base(names[1]))
+	c := newNode(t, storage)
+	for range 2 {
+		if _, err := c.Revoked(t.Context(), "A", "", noon); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("judged without knowing: %v", err)
+		}
+	}
+	storage.set("")
+	c.at.Store(int64(2 * time.Second)) // a failure is remembered for a second
+	if !c.has("A") || !c.has("B") {
+		t.Error("a revocation was lost")
+	}
+}
+
+func TestAge(t *testing.T) {
+	a := newNode(t, newMemory())
+	a.reload()
+	a.at.Store(int64(20 * time.Second))
+	if a.Age() != 20*time.Second || a.Fresh() != nil {
+		t.Errorf("age %s, %v", a.Age(), a.Fresh())
+	}
+	a.at.Store(int64(31 * time.Second))
+	if a.Fresh() == nil || a.Healthy() {
+		t.Error("nobody has looked for 31 s, and all is well")
+	}
+}
+
+func TestRevokeRefusesWhatCannotBeMeant(t *testing.T) {
+	storage := newMemory()
+	if err := newNode(t, storage).Revoke(t.Context(), OfToken("A", noon.Add(48*time.Hour))); err == nil || len(storage.names()) != 0 {
+		t.Errorf("refused with %v, %d objects", err, len(storage.names()))
+	}
+}
+
+// TestFloodInStorage is 100,000 revocations: what they take in memory and in storage is bounded.
+func TestFloodInStorage(t *testing.T) {
+	storage := newMemory()
+	a := newNode(t, storage)
+	for n := 0; n < 100_000; n += 100 {
+		entries := make([]Entry, 100)
+		for i := range entries {
+			entries[i] = token(floodID(n + i))
+		}
+		a.revoke(entries...)
+	}
+	if objects := len(storage.names()); objects > 2*100_000/segmentSize {
+		t.Errorf("%d objects", objects)
+	}
+	before := heap()
+	b := newNode(t, storage)
+	b.reload()
+	grown := heap() - before
+	if b.Set().Len() != 100_000 {
+		t.Fatalf("%d entries", b.Set().Len())
+	}
+	if grown > 30<<20 {
+		t.Errorf("100,000 entries take %d KiB", grown>>10)
+	}
+	t.Logf("100,000 entries: %d objects, %d KiB of memory", len(storage.names()), grown>>10)
+	b.at.Store(int64(2 * time.Hour))
+	b.reload()
+	if b.Set().Len() != 0 || len(storage.names()) != 0 {
+		t.Errorf("%d entries and %d objects are left", b.Set().Len(), len(storage.names()))
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func FuzzDecodeSegment(f *testing.F) {
+	good, _ := encodeSegment([]Entry{token("A"), OfClient("bot", noon)})
+	f.Add(good)
+	f.Add([]byte(`{"sha256":"","entries":null}`))
+	f.Fuzz(func(t *testing.T, object []byte) {
+		entries, err := decodeSegment(object)
+		if err != nil {
+			return
+		}
+		again, err := encodeSegment(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decodeSegment(again); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
