@@ -5,11 +5,12 @@ import (
 	"fmt"
 )
 
-// Bounds on data. In memory a value may take a hundred times the room that it has in its file, so
-// that a file within maxBytes could still fill the memory.
+// Bounds on data and Rego. In memory a value may take a hundred times the room that it has in its file,
+// and a term of Rego more than that: files within maxBytes could still fill the memory.
 const (
 	maxValues  = 1_000_000 // of all data files together, keys among them
 	maxNesting = 100       // objects and lists within each other
+	maxRego    = 2 << 20   // bytes of all Rego together, tests among them
 )
 
 var (
@@ -35,3 +36,17 @@ func (b *budget) take(size int) error {
 }
 
 func (b *budget) isSpent() bool { return b.values < 0 || b.bytes < 0 }
+
+// checkRego refuses more Rego than there may be.
+func checkRego(sources []source) error {
+	size := 0
+	for _, s := range sources {
+		if s.isRego() {
+			size += len(s.content)
+		}
+	}
+	if size > maxRego {
+		return fmt.Errorf("the .rego files have more than %d MiB", maxRego>>20)
+	}
+	return nil
+}

@@ -64,6 +64,8 @@ func laughs(n int) string {
 // What is too much is refused before it is built: what is told apart here differs by a factor of ten.
 func TestTooMuchTakesLittleMemory(t *testing.T) {
 	json := `{"big":` + many(3_000_000) + `}`
+	rego := "package b\n\nb := " + many(maxRego/3)
+	regoFolder := write(t, map[string]string{"a/b.rego": rego, "b/b.rego": rego})
 	sparse := filepath.Join(t.TempDir(), "sparse.json")
 	put(t, sparse, "{}")
 	if err := os.Truncate(sparse, 300<<20); err != nil {
@@ -91,6 +93,8 @@ func TestTooMuchTakesLittleMemory(t *testing.T) {
 		"hidden in a bundle":  {bundled("/.x/data.json", json), ".x/data.json:1: parsing data: more than 1000000", 100},
 		"a bundle's manifest": {bundled("/.manifest", `{"metadata": `+json+`}`), ".manifest has more than 4 MiB", 100},
 		"a bundle's claims":   {bundled("/.signatures.json", json), ".signatures.json has more than 4 MiB", 100},
+		"Rego":                {func() error { return Candidate{Paths: []string{regoFolder}}.Check() }, "reading policy: the .rego files have more than 2 MiB", 20},
+		"Rego of a bundle":    {bundled("/.x/b.rego", rego), "the .rego files have more than 2 MiB", 20},
 		"a large file":        {func() error { return Candidate{Paths: []string{sparse}}.Check() }, "the files have more than 64 MiB", 10},
 	} {
 		t.Run(name, func(t *testing.T) {

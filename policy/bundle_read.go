@@ -58,11 +58,16 @@ func readBundle(compressed []byte, keys *bundle.VerificationConfig) (b *bundled,
 const maxOwn = 4 << 20
 
 // check refuses what OPA takes and this program does not have, and data that OPA passes over: a deny
-// list that is not loaded denies nothing. It counts the data, hidden ones too, before OPA builds them.
+// list that is not loaded denies nothing. It counts what there
+// is of data and Rego, hidden files too, before OPA parses them.
 func (a *archive) check() error {
 	left := newBudget()
+	var rego []source
 	for _, f := range a.files {
 		base := path.Base(f.path)
+		if path.Ext(base) == bundle.RegoExt {
+			rego = append(rego, source{name: f.path, content: f.content})
+		}
 		isOwn := strings.Contains(base, bundle.ManifestExt) || bundle.IsSignaturesFile(base)
 		if isOwn && len(f.content) > maxOwn {
 			return fmt.Errorf("%s has more than %d MiB", f.path, maxOwn>>20)
@@ -82,7 +87,7 @@ func (a *archive) check() error {
 			return fmt.Errorf("%s would not be read: a bundle has its data in files named data.json or data.yaml", f.path)
 		}
 	}
-	return nil
+	return checkRego(rego)
 }
 
 // sources are the files that would be read if the bundle were a folder, in a folder's order.

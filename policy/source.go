@@ -175,6 +175,9 @@ func read(sources []source) error {
 		}
 		left -= int64(len(sources[i].content))
 	}
+	if err := checkRego(sources); err != nil {
+		return fmt.Errorf("reading policy: %w", err)
+	}
 	return nil
 }
 
