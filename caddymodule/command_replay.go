@@ -36,8 +36,11 @@ and a decision as an example. Lines that are no decisions are passed over.
 A decision is made with the input and at the time of the log. What the issuer held
 back whatever policy says (other_audience) is no loss and no gain.
 
-The exit code is 0 when nothing would change, 2 when something would, 5 for a policy
-that does not load, and 1 for other errors, such as logs without any decision.`,
+A candidate that is too slow for many decisions in a row ends the replay, without a report.
+
+The exit code is 0 when nothing would change, 2 when something would or the candidate is
+too slow, 5 for a policy that does not load, and 1 for other errors, such as logs without
+any decision.`,
 		Example: `  $ caddy m2m replay /var/log/caddy/decisions.json --policy ./policy
   $ zcat decisions-*.gz | caddy m2m replay - --policy ./policy --format json`,
 		Args: cobra.MinimumNArgs(1),
@@ -76,6 +79,9 @@ func runReplay(ctx context.Context, cfg policy.Config, stdin io.Reader, names []
 		return nil, err
 	}
 	report, err := replay.Run(ctx, replay.Config{Policy: engine, CheckClaims: checkClaims}, logs...)
+	if errors.Is(err, replay.ErrTooSlow) {
+		return nil, &exitError{exitDifferent, err}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -54,11 +54,30 @@ func readBundle(compressed []byte, keys *bundle.VerificationConfig) (b *bundled,
 	return b, checkBundleRevision(b.revision)
 }
 
+// maxOwn is how large the manifest or the signatures may be, of which OPA makes values, too.
+const maxOwn = 4 << 20
+
 // check refuses what OPA takes and this program does not have, and data that OPA passes over: a deny
-// list that is not loaded denies nothing.
+// list that is not loaded denies nothing. It counts what there
+// is of data and Rego, hidden files too, before OPA parses them.
 func (a *archive) check() error {
+	left := newBudget()
+	var rego []source
 	for _, f := range a.files {
-		switch base := path.Base(f.path); {
+		base := path.Base(f.path)
+		if path.Ext(base) == bundle.RegoExt {
+			rego = append(rego, source{name: f.path, content: f.content})
+		}
+		isOwn := strings.Contains(base, bundle.ManifestExt) || bundle.IsSignaturesFile(base)
+		if isOwn && len(f.content) > maxOwn {
+			return fmt.Errorf("%s has more than %d MiB", f.path, maxOwn>>20)
+		}
+		if !isOwn && bundle.IsStructuredDoc(base) {
+			if err := (source{name: f.path, rel: f.path, content: f.content}).check(left); err != nil {
+				return err
+			}
+		}
+		switch {
 		case base == bundle.WasmFile, base == bundle.PlanFile, base == bundle.PlanProtoFile:
 			return fmt.Errorf("%s is for another engine: build the bundle with the target rego", f.path)
 		case base == "patch.json":
@@ -68,7 +87,7 @@ func (a *archive) check() error {
 			return fmt.Errorf("%s would not be read: a bundle has its data in files named data.json or data.yaml", f.path)
 		}
 	}
-	return nil
+	return checkRego(rego)
 }
 
 // sources are the files that would be read if the bundle were a folder, in a folder's order.

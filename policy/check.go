@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -21,7 +20,7 @@ type File struct {
 // Candidate is a policy that nothing runs yet.
 type Candidate struct {
 	// Paths are files and folders as those of [Config]. Unlike there, tests may be named, and a
-	// folder may be without a policy file: they are left out.
+	// folder may have nothing but tests: they are left out.
 	Paths []string
 	// Ignore are patterns of [path.Match]. Files of Paths whose names match one, or the name of a
 	// folder on their way, are left out.
@@ -48,23 +47,20 @@ func (c Candidate) Check() error {
 }
 
 func (c Candidate) sources() ([]source, error) {
-	s := scanner{seen: make(map[string]bool)}
+	s := scanner{seen: make(map[string]bool), tests: true}
 	for _, path := range c.Paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading policy: %w", err)
 		}
-		path = filepath.Clean(path)
-		if info.IsDir() {
-			err = s.dir(path, "", nil)
-		} else if isPolicyFile(path, false) {
-			err = s.file(path, filepath.Base(path), info)
+		if !info.IsDir() && !isPolicyFile(path, true) {
+			continue
 		}
-		if err != nil {
+		if err := s.root(path); err != nil {
 			return nil, err
 		}
 	}
-	sources := slices.DeleteFunc(s.found, c.ignores)
+	sources := slices.DeleteFunc(withoutTests(s.found), c.ignores)
 	if err := read(sources); err != nil {
 		return nil, err
 	}

@@ -64,6 +64,8 @@ func TestCandidateCheck(t *testing.T) {
 		"repeated key":      {files: map[string]string{"d.yaml": "a: 1\na: 2\n"}, want: `d.yaml:2: parsing data: key "a" is repeated`},
 		"tests alone":       {files: map[string]string{"a_test.rego": "package a_test\n"}},
 		"a test by its own": {files: map[string]string{"a_test.rego": "package a_test\n"}, paths: []string{"a_test.rego"}},
+		"nothing":           {want: "no .rego, .json or .yaml file in "},
+		"nothing of ours":   {files: map[string]string{"a.txt": "a", ".b.rego": good}, want: "no .rego, .json or .yaml file in "},
 		"missing":           {paths: []string{"nowhere"}, want: "no such file or directory"},
 		"file":              {check: Candidate{Files: []File{{"b.tar.gz/a.rego", "/a.rego", []byte(complete)}}}, want: "b.tar.gz/a.rego:3: granted is a partial"},
 		"test file":         {check: Candidate{Files: []File{{"a", "/a_test.rego", []byte(complete)}}}},
@@ -84,7 +86,7 @@ func TestCandidateCheck(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if c.paths == nil {
+			if c.paths == nil && c.check.Files == nil {
 				c.paths = []string{"."}
 			}
 			for _, path := range c.paths {

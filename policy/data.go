@@ -11,25 +11,29 @@ import (
 // to the same path, neither wins: that is an error.
 func loadData(sources []source) (map[string]any, error) {
 	root := make(map[string]any)
+	left := newBudget()
 	var errs []error
 	for _, s := range sources {
 		if s.isRego() {
 			continue
 		}
-		document, err := s.document()
+		document, err := s.document(left)
 		if err == nil {
 			err = s.merge(root, document, nil)
 		}
 		if err != nil {
 			errs = append(errs, err)
 		}
+		if left.isSpent() {
+			break // what follows would be refused for nothing but that
+		}
 	}
 	return root, errors.Join(errs...)
 }
 
 // document parses a data file, and puts what it holds below its folders.
-func (s source) document() (map[string]any, error) {
-	parsed, err := s.parse()
+func (s source) document(left *budget) (map[string]any, error) {
+	parsed, err := s.parse(left)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func TestDataFaults(t *testing.T) {
 		{"repeated key, escaped", "a.json", `{"a/b": 1, "\u0061/b": 2}`, `a.json:1: parsing data: key "a/b" is repeated`},
 		{"cut short", "a.json", "{\n\"a\": 1\n", "a.json:3: parsing data: unexpected EOF"},
 		{"empty", "a.json", "", "a.json:1: parsing data: unexpected EOF"},
-		{"no value", "a.json", "{\"a\":\n\n}", "a.json:3: parsing data: invalid character '}'"},
+		{"no value", "a.json", "{\"a\":\n\n}", "a.json:3: parsing data: missing value after object name"},
 		{"more behind it", "a.json", "{}\n{}", "a.json:2: parsing data: more than one document"},
 		{"rubbish behind it", "a.json", "{}\nx", "a.json:2: parsing data: invalid character 'x'"},
 		{"no UTF-8", "a.json", "{\n\"a\": \"\xff\"}", "a.json:2: parsing data: invalid UTF-8"},
@@ -72,7 +72,7 @@ func TestDataIsDecodedAsByOPA(t *testing.T) {
 			if err := util.Unmarshal([]byte(content), &want); err != nil {
 				t.Fatal(err)
 			}
-			got, err := source{name: file, rel: file, content: []byte(content)}.document()
+			got, err := source{name: file, rel: file, content: []byte(content)}.document(newBudget())
 			if err != nil || !reflect.DeepEqual(any(got), want) {
 				t.Errorf("%q: got %#v, %v, want %#v", content, got, err, want)
 			}
@@ -96,7 +96,7 @@ func FuzzData(f *testing.F) {
 		if json {
 			name = "a.json"
 		}
-		document, err := source{name: name, rel: name, content: []byte(content)}.document()
+		document, err := source{name: name, rel: name, content: []byte(content)}.document(newBudget())
 		if err != nil {
 			if !placed.MatchString(err.Error()) {
 				t.Errorf("%q has no place", err)

@@ -15,25 +15,14 @@ import (
 
 var errSecondDocument = errors.New("more than one document")
 
-// parse decodes a data file as OPA does, but takes none in which some value would be lost: OPA lets
-// the last of repeated keys win, and leaves out all documents but the first.
-func (s source) parse() (v any, err error) {
-	defer func() {
-		if recover() != nil { // the YAML parser has panics for what it thinks cannot be
-			err = s.fault(1, errors.New("the parser gave up"))
-		}
-	}()
-	isJSON := path.Ext(s.rel) == ".json"
-	if isJSON || json.Valid(s.content) {
-		err = s.checkJSON()
-	} else {
-		err = s.checkYAML()
-	}
-	if err != nil {
+// parse decodes a data file as OPA does, but takes none that check refuses.
+func (s source) parse(left *budget) (v any, err error) {
+	defer s.recoverParser(&err)
+	if err := s.check(left); err != nil {
 		return nil, err
 	}
 	decode := util.Unmarshal
-	if isJSON {
+	if s.isJSON() {
 		decode = util.UnmarshalJSON
 	}
 	if err := decode(s.content, &v); err != nil {
@@ -42,18 +31,48 @@ func (s source) parse() (v any, err error) {
 	return v, nil
 }
 
+// check refuses a data file in which some value would be lost: OPA lets the last of repeated keys win,
+// and leaves out all documents but the first. What is too much is refused before it is built.
+func (s source) check(left *budget) (err error) {
+	defer s.recoverParser(&err)
+	if s.isJSON() || json.Valid(s.content) {
+		return s.checkJSON(left)
+	}
+	return s.checkYAML(left)
+}
+
+// recoverParser is deferred: the YAML parser has panics for what it thinks cannot be.
+func (s source) recoverParser(err *error) {
+	if recover() != nil {
+		*err = s.fault(1, errors.New("the parser gave up"))
+	}
+}
+
+func (s source) isJSON() bool { return path.Ext(s.rel) == ".json" }
+
 // checkJSON finds syntax errors and repeated keys.
-func (s source) checkJSON() error {
-	tokens := jsontext.NewDecoder(bytes.NewReader(s.content))
-	if _, err := tokens.ReadValue(); err != nil {
-		return s.jsonFault(err)
+func (s source) checkJSON(left *budget) error {
+	tokens := jsontext.NewDecoder(bytes.NewBuffer(s.content))
+	for isFirst := true; ; isFirst = false {
+		isOutside := tokens.StackDepth() == 0
+		token, err := tokens.ReadToken()
+		switch {
+		case errors.Is(err, io.EOF) && !isFirst:
+			return nil
+		case err != nil:
+			return s.jsonFault(err)
+		case isOutside && !isFirst:
+			return s.fault(s.lineAt(tokens.InputOffset()), errSecondDocument)
+		case token.Kind() == '}' || token.Kind() == ']':
+			continue
+		}
+		if err = left.take(0); err == nil && tokens.StackDepth() > maxNesting {
+			err = errTooDeep
+		}
+		if err != nil {
+			return s.fault(s.lineAt(tokens.InputOffset()), err)
+		}
 	}
-	if _, err := tokens.ReadToken(); err == nil {
-		return s.fault(s.lineAt(tokens.InputOffset()), errSecondDocument)
-	} else if !errors.Is(err, io.EOF) {
-		return s.jsonFault(err)
-	}
-	return nil
 }
 
 func (s source) jsonFault(err error) error {

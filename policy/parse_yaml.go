@@ -11,8 +11,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// checkYAML finds syntax errors, repeated keys and further documents.
-func (s source) checkYAML() error {
+// checkYAML finds syntax errors, repeated keys and further documents. The library builds a file's
+// nodes all at once, so that their number is estimated before.
+func (s source) checkYAML(left *budget) error {
+	if estimateNodes(s.content) > left.values {
+		return s.fault(1, errTooMany)
+	}
 	documents := yaml.NewDecoder(bytes.NewReader(s.content))
 	var first, second yaml.Node
 	if err := documents.Decode(&first); errors.Is(err, io.EOF) {
@@ -25,27 +29,76 @@ func (s source) checkYAML() error {
 	} else if !errors.Is(err, io.EOF) {
 		return s.yamlFault(err)
 	}
-	return s.checkKeys(&first)
+	for _, root := range first.Content {
+		if err := s.checkNode(root, 1, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// estimateNodes counts what begins a node in YAML. There are at most about twice as many nodes; there
+// may be fewer, for text between quotes counts, too.
+func estimateNodes(content []byte) int {
+	nodes := 1
+	for i, c := range content {
+		isLast := i+1 == len(content)
+		switch c {
+		case '[', '{', ',':
+			nodes++
+		case '-', '?':
+			if isLast || isSpace(content[i+1]) {
+				nodes++
+			}
+		case ':':
+			if isLast || isSpace(content[i+1]) || i > 0 && bytes.IndexByte([]byte("\"']}"), content[i-1]) >= 0 {
+				nodes += 2 // the key and its value
+			}
+		}
+	}
+	return nodes
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// checkNode counts what an alias stands for as often as it stands there.
+func (s source) checkNode(n *yaml.Node, depth int, left *budget) error {
+	line := n.Line
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	err := left.take(len(n.Value))
+	if err == nil && n.Kind != yaml.ScalarNode && depth > maxNesting {
+		err = errTooDeep
+	}
+	if err != nil {
+		return s.fault(line, err)
+	}
+	if err := s.checkKeys(n); err != nil {
+		return err
+	}
+	for _, child := range n.Content {
+		if err := s.checkNode(child, depth+1, left); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s source) checkKeys(n *yaml.Node) error {
-	if n.Kind == yaml.MappingNode {
-		seen := make(map[string]bool, len(n.Content)/2)
-		for i := 0; i < len(n.Content); i += 2 {
-			key, err := keyOf(n.Content[i])
-			if err == nil && seen[key] {
-				err = errRepeated(key)
-			}
-			if err != nil {
-				return s.fault(n.Content[i].Line, yamlMessage(err))
-			}
-			seen[key] = true
-		}
+	if n.Kind != yaml.MappingNode {
+		return nil
 	}
-	for _, child := range n.Content {
-		if err := s.checkKeys(child); err != nil {
-			return err
+	seen := make(map[string]bool, len(n.Content)/2)
+	for i := 0; i < len(n.Content); i += 2 {
+		key, err := keyOf(n.Content[i])
+		if err == nil && seen[key] {
+			err = errRepeated(key)
 		}
+		if err != nil {
+			return s.fault(n.Content[i].Line, yamlMessage(err))
+		}
+		seen[key] = true
 	}
 	return nil
 }

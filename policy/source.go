@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -176,6 +175,9 @@ func read(sources []source) error {
 		}
 		left -= int64(len(sources[i].content))
 	}
+	if err := checkRego(sources); err != nil {
+		return fmt.Errorf("reading policy: %w", err)
+	}
 	return nil
 }
 
@@ -188,11 +190,14 @@ func (s *source) read(limit int64) error {
 	if s.info, err = f.Stat(); err != nil {
 		return err
 	}
+	if s.info.Size() > limit { // which spares reading most of it
+		return errTooLarge
+	}
 	if s.content, err = io.ReadAll(io.LimitReader(f, limit+1)); err != nil {
 		return err
 	}
 	if int64(len(s.content)) > limit {
-		return errors.New("the files have more than 64 MiB")
+		return errTooLarge
 	}
 	return nil
 }

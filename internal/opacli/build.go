@@ -29,6 +29,9 @@ are taken but those whose names begin with a dot. The bundle then owns all of da
 With --bundle they are bundles, or folders laid out as bundles: data is in files called
 data.json or data.yaml, and .manifest says which roots the bundle owns. Several are merged.
 
+Files are called in the bundle what they are called below the paths that are given: of
+policy/, policy/teams/a.rego is teams/a.rego. No two may be called the same.
+
 Tests are taken, too, unless you --ignore '*_test.rego'. The server leaves them out.
 
 --signing-key is the PEM file of a private RSA or EC key. --verification-key checks the

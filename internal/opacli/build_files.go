@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
@@ -32,31 +33,65 @@ func (b *build) load(paths []string, capabilities *ast.Capabilities) (*bundle.Bu
 		if err != nil {
 			return nil, err
 		}
-		return bundleOf(found), nil
+		return bundleOf(found, paths)
 	}
 	bundles := make([]*bundle.Bundle, len(paths))
 	for i, path := range paths {
 		if bundles[i], err = files.AsBundle(path); err != nil {
 			return nil, err
 		}
+		for m := range bundles[i].Modules {
+			module := &bundles[i].Modules[m]
+			module.URL = strings.TrimPrefix(module.RelativePath, "/")
+		}
 	}
 	merged, err := bundle.MergeWithRegoVersion(bundles, ast.RegoV1, false)
 	if err != nil {
 		return nil, fmt.Errorf("merging bundles: %w", err)
 	}
-	return merged, nil
+	return merged, checkNames(merged.Modules)
 }
 
-func bundleOf(found *loader.Result) *bundle.Bundle {
+// bundleOf makes a bundle of files, named as they are below the paths that were given: where the build
+// was is no matter of the bundle's, and the server refuses names that lead out of it.
+func bundleOf(found *loader.Result, paths []string) (*bundle.Bundle, error) {
 	made := &bundle.Bundle{Data: found.Documents}
 	made.SetRegoVersion(ast.RegoV1)
 	made.Manifest.Init()
 	for _, name := range util.KeysSorted(found.Modules) {
 		module := found.Modules[name]
-		path := filepath.ToSlash(module.Name)
-		made.Modules = append(made.Modules, bundle.ModuleFile{URL: path, Path: path, Raw: module.Raw, Parsed: module.Parsed})
+		made.Modules = append(made.Modules, bundle.ModuleFile{
+			URL: nameBelow(paths, module.Name), Path: filepath.ToSlash(module.Name), Raw: module.Raw, Parsed: module.Parsed,
+		})
 	}
-	return made
+	return made, checkNames(made.Modules)
+}
+
+// nameBelow is a file's name below the first of the paths that it is in, or its base name when it is
+// one of them. What is in none is out of a bundle, and has a name already.
+func nameBelow(paths []string, file string) string {
+	for _, path := range paths {
+		switch rel, err := filepath.Rel(path, file); {
+		case err != nil || !filepath.IsLocal(rel):
+		case rel == ".":
+			return filepath.Base(file)
+		default:
+			return filepath.ToSlash(rel)
+		}
+	}
+	return strings.TrimPrefix(filepath.ToSlash(file), "/")
+}
+
+// checkNames refuses a bundle in which two files would have one name.
+func checkNames(modules []bundle.ModuleFile) error {
+	from := make(map[string]string, len(modules))
+	for _, module := range modules {
+		if other, taken := from[module.URL]; taken {
+			return fmt.Errorf("%s and %s would both be %s in the bundle", other, module.Path, module.URL)
+		}
+		from[module.URL] = module.Path
+	}
+	return nil
 }
 
 func (b *build) warnOfManifests(paths []string) {

@@ -81,15 +81,27 @@ func (m *coverage) run(c *cobra.Command, s *shelf) error {
 	}
 	defer m.store.Abort(ctx, txn)
 	m.compiler.WithPathConflictsCheck(storage.NonEmpty(ctx, m.store, txn))
-	results, err := m.runner(c.Flags()).RunTests(ctx, txn)
+	ran, err := m.runner(c.Flags()).RunTests(ctx, txn)
 	if err != nil {
 		return err
 	}
+	number := 0
+	results := make(chan *tester.Result)
+	go func() {
+		defer close(results)
+		for result := range ran {
+			number++
+			results <- result
+		}
+	}()
 	var printed bytes.Buffer
 	all := tester.JSONCoverageReporter{Cover: m.cover, Modules: m.modules, Output: &printed, Verbose: flag(c, "verbose")}
 	if err := all.Report(results); err != nil { // some test failed
 		_, writeErr := printed.WriteTo(c.OutOrStdout())
 		return errors.Join(err, writeErr)
+	}
+	if number == 0 && flag(c, "fail-on-empty") {
+		return errors.New("no tests were run") // in OPA's words
 	}
 	threshold, _ := c.Flags().GetFloat64("threshold")
 	report := ownReport(m.cover.Report(m.modules), s)

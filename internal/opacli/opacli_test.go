@@ -36,6 +36,9 @@ func TestAdaptationsAreOfOPA(t *testing.T) {
 			}
 		}
 	}
+	if commands["test"].Flags().Lookup("fail-on-empty") == nil {
+		t.Error("test has no --fail-on-empty")
+	}
 	for _, flag := range []string{"capabilities", "debug", "ignore", "output", "revision", "signing-key", "signing-alg", "signing-plugin",
 		"claims-file", "verification-key", "verification-key-id", "scope", "exclude-files-verify", "follow-symlinks", "bundle"} {
 		if commands["build"].Flags().Lookup(flag) == nil {

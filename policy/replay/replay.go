@@ -6,6 +6,8 @@ package replay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"sync"
@@ -30,16 +32,27 @@ type Config struct {
 	CheckClaims func(map[string]any) error
 	// Workers is how many decisions are made at once. Default: GOMAXPROCS.
 	Workers int
+	// GiveUp is after how many decisions in a row that were not made in time a replay ends: each
+	// takes the whole timeout, and a log may have millions. Default: 20.
+	GiveUp int
 }
 
-// Run reads the logs to their ends. Its errors are those of reading, and of ctx; what is wrong with a
-// line or a decision is in the report.
+const defaultGiveUp = 20
+
+// ErrTooSlow is a candidate that made none of [Config.GiveUp] decisions in a row in time.
+var ErrTooSlow = errors.New("the candidate is too slow")
+
+// Run reads the logs to their ends. Its errors are those of reading, and of ctx, and [ErrTooSlow]; what
+// else is wrong with a line or a decision is in the report.
 func Run(ctx context.Context, cfg Config, logs ...Log) (*Report, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	if cfg.GiveUp <= 0 {
+		cfg.GiveUp = defaultGiveUp
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	report := newReport()
 	batches := make(chan []line, cfg.Workers)
 	var workers sync.WaitGroup
@@ -47,7 +60,9 @@ func Run(ctx context.Context, cfg Config, logs ...Log) (*Report, error) {
 		workers.Go(func() {
 			for batch := range batches {
 				for _, l := range batch {
-					replayLine(ctx, &cfg, report, l)
+					if err := replayLine(ctx, &cfg, report, l); err != nil {
+						cancel(err)
+					}
 				}
 			}
 		})
@@ -55,29 +70,31 @@ func Run(ctx context.Context, cfg Config, logs ...Log) (*Report, error) {
 	err := readAll(ctx, logs, batches, report)
 	close(batches)
 	workers.Wait()
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, ErrTooSlow):
+		return nil, cause
+	case err != nil:
 		return nil, err
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	}
 	report.finish(cfg.Policy.Revision())
 	return report, nil
 }
 
-// replayLine decides a line again, if it is a decision.
-func replayLine(ctx context.Context, cfg *Config, report *Report, l line) {
+// replayLine decides a line again, if it is a decision. Its error is for the whole replay.
+func replayLine(ctx context.Context, cfg *Config, report *Report, l line) error {
 	e, verdict := parseEvent(l.text)
 	switch verdict {
 	case isOther:
 		report.count(func(t *Totals) { t.Other++ })
-		return
+		return nil
 	case isUnreadable:
 		report.unreadable(l.where, e.problem)
-		return
+		return nil
 	case isMasked:
 		report.count(func(t *Totals) { t.Decisions++; t.Masked++ })
-		return
+		return nil
 	}
 	d := &decision{event: e, line: l.where}
 	if e.token != nil {
@@ -86,7 +103,10 @@ func replayLine(ctx context.Context, cfg *Config, report *Report, l line) {
 		d.replayRequest(ctx, cfg)
 	}
 	if ctx.Err() != nil {
-		return // the report is not wanted any more
+		return nil // the report is not wanted any more
 	}
-	report.add(d)
+	if late := report.add(d); late >= cfg.GiveUp {
+		return fmt.Errorf("%w: %d decisions in a row were not made in time, the last at %s: %w", ErrTooSlow, late, d.line, d.failure)
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -252,6 +253,58 @@ func TestLongLines(t *testing.T) {
 	if got := summary(report); got != "2=2+0+0+0 ~0 !2 .0" || report.Problems[0].Where != "log:2" || report.Problems[0].Error != "longer than 4 MiB" || report.Problems[1].Where != "log:4" {
 		t.Errorf("got %s, %v", got, report.Problems)
 	}
+}
+
+// slow is a policy without time for the decisions of one client; it has for those of others.
+func slow(t *testing.T) *policy.Engine {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "slow.rego")
+	rego := "package m2m.token\n\nttl contains 60 if {\n\tinput.client.id == \"slow\"\n\tevery x in numbers.range(1, 1000000) { x > 0 }\n}\n"
+	if err := os.WriteFile(file, []byte(rego), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	engine, err := policy.Load(policy.Config{Paths: []string{file}, Timeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Close)
+	return engine
+}
+
+func TestReplayGivesUpOnASlowCandidate(t *testing.T) {
+	engine := slow(t)
+	late := token(t, `"id":"ci-bot"`, `"id":"slow"`)
+	replayed := func(lines ...string) (*replay.Report, error) {
+		log := replay.Log{Name: "log", Reader: strings.NewReader(strings.Join(lines, "\n"))}
+		return replay.Run(t.Context(), replay.Config{Policy: engine, Workers: 1, GiveUp: 3}, log)
+	}
+	report, err := replayed(append(slices.Repeat([]string{late}, 3), strings.Repeat(token(t)+"\n", 100_000))...)
+	if !errors.Is(err, replay.ErrTooSlow) || report != nil {
+		t.Fatalf("got %v, %v", report, err)
+	}
+	for _, part := range []string{"3 decisions in a row were not made in time, the last at log:3: ", "deciding by policy: "} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not have %q", err, part)
+		}
+	}
+	faulty := token(t, `"scopes":[`, `"scopes":[null,`) // no decision at all, and so not in between
+	if _, err := replayed(late, late, faulty, late); !errors.Is(err, replay.ErrTooSlow) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Decisions that are made in between are a reason to go on, also when they are made otherwise.
+func TestReplayGoesOnWhenSomeDecisionsAreMade(t *testing.T) {
+	engine := slow(t)
+	late := token(t, `"id":"ci-bot"`, `"id":"slow"`)
+	for range 5 { // a busy machine may be late itself
+		log := replay.Log{Name: "log", Reader: strings.NewReader(strings.Join([]string{late, late, token(t), token(t), token(t), late, late, token(t)}, "\n"))}
+		report, err := replay.Run(t.Context(), replay.Config{Policy: engine, Workers: 1, GiveUp: 3}, log)
+		if err == nil && report.Totals.Failed >= 4 {
+			return
+		}
+	}
+	t.Error("a candidate that is slow for one client is given up")
 }
 
 func asJSON(t *testing.T, value any) string {

@@ -101,6 +101,7 @@ type Report struct {
 	mu       sync.Mutex
 	changes  map[changeKey]*Change
 	failures map[string]*Failure
+	late     int // decisions in a row that were not made in time
 }
 
 func newReport() *Report {

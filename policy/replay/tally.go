@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // Bounds of a report, whatever a log holds.
@@ -36,9 +38,14 @@ func (r *Report) unreadable(where place, problem error) {
 	r.Problems = r.Problems[:min(len(r.Problems), maxUnreadable)]
 }
 
-func (r *Report) add(d *decision) {
+// add counts a decision, and returns how many in a row were not made in time, this one included.
+func (r *Report) add(d *decision) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.late++
+	if d.kind != string(policy.Timeout) && d.kind != string(policy.Overloaded) {
+		r.late = 0
+	}
 	r.Totals.Decisions++
 	uncertain := 0
 	if len(d.masked) > 0 {
@@ -57,6 +64,7 @@ func (r *Report) add(d *decision) {
 			r.addChange(d, c, uncertain)
 		}
 	}
+	return r.late
 }
 
 func (r *Report) addFailure(d *decision) {
