@@ -73,6 +73,8 @@ func adminRoutes() []adminRoute {
 		{"GET /m2m/resources/{code}", nil, showResource},
 		{"PATCH /m2m/resources/{code}", nil, patchResource},
 		{"DELETE /m2m/resources/{code}", nil, deleteResource},
+		{"GET /m2m/keys", nil, listKeys},
+		{"POST /m2m/keys/rotate", nil, rotateKey},
 		{"POST /m2m/explain", nil, explainRequest},
 		{"POST /m2m/apply", []string{"dry_run", "prune"}, applyFile},
 		{"GET /m2m/export", []string{"format"}, exportFile},

@@ -12,6 +12,7 @@ type statusView struct {
 	Issuer   string       `json:"issuer"`
 	Registry registryView `json:"registry"`
 	Policy   policyView   `json:"policy"`
+	Keys     keysView     `json:"keys"`
 }
 
 type registryView struct {
@@ -43,7 +44,7 @@ func serveStatus(a *adminRequest) error {
 	for _, i := range issuers {
 		source, _ := i.source()
 		problem := i.registry.Problem()
-		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem}, viewPolicy(i.policy)})
+		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem}, viewPolicy(i.policy), viewKeys(i.keys)})
 	}
 	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
 	return nil

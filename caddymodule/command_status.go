@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/spf13/cobra"
 )
@@ -13,7 +14,7 @@ func statusCommand() *cobra.Command {
 		Short: "Shows what the issuers of a running server stand on, and whether that is healthy",
 		Long: `
 Shows for each issuer where its registry and its policy come from, which revision is in
-force, and what is wrong with what was seen last. Healthy means that they were read
+force, how many signing keys there are, and what is wrong with what was seen last. Healthy means that they were read
 as they are now; that a storage can be written as well, only a change tells. All
 there is about a policy bundle is in --format json.
 
@@ -29,7 +30,7 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 		}
 		err := s.print(answer, func() { s.printStatus(answer.Issuers) })
 		for _, i := range answer.Issuers {
-			if err == nil && !(i.Registry.Healthy && i.Policy.Healthy) {
+			if err == nil && !(i.Registry.Healthy && i.Policy.Healthy && i.Keys.Healthy) {
 				err = &exitError{exitUnavailable, errors.New("something is not healthy; the log of the server has more")}
 			}
 		}
@@ -39,16 +40,17 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 
 func (s *session) printStatus(issuers []statusView) {
 	health := map[bool]string{true: "healthy", false: "NOT HEALTHY"}
-	rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", "REVISION", ""}}
+	rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
 			i.Issuer, i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
 			i.Policy.Source, orDash(i.Policy.Revision), health[i.Policy.Healthy],
+			strconv.Itoa(i.Keys.Count), health[i.Keys.Healthy],
 		})
 	}
 	s.table(rows...)
 	for _, i := range issuers {
-		for _, problem := range []string{i.Registry.Problem, i.Policy.Problem} {
+		for _, problem := range []string{i.Registry.Problem, i.Policy.Problem, i.Keys.Problem} {
 			if problem != "" {
 				s.printf("\n%s: %s\n", printable(i.Issuer), printableLines(problem))
 			}

@@ -19,6 +19,8 @@ type metrics struct {
 	observed       *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
+	keys           *prometheus.GaugeVec
+	keyAge         *prometheus.GaugeVec
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -35,13 +37,19 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		authRequests: counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
 		observed:     counter("observed_total", "Decisions that policy on trial would have made otherwise, on a token or on a request.", "issuer", "kind"),
-		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
+		reloads:      counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
-			Help: "1 when the registry or policy in use is the one that was last seen, 0 when that one is broken.",
+			Help: "1 when the registry, policy or keys in use are what was last seen, 0 when that is broken.",
 		}, []string{"issuer", "kind"}),
+		keys: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "m2m", Name: "keys", Help: "Signing keys by state: next, active, retired or revoked.",
+		}, []string{"issuer", "state"}),
+		keyAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "m2m", Name: "active_key_age_seconds", Help: "Time since the active key began to sign.",
+		}, []string{"issuer"}),
 	}
-	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy)
+	return m, registerAll(registry, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.keys, &m.keyAge)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -116,6 +124,8 @@ type issuerMetrics struct {
 	*reloadMetrics
 	requests *prometheus.CounterVec
 	duration prometheus.Observer
+	keys     *prometheus.GaugeVec
+	keyAge   prometheus.Gauge
 }
 
 func (m *metrics) forIssuer(url string) *issuerMetrics {
@@ -125,6 +135,8 @@ func (m *metrics) forIssuer(url string) *issuerMetrics {
 		reloadMetrics: m.forReloads(issuer),
 		requests:      m.tokenRequests.MustCurryWith(issuer),
 		duration:      m.tokenDurations.With(issuer),
+		keys:          m.keys.MustCurryWith(issuer),
+		keyAge:        m.keyAge.With(issuer),
 	}
 	own.setHealthy("registry", true)
 	own.setHealthy("policy", true)
