@@ -165,6 +165,7 @@ func TestRotationOutlastsStorage(t *testing.T) {
 				if node.signerID() != first || node.Healthy() {
 					t.Fatalf("signer %s, healthy %t", node.signerID(), node.Healthy())
 				}
+				_, _ = node.refresh(context.Background(), false) // as for an unknown kid
 				c.pass(testTimes.poll)
 			}
 			if n := node.errors(); n != 1 {
