@@ -75,6 +75,8 @@ func adminRoutes() []adminRoute {
 		{"DELETE /m2m/resources/{code}", nil, deleteResource},
 		{"GET /m2m/revocations", []string{"after", "limit"}, listRevocations},
 		{"POST /m2m/revocations", nil, createRevocation},
+		{"GET /m2m/keys", nil, listKeys},
+		{"POST /m2m/keys/rotate", nil, rotateKey},
 		{"POST /m2m/explain", nil, explainRequest},
 		{"POST /m2m/apply", []string{"dry_run", "prune"}, applyFile},
 		{"GET /m2m/export", []string{"format"}, exportFile},

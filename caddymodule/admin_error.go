@@ -42,6 +42,7 @@ func adminErrorOf(err error) *adminError {
 	var known *adminError
 	var wrong *registry.InvalidError
 	var inUse *registry.InUseError
+	var nextExists *nextExistsError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -49,6 +50,8 @@ func adminErrorOf(err error) *adminError {
 		return &adminError{status: http.StatusBadRequest, Code: "invalid", Message: err.Error(), Problems: wrong.Problems}
 	case errors.As(err, &inUse):
 		return &adminError{status: http.StatusConflict, Code: "in_use", Message: err.Error(), UsedBy: inUse.By}
+	case errors.As(err, &nextExists):
+		return conflict("exists", "%s", err)
 	case errors.Is(err, registry.ErrNotFound):
 		return notFound("not in the registry")
 	case errors.Is(err, registry.ErrExists):

@@ -17,8 +17,12 @@ type statusAnswer struct {
 
 // healthy says that all of it is.
 func (s statusAnswer) healthy() bool {
-	return !slices.ContainsFunc(s.Issuers, func(i statusView) bool { return !i.Registry.Healthy || !i.Policy.Healthy || !i.Revocations.Healthy }) &&
+	return !slices.ContainsFunc(s.Issuers, func(i statusView) bool { return !i.healthy() }) &&
 		!slices.ContainsFunc(s.Doors, func(d doorStatus) bool { return !d.Policy.Healthy })
+}
+
+func (i statusView) healthy() bool {
+	return i.Registry.Healthy && i.Policy.Healthy && i.Keys.Healthy && i.Revocations.Healthy
 }
 
 // statusView is what an issuer stands on.
@@ -26,6 +30,7 @@ type statusView struct {
 	Issuer      string          `json:"issuer"`
 	Registry    registryView    `json:"registry"`
 	Policy      policyView      `json:"policy"`
+	Keys        keysView        `json:"keys"`
 	Revocations revocationsView `json:"revocations"`
 }
 
@@ -75,7 +80,7 @@ func serveStatus(a *adminRequest) error {
 		source, _ := i.source()
 		problem := i.registry.Problem()
 		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem},
-			viewPolicy(i.policy), viewRevocations(i.revocations)})
+			viewPolicy(i.policy), viewKeys(i.keys), viewRevocations(i.revocations)})
 	}
 	writeAdminJSON(a.w, http.StatusOK, statusAnswer{views, a.doors()})
 	return nil

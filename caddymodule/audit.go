@@ -40,21 +40,23 @@ func actorOf(r *http.Request) actor {
 
 // audit logs a change and emits its event. What it shows of clients has no secret and no hash.
 func (a *adminRequest) audit(operation string, changes ...registry.Change) {
-	who := actorOf(a.r)
-	logger := a.app.logger.Named("audit")
 	for _, c := range changes {
-		if c.Action() == "" {
-			continue
+		if c.Action() != "" {
+			a.record("registry changed", operation, c.Kind, c.ID, c.Action(), viewEntry(c.Before), viewEntry(c.After))
 		}
-		before, after := viewEntry(c.Before), viewEntry(c.After)
-		logger.Info("registry changed",
-			zap.String("issuer", a.issuer.URL), zap.Any("actor", who), zap.String("operation", operation), zap.String("kind", c.Kind),
-			zap.String("id", c.ID), zap.String("action", c.Action()), zap.Any("before", before), zap.Any("after", after))
-		emit(a.app.ctx, changeEvent, map[string]any{
-			"issuer": a.issuer.URL, "actor": who, "operation": operation, "kind": c.Kind,
-			"id": c.ID, "action": c.Action(), "before": before, "after": after,
-		})
 	}
+}
+
+// record logs what has changed, and emits its event.
+func (a *adminRequest) record(message, operation, kind, id, action string, before, after any) {
+	who := actorOf(a.r)
+	a.app.logger.Named("audit").Info(message,
+		zap.String("issuer", a.issuer.URL), zap.Any("actor", who), zap.String("operation", operation), zap.String("kind", kind),
+		zap.String("id", id), zap.String("action", action), zap.Any("before", before), zap.Any("after", after))
+	emit(a.app.ctx, changeEvent, map[string]any{
+		"issuer": a.issuer.URL, "actor": who, "operation": operation, "kind": kind,
+		"id": id, "action": action, "before": before, "after": after,
+	})
 }
 
 // emit emits a Caddy event. Nobody can prevent what it tells of.

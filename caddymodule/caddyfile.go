@@ -43,6 +43,8 @@ func init() {
 //			}
 //			token_ttl   <duration>
 //			signing_alg ES256|RS256|PS256|EdDSA
+//			key_rotation   <period>|off
+//			key_encryption {env.*}|{file.*} [<former>...]
 //		}
 //	}
 //
@@ -94,6 +96,9 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
 		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, maxTokenTTL) }),
 		"signing_alg": once(i.parseSigningAlg),
+
+		"key_rotation":   once(i.parseRotation),
+		"key_encryption": once(i.parseEncryption),
 	})
 }
 

@@ -22,6 +22,8 @@ const fixtureSeparator = "\n----------\n"
 // Caddy's own caddyfile_adapt tests do. What adapts must provision, too.
 func TestCaddyfilesAdapt(t *testing.T) {
 	t.Setenv("REGISTRY", "testdata/adapt/registry.yaml")
+	t.Setenv("KEY_ENCRYPTION", strings.Repeat("A", 43)+"=")
+	t.Setenv("FORMER_KEY_ENCRYPTION", strings.Repeat("I", 43)+"=")
 	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("only %d fixtures, %v", len(files), err)

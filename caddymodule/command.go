@@ -24,7 +24,7 @@ Secrets and tokens are never taken as arguments, which other users of a machine
 can read: they come from files, from the environment or from standard input.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Use = "m2m <command>"
-			makeGroup(cmd, devCommand(), initCommand(), clientCommand(), secretCommand(), resourceCommand(), grantCommand(), revokeCommand(),
+			makeGroup(cmd, devCommand(), initCommand(), clientCommand(), secretCommand(), resourceCommand(), grantCommand(), keyCommand(), revokeCommand(),
 				applyCommand(), diffCommand(), exportCommand(), statusCommand(), explainCommand(), tokenCommand(), inspectCommand(), replayCommand())
 			refuseSecrets(cmd)
 		},

@@ -15,7 +15,7 @@ func statusCommand() *cobra.Command {
 		Short: "Shows what a running server stands on, and whether that is healthy",
 		Long: `
 Shows for each issuer where its registry and its policy come from, which revision is in
-force, how many revocations there are, and what is wrong with what was seen last; and the same of each m2m_auth that
+force, how many signing keys and revocations there are, and what is wrong with what was seen last; and the same of each m2m_auth that
 has a policy of its own. Healthy means that they were read
 as they are now; that a storage can be written as well, only a change tells. All
 there is about a policy bundle is in --format json.
@@ -51,6 +51,7 @@ func (s *session) printStatus(answer statusAnswer) {
 	for _, i := range answer.Issuers {
 		s.printProblem(i.Issuer, i.Registry.Problem)
 		s.printProblem(i.Issuer, i.Policy.Problem)
+		s.printProblem(i.Issuer, i.Keys.Problem)
 		s.printProblem(i.Issuer, i.Revocations.Problem)
 	}
 	for _, d := range answer.Doors {
@@ -59,11 +60,12 @@ func (s *session) printStatus(answer statusAnswer) {
 }
 
 func (s *session) printIssuers(issuers []statusView) {
-	rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "REVOKED", ""}}
+	rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
 			i.Issuer, i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
 			i.Policy.Source, orDash(i.Policy.Revision), health[i.Policy.Healthy],
+			strconv.Itoa(i.Keys.Count), health[i.Keys.Healthy],
 			strconv.Itoa(i.Revocations.Count), health[i.Revocations.Healthy],
 		})
 	}

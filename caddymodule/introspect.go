@@ -69,11 +69,11 @@ func activeMembers(claims *token.Claims) map[string]any {
 
 // writeSigned answers with a JWT (RFC 9701), which the caller can keep as evidence.
 func (t *tokenReference) writeSigned(ctx context.Context, w http.ResponseWriter, members map[string]any) error {
-	keys, err := t.issuer.keys.current(ctx)
+	key, err := t.issuer.keys.signer(ctx)
 	if err != nil {
 		return err
 	}
-	signed, err := keys.signing.SignIntrospection(token.Introspection{
+	signed, err := key.SignIntrospection(token.Introspection{
 		Issuer: t.issuer.URL, Audience: t.client.ID, IssuedAt: t.start, Members: members,
 	})
 	if err != nil {

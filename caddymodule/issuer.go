@@ -99,13 +99,15 @@ func (i *Issuer) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	oauth.UnsupportedResponseType().Write(w)
 }
 
-// documents holds an issuer's discovery documents, encoded once for each revision of its registry.
+// documents holds an issuer's discovery documents, encoded once for each revision of its registry and each set of
+// algorithms.
 type documents struct {
 	latest atomic.Pointer[metadataDocuments]
 }
 
 type metadataDocuments struct {
 	revision      string
+	algs          []string
 	openID, oauth http.Handler
 }
 
@@ -123,14 +125,14 @@ func (i *Issuer) serveMetadata(choose func(*metadataDocuments) http.Handler) htt
 
 func (i *Issuer) metadata(ctx context.Context) (*metadataDocuments, error) {
 	revision := i.registry.Revision()
-	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision {
-		return docs, nil
-	}
-	scopes, err := i.scopesOf(ctx, "")
+	keys, err := i.keys.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := i.keys.current(ctx)
+	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.algs) {
+		return docs, nil
+	}
+	scopes, err := i.scopesOf(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +140,9 @@ func (i *Issuer) metadata(ctx context.Context) (*metadataDocuments, error) {
 	// go-oidc refuse algorithms that are not named here
 	meta := oauth.NewServerMetadata(i.URL, scopes, keys.algs)
 	docs := &metadataDocuments{
-		revision: revision,
-		openID:   oauth.NewJSONDocument(meta.OpenID(), metadataMaxAge),
-		oauth:    oauth.NewJSONDocument(meta, metadataMaxAge),
+		revision: revision, algs: keys.algs,
+		openID: oauth.NewJSONDocument(meta.OpenID(), metadataMaxAge),
+		oauth:  oauth.NewJSONDocument(meta, metadataMaxAge),
 	}
 	i.documents.latest.Store(docs)
 	return docs, nil

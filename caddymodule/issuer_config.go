@@ -54,6 +54,8 @@ type Issuer struct {
 	// RFC 8037). After a change the keys of the former algorithm stay published. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
+	KeySettings
+
 	ctx       caddy.Context // of events
 	logger    *zap.Logger
 	decisions *zap.Logger
@@ -112,7 +114,9 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.logger = logger.With(zap.String("issuer", i.URL))
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
-	i.keys = newKeyring(ctx.Storage(), i.URL, alg, i.logger)
+	if i.keys, err = i.newKeyring(ctx.Storage(), alg); err != nil {
+		return err
+	}
 	return errors.Join(i.openRegistry(ctx.Storage()), i.openRevocations(ctx.Storage(), m), i.loadPolicy(ctx.Storage()))
 }
 
@@ -183,13 +187,9 @@ func (i *Issuer) loadPolicy(storage certmagic.Storage) error {
 	return nil
 }
 
-// keySet is the issuer's public keys; all of them are there, whatever the kid.
-func (i *Issuer) keySet(ctx context.Context, _ string) (*token.KeySet, error) {
-	keys, err := i.keys.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return keys.public, nil
+// keySet is the issuer's public keys, with that of kid if there is one in storage.
+func (i *Issuer) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	return i.keys.keySet(ctx, kid)
 }
 
 func (i *Issuer) scopesRevision() string { return i.registry.Revision() }

@@ -28,6 +28,7 @@ func (i *Issuer) start(ctx caddy.Context) error {
 	go every(ctx, interval, i.watcher(ctx, "registry", i.registry).look)
 	go every(ctx, pollInterval, i.watcher(ctx, "policy", i.policy).look)
 	go every(ctx, storagePollInterval, i.lookForRevocations)
+	go i.watchKeys(ctx)
 	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }
@@ -73,7 +74,7 @@ type watched interface {
 	Healthy() bool
 }
 
-// reloadEvent is the name of the Caddy event of a registry file or policy that was taken, or refused.
+// reloadEvent is the name of the Caddy event of a registry, policy or keys that were taken, or refused.
 const reloadEvent = "m2m_reload"
 
 // watcher tells of changes of what it looks at.

@@ -24,6 +24,8 @@ type metrics struct {
 	introspections *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
 	registry       *prometheus.Registry
+	keys           *prometheus.GaugeVec
+	keyAge         *prometheus.GaugeVec
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -40,20 +42,26 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		authRequests: counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
 		observed:     counter("observed_total", "Decisions that policy on trial would have made otherwise, on a token or on a request.", "issuer", "kind"),
-		reloads:      counter("reloads_total", "Changes of a registry or policy that were taken (ok) or refused (error).", "issuer", "kind", "result"),
+		reloads:      counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
-			Help: "1 when the registry, the policy, the revocations or the keys of a remote issuer in use are those that were last seen, 0 when these are broken or cannot be had.",
+			Help: "1 when the registry, the policy, the keys, the revocations or the keys of a remote issuer in use are those that were last seen, 0 when these are broken or cannot be had.",
 		}, []string{"issuer", "kind"}),
 		remoteKeysAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "remote_keys_age_seconds",
 			Help: "Time since a remote issuer last gave or confirmed its keys.",
 		}, []string{"issuer"}),
+		keys: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "m2m", Name: "keys", Help: "Signing keys by state: next, active, retired or revoked.",
+		}, []string{"issuer", "state"}),
+		keyAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "m2m", Name: "active_key_age_seconds", Help: "Time since the active key began to sign.",
+		}, []string{"issuer"}),
 		introspections: counter("introspections_total", "Introspections by outcome: active, inactive or the OAuth error code.", "issuer", "result"),
 		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
 		registry:       registry,
 	}
-	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge)
+	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge, &m.keys, &m.keyAge)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -138,6 +146,8 @@ type issuerMetrics struct {
 	duration prometheus.Observer
 
 	introspections, revocations *prometheus.CounterVec
+	keys                        *prometheus.GaugeVec
+	keyAge                      prometheus.Gauge
 }
 
 func (m *metrics) forIssuer(url string) *issuerMetrics {
@@ -150,6 +160,8 @@ func (m *metrics) forIssuer(url string) *issuerMetrics {
 
 		introspections: m.introspections.MustCurryWith(issuer),
 		revocations:    m.revocations.MustCurryWith(issuer),
+		keys:           m.keys.MustCurryWith(issuer),
+		keyAge:         m.keyAge.With(issuer),
 	}
 	own.setHealthy("registry", true)
 	own.setHealthy("policy", true)

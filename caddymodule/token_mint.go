@@ -22,7 +22,7 @@ const maxAsked = token.MaxClaimsSize / 2
 
 // mint signs the access token (RFC 9068 §2).
 func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
-	keys, err := t.issuer.keys.current(ctx)
+	key, err := t.issuer.keys.signer(ctx)
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}
@@ -34,7 +34,7 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 	if err != nil {
 		return nil, t.fault("taking the policy's claims", err)
 	}
-	signed, err := keys.signing.Sign(claims)
+	signed, err := key.Sign(claims)
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}

@@ -20,6 +20,7 @@ type Storage interface {
 	Store(ctx context.Context, key string, value []byte) error
 	Delete(ctx context.Context, key string) error
 	List(ctx context.Context, path string, recursive bool) ([]string, error)
+	Exists(ctx context.Context, key string) bool
 	Lock(ctx context.Context, name string) error
 	Unlock(ctx context.Context, name string) error
 }
@@ -127,10 +128,31 @@ func loadRecord(ctx context.Context, storage Storage, key, id string) ([]byte, e
 	return entry, nil
 }
 
+// listTries is how often a listing is begun anew that an object's end has cut short.
+const listTries = 10
+
+// ListKeys lists the keys in a folder; one that is not there has none. A listing of Caddy's file storage ends
+// when an object goes away meanwhile, be it a temporary file, with the error that it has for a folder that is
+// not there; what is missing from it then would be taken for deleted.
+func ListKeys(ctx context.Context, storage interface {
+	List(ctx context.Context, path string, recursive bool) ([]string, error)
+	Exists(ctx context.Context, key string) bool
+}, folder string) (keys []string, err error) {
+	for range listTries {
+		if keys, err = storage.List(ctx, folder, false); !errors.Is(err, fs.ErrNotExist) {
+			return keys, err
+		}
+		if !storage.Exists(ctx, folder) {
+			return nil, nil
+		}
+	}
+	return nil, fmt.Errorf("the folder keeps changing: %w", err)
+}
+
 // listIDs lists the ids of the records in a folder, in no order.
 func listIDs(ctx context.Context, storage Storage, folder string) ([]string, error) {
-	keys, err := storage.List(ctx, folder, false)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	keys, err := ListKeys(ctx, storage, folder)
+	if err != nil {
 		return nil, unavailable("listing "+folder, err)
 	}
 	ids := make([]string, 0, len(keys))

@@ -134,3 +134,17 @@ func TestStoreIsRepaired(t *testing.T) {
 		t.Errorf("the other node has %q", got)
 	}
 }
+
+// TestStoreListsAnew: an object that goes away during a listing is no reason to take all for gone.
+func TestStoreListsAnew(t *testing.T) {
+	m, _ := newBookStore(t)
+	m.cut = 3
+	s := newStore(m)
+	if _, err := s.Resource(ctx, "book"); err != nil {
+		t.Errorf("after listings that were cut short: %v", err)
+	}
+	m.cut = 1_000
+	if err := newStore(m).Open(ctx); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("with listings that are never whole: %v", err)
+	}
+}

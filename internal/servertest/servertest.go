@@ -35,7 +35,9 @@ type Server struct {
 	Silent []string
 	// Admin is the address that Load gives the admin endpoint. Default: there is none.
 	Admin string
-	log   string
+	// Change, unless nil, changes what Load has adapted, for what no Caddyfile can say.
+	Change func(config map[string]any)
+	log    string
 }
 
 // running is held for as long as a test has a server, for a process has one Caddy config.
@@ -124,6 +126,9 @@ func (s *Server) adapt(caddyfile string) ([]byte, error) {
 		"exclude": s.Silent,
 		"writer":  map[string]any{"output": "file", "filename": s.log},
 	}}}
+	if s.Change != nil {
+		s.Change(config)
+	}
 	return json.Marshal(config)
 }
 

@@ -1,0 +1,159 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxReason is how long the reason of a rotation may be, in bytes.
+const maxReason = 500
+
+// keyView is a key as the API shows it. Nothing of the key itself is in it but its ID.
+type keyView struct {
+	KID       string    `json:"kid"`
+	Alg       string    `json:"alg"`
+	State     keyState  `json:"state"`
+	Created   time.Time `json:"created"`
+	SignsFrom time.Time `json:"signs_from"`
+	// Until is when it is dropped; zero where no other takes its place yet.
+	Until         time.Time `json:"until,omitzero"`
+	Revoked       time.Time `json:"revoked,omitzero"`
+	RevokedReason string    `json:"revoked_reason,omitempty"`
+	Encrypted     bool      `json:"encrypted"`
+}
+
+func (k *keyring) view(all []*issuerKey, key *issuerKey) keyView {
+	now := k.now()
+	v := keyView{
+		KID: key.ID(), Alg: string(key.Alg()), State: stateAt(all, key, k.alg, now), Created: key.created.UTC(),
+		SignsFrom: key.signsFrom.UTC(), Encrypted: key.sealedBy != unsealed,
+	}
+	if until := k.times.until(all, key, k.alg, now); !until.IsZero() {
+		v.Until = until.UTC()
+	}
+	if key.revoked != nil {
+		v.Revoked, v.RevokedReason = key.revoked.At.UTC(), key.revoked.Reason
+	}
+	return v
+}
+
+func listKeys(a *adminRequest) error {
+	keys := a.issuer.keys
+	if _, err := keys.refresh(a.r.Context(), false); err != nil {
+		if problem := keys.problem.Load(); problem == nil || problem.away {
+			return err
+		}
+	}
+	loaded, err := keys.current(a.r.Context())
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Keys    []keyView `json:"keys"`
+		Problem string    `json:"problem,omitempty"`
+	}{[]keyView{}, keys.Problem()}
+	for _, key := range loaded.all {
+		answer.Keys = append(answer.Keys, keys.view(loaded.all, key))
+	}
+	writeAdminJSON(a.w, http.StatusOK, answer)
+	return nil
+}
+
+// keyRotated is the answer to a rotation.
+type keyRotated struct {
+	Key     keyView  `json:"key"`
+	Revoked []string `json:"revoked,omitempty"`
+}
+
+func rotateKey(a *adminRequest) error {
+	fields, err := a.optionalFields("a rotation", "now", "reason")
+	if err != nil {
+		return err
+	}
+	now, err := fields.flag("now", false)
+	if err != nil {
+		return err
+	}
+	reason, _, err := fields.text("reason")
+	reason = strings.TrimSpace(reason)
+	switch {
+	case err != nil:
+		return err
+	case len(reason) > maxReason:
+		return invalid("reason is longer than %d bytes", maxReason)
+	case now && reason == "":
+		return invalid("reason is required with now: it says why tokens that are out stop to work")
+	case !now && reason != "":
+		return invalid("reason is taken with now alone")
+	}
+	if err := a.checkNoVersion(); err != nil {
+		return err
+	}
+	keys := a.issuer.keys
+	if _, err := keys.current(a.r.Context()); err != nil {
+		return err
+	}
+	var done rotated
+	if now {
+		done, err = keys.replace(a.r.Context(), reason)
+	} else {
+		done, err = keys.rotate(a.r.Context())
+	}
+	answer := a.auditKeys(done) // also of what was done before an error
+	if err != nil {
+		return err
+	}
+	writeAdminJSON(a.w, http.StatusCreated, answer)
+	return nil
+}
+
+// auditKeys records what a rotation has done.
+func (a *adminRequest) auditKeys(done rotated) keyRotated {
+	keys := a.issuer.keys
+	loaded := keys.loaded.Load()
+	var answer keyRotated
+	if done.made != nil {
+		answer.Key = keys.view(loaded.all, orSame(loaded.key(done.made.ID()), done.made))
+		a.record("keys changed", "key.rotate", "key", answer.Key.KID, "create", nil, answer.Key)
+	}
+	for _, former := range done.revoked {
+		answer.Revoked = append(answer.Revoked, former.ID())
+		before := keys.view([]*issuerKey{former}, former)
+		after := keys.view(loaded.all, orSame(loaded.key(former.ID()), former))
+		a.record("keys changed", "key.rotate", "key", former.ID(), "update", before, after)
+	}
+	return answer
+}
+
+// orSame is the key as it is loaded, or as it was made where it could not be loaded again.
+func orSame(loaded, made *issuerKey) *issuerKey {
+	if loaded == nil {
+		return made
+	}
+	return loaded
+}
+
+// keysView is the keys as the status shows them.
+type keysView struct {
+	Active  string `json:"active"`
+	Next    string `json:"next,omitempty"`
+	Count   int    `json:"count"` // of those that are published
+	Healthy bool   `json:"healthy"`
+	Problem string `json:"problem,omitempty"`
+}
+
+func viewKeys(k *keyring) keysView {
+	v := keysView{Active: k.Revision(), Healthy: k.Healthy(), Problem: k.Problem()}
+	loaded := k.loaded.Load()
+	if loaded == nil {
+		return v
+	}
+	v.Count = loaded.public.Len()
+	for _, key := range loaded.all {
+		if stateAt(loaded.all, key, k.alg, k.now()) == keyNext {
+			v.Next = key.ID()
+		}
+	}
+	return v
+}

@@ -1,0 +1,356 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// cachedKeys is what somebody may still have in a cache, or hold as a token: a set of published keys, or the ID of
+// the key that signed, until a time.
+type cachedKeys struct {
+	keys *token.KeySet
+	kid  string
+	end  time.Time
+}
+
+// TestRotationIsSeenByAllInTime runs nodes whose clocks are two minutes apart, one of which loses storage again
+// and again, for four periods. Whatever a node signs at any time is taken by whoever fetched keys from any node
+// within their max-age, and every token is taken everywhere until it ends.
+func TestRotationIsSeenByAllInTime(t *testing.T) {
+	c := newKeyCluster(t)
+	nodes := []*keyNode{c.node(-time.Minute).start(), c.node(0).start(), c.node(time.Minute).start()}
+	var caches, tokens []cachedKeys
+	for step := range 4 * 24 * 60 {
+		c.pass(time.Minute)
+		now := c.now()
+		nodes[1].storage.fail = nil
+		if step%60 < 4 { // shorter than what the lead has in reserve
+			nodes[1].storage.fail = away
+		}
+		for n := range nodes {
+			_ = nodes[(n+step)%len(nodes)].look() // in another order each time
+		}
+		for _, node := range nodes {
+			caches = append(caches, cachedKeys{keys: node.published(), end: now.Add(testTimes.maxAge)})
+			tokens = append(tokens, cachedKeys{kid: node.signerID(), end: now.Add(testTimes.ttl)})
+		}
+		caches, tokens = fresh(caches, now), fresh(tokens, now)
+		for _, held := range tokens {
+			for n, node := range nodes {
+				if !node.published().Has(held.kid) {
+					t.Fatalf("at %s node %d does not publish %s, whose tokens are valid", now, n, held.kid)
+				}
+			}
+		}
+		for n, node := range nodes {
+			for _, cache := range caches {
+				if kid := node.signerID(); !cache.keys.Has(kid) {
+					t.Fatalf("at %s node %d signs with %s, which is not in a cache until %s", now, n, kid, cache.end)
+				}
+			}
+		}
+	}
+	if len(c.made) != 5 {
+		t.Errorf("in four periods %d keys were made, want the first and four more", len(c.made))
+	}
+	if kids := c.stored(); len(kids) > 2 {
+		t.Errorf("in storage are %v", kids)
+	}
+}
+
+func fresh(held []cachedKeys, now time.Time) []cachedKeys {
+	var rest []cachedKeys
+	for _, h := range held {
+		if now.Before(h.end) {
+			rest = append(rest, h)
+		}
+	}
+	return rest
+}
+
+// TestNodesMakeOneKey has many nodes find at once that a key is due, while others sign and verify.
+func TestNodesMakeOneKey(t *testing.T) {
+	c := newKeyCluster(t)
+	var nodes []*keyNode
+	for n := range 8 {
+		nodes = append(nodes, c.node(time.Duration(n-4)*10*time.Second))
+	}
+	together := func() {
+		t.Helper()
+		var all sync.WaitGroup
+		for _, node := range nodes {
+			all.Go(func() { node.start(); node.mustLook() })
+			all.Go(func() {
+				kid := node.start().signerID()
+				if set, err := node.keySet(context.Background(), kid); err != nil || !set.Has(kid) {
+					t.Errorf("the signer is not published: %v", err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	for periods := range 3 {
+		together()
+		if len(c.made) != periods+1 {
+			t.Fatalf("after %d periods %d keys were made", periods, len(c.made))
+		}
+		c.pass(testTimes.period - testTimes.lead() + time.Minute)
+		together()
+		if len(c.made) != periods+2 {
+			t.Fatalf("of period %d there are %d keys", periods, len(c.made))
+		}
+		c.pass(testTimes.lead())
+	}
+}
+
+// TestNodeDiesInTheMiddle: it has stored the next key, and that is the last of it. The others go on from there.
+func TestNodeDiesInTheMiddle(t *testing.T) {
+	for _, operation := range []string{"Lock", "Store", "Delete"} {
+		t.Run(operation, func(t *testing.T) {
+			c := newKeyCluster(t)
+			dying, other := c.node(0).start(), c.node(0).start()
+			for range 2 { // so that there is one to delete
+				c.pass(testTimes.period - time.Minute)
+				other.mustLook()
+			}
+			c.pass(testTimes.keep())
+			dying.storage.after = func(done, _ string) error {
+				if done == operation {
+					dying.storage.fail = away
+					return errAway
+				}
+				return nil
+			}
+			_ = dying.look()
+			before := len(c.made)
+			other.mustLook()
+			other.mustLook()
+			if operation == "Store" && len(c.made) != before {
+				t.Errorf("another key was made: %d, %d before", len(c.made), before)
+			}
+			if plan := testTimes.plan(other.loaded.Load().all, token.ES256, c.now()); plan.due() {
+				t.Errorf("something is left to do: %+v", plan)
+			}
+			if len(c.made) > 4 {
+				t.Errorf("%d keys were made", len(c.made))
+			}
+		})
+	}
+}
+
+// TestRotationOutlastsStorage: an error delays a rotation, is logged once, and the next look that can does it.
+func TestRotationOutlastsStorage(t *testing.T) {
+	for _, operation := range []string{"List", "Load", "Lock", "Store"} {
+		t.Run(operation, func(t *testing.T) {
+			c := newKeyCluster(t)
+			node := c.node(0).start()
+			first := node.signerID()
+			node.storage.fail = func(asked, _ string) error {
+				if asked == operation {
+					return errAway
+				}
+				return nil
+			}
+			c.pass(2 * testTimes.period)
+			for range 100 {
+				if err := node.look(); err == nil || !strings.Contains(err.Error(), errAway.Error()) {
+					t.Fatalf("a look answers %v", err)
+				}
+				if node.signerID() != first || node.Healthy() {
+					t.Fatalf("signer %s, healthy %t", node.signerID(), node.Healthy())
+				}
+				_, _ = node.refresh(context.Background(), false) // as for an unknown kid
+				c.pass(testTimes.poll)
+			}
+			if n := node.errors(); n != 1 {
+				t.Errorf("%d errors were logged, want one", n)
+			}
+			node.storage.fail = nil
+			node.mustLook()
+			if !node.Healthy() || len(c.made) != 2 || node.signerID() != first || node.published().Len() != 2 {
+				t.Errorf("afterwards: healthy %t, made %d, published %d", node.Healthy(), len(c.made), node.published().Len())
+			}
+			c.pass(testTimes.lead())
+			if node.signerID() == first {
+				t.Error("the new key does not sign")
+			}
+		})
+	}
+}
+
+// TestBrokenKeyInStorage: only that one fails. Who had read it before goes on with it.
+func TestBrokenKeyInStorage(t *testing.T) {
+	for name, spoil := range map[string]func(string) string{"cut off": cutOff, "flipped": flipped, "empty": func(string) string { return "" }} {
+		t.Run(name, func(t *testing.T) {
+			c := newKeyCluster(t)
+			node := c.node(0).start()
+			first := node.signerID()
+			if _, err := node.rotate(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			c.spoil(first, spoil)
+			for range 3 {
+				if err := node.look(); err == nil || !strings.Contains(err.Error(), first+".json") || strings.Contains(err.Error(), `"d"`) {
+					t.Fatalf("a look answers %v", err)
+				}
+			}
+			if node.signerID() != first || !node.published().Has(first) || node.errors() != 1 {
+				t.Errorf("signer %s, errors %d", node.signerID(), node.errors())
+			}
+			fresh := c.node(0).start()
+			if fresh.Healthy() || fresh.published().Len() != 1 || len(c.made) != 2 {
+				t.Errorf("a new node: problem %q, keys %d, made %d", fresh.Problem(), fresh.published().Len(), len(c.made))
+			}
+		})
+	}
+}
+
+// TestEmptiedStorageMakesNoKey: a folder that is not mounted is no reason to part from the others.
+func TestEmptiedStorageMakesNoKey(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	kid := node.signerID()
+	whole := c.objects
+	c.objects = make(map[string][]byte)
+	if err := node.look(); err == nil || node.signerID() != kid || len(c.made) != 1 {
+		t.Errorf("a look answers %v; signer %s, made %d", err, node.signerID(), len(c.made))
+	}
+	c.objects = whole
+	node.mustLook()
+}
+
+// TestReplaceRevokesEverywhere: with the next look each node refuses the old keys, and a token of the new one makes
+// it look at once.
+func TestReplaceRevokesEverywhere(t *testing.T) {
+	c := newKeyCluster(t)
+	here, there, behind := c.node(0).start(), c.node(0).start(), c.node(-time.Minute).start()
+	if _, err := here.rotate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	old := c.stored()
+	there.mustLook()
+	done, err := here.replace(context.Background(), "leaked")
+	if err != nil || len(done.revoked) != 2 || here.signerID() != done.made.ID() {
+		t.Fatalf("replacing: %v, %+v", err, done)
+	}
+	set, err := there.keySet(context.Background(), done.made.ID())
+	if err != nil || !set.Has(done.made.ID()) {
+		t.Errorf("the new key is not found there: %v", err)
+	}
+	behind.mustLook()
+	for n, node := range []*keyNode{here, there, behind} {
+		for _, kid := range old {
+			if set, err := node.keySet(context.Background(), kid); err != nil || set.Has(kid) {
+				t.Errorf("node %d takes the old key: %v", n, err)
+			}
+		}
+		if node.signerID() != done.made.ID() || node.published().Len() != 1 {
+			t.Errorf("node %d signs with %s and publishes %d keys", n, node.signerID(), node.published().Len())
+		}
+	}
+	fresh := c.node(0).start()
+	if fresh.signerID() != done.made.ID() || fresh.loaded.Load().key(old[0]).revoked.Reason != "leaked" {
+		t.Error("a new node sees something else")
+	}
+	c.pass(testTimes.keep() + time.Second)
+	here.mustLook()
+	if kids := c.stored(); len(kids) != 1 {
+		t.Errorf("in storage are %v", kids)
+	}
+}
+
+// TestReplaceThatFailsHalfWay leaves a key to sign with, and can be done again.
+func TestReplaceThatFailsHalfWay(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	old := node.signerID()
+	c.pass(time.Second)
+	node.storage.fail = func(operation, name string) error {
+		if operation == "Store" && kidOf(name) == old {
+			return errAway
+		}
+		return nil
+	}
+	done, err := node.replace(context.Background(), "leaked")
+	if err == nil || !strings.Contains(err.Error(), old) || done.made == nil {
+		t.Fatalf("replacing: %v", err)
+	}
+	if node.signerID() == old || !node.published().Has(old) {
+		t.Errorf("signer %s", node.signerID())
+	}
+	node.storage.fail = nil
+	if _, err := node.replace(context.Background(), "leaked"); err != nil || node.published().Has(old) || node.published().Len() != 1 {
+		t.Errorf("again: %v, %d keys", err, node.published().Len())
+	}
+}
+
+// TestReplaceDropsBrokenKeys: other nodes may have read them when they were whole.
+func TestReplaceDropsBrokenKeys(t *testing.T) {
+	c := newKeyCluster(t)
+	old := c.node(0).start()
+	if _, err := old.rotate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	first := old.signerID()
+	c.spoil(first, cutOff)
+	fresh := c.node(0).start()
+	if _, err := fresh.replace(context.Background(), "leaked"); err != nil {
+		t.Fatal(err)
+	}
+	old.mustLook()
+	if old.published().Has(first) || old.published().Len() != 1 {
+		t.Error("the key that was broken in storage is still taken")
+	}
+}
+
+func TestRotatingTwiceMakesOneNextKey(t *testing.T) {
+	c := newKeyCluster(t)
+	a, b := c.node(0).start(), c.node(0).start()
+	done, err := a.rotate(context.Background())
+	if err != nil || !done.made.signsFrom.Equal(c.now().Add(testTimes.lead())) {
+		t.Fatalf("rotating: %v", err)
+	}
+	if _, err := b.rotate(context.Background()); err == nil || !strings.Contains(err.Error(), done.made.ID()) {
+		t.Errorf("rotating again: %v", err)
+	}
+}
+
+// TestUnknownKeysDoNotFloodStorage: whatever strangers send. While storage is away it cannot be told.
+func TestUnknownKeysDoNotFloodStorage(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	before := node.storage.listed.Load()
+	for n := range 100 {
+		if set, err := node.keySet(context.Background(), fmt.Sprint("kid", n)); err != nil || set.Len() != 1 {
+			t.Fatal(err)
+		}
+	}
+	if n := node.storage.listed.Load() - before; n != 1 {
+		t.Errorf("storage was asked %d times", n)
+	}
+	node.storage.fail = away
+	c.pass(keySearchFloor)
+	if _, err := node.keySet(context.Background(), "other"); err == nil {
+		t.Error("a key is said to be unknown while storage is away")
+	}
+	if _, err := node.keySet(context.Background(), node.signerID()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestKeysThatAreTheSame: doors remember tokens by the set of keys.
+func TestKeysThatAreTheSame(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	before := node.published()
+	node.mustLook()
+	if node.published() != before {
+		t.Error("a look that finds nothing new makes another set")
+	}
+}

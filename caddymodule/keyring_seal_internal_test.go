@@ -1,0 +1,131 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sealFile is a placeholder of a file with that encryption key.
+func sealFile(t *testing.T, content string, mode os.FileMode) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		t.Fatal(err)
+	}
+	return "{file." + file + "}"
+}
+
+func testSeal(t *testing.T, letters ...string) *keySeal {
+	t.Helper()
+	var placeholders []string
+	for _, letter := range letters {
+		placeholders = append(placeholders, sealFile(t, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))+"\n", 0o600))
+	}
+	seal, err := newKeySeal(placeholders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seal
+}
+
+func (c *keyCluster) object(kid string) (object string) {
+	c.spoil(kid, func(o string) string { object = o; return o })
+	return object
+}
+
+func TestKeysAreEncryptedAtRest(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0, testSeal(t, "a")).start()
+	kid := node.signerID()
+	if object := c.object(kid); strings.Contains(object, `"d"`) || strings.Contains(object, `"key"`) || !strings.Contains(object, `"sealed"`) {
+		t.Errorf("in storage is %s", object)
+	}
+	if got := c.node(0, testSeal(t, "a")).start().signerID(); got != kid {
+		t.Errorf("another node signs with %s, want %s", got, kid)
+	}
+	for want, seal := range map[string]*keySeal{"key_encryption is another key": testSeal(t, "b"), "the issuer has no key_encryption": nil} {
+		_, err := c.node(0, seal).current(context.Background())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), kid) {
+			t.Errorf("starting: %v, want %q", err, want)
+		}
+	}
+	if len(c.made) != 1 {
+		t.Errorf("%d keys were made", len(c.made))
+	}
+}
+
+// TestEncryptedKeyIsOfItsName: an object is not taken under another key's name.
+func TestEncryptedKeyIsOfItsName(t *testing.T) {
+	seal := testSeal(t, "a")
+	sealed := seal.seal("one", []byte("private"))
+	if _, _, err := seal.open("two", sealed); err == nil {
+		t.Error("it is")
+	}
+	if private, by, err := seal.open("one", sealed); err != nil || string(private) != "private" || by != 0 {
+		t.Errorf("%q, %d, %v", private, by, err)
+	}
+	if slices.Equal(sealed, seal.seal("one", []byte("private"))) {
+		t.Error("the same text is encrypted the same way twice")
+	}
+}
+
+// TestKeysAreEncryptedAnewAtTheNextRotation, from none to a key, and from that to another.
+func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
+	c := newKeyCluster(t)
+	kid := c.node(0).start().signerID()
+	for _, letters := range [][]string{{"a"}, {"b", "a"}} {
+		node := c.node(0, testSeal(t, letters...)).start()
+		before := c.object(kid)
+		node.mustLook()
+		if c.object(kid) != before {
+			t.Error("an object is written without a rotation")
+		}
+		if _, err := node.rotate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if node.signerID() != kid {
+			t.Errorf("signer %s", node.signerID())
+		}
+		node = c.node(0, testSeal(t, letters[0])).start() // the former is no longer needed
+		if !node.Healthy() || node.loaded.Load().key(kid).sealedBy != 0 {
+			t.Errorf("after a rotation: %s", node.Problem())
+		}
+		c.pass(testTimes.lead())
+		kid = node.signerID()
+	}
+}
+
+func TestEncryptionKeysThatAreConfigErrors(t *testing.T) {
+	good := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", 32)))
+	t.Setenv("SHORT_KEY", good[:20])
+	t.Setenv("GOOD_KEY", good)
+	for name, test := range map[string]struct{ value, want string }{
+		"literal":        {good, "takes placeholders"},
+		"half a literal": {good[:20] + "{env.GOOD_KEY}", "takes placeholders"},
+		"short":          {"{env.SHORT_KEY}", "{env.SHORT_KEY} is not the base64 of 32 bytes"},
+		"no base64":      {sealFile(t, strings.Repeat("?", 44), 0o600), "is not the base64 of 32 bytes"},
+		"not set":        {"{env.NO_SUCH_KEY}", "NO_SUCH_KEY"},
+		"no file":        {"{file./nowhere/key}", "no such file"},
+		"group reads":    {sealFile(t, good, 0o640), "others may read"},
+		"others read":    {sealFile(t, good, 0o604), "others may read"},
+		"others write":   {sealFile(t, good, 0o602), "others may read or change"},
+	} {
+		_, err := newKeySeal([]string{"{env.GOOD_KEY}", test.value})
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), good[:20]) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+	for _, mode := range []os.FileMode{0o400, 0o600} {
+		if _, err := newKeySeal([]string{sealFile(t, good, mode)}); err != nil {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+}

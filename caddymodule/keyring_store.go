@@ -1,0 +1,156 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// storedKey is a signing key as it stands in storage, one object per key. Nothing in it says which state the key
+// is in: that follows from the times.
+type storedKey struct {
+	Created   time.Time       `json:"created"`
+	SignsFrom time.Time       `json:"signs_from,omitzero"` // default: created
+	Revoked   *keyRevocation  `json:"revoked,omitempty"`
+	Key       json.RawMessage `json:"key,omitempty"`    // a private JWK
+	Sealed    []byte          `json:"sealed,omitempty"` // in its place: the JWK, encrypted
+}
+
+// keyObjects is what storage has.
+type keyObjects struct {
+	keys   []*issuerKey // in the order in which they sign
+	broken map[string]error
+}
+
+// err is what is wrong with the broken ones.
+func (o *keyObjects) err() error {
+	var all []error
+	for _, err := range o.broken {
+		all = append(all, err)
+	}
+	return joinSorted(all)
+}
+
+// read loads every key of the issuer. A broken object is left out, unless a good one was read from it before:
+// that one goes on. One that cannot be loaded may be a good one, without which others' tokens would be refused
+// here, so that it is an error.
+func (k *keyring) read(ctx context.Context) (*keyObjects, error) {
+	names, err := registry.ListKeys(ctx, k.storage, k.prefix)
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", k.prefix, err)
+	}
+	found := &keyObjects{broken: make(map[string]error)}
+	for _, name := range names {
+		if path.Ext(name) != ".json" {
+			continue // a file storage's, on its way to its name
+		}
+		object, err := k.storage.Load(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another node has just dropped it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("loading %s: %w", name, err)
+		}
+		former := k.loaded.Load().key(kidOf(name))
+		if former != nil && bytes.Equal(former.object, object) {
+			found.keys = append(found.keys, former)
+			continue
+		}
+		key, err := k.parse(name, object)
+		if err != nil {
+			found.broken[name] = err
+			key = former
+		}
+		if key != nil {
+			found.keys = append(found.keys, key)
+		}
+	}
+	sortKeys(found.keys)
+	return found, k.checkFound(found)
+}
+
+// checkFound refuses what a new key must not be the answer to: it would part this node from those that have the
+// old one.
+func (k *keyring) checkFound(found *keyObjects) error {
+	now := k.now()
+	switch {
+	case len(found.broken) > 0 && signerAt(found.keys, k.alg, now) == nil:
+		return found.err()
+	case len(found.keys) == 0 && k.loaded.Load() != nil:
+		return fmt.Errorf("%s is empty, and had keys", k.prefix)
+	}
+	return nil
+}
+
+func kidOf(name string) string { return strings.TrimSuffix(path.Base(name), ".json") }
+
+func (k *keyring) nameOf(kid string) string { return path.Join(k.prefix, kid+".json") }
+
+func (k *keyring) parse(name string, object []byte) (*issuerKey, error) {
+	key, err := k.parseObject(kidOf(name), object)
+	if err != nil {
+		return nil, fmt.Errorf("parsing %s: %w", name, err)
+	}
+	return key, nil
+}
+
+func (k *keyring) parseObject(kid string, object []byte) (*issuerKey, error) {
+	var stored storedKey
+	if json.Unmarshal(object, &stored) != nil {
+		return nil, errors.New("not a stored key")
+	}
+	private, by := []byte(stored.Key), unsealed
+	if len(stored.Sealed) > 0 {
+		var err error
+		if private, by, err = k.seal.open(kid, stored.Sealed); err != nil {
+			return nil, err
+		}
+	}
+	key, err := token.ParseSigningKey(private)
+	if err != nil {
+		return nil, err
+	}
+	if kid != key.ID() {
+		return nil, errors.New("it is not named after its key, so it is none that was made here")
+	}
+	if stored.SignsFrom.IsZero() {
+		stored.SignsFrom = stored.Created
+	}
+	return &issuerKey{SigningKey: key, created: stored.Created, signsFrom: stored.SignsFrom, revoked: stored.Revoked, sealedBy: by, object: object}, nil
+}
+
+// write stores a key under its ID, encrypted where that is asked for.
+func (k *keyring) write(ctx context.Context, key *issuerKey) error {
+	private, err := key.MarshalPrivate()
+	if err != nil {
+		return fmt.Errorf("encoding the signing key: %w", err)
+	}
+	stored := storedKey{Created: key.created.UTC(), SignsFrom: key.signsFrom.UTC(), Revoked: key.revoked, Key: private}
+	if k.seal != nil {
+		stored.Key, stored.Sealed = nil, k.seal.seal(key.ID(), private)
+	}
+	object, err := json.Marshal(stored)
+	if err != nil {
+		return fmt.Errorf("encoding the signing key: %w", err)
+	}
+	if err := k.storage.Store(ctx, k.nameOf(key.ID()), object); err != nil {
+		return fmt.Errorf("storing the signing key: %w", err)
+	}
+	return nil
+}
+
+func (k *keyring) remove(ctx context.Context, name string) error {
+	if err := k.storage.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("deleting %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package caddymodule
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// keyTimes are the times by which keys live. What state a key is in follows from them and from the key's own
+// times alone, so that all nodes see the same without having to agree.
+type keyTimes struct {
+	period time.Duration // between two keys; 0 is that only a command makes another
+	ttl    time.Duration // the longest that a token is valid
+	maxAge time.Duration // how long others may keep the published keys
+	poll   time.Duration // how often storage is looked at
+	leeway time.Duration // how far clocks may be apart
+}
+
+// lead is how long a key is published before it signs: by then whoever has the keys in a cache has asked again,
+// and every node has seen it.
+func (t keyTimes) lead() time.Duration { return t.maxAge + t.poll + t.leeway }
+
+// keep is how long a key that no longer signs stays published: until the last of its tokens has expired.
+func (t keyTimes) keep() time.Duration { return t.ttl + t.leeway }
+
+// leastPeriod is the shortest in which a key has gone before the next but one comes.
+func (t keyTimes) leastPeriod() time.Duration { return t.lead() + t.keep() }
+
+// keyState is where a key stands in its life.
+type keyState string
+
+const (
+	keyNext    keyState = "next"    // published, and does not sign yet
+	keyActive  keyState = "active"  // signs
+	keyRetired keyState = "retired" // published for the tokens that it has signed
+	keyRevoked keyState = "revoked" // neither published nor taken
+)
+
+// issuerKey is one of an issuer's keys, as storage has it.
+type issuerKey struct {
+	*token.SigningKey
+	created   time.Time
+	signsFrom time.Time
+	revoked   *keyRevocation
+	sealedBy  int    // which of the encryption keys it is stored under; -1 is none
+	object    []byte // as it was read
+}
+
+// keyRevocation says when a key was given up before its time, and why.
+type keyRevocation struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// sortKeys puts keys in the order in which they sign.
+func sortKeys(keys []*issuerKey) {
+	slices.SortFunc(keys, func(a, b *issuerKey) int {
+		return cmp.Or(a.signsFrom.Compare(b.signsFrom), a.created.Compare(b.created), cmp.Compare(a.ID(), b.ID()))
+	})
+}
+
+// signerAt is the key that signs: of those of the algorithm the last that has begun. Where none has, a clock is
+// behind that of the node which made the first, and that one signs.
+func signerAt(sorted []*issuerKey, alg token.Alg, now time.Time) *issuerKey {
+	var signer *issuerKey
+	for _, key := range sorted {
+		if key.revoked == nil && key.Alg() == alg && (signer == nil || !key.signsFrom.After(now)) {
+			signer = key
+		}
+	}
+	return signer
+}
+
+func stateAt(sorted []*issuerKey, key *issuerKey, alg token.Alg, now time.Time) keyState {
+	switch {
+	case key.revoked != nil:
+		return keyRevoked
+	case key == signerAt(sorted, alg, now):
+		return keyActive
+	case key.Alg() == alg && key.signsFrom.After(now):
+		return keyNext
+	}
+	return keyRetired
+}
+
+// until is when a key has served its time: it then is no longer published, and its object is deleted. It is zero
+// where that is not known yet.
+func (t keyTimes) until(sorted []*issuerKey, key *issuerKey, alg token.Alg, now time.Time) time.Time {
+	if key.revoked != nil {
+		return key.revoked.At.Add(t.keep())
+	}
+	after := false
+	for _, other := range sorted {
+		if after && other.revoked == nil && other.Alg() == key.Alg() {
+			return other.signsFrom.Add(t.keep())
+		}
+		after = after || other == key
+	}
+	signer := signerAt(sorted, alg, now)
+	if key.Alg() == alg || t.period == 0 || signer == nil {
+		return time.Time{}
+	}
+	// The last of a former algorithm. A node whose config still has that would have made another within the period.
+	end := key.signsFrom.Add(t.period)
+	if signer.signsFrom.After(end) {
+		end = signer.signsFrom
+	}
+	return end.Add(t.keep())
+}
+
+// keyPlan is what is to be done about the keys.
+type keyPlan struct {
+	make      bool
+	signsFrom time.Time // of the key to make
+	drop      []*issuerKey
+}
+
+func (p keyPlan) due() bool { return p.make || len(p.drop) > 0 }
+
+// plan decides what is to be done now. Whoever does it first, the others then find nothing to do: the key that was
+// made is the newest, and the next is due a period later.
+func (t keyTimes) plan(sorted []*issuerKey, alg token.Alg, now time.Time) keyPlan {
+	var plan keyPlan
+	var newest *issuerKey
+	for _, key := range sorted {
+		if key.revoked == nil && key.Alg() == alg {
+			newest = key
+		}
+		if end := t.until(sorted, key, alg, now); !end.IsZero() && now.After(end) {
+			plan.drop = append(plan.drop, key)
+		}
+	}
+	switch {
+	case newest == nil:
+		plan.make, plan.signsFrom = true, now
+	case t.period > 0 && !now.Before(newest.signsFrom.Add(t.period-t.lead())):
+		plan.make, plan.signsFrom = true, newest.signsFrom.Add(t.period)
+		if soonest := now.Add(t.lead()); plan.signsFrom.Before(soonest) { // it is late
+			plan.signsFrom = soonest
+		}
+	}
+	return plan
+}
