@@ -120,6 +120,17 @@ func (s *nodeStorage) do(operation, name string, do func() error) error {
 	return err
 }
 
+func (s *nodeStorage) Exists(_ context.Context, folder string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.objects {
+		if strings.HasPrefix(name, folder+"/") {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *nodeStorage) Load(_ context.Context, name string) (object []byte, err error) {
 	err = s.do("Load", name, func() error {
 		var ok bool
