@@ -62,6 +62,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	if _, err := ctx.App("events"); err != nil {
+		return fmt.Errorf("getting the events app: %w", err)
+	}
 	seen := make(map[string]bool)
 	for i, issuer := range a.Issuers {
 		if issuer == nil {

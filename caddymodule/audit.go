@@ -59,9 +59,10 @@ func (a *adminRequest) record(message, operation, kind, id, action string, befor
 	})
 }
 
-// emit emits a Caddy event. Nobody can prevent what it tells of.
+// emit emits a Caddy event. Nobody can prevent what it tells of. The events app is there since Provision:
+// to have it made now, by several goroutines, would be a race for the config's apps.
 func emit(ctx caddy.Context, name string, data map[string]any) {
-	if events, err := caddy.ActiveContext().App("events"); err == nil {
+	if events, err := ctx.AppIfConfigured("events"); err == nil {
 		events.(*caddyevents.App).Emit(ctx, name, data)
 	}
 }
