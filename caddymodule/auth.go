@@ -248,15 +248,15 @@ func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) (map[stri
 }
 
 // match finds the rule for the request; a door without rules needs nothing.
-func (h *AuthHandler) match(r *http.Request) (*matched, *refusal) {
+func (h *AuthHandler) match(r *http.Request) (matched, *refusal) {
 	switch {
 	case h.routes != nil:
 		return h.routes.match(r)
 	case h.Policy == nil:
-		return new(matched), nil
+		return matched{}, nil
 	}
 	method, refused := upstreamMethod(r)
-	return &matched{method: method}, refused
+	return matched{method: method}, refused
 }
 
 // requireScopes refuses a token that does not cover all of them (RFC 6750 §3.1).

@@ -141,7 +141,7 @@ type judgement struct {
 }
 
 // judge asks the policy. It returns the headers for the upstream, or a refusal.
-func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Claims, found *matched) (map[string]string, *refusal) {
+func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Claims, found matched) (map[string]string, *refusal) {
 	j := &judgement{id: token.NewID(), input: p.input(r, claims, found)}
 	j.input.Time = time.Now()
 	var err error
@@ -186,7 +186,7 @@ func (p *RequestPolicy) checkSet(headers map[string]string) error {
 	return nil
 }
 
-func (p *RequestPolicy) input(r *http.Request, claims *token.Claims, found *matched) policy.RequestInput {
+func (p *RequestPolicy) input(r *http.Request, claims *token.Claims, found matched) policy.RequestInput {
 	in := policy.RequestInput{
 		Issuer: claims.Issuer,
 		Request: policy.ProxiedRequest{

@@ -86,7 +86,7 @@ func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.
 
 // ask has the door's policy say what it makes of the request, and takes that over, unless the policy only
 // observes.
-func (d *doorExplanation) ask(p *RequestPolicy, r *http.Request, claims *token.Claims, found *matched, trace bool, now time.Time) {
+func (d *doorExplanation) ask(p *RequestPolicy, r *http.Request, claims *token.Claims, found matched, trace bool, now time.Time) {
 	in := p.input(r, claims, found)
 	in.Time = now
 	said, err := p.engine.ExplainRequest(r.Context(), in, trace)

@@ -154,23 +154,23 @@ type matched struct {
 
 // match returns the rule for the request, as it will reach the upstream. It refuses what no rule
 // allows, and what Caddy or an upstream may take for another request.
-func (c *requirements) match(r *http.Request) (*matched, *refusal) {
+func (c *requirements) match(r *http.Request) (matched, *refusal) {
 	method, refused := upstreamMethod(r)
 	if refused != nil {
-		return nil, refused
+		return matched{}, refused
 	}
 	seen := r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
 	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
 	found := new(match)
 	c.mux.ServeHTTP(found, seen)
 	if found.route != nil && c.folds(seen) != found.route {
-		return nil, ambiguous(reasonAmbiguousPath, "letters of the other case belong to another rule")
+		return matched{}, ambiguous(reasonAmbiguousPath, "letters of the other case belong to another rule")
 	}
 	needed, ok := found.route.fill(found.value)
 	if !ok {
-		return nil, forbidden(reasonNoRule, "no rule allows this request", "")
+		return matched{}, forbidden(reasonNoRule, "no rule allows this request", "")
 	}
-	return &matched{method, needed, found.route, found.value}, nil
+	return matched{method, needed, found.route, found.value}, nil
 }
 
 func upstreamMethod(r *http.Request) (string, *refusal) {
@@ -218,7 +218,7 @@ func (r *route) fill(value func(string) string) ([]scope.Scope, bool) {
 }
 
 // parameters are the pattern's, with their values.
-func (m *matched) parameters() map[string]string {
+func (m matched) parameters() map[string]string {
 	if m.route == nil {
 		return nil
 	}

@@ -12,19 +12,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// question is what a snapshot is asked.
-type question[T any] struct {
-	// path is the package whose rules are asked for.
-	path  string
-	query opa.PreparedEvalQuery
-	input ast.Value
-	// at is what the policy takes for now; the zero time is now.
-	at     time.Time
-	decode func(*results) T
-	// private says that errors must not quote the input.
-	private bool
-}
-
 type answer[T any] struct {
 	value T
 	err   *Error

@@ -27,18 +27,11 @@ type RequestExplanation struct {
 // ExplainRequest decides as DecideRequest does, and names the rules that decided. Time and errors are as
 // with ExplainToken.
 func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool) (RequestExplanation, error) {
-	s, err := e.inForce(ctx)
+	s, q, err := e.requestQuestion(ctx, in)
 	if err != nil {
 		return RequestExplanation{}, err
 	}
-	if !s.judges {
-		return RequestExplanation{}, noRule()
-	}
-	input, err := in.value()
-	if err != nil {
-		return RequestExplanation{}, badInput(err)
-	}
-	x, err := explain(ctx, e, s, requestPackage, s.request, input, in.Time, trace, (*results).request)
+	x, err := explain(ctx, e, s, q, trace)
 	if err != nil {
 		return RequestExplanation{
 			Denied: []Cause{}, Observed: []Cause{}, Required: []ValueExplanation{}, Headers: []ValueExplanation{},

@@ -43,15 +43,11 @@ type ScopeExplanation struct {
 // times Config.Timeout, or 10 seconds if that is less. Its errors are those of DecideToken, that of a timeout
 // with the place that was in evaluation last. With an error there is the trace until it, and nothing else.
 func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (TokenExplanation, error) {
-	s, err := e.inForce(ctx)
+	s, q, err := e.tokenQuestion(ctx, in)
 	if err != nil {
 		return TokenExplanation{}, err
 	}
-	input, err := in.value()
-	if err != nil {
-		return TokenExplanation{}, badInput(err)
-	}
-	x, err := explain(ctx, e, s, tokenPackage, s.token, input, in.Time, trace, (*results).token)
+	x, err := explain(ctx, e, s, q, trace)
 	if err != nil {
 		return TokenExplanation{Trace: x.tape.trace()}, err
 	}
@@ -72,15 +68,11 @@ func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (T
 
 // ExplainDefaultScopes is DefaultScopes, with the rules that gave each scope.
 func (e *Engine) ExplainDefaultScopes(ctx context.Context, in TokenInput) ([]ValueExplanation, error) {
-	s, err := e.inForce(ctx)
+	s, q, err := e.defaultScopesQuestion(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	input, err := in.value()
-	if err != nil {
-		return nil, badInput(err)
-	}
-	x, err := explain(ctx, e, s, tokenPackage, s.defaultScopes, input, in.Time, false, (*results).defaultScopes)
+	x, err := explain(ctx, e, s, q, false)
 	if err != nil {
 		return nil, err
 	}

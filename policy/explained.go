@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/ast"
-	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
@@ -26,9 +24,8 @@ type explained[T any] struct {
 
 // explain asks as decisions do, and watches the evaluation. With an error there is what was seen before it:
 // the tape alone, for the rest may still be written to.
-func explain[T any](ctx context.Context, e *Engine, s *snapshot, path string, query opa.PreparedEvalQuery, input ast.Value, at time.Time,
-	trace bool, decode func(*results) T) (*explained[T], error) {
-	x := &explained[T]{witness: newWitness(path)}
+func explain[T any](ctx context.Context, e *Engine, s *snapshot, q question[T], trace bool) (*explained[T], error) {
+	x := &explained[T]{witness: newWitness(q.path)}
 	last := new(lastPlace)
 	tracers := []topdown.QueryTracer{x.witness, last}
 	if trace {
@@ -36,10 +33,10 @@ func explain[T any](ctx context.Context, e *Engine, s *snapshot, path string, qu
 		tracers = append(tracers, x.tape)
 	}
 	found := func(r *results) *explained[T] {
-		x.results, x.value = r, decode(r)
+		x.results, x.value = r, q.decode(r)
 		return x
 	}
-	_, err := askWithin(ctx, e, s, question[*explained[T]]{path: path, query: query, input: input, at: at, decode: found}, e.cfg.patience(), tracers...)
+	_, err := askWithin(ctx, e, s, question[*explained[T]]{path: q.path, query: q.query, input: q.input, at: q.at, decode: found}, e.cfg.patience(), tracers...)
 	if err != nil {
 		return &explained[T]{tape: x.tape}, last.tell(s, err)
 	}

@@ -109,15 +109,11 @@ func (e *Engine) Close() { e.workers.close() }
 // DecideToken says which of the requested scopes a token may hold. Whatever the policy does it
 // returns within about Config.Timeout, or when ctx ends. Every error is an [*Error].
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
-	s, err := e.inForce(ctx)
+	s, q, err := e.tokenQuestion(ctx, in)
 	if err != nil {
 		return TokenDecision{}, err
 	}
-	input, err := in.value()
-	if err != nil {
-		return TokenDecision{}, badInput(err)
-	}
-	answer, err := ask(ctx, e, s, question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token, false})
+	answer, err := ask(ctx, e, s, q)
 	if err != nil {
 		return TokenDecision{}, err
 	}
@@ -128,33 +124,22 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 // are well-formed, and are requests: DecideToken still decides them. Its errors are those of
 // DecideToken.
 func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
-	s, err := e.inForce(ctx)
+	s, q, err := e.defaultScopesQuestion(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	input, err := in.value()
-	if err != nil {
-		return nil, badInput(err)
-	}
-	return ask(ctx, e, s, question[[]string]{tokenPackage, s.defaultScopes, input, in.Time, (*results).defaultScopes, false})
+	return ask(ctx, e, s, q)
 }
 
 // DecideRequest says whether a proxied request is let through, and what the upstream is told. Time and
 // errors are as with DecideToken; a policy without any rule for requests is an error, too, for who asks
 // it believes that there is one.
 func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
-	s, err := e.inForce(ctx)
+	s, q, err := e.requestQuestion(ctx, in)
 	if err != nil {
 		return RequestDecision{}, err
 	}
-	if !s.judges {
-		return RequestDecision{}, noRule()
-	}
-	input, err := in.value()
-	if err != nil {
-		return RequestDecision{}, badInput(err)
-	}
-	d, err := ask(ctx, e, s, question[RequestDecision]{requestPackage, s.request, input, in.Time, (*results).request, false})
+	d, err := ask(ctx, e, s, q)
 	if err != nil {
 		return RequestDecision{}, err
 	}

@@ -94,12 +94,11 @@ func TestWitnessSeesEveryValue(t *testing.T) {
 
 func checkWitness(t *testing.T, e *Engine, in TokenInput, files map[string]string, values map[string]int) {
 	t.Helper()
-	s := e.current.Load()
-	input, err := in.value()
+	s, q, err := e.tokenQuestion(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := explain(t.Context(), e, s, tokenPackage, s.token, input, in.Time, false, (*results).token)
+	x, err := explain(t.Context(), e, s, q, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +123,7 @@ func checkWitness(t *testing.T, e *Engine, in TokenInput, files map[string]strin
 			}
 		}
 		if want.Compare(got) != 0 {
-			t.Fatalf("%s is %v, and %v was seen, in\n%s\nof %v", rule, want, got, files, input)
+			t.Fatalf("%s is %v, and %v was seen, in\n%s\nof %v", rule, want, got, files, q.input)
 		}
 		values[rule] += want.Len()
 	}
@@ -190,16 +189,14 @@ func places(causes []Cause) string {
 // TestWitnessThatSawTooMuch names no rule rather than some of them.
 func TestWitnessThatSawTooMuch(t *testing.T) {
 	in := request(t, "book:1:read", "book:2:read")
-	input, err := in.value()
+	e := load(t, Config{Timeout: generous})
+	s, q, err := e.tokenQuestion(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := load(t, Config{Timeout: generous})
-	s := e.current.Load()
 	for limit, want := range map[int]Cause{maxWatched: {Rule: "granted", File: "shipped://token.rego"}, 4: {Rule: "granted"}} {
 		w := newWitness(tokenPackage)
 		w.limit = limit
-		q := question[tokenAnswer]{tokenPackage, s.token, input, in.Time, (*results).token, false}
 		if _, err := askWithin(t.Context(), e, s, q, generous, w); err != nil {
 			t.Fatal(err)
 		}
