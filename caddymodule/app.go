@@ -167,7 +167,7 @@ func (a *App) remoteIssuer(url string) (*remoteIssuer, error) {
 		return remote, nil
 	}
 	pooled, _, err := remoteIssuers.LoadOrNew(url, func() (caddy.Destructor, error) {
-		return newRemoteIssuer(url, currentLogger), nil
+		return newRemoteIssuer(url, nil, currentLogger), nil
 	})
 	if err != nil {
 		return nil, err

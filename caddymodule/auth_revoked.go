@@ -13,14 +13,11 @@ const (
 )
 
 // refuseRevoked refuses a genuine token that has been revoked. It asks for every request, also for a token
-// that was verified before. Before the revocations have been read once, no token is let through.
+// that was verified before. Before the revocations have been read once, no token is let through, nor when those of an
+// issuer elsewhere are known as of too long ago.
 func (h *AuthHandler) refuseRevoked(ctx context.Context, claims *token.Claims) *refusal {
-	local := h.trust(claims.Issuer).local
-	if local == nil {
-		return nil
-	}
 	var refused *refusal
-	switch revoked, err := local.isRevoked(ctx, claims); {
+	switch revoked, err := h.trust(claims.Issuer).isRevoked(ctx, claims); {
 	case err != nil:
 		refused = unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
 	case revoked:

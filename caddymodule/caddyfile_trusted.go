@@ -40,6 +40,10 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"max_stale": once(func(d *caddyfile.Dispenser) error {
 			return duration(d, &t.MaxStale, minMaxStale, maxMaxStale)
 		}),
+		"revocation_max_age": once(func(d *caddyfile.Dispenser) error {
+			return duration(d, &t.RevocationMaxAge, minMaxStale, maxMaxStale)
+		}),
+		"revocation_stale": once(t.checked(func(d *caddyfile.Dispenser) error { return oneArg(d, &t.RevocationStale) })),
 	})
 }
 

@@ -88,7 +88,7 @@ func (f *inspectFlags) verify(ctx context.Context, raw string) error {
 	if err != nil {
 		return err
 	}
-	remote := newRemoteIssuer(f.issuer, zap.NewNop)
+	remote := newRemoteIssuer(f.issuer, nil, zap.NewNop)
 	defer remote.keys.Close()
 	keys, err := remote.keySet(ctx, kid)
 	if err != nil {

@@ -28,10 +28,11 @@ const doorTimeout = 30 * time.Second
 // door is a running m2m_auth before an upstream, with an issuer elsewhere that signs anything.
 type door struct {
 	*servertest.Server
-	t        testing.TB
-	address  string
-	issuer   *servertest.Issuer
-	upstream *doorUpstream
+	t         testing.TB
+	address   string
+	caddyfile string
+	issuer    *servertest.Issuer
+	upstream  *doorUpstream
 }
 
 // newDoor runs a site of m2m_auth with these subdirectives, and reverse_proxy.
@@ -43,11 +44,19 @@ func newDoor(t testing.TB, subdirectives string) *door {
 // newDoorSite runs a Caddyfile in which ADDRESS, PORT, ISSUER and UPSTREAM stand for what they are.
 func newDoorSite(t testing.TB, caddyfile string) *door {
 	t.Helper()
+	return newDoorFor(t, func(*servertest.Issuer) {}, caddyfile)
+}
+
+// newDoorFor is newDoorSite with an issuer that has been prepared.
+func newDoorFor(t testing.TB, prepare func(*servertest.Issuer), caddyfile string) *door {
+	t.Helper()
 	d := &door{
 		t: t, address: fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t)),
 		issuer: servertest.StartIssuer(t), upstream: startDoorUpstream(t),
 	}
-	d.Server = servertest.Start(t, d.fill(caddyfile))
+	prepare(d.issuer)
+	d.caddyfile = d.fill(caddyfile)
+	d.Server = servertest.Start(t, d.caddyfile)
 	return d
 }
 

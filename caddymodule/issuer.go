@@ -25,6 +25,7 @@ const metadataMaxAge = 5 * time.Minute
 //	GET  /oauth2/jwks                                RFC 7517
 //	POST /oauth2/introspect                          RFC 7662, RFC 9701
 //	POST /oauth2/revoke                              RFC 7009
+//	GET  /oauth2/revocations                         what is revoked, for doors elsewhere
 //	GET  /.well-known/openid-configuration           OpenID Connect Discovery, below the issuer's path
 //	GET  /.well-known/oauth-authorization-server     RFC 8414, above the issuer's path
 type IssuerHandler struct {
@@ -72,13 +73,14 @@ func (i *Issuer) routes() map[string]http.HandlerFunc {
 	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it
 	oidcPath, oauthPath := oauth.WellKnownPaths(i.URL)
 	return map[string]http.HandlerFunc{
-		base.Path + oauth.TokenPath:      i.serveToken,
-		base.Path + oauth.JWKSPath:       i.serveJWKS,
-		base.Path + oauth.IntrospectPath: i.serveReference(i.metrics.introspections, (*tokenReference).introspect),
-		base.Path + oauth.RevokePath:     i.serveReference(i.metrics.revocations, (*tokenReference).revoke),
-		base.Path + oauth.AuthorizePath:  i.serveAuthorize,
-		oidcPath:                         i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
-		oauthPath:                        i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
+		base.Path + oauth.TokenPath:       i.serveToken,
+		base.Path + oauth.JWKSPath:        i.serveJWKS,
+		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.introspections, (*tokenReference).introspect),
+		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.revocations, (*tokenReference).revoke),
+		base.Path + oauth.RevocationsPath: i.feed.serve,
+		base.Path + oauth.AuthorizePath:   i.serveAuthorize,
+		oidcPath:                          i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
+		oauthPath:                         i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
 	}
 }
 

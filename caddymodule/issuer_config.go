@@ -69,6 +69,7 @@ type Issuer struct {
 	documents documents
 
 	revocations *revocation.Store
+	feed        *feed
 }
 
 // issuerRegistry is a registry that may change while the issuer runs.
@@ -114,6 +115,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.logger = logger.With(zap.String("issuer", i.URL))
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
+	i.feed = newFeed(i)
 	if i.keys, err = i.newKeyring(ctx.Storage(), alg); err != nil {
 		return err
 	}

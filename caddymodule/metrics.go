@@ -21,6 +21,7 @@ type metrics struct {
 	reloads        *prometheus.CounterVec
 	reloadHealthy  *prometheus.GaugeVec
 	remoteKeysAge  *prometheus.GaugeVec
+	remoteRevoked  *prometheus.GaugeVec
 	introspections *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
 	registry       *prometheus.Registry
@@ -45,11 +46,15 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		reloads:      counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
-			Help: "1 when the registry, the policy, the keys, the revocations or the keys of a remote issuer in use are those that were last seen, 0 when these are broken or cannot be had.",
+			Help: "1 when the registry, the policy, the keys, the revocations, or the keys or the revocations of a remote issuer, in use are those that were last seen, 0 when these are broken or cannot be had.",
 		}, []string{"issuer", "kind"}),
 		remoteKeysAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "remote_keys_age_seconds",
 			Help: "Time since a remote issuer last gave or confirmed its keys.",
+		}, []string{"issuer"}),
+		remoteRevoked: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "caddy", Subsystem: "m2m", Name: "remote_revocations_age_seconds",
+			Help: "How long ago the moment was as of which it is known here what a remote issuer has revoked.",
 		}, []string{"issuer"}),
 		keys: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "keys", Help: "Signing keys by state: next, active, retired or revoked.",
@@ -61,7 +66,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
 		registry:       registry,
 	}
-	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge, &m.keys, &m.keyAge)
+	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge, &m.remoteRevoked, &m.keys, &m.keyAge)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -117,6 +122,18 @@ func (m *metrics) remoteKeys(issuer string, s discovery.Status) {
 	m.forReloads(prometheus.Labels{"issuer": issuer}).setHealthy("remote_keys", s.Err == nil)
 	if !s.Fetched.IsZero() {
 		m.remoteKeysAge.WithLabelValues(issuer).Set(time.Since(s.Fetched).Seconds())
+	}
+}
+
+// remoteRevocations tells of the revocations of a remote issuer that publishes them. Before any are known they have no
+// age.
+func (m *metrics) remoteRevocations(issuer string, r *remoteRevocations) {
+	if r.published() == "" {
+		return
+	}
+	m.forReloads(prometheus.Labels{"issuer": issuer}).setHealthy("remote_revocations", r.problem() == "")
+	if age, known := r.age(); known {
+		m.remoteRevoked.WithLabelValues(issuer).Set(age.Seconds())
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 
 // ReadyHandler is the m2m_ready directive: it answers a load balancer whether this node can do its
 // work. 200 means that every issuer of the app has keys, a policy in force and a registry that was
-// read, and that every m2m_auth has the keys of its remote issuers and its own policy; one that was
+// read, and that every m2m_auth has the keys of its remote issuers, what they have revoked if they publish it, and its
+// own policy; one that was
 // good last, and serves on while there is a newer, broken one, is enough. Else it is 503, and the body
 // says which issuer lacks what. It looks at what is in memory, whoever asks and however often.
 //
@@ -56,6 +57,7 @@ const (
 	lacksRegistry   = "registry"
 	lacksPolicy     = "policy"
 	lacksDoorPolicy = "door_policy"
+	lacksRevoked    = "revocations"
 )
 
 // ServeHTTP answers; there is no next handler.
@@ -100,6 +102,9 @@ func (a *App) lacking() []issuerLacking {
 		for _, t := range door.trusted {
 			if remote, ok := t.keys.(*patientKeys); ok && !remote.keys.Usable(time.Duration(t.MaxStale)) {
 				add(t.URL, lacksKeys)
+			}
+			if t.remote != nil && t.bound.within(t.remote.revocations) != nil {
+				add(t.URL, lacksRevoked)
 			}
 			if door.Policy != nil && door.Policy.own && door.Policy.engine.Revision() == "" {
 				add(t.URL, lacksDoorPolicy)

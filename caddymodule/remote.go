@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -15,21 +16,25 @@ import (
 // does not lose its keys.
 var remoteIssuers = caddy.NewUsagePool()
 
-// remoteIssuer is an issuer elsewhere: its keys are found by discovery and cached.
+// remoteIssuer is an issuer elsewhere: its keys are found by discovery and cached, and what it has revoked is followed
+// if it publishes that.
 type remoteIssuer struct {
-	keys *discovery.Keys[*token.KeySet]
+	keys        *discovery.Keys[*token.KeySet]
+	revocations *remoteRevocations
 }
 
 // newRemoteIssuer reaches for nothing; the first token does. It is to be closed by Destruct. It may
-// outlive the config that made it, so it asks for a logger whenever it needs one.
-func newRemoteIssuer(url string, logger func() *zap.Logger) *remoteIssuer {
+// outlive the config that made it, so it asks for a logger whenever it needs one. A nil client is one of its own.
+func newRemoteIssuer(url string, client *http.Client, logger func() *zap.Logger) *remoteIssuer {
 	named := func() *zap.Logger { return logger().With(zap.String("issuer", url)) }
-	return &remoteIssuer{keys: discovery.NewKeys(context.Background(), discovery.Config[*token.KeySet]{
+	keys := discovery.NewKeys(context.Background(), discovery.Config[*token.KeySet]{
 		Issuer:  url,
+		Client:  client,
 		Parse:   func(jwks []byte) (*token.KeySet, error) { return parseRemoteKeys(jwks, named()) },
 		Has:     (*token.KeySet).Has,
 		OnError: func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) },
-	})}
+	})
+	return &remoteIssuer{keys: keys, revocations: followRevocations(url, client, keys, named)}
 }
 
 // currentLogger is the plugin's, of whatever config is current.
@@ -37,6 +42,7 @@ func currentLogger() *zap.Logger { return caddy.Log().Named("m2m") }
 
 // Destruct ends the refreshing once no config uses the issuer.
 func (r *remoteIssuer) Destruct() error {
+	r.revocations.close()
 	r.keys.Close()
 	return nil
 }

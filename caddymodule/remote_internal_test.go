@@ -12,7 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -42,11 +41,8 @@ func TestMaxStale(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuerOverNothing{token.NewKeySet(key).JWKS(), true}
-		remote := &remoteIssuer{keys: discovery.NewKeys(t.Context(), discovery.Config[*token.KeySet]{
-			Issuer: "https://auth.example.com", Client: &http.Client{Transport: i}, Has: (*token.KeySet).Has,
-			Parse: func(jwks []byte) (*token.KeySet, error) { return parseRemoteKeys(jwks, zap.NewNop()) },
-		})}
-		defer remote.keys.Close()
+		remote := newRemoteIssuer("https://auth.example.com", &http.Client{Transport: i}, zap.NewNop)
+		defer func() { _ = remote.Destruct() }()
 		short, long := &patientKeys{remote, 5 * time.Minute}, &patientKeys{remote, time.Hour}
 		can := func() (able []bool) {
 			for _, door := range []*patientKeys{short, long} {

@@ -6,7 +6,7 @@ import "time"
 // they are to be kept fresh and are due.
 const remoteInterval = time.Second
 
-// watchRemotes tells the metrics of the keys of remote issuers, until the app's context ends.
+// watchRemotes tells the metrics of the keys and revocations of remote issuers, until the app's context ends.
 func (a *App) watchRemotes() {
 	if len(a.remotes) == 0 {
 		return
@@ -20,6 +20,8 @@ func (a *App) lookAtRemotes() {
 		if a.keepKeys {
 			remote.keys.Refresh()
 		}
+		remote.revocations.begin()
 		a.metrics.remoteKeys(url, remote.keys.Status())
+		a.metrics.remoteRevocations(url, remote.revocations)
 	}
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,15 @@ import (
 const (
 	minMaxStale = time.Minute
 	maxMaxStale = 30 * 24 * time.Hour
+)
+
+// defaultRevocationMaxAge outlasts a restart of the issuer.
+const defaultRevocationMaxAge = 5 * time.Minute
+
+// The values of TrustedIssuer.RevocationStale.
+const (
+	staleRefuse = "refuse"
+	staleAllow  = "allow"
 )
 
 // TrustedIssuer is one of the issuers whose tokens an m2m_auth takes. All but URL and Audience is for
@@ -52,14 +62,27 @@ type TrustedIssuer struct {
 	// 1m, at most 720h. Default: 24h.
 	MaxStale caddy.Duration `json:"max_stale,omitempty"`
 
-	local   *Issuer // nil for a remote issuer
+	// RevocationMaxAge is how old the door's knowledge of what the issuer has revoked may be. It is a
+	// matter of issuers of this program, which publish that, and as a rule known as of less than half a
+	// minute ago. Once it is set, an issuer that does not publish it is as one whose knowledge is too old. At least 1m,
+	// at most 720h. Default: 5m, where the issuer publishes it.
+	RevocationMaxAge caddy.Duration `json:"revocation_max_age,omitempty"`
+
+	// RevocationStale says what becomes of tokens that are not known to be revoked when that is
+	// exceeded: "refuse" answers 503, "allow" takes them. Default: refuse.
+	RevocationStale string `json:"revocation_stale,omitempty"`
+
+	local   *Issuer       // nil for a remote issuer
+	remote  *remoteIssuer // nil for one of this process
 	keys    issuerKeys
+	bound   revocationBound
 	metrics *authMetrics
 }
 
 // hasQuirks reports whether anything but the URL and the audience is set.
 func (t *TrustedIssuer) hasQuirks() bool {
-	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 || t.MaxStale != 0
+	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 || t.MaxStale != 0 ||
+		t.RevocationMaxAge != 0 || t.RevocationStale != ""
 }
 
 // check finds what is wrong with the settings by themselves.
@@ -77,8 +100,13 @@ func (t *TrustedIssuer) check() error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if stale := time.Duration(t.MaxStale); stale != 0 && (stale < minMaxStale || stale > maxMaxStale) {
-		return fmt.Errorf("max_stale is %s; it is at least %s and at most %s", stale, minMaxStale, maxMaxStale)
+	for name, age := range map[string]caddy.Duration{"max_stale": t.MaxStale, "revocation_max_age": t.RevocationMaxAge} {
+		if stale := time.Duration(age); stale != 0 && (stale < minMaxStale || stale > maxMaxStale) {
+			return fmt.Errorf("%s is %s; it is at least %s and at most %s", name, stale, minMaxStale, maxMaxStale)
+		}
+	}
+	if t.RevocationStale != "" && t.RevocationStale != staleRefuse && t.RevocationStale != staleAllow {
+		return fmt.Errorf("revocation_stale is %q; it is %s or %s", t.RevocationStale, staleRefuse, staleAllow)
 	}
 	return t.expect(0).Check()
 }
@@ -138,8 +166,21 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 	if t.MaxStale == 0 {
 		t.MaxStale = caddy.Duration(discovery.DefaultStaleFor)
 	}
-	t.keys = &patientKeys{remote, time.Duration(t.MaxStale)}
+	t.remote, t.keys = remote, &patientKeys{remote, time.Duration(t.MaxStale)}
+	t.bound = revocationBound{
+		maxAge:   cmp.Or(time.Duration(t.RevocationMaxAge), defaultRevocationMaxAge),
+		allow:    t.RevocationStale == staleAllow,
+		required: t.RevocationMaxAge != 0,
+	}
 	return nil
+}
+
+// isRevoked reports whether a token of the issuer may no longer be used. It fails when that is not known.
+func (t *TrustedIssuer) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
+	if t.local != nil {
+		return t.local.isRevoked(ctx, claims)
+	}
+	return t.remote.revocations.revoked(ctx, claims, t.bound)
 }
 
 // expect is what the issuer's tokens must say.
@@ -157,5 +198,8 @@ type patientKeys struct {
 }
 
 func (p *patientKeys) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	if p.revocations.known.KeyRevoked(kid) {
+		return nil, &token.Error{Reason: reasonRevoked, Detail: "the token's key was given up"}
+	}
 	return keysOrFault(p.keys.GetStale(ctx, kid, p.maxStale))
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// MaxBody is the greatest number of bytes that a document may have, after any content coding is
+// MaxBody is the greatest number of bytes that metadata or keys may have, after any content coding is
 // undone.
 const MaxBody = 256 << 10
 
@@ -25,13 +25,28 @@ type document struct {
 	header http.Header
 }
 
+// FetchDocument fetches a document of an issuer, of at most limit bytes, unless it is the one that etag names: body
+// is nil then. Fetch's other bounds hold here, too.
+func FetchDocument(ctx context.Context, client *http.Client, location, etag string, limit int64) (body []byte, newETag string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	doc, err := get(ctx, client, location, etag, limit)
+	switch {
+	case err != nil:
+		return nil, "", fmt.Errorf("fetching %s: %w", location, err)
+	case doc.body == nil:
+		return nil, etag, nil
+	}
+	return doc.body, doc.header.Get("ETag"), nil
+}
+
 // get fetches a document, only if it is another than etag names, unless etag is "".
-func get(ctx context.Context, client *http.Client, location, etag string) (*document, error) {
+func get(ctx context.Context, client *http.Client, location, etag string, limit int64) (*document, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
 	if err != nil {
 		return nil, errors.New("not a URL")
 	}
-	req.Header.Set("Accept", "application/json, application/jwk-set+json")
+	req.Header.Set("Accept", "application/json, application/jwk-set+json, */*;q=0.1")
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}
@@ -46,17 +61,17 @@ func get(ctx context.Context, client *http.Client, location, etag string) (*docu
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("status %d", resp.StatusCode)
 	}
-	body, err := readBody(resp.Body)
+	body, err := readBody(resp.Body, limit)
 	return &document{body: body, header: resp.Header}, err
 }
 
-func readBody(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, MaxBody+1))
+func readBody(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading body: %w", err)
 	}
-	if len(body) > MaxBody {
-		return nil, fmt.Errorf("more than %d bytes", MaxBody)
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("more than %d bytes", limit)
 	}
 	return body, nil
 }

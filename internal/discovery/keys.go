@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,7 +52,8 @@ type Keys[T any] struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	source source // of the one fetch in flight alone, which takes no lock for it
+	source   source // of the one fetch in flight alone, which takes no lock for it
+	metadata atomic.Pointer[Metadata]
 
 	mu       sync.Mutex
 	current  *entry[T]     // the last good key set; nil before there is one

@@ -4,21 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
-
-// FetchKeys fetches a JWKS document, which is not parsed, from the jwks_uri of an issuer's
-// metadata. Fetch's bounds hold here, too.
-func FetchKeys(ctx context.Context, client *http.Client, jwksURI string) (jwks []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	doc, err := get(ctx, client, jwksURI, "")
-	if err != nil {
-		return nil, fmt.Errorf("fetching keys from %s: %w", jwksURI, err)
-	}
-	return doc.body, nil
-}
 
 // source is where an issuer's keys were found last, and how to ask whether they have changed.
 type source struct {
@@ -55,11 +42,12 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 		return errors.New("the document names no jwks_uri")
 	}
 	k.source = source{jwksURI: m.JWKSURI, until: time.Now().Add(MaxAge)}
+	k.metadata.Store(m)
 	return nil
 }
 
 func (k *Keys[T]) loadKeys(ctx context.Context) (*entry[T], error) {
-	doc, err := get(ctx, k.cfg.Client, k.source.jwksURI, k.source.etag)
+	doc, err := get(ctx, k.cfg.Client, k.source.jwksURI, k.source.etag, MaxBody)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,8 @@ type Metadata struct {
 	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	ScopesSupported          []string `json:"scopes_supported"`
+	// RevocationsURI is the feed of what is revoked; only issuers of this program have one.
+	RevocationsURI string `json:"m2m_revocations_uri"`
 }
 
 // Fetch finds an issuer's metadata: by RFC 8414 first, whose document is the one about OAuth, and
@@ -86,7 +88,7 @@ func wellKnown(issuer string) ([]string, error) {
 }
 
 func fetchMetadata(ctx context.Context, client *http.Client, location, issuer string) (*Metadata, error) {
-	answer, err := get(ctx, client, location, "")
+	answer, err := get(ctx, client, location, "", MaxBody)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +113,9 @@ func (m *Metadata) check(issuer string) error {
 	}
 	if err := checkOptional(m.JWKSURI, issuer); err != nil {
 		return fmt.Errorf("jwks_uri %w", err)
+	}
+	if err := checkOptional(m.RevocationsURI, issuer); err != nil {
+		return fmt.Errorf("m2m_revocations_uri %w", err)
 	}
 	return nil
 }

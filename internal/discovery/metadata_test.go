@@ -145,10 +145,10 @@ func TestFetchOverLoopback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if jwks, err := FetchKeys(t.Context(), nil, m.JWKSURI); err != nil || string(jwks) != `{"keys":[]}` {
+	if jwks, _, err := FetchDocument(t.Context(), nil, m.JWKSURI, "", MaxBody); err != nil || string(jwks) != `{"keys":[]}` {
 		t.Errorf("got %s, %v", jwks, err)
 	}
-	if jwks, err := FetchKeys(t.Context(), nil, server.URL+"\x00"); err == nil || jwks != nil {
+	if jwks, _, err := FetchDocument(t.Context(), nil, server.URL+"\x00", "", MaxBody); err == nil || jwks != nil {
 		t.Errorf("got %s, %v", jwks, err)
 	}
 }

@@ -40,3 +40,7 @@ func (k *Keys[T]) Refresh() {
 		k.start()
 	}
 }
+
+// Metadata is what the issuer last said of itself; nil before the first fetch of keys has found it. It must not
+// be changed.
+func (k *Keys[T]) Metadata() *Metadata { return k.metadata.Load() }

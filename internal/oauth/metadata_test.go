@@ -120,7 +120,7 @@ func TestMetadata(t *testing.T) {
 		`"introspection_endpoint":"https://auth.example.com/a/oauth2/introspect",` +
 		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
 		`"introspection_signing_alg_values_supported":["ES256"],"revocation_endpoint":"https://auth.example.com/a/oauth2/revoke",` +
-		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]`
+		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"m2m_revocations_uri":"https://auth.example.com/a/oauth2/revocations"`
 	cases := map[string]struct {
 		value any
 		want  string

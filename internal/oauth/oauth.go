@@ -18,6 +18,8 @@ const (
 	// (RFC 7009 §2).
 	IntrospectPath = "/oauth2/introspect"
 	RevokePath     = "/oauth2/revoke"
+	// RevocationsPath is the feed of what is revoked, for doors elsewhere. No RFC has one.
+	RevocationsPath = "/oauth2/revocations"
 	// AuthorizePath is the authorization endpoint (RFC 6749 §3.1). OpenID Connect Discovery wants
 	// one named; here it refuses every request with UnsupportedResponseType.
 	AuthorizePath = "/oauth2/authorize"

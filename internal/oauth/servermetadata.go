@@ -16,6 +16,8 @@ type ServerMetadata struct {
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 
+	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
+
 	signingAlgs []string
 }
 
@@ -49,6 +51,8 @@ func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetada
 		IntrospectionSigningAlgs:         signingAlgs,
 		RevocationEndpoint:               issuer + RevokePath,
 		RevocationEndpointAuthMethods:    methods,
+
+		RevocationsURI: issuer + RevocationsPath,
 
 		signingAlgs: signingAlgs,
 	}

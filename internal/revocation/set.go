@@ -40,6 +40,8 @@ func (l *layer) revoked(id, clientID string, issued time.Time) bool {
 	return ok && issued.Unix() <= c.before
 }
 
+func (s *Set) empty() bool { return s == nil || s.old.len()+s.young.len() == 0 }
+
 // Len is how many entries there are.
 func (s *Set) Len() int {
 	if s == nil {
@@ -69,7 +71,7 @@ func (s *Set) with(entries []Entry, now time.Time) *Set {
 	}
 	next.young.init()
 	for _, e := range entries {
-		if !over(e.Expires.Unix(), now) && !next.has(e) {
+		if !over(e.Expires.Unix(), now) && !next.old.says(e) {
 			next.young.add(e)
 		}
 	}
@@ -103,12 +105,14 @@ func (s *Set) joined() layer {
 	return all
 }
 
-// has reports whether the old layer says as much as the entry.
-func (s *Set) has(e Entry) bool {
+// knows reports whether the set says as much as the entry.
+func (s *Set) knows(e Entry) bool { return s != nil && (s.young.says(e) || s.old.says(e)) }
+
+func (l *layer) says(e Entry) bool {
 	if e.ID != "" {
-		return s.old.tokens[e.ID] >= e.Expires.Unix()
+		return l.tokens[e.ID] >= e.Expires.Unix()
 	}
-	c, ok := s.old.clients[e.ClientID]
+	c, ok := l.clients[e.ClientID]
 	return ok && c.before >= e.Before.Unix() && c.expires >= e.Expires.Unix()
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,8 @@ const (
 	retryAfter = time.Second
 	// sweepInterval is how often memory lets go of what is over.
 	sweepInterval = time.Minute
+	// clockMargin is how far the clocks of two nodes may be apart before a feed has to say more than is new.
+	clockMargin = 2 * time.Minute
 )
 
 // Store is the revocations of one issuer, in a storage that several nodes may share. What is revoked
@@ -52,6 +55,7 @@ type Store struct {
 	set     atomic.Pointer[Set] // nil before the first look
 	opening singleflight.Group
 	failure atomic.Pointer[failure]
+	changes atomic.Uint64
 	looked  atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
 	fault   atomic.Pointer[string]
 	damage  atomic.Pointer[string]
@@ -61,7 +65,9 @@ type Store struct {
 	broken  map[string]string // those that cannot be, and why
 	swept   time.Time
 
-	adding sync.Mutex // guards the change of set
+	adding sync.Mutex // guards the change of set, and what follows
+	opened time.Time  // when set was first there
+	recent []learnt   // what came to it later, the newest last
 	queue  queue
 	now    func() time.Time
 }
@@ -69,6 +75,12 @@ type Store struct {
 type failure struct {
 	err error
 	at  time.Time
+}
+
+// learnt is what became known at a moment.
+type learnt struct {
+	at      time.Time
+	entries []Entry
 }
 
 // NewStore is the revocations whose objects have keys below the folder.
@@ -175,8 +187,28 @@ func (s *Store) lookInTime() error {
 func (s *Store) add(entries []Entry) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
-	s.set.Store(s.set.Load().with(entries, s.now()))
+	set, now := s.set.Load(), s.now()
+	s.note(set, entries, now)
+	s.set.Store(set.with(entries, now))
 }
+
+// note keeps what is new for as long as a feed tells it apart.
+func (s *Store) note(set *Set, entries []Entry, now time.Time) {
+	if set == nil {
+		s.opened = now
+		return
+	}
+	oldest := now.Add(-FeedWindow - clockMargin)
+	s.recent = slices.DeleteFunc(s.recent, func(l learnt) bool { return l.at.Before(oldest) })
+	fresh := slices.DeleteFunc(slices.Clone(entries), set.knows)
+	if len(fresh) > 0 {
+		s.recent = append(s.recent, learnt{now, fresh})
+		s.changes.Add(1)
+	}
+}
+
+// Changes counts how often something became known.
+func (s *Store) Changes() uint64 { return s.changes.Load() }
 
 func (s *Store) sweep(now time.Time) {
 	if now.Sub(s.swept) < sweepInterval {

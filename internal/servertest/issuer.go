@@ -29,6 +29,7 @@ type Issuer struct {
 	mu      sync.Mutex
 	keys    []*token.SigningKey // the last one signs
 	publish http.HandlerFunc    // in place of the keys; nil is none
+	revoked http.HandlerFunc    // the feed of revocations; nil is that there is none
 }
 
 // StartIssuer runs an issuer with one ES256 key until the test ends.
@@ -67,9 +68,15 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case i.down.Load():
 		http.Error(w, "down", http.StatusInternalServerError)
 	case r.URL.Path == "/.well-known/oauth-authorization-server":
-		_ = json.NewEncoder(w).Encode(map[string]any{
+		metadata := map[string]any{
 			"issuer": i.URL, "jwks_uri": i.URL + "/jwks", "token_endpoint": i.URL + "/token", "response_types_supported": []string{},
-		})
+		}
+		if i.feed() != nil {
+			metadata["m2m_revocations_uri"] = i.URL + "/revocations"
+		}
+		_ = json.NewEncoder(w).Encode(metadata)
+	case r.URL.Path == "/revocations" && i.feed() != nil:
+		i.feed()(w, r)
 	case r.URL.Path == "/jwks":
 		i.mu.Lock()
 		publish := i.publish
@@ -96,6 +103,32 @@ func (i *Issuer) Publish(answer http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.publish = answer
+}
+
+// PublishRevocations has something answer where the feed of revocations is, from now on. Before, there is none.
+func (i *Issuer) PublishRevocations(answer http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.revoked = answer
+}
+
+func (i *Issuer) feed() http.HandlerFunc {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.revoked
+}
+
+// State signs claims under a typ of their own.
+func (i *Issuer) State(typ string, claims []byte) string {
+	i.t.Helper()
+	i.mu.Lock()
+	key := i.keys[len(i.keys)-1]
+	i.mu.Unlock()
+	signed, err := key.SignAs(typ, claims)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return signed
 }
 
 // Key is the private key that signs, and its kid.

@@ -19,8 +19,10 @@ type compact struct {
 }
 
 // openCompact takes a token apart and reads its header.
-func openCompact(raw string) (c compact, err error) {
-	if len(raw) > MaxTokenSize {
+func openCompact(raw string) (compact, error) { return openCompactWithin(raw, MaxTokenSize) }
+
+func openCompactWithin(raw string, limit int) (c compact, err error) {
+	if len(raw) > limit {
 		return c, refuse(Malformed, "larger than a token may be")
 	}
 	head, rest, _ := strings.Cut(raw, ".")

@@ -2,7 +2,6 @@ package token
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -37,9 +36,5 @@ func (k SigningKey) SignIntrospection(i Introspection) (string, error) {
 	if err != nil {
 		return "", errors.New("signing introspection: a value that is not JSON")
 	}
-	header, err := encodeHeader(k.Alg(), k.ID(), IntrospectionType)
-	if err != nil {
-		return "", fmt.Errorf("signing introspection: %w", err)
-	}
-	return k.signUnder(header, claims)
+	return k.SignAs(IntrospectionType, claims)
 }

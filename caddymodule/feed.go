@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+)
+
+const (
+	feedContentType = "application/" + revocation.FeedType
+	// feedMaxAge is how long caches may keep a feed.
+	feedMaxAge = 2 * time.Second
+	// feedStep is how many seconds lie between the moments since which there are feeds, so that there are few, and
+	// doors share them.
+	feedStep = 30
+	// A feed is made anew when there is news, but not sooner than feedFloor, and else after feedRenewal, which shows
+	// that there is none.
+	feedFloor   = time.Second
+	feedRenewal = 15 * time.Second
+)
+
+// feed publishes what an issuer has revoked, for doors that have no part in its storage. Feeds are made when they are
+// asked for, and each is kept for everybody who asks.
+type feed struct {
+	issuer   *Issuer
+	building singleflight.Group
+
+	mu   sync.Mutex
+	made map[int64]*madeFeed // by the moment since which they are
+}
+
+// madeFeed does not change.
+type madeFeed struct {
+	*oauth.Document
+	at      time.Time
+	changes uint64
+	keys    *keys
+}
+
+func newFeed(issuer *Issuer) *feed { return &feed{issuer: issuer, made: make(map[int64]*madeFeed)} }
+
+func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
+	since, err := strconv.ParseUint(r.URL.Query().Get("since"), 10, 40)
+	if err != nil && r.URL.Query().Has("since") {
+		oauth.InvalidRequest("since is not a number of seconds").Write(w)
+		return
+	}
+	made, err := f.get(r.Context(), feedMoment(int64(since), time.Now()))
+	if err != nil {
+		f.issuer.logger.Debug("no revocations to publish", zap.Error(err))
+		oauth.Unavailable("the revocations cannot be had now").Write(w)
+		return
+	}
+	made.ServeHTTP(w, r)
+}
+
+// feedMoment is the moment for which there is a feed: of those further back than all of them it is 0, of everything.
+func feedMoment(since int64, now time.Time) int64 {
+	since -= since % feedStep
+	if at := time.Unix(since, 0); at.After(now) || at.Before(now.Add(-revocation.FeedWindow)) {
+		return 0
+	}
+	return since
+}
+
+func (f *feed) get(ctx context.Context, since int64) (*madeFeed, error) {
+	if made := f.kept(ctx, since); made != nil {
+		return made, nil
+	}
+	result := f.building.DoChan(strconv.FormatInt(since, 10), func() (any, error) {
+		if made := f.kept(ctx, since); made != nil {
+			return made, nil
+		}
+		return f.make(context.WithoutCancel(ctx), since)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-result:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*madeFeed), nil
+	}
+}
+
+// kept is the feed that was made last, if it still serves.
+func (f *feed) kept(ctx context.Context, since int64) *madeFeed {
+	f.mu.Lock()
+	made := f.made[since]
+	f.mu.Unlock()
+	if made == nil {
+		return nil
+	}
+	keys, err := f.issuer.keys.current(ctx)
+	age, news := time.Since(made.at), made.changes != f.issuer.revocations.Changes() || made.keys != keys
+	if err != nil || age >= feedRenewal || news && age >= feedFloor {
+		return nil
+	}
+	return made
+}
+
+func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
+	if err := f.issuer.revocations.Open(ctx); err != nil {
+		return nil, err
+	}
+	keys, err := f.issuer.keys.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made := &madeFeed{at: time.Now(), changes: f.issuer.revocations.Changes(), keys: keys} // before what is told
+	told := f.issuer.revocations.Feed(time.Unix(since, 0))
+	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, made.at.Unix(), f.issuer.keys.givenUp(keys)
+	signed, err := f.sign(ctx, told)
+	if err != nil {
+		return nil, err
+	}
+	made.Document = oauth.NewDocument([]byte(signed), feedContentType, feedMaxAge)
+	f.keep(since, made)
+	return made, nil
+}
+
+func (f *feed) sign(ctx context.Context, told *revocation.Feed) (string, error) {
+	claims, err := told.Encode()
+	if err != nil {
+		return "", err
+	}
+	key, err := f.issuer.keys.signer(ctx)
+	if err != nil {
+		return "", err
+	}
+	return key.SignAs(revocation.FeedType, claims)
+}
+
+// keep keeps a feed, and lets go of those that nobody has asked for.
+func (f *feed) keep(since int64, made *madeFeed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made[since] = made
+	for since, old := range f.made {
+		if made.at.Sub(old.at) > 2*feedRenewal {
+			delete(f.made, since)
+		}
+	}
+}
+
+// givenUp are the keys that were given up before their time, and until when their tokens are refused.
+func (k *keyring) givenUp(keys *keys) map[string]int64 {
+	all := make(map[string]int64)
+	for _, key := range keys.all {
+		if key.revoked != nil {
+			all[key.ID()] = key.revoked.At.Add(k.times.keep()).Unix()
+		}
+	}
+	return all
+}

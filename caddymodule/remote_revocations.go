@@ -1,0 +1,243 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+const (
+	// feedInterval is how often a feed is asked for, and feedRetry how soon again while nothing is known yet.
+	feedInterval = 5 * time.Second
+	feedRetry    = time.Second
+	// feedWhole is how often everything is asked for, whatever is known: should nodes' clocks have been further apart
+	// than the feed allows for, nothing is missed for longer.
+	feedWhole = 15 * time.Minute
+	// feedGap is how long ago the last answer may be for news alone to be asked for.
+	feedGap = time.Minute
+)
+
+// remoteRevocations follow the feed of an issuer elsewhere, once somebody needs it.
+type remoteRevocations struct {
+	issuer string
+	client *http.Client // nil is one of its own
+	keys   *discovery.Keys[*token.KeySet]
+	known  *revocation.Copy
+	logger func() *zap.Logger
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex    // guards begun, and that nothing begins after the end
+	begun  bool          // somebody needs it
+	tried  chan struct{} // closed when the first answer has come, whatever it was
+	fault  atomic.Pointer[string]
+
+	// of the one who follows alone
+	location, etag  string // of the last good answer
+	answered, whole time.Time
+}
+
+func followRevocations(issuer string, client *http.Client, keys *discovery.Keys[*token.KeySet], logger func() *zap.Logger) *remoteRevocations {
+	r := &remoteRevocations{
+		issuer: issuer, client: client, keys: keys, known: revocation.NewCopy(), logger: logger, tried: make(chan struct{}),
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+func (r *remoteRevocations) close() {
+	r.mu.Lock()
+	r.cancel()
+	r.mu.Unlock()
+	r.wg.Wait()
+}
+
+// published is where the feed is; "" when the issuer has none, or has not been asked yet.
+func (r *remoteRevocations) published() string {
+	if metadata := r.keys.Metadata(); metadata != nil {
+		return metadata.RevocationsURI
+	}
+	return ""
+}
+
+// begin follows the feed from now on, if the issuer has one.
+func (r *remoteRevocations) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun && r.ctx.Err() == nil && r.published() != "" {
+		r.begun = true
+		r.wg.Go(r.follow)
+	}
+}
+
+func (r *remoteRevocations) follow() {
+	first := sync.OnceFunc(func() { close(r.tried) })
+	for r.ctx.Err() == nil {
+		r.note(r.look())
+		first()
+		wait := feedInterval
+		if r.known.AsOf().IsZero() {
+			wait = feedRetry
+		}
+		select {
+		case <-r.ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// note logs a fault once for each new reason. What is known stays in force.
+func (r *remoteRevocations) note(err error) {
+	if r.ctx.Err() != nil {
+		return
+	}
+	former := r.fault.Load()
+	switch {
+	case err == nil && former != nil:
+		r.fault.Store(nil)
+		r.logger().Info("revocations of a remote issuer are known again", zap.Int("count", r.known.Len()))
+	case err != nil && (former == nil || *former != err.Error()):
+		text := err.Error()
+		r.fault.Store(&text)
+		r.logger().Error("revocations of a remote issuer cannot be read, those that are known stay in force", zap.Error(err))
+	}
+}
+
+// look asks for what is new, or for everything, and takes it. A 304 says that there is nothing new, but not when that
+// was said: only a signed answer moves the moment as of which is known what is revoked.
+func (r *remoteRevocations) look() error {
+	since, now := r.known.AsOf(), time.Now()
+	if now.Sub(r.whole) >= feedWhole || now.Sub(r.answered) >= feedGap {
+		since = time.Time{}
+	}
+	location, since, err := feedLocation(r.published(), since)
+	if err != nil {
+		return err
+	}
+	etag := ""
+	if location == r.location {
+		etag = r.etag
+	}
+	body, etag, err := discovery.FetchDocument(r.ctx, r.client, location, etag, revocation.MaxFeedSize)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		if err := r.take(string(body), since); err != nil {
+			return fmt.Errorf("reading %s: %w", location, err)
+		}
+	}
+	r.location, r.etag, r.answered = location, etag, now
+	if since.IsZero() {
+		r.whole = now
+	}
+	return nil
+}
+
+// feedLocation is where to ask for what is new since a moment, and the moment that is asked for, which is so much
+// earlier that many doors ask for the same. The zero time asks for everything.
+func feedLocation(feed string, since time.Time) (string, time.Time, error) {
+	u, err := url.Parse(feed)
+	if err != nil || feed == "" {
+		return "", since, errors.New("the issuer publishes no revocations")
+	}
+	if since.IsZero() {
+		return feed, since, nil
+	}
+	since = time.Unix(since.Unix()-since.Unix()%feedStep, 0)
+	query := u.Query()
+	query.Set("since", strconv.FormatInt(since.Unix(), 10))
+	u.RawQuery = query.Encode()
+	return u.String(), since, nil
+}
+
+// take verifies an answer as a token is verified, with the issuer's keys, and adds what it says.
+func (r *remoteRevocations) take(signed string, since time.Time) error {
+	kid, err := token.StatementKeyID(signed, revocation.MaxFeedSize)
+	if err != nil {
+		return err
+	}
+	if r.known.KeyRevoked(kid) {
+		return errors.New("it is signed with a key that was given up")
+	}
+	keys, err := r.keys.Get(r.ctx, kid)
+	if err != nil {
+		return fmt.Errorf("getting the issuer's keys: %w", err)
+	}
+	claims, err := token.VerifyStatement(signed, revocation.FeedType, revocation.MaxFeedSize, keys)
+	if err != nil {
+		return err
+	}
+	feed, err := revocation.ParseFeed(claims, r.issuer, time.Now())
+	if err != nil {
+		return err
+	}
+	return r.known.Take(feed, since)
+}
+
+// age is how old the newest knowledge is, if there is any.
+func (r *remoteRevocations) age() (age time.Duration, known bool) {
+	asOf := r.known.AsOf()
+	return time.Since(asOf), !asOf.IsZero()
+}
+
+// problem says why the feed was not read at the last attempt; "" is that it was.
+func (r *remoteRevocations) problem() string {
+	if fault := r.fault.Load(); fault != nil {
+		return *fault
+	}
+	return ""
+}
+
+// revocationBound is how old a door's knowledge of what a remote issuer has revoked may be.
+type revocationBound struct {
+	maxAge   time.Duration
+	allow    bool // takes what is not known to be revoked also beyond that
+	required bool // an issuer must publish what it has revoked
+}
+
+// within says why the bound does not hold; nil is that it does, or that this is put up with.
+func (b revocationBound) within(r *remoteRevocations) error {
+	switch age, known := r.age(); {
+	case b.allow:
+	case r.published() == "" && !known:
+		if b.required {
+			return errors.New("the issuer publishes no revocations")
+		}
+	case !known:
+		return errors.New("the issuer's revocations were not read yet")
+	case age > b.maxAge:
+		return fmt.Errorf("the issuer's revocations are known as of %s ago, more than %s", age.Round(time.Second), b.maxAge)
+	}
+	return nil
+}
+
+// revoked reports whether a token is known to be revoked. It fails when that is not known well enough. Only the first
+// one waits for an answer.
+func (r *remoteRevocations) revoked(ctx context.Context, claims *token.Claims, bound revocationBound) (bool, error) {
+	if _, known := r.age(); !known && r.published() != "" {
+		r.begin()
+		select {
+		case <-r.tried:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	if r.known.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
+		return true, nil
+	}
+	return false, bound.within(r)
+}

@@ -1,0 +1,281 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+const feedIssuer = "https://auth.example.com"
+
+// feedOverNothing is an issuer with a feed, without a network.
+type feedOverNothing struct {
+	t       *testing.T
+	key     *token.SigningKey
+	feed    map[string]any // claims in place of, or beside, those of a feed of nothing
+	answer  func() string  // in place of a signed feed
+	status  int            // in place of 200
+	etag    string
+	queries []string
+	matched int // answers of 304
+}
+
+func (f *feedOverNothing) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, header, body := http.StatusOK, make(http.Header), ""
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/jwks"):
+		header.Set("Cache-Control", "max-age=86400")
+		body = string(token.NewKeySet(f.key).JWKS())
+	case strings.HasSuffix(r.URL.Path, "/revocations"):
+		f.queries = append(f.queries, r.URL.RawQuery)
+		if status, body = max(f.status, http.StatusOK), f.signed(); f.answer != nil {
+			body = f.answer()
+		}
+		if header.Set("ETag", f.etag); f.etag != "" && r.Header.Get("If-None-Match") == f.etag {
+			f.matched++
+			status, body = http.StatusNotModified, ""
+		}
+	default:
+		body = `{"issuer":"` + feedIssuer + `","jwks_uri":"` + feedIssuer + `/jwks","m2m_revocations_uri":"` + feedIssuer + `/revocations"}`
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// claims are a feed's, with some changed; nil removes one.
+func (f *feedOverNothing) claims(changes map[string]any) []byte {
+	now := time.Now().Unix()
+	all := map[string]any{"iss": feedIssuer, "iat": now, "as_of": now, "since": 0, "tokens": map[string]int64{}, "clients": map[string]any{}, "keys": map[string]int64{}}
+	for _, some := range []map[string]any{f.feed, changes} {
+		for name, value := range some {
+			all[name] = value
+		}
+	}
+	claims, err := json.Marshal(all)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return claims
+}
+
+func (f *feedOverNothing) signed() string { return f.state(f.key, revocation.FeedType, nil) }
+
+func (f *feedOverNothing) state(key *token.SigningKey, typ string, changes map[string]any) string {
+	signed, err := key.SignAs(typ, f.claims(changes))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return signed
+}
+
+// testFeed runs a test with an issuer elsewhere whose keys are known, under a fake clock.
+func testFeed(t *testing.T, test func(t *testing.T, f *feedOverNothing, r *remoteRevocations, logs *observer.ObservedLogs)) {
+	key, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &feedOverNothing{t: t, key: key}
+		core, logs := observer.New(zap.InfoLevel)
+		remote := newRemoteIssuer(feedIssuer, &http.Client{Transport: f}, func() *zap.Logger { return zap.New(core) })
+		defer func() { _ = remote.Destruct() }()
+		if _, err := remote.keySet(t.Context(), key.ID()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, f, remote.revocations, logs)
+	})
+}
+
+func digestOfName(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func (r *remoteRevocations) has(t *testing.T, id string) bool {
+	t.Helper()
+	revoked, err := r.revoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, revocationBound{allow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return revoked
+}
+
+// TestBadFeeds: whatever is published in place of a feed, what is known stays in force, and the log says once what is
+// wrong.
+func TestBadFeeds(t *testing.T) {
+	other, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revokesB := map[string]any{"tokens": map[string]any{digestOfName("B"): time.Now().AddDate(1, 0, 0).Unix()}}
+	with := func(name string, value any) map[string]any {
+		return map[string]any{"tokens": revokesB["tokens"], name: value}
+	}
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, logs *observer.ObservedLogs) {
+		f.feed = map[string]any{"tokens": map[string]any{digestOfName("A"): time.Now().Add(time.Hour).Unix()}}
+		if !r.has(t, "A") || r.has(t, "B") {
+			t.Fatal("the first feed was not taken")
+		}
+		header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+		for name, test := range map[string]struct {
+			answer func() string
+			status int
+			why    string
+		}{
+			"HTML":        {func() string { return "<html>.<p>.</p>" }, 0, "a character that no token has"},
+			"nothing":     {func() string { return "" }, 0, "not three parts"},
+			"an error":    {f.signed, 500, "status 500"},
+			"too large":   {func() string { return strings.Repeat("x", revocation.MaxFeedSize+1) }, 0, "more than 33554432 bytes"},
+			"another key": {func() string { return f.state(other, revocation.FeedType, revokesB) }, 0, "kid names no known key"},
+			"a bad signature": {func() string {
+				parts := strings.Split(f.signed(), ".")
+				parts[1] = base64.RawURLEncoding.EncodeToString(f.claims(revokesB))
+				return strings.Join(parts, ".")
+			}, 0, "bad_signature"},
+			"cut off":          {func() string { return f.signed()[:200] }, 0, "not three parts"},
+			"an access token":  {func() string { return f.state(f.key, token.AccessTokenType, revokesB) }, 0, "typ is not m2m-revocations+jwt"},
+			"an introspection": {func() string { return f.state(f.key, token.IntrospectionType, revokesB) }, 0, "typ is not m2m-revocations+jwt"},
+			"no signature": {func() string {
+				return header(`{"alg":"none","kid":"`+f.key.ID()+`","typ":"`+revocation.FeedType+`"}`) + ".e30.e30"
+			}, 0, "none, symmetric or unknown"},
+			"another algorithm": {func() string {
+				return header(`{"alg":"ES256","kid":"`+f.key.ID()+`","typ":"`+revocation.FeedType+`"}`) + ".e30.e30"
+			}, 0, "not the algorithm of the key"},
+			"another issuer": {func() string { return f.state(f.key, revocation.FeedType, with("iss", "https://other.example.com")) }, 0, "another issuer's"},
+			"the future": {func() string {
+				return f.state(f.key, revocation.FeedType, with("iat", time.Now().Add(time.Hour).Unix()))
+			}, 0, "in the future"},
+			"a gap": {func() string { return f.state(f.key, revocation.FeedType, with("since", time.Now().Unix())) }, 0, "does not go back as far as was asked"},
+			"names": {func() string {
+				return f.state(f.key, revocation.FeedType, map[string]any{"tokens": map[string]int{"B": 1 << 40}})
+			}, 0, "no digest"},
+			"other claims": {func() string { return f.state(f.key, revocation.FeedType, with("keys", "k")) }, 0, "not those of a feed"},
+		} {
+			f.answer, f.status = test.answer, test.status
+			logs.TakeAll()
+			time.Sleep(3 * feedInterval)
+			synctest.Wait()
+			lines := logs.TakeAll()
+			if len(lines) != 1 || lines[0].Level != zap.ErrorLevel || !strings.Contains(lines[0].ContextMap()["error"].(string), test.why) {
+				t.Errorf("%s: the log has %v", name, lines)
+			}
+			if !r.has(t, "A") || r.has(t, "B") || r.problem() == "" {
+				t.Errorf("%s: it was taken", name)
+			}
+			f.answer, f.status = nil, 0
+			time.Sleep(feedInterval)
+			synctest.Wait()
+			if r.problem() != "" {
+				t.Errorf("%s: afterwards %s", name, r.problem())
+			}
+		}
+		f.feed = map[string]any{"keys": map[string]any{f.key.ID(): time.Now().Add(time.Hour).Unix()}}
+		time.Sleep(2 * feedInterval)
+		synctest.Wait()
+		if !strings.Contains(r.problem(), "signed with a key that was given up") {
+			t.Errorf("a feed of a key that it gives up: %q", r.problem())
+		}
+	})
+}
+
+// TestFeedIsAskedForSparingly: everything once in a quarter of an hour, else what is new, and nothing twice.
+func TestFeedIsAskedForSparingly(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		time.Sleep(time.Minute)
+		if len(f.queries) != 0 {
+			t.Fatal("it was asked for although nobody needs it")
+		}
+		f.etag = `"1"`
+		r.has(t, "A")
+		r.has(t, "A")
+		if got := strings.Join(f.queries, " "); got != "" || len(f.queries) != 1 {
+			t.Fatalf("it asked for %q", f.queries)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		whole := 0
+		for _, query := range f.queries {
+			if query == "" {
+				whole++
+			}
+		}
+		// the ETag has said since then that nothing is new, and not that this was so lately
+		if age, _ := r.age(); whole != 1 || f.matched < 100 || age < 9*time.Minute {
+			t.Errorf("%d of %d asked for everything, %d were matched, it is %s old", whole, len(f.queries), f.matched, age)
+		}
+		f.etag = ""
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if age, _ := r.age(); f.queries[len(f.queries)-1] == "" || age > feedInterval+time.Second {
+			t.Errorf("it is %s old", age)
+		}
+		whole = 0
+		for _, query := range f.queries {
+			if query == "" {
+				whole++
+			}
+		}
+		if whole != 2 {
+			t.Errorf("it asked for everything %d times in 16 minutes", whole)
+		}
+		f.status = 500
+		time.Sleep(2 * feedGap)
+		synctest.Wait()
+		f.status = 0
+		time.Sleep(feedInterval)
+		synctest.Wait()
+		if last := f.queries[len(f.queries)-1]; last != "" {
+			t.Errorf("after a gap it asked for %q", last)
+		}
+	})
+}
+
+// TestBoundOfRevocations is what doors with several bounds make of the same knowledge.
+func TestBoundOfRevocations(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		f.status = 500
+		able := func(bound revocationBound) bool {
+			_, err := r.revoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, bound)
+			return err == nil
+		}
+		short, long := revocationBound{maxAge: time.Minute}, revocationBound{maxAge: time.Hour}
+		lax, strict := revocationBound{maxAge: time.Minute, allow: true}, revocationBound{maxAge: time.Minute, required: true}
+		check := func(when string, want ...bool) {
+			t.Helper()
+			for n, bound := range []revocationBound{short, long, lax, strict} {
+				if got := able(bound); got != want[n] {
+					t.Errorf("%s: bound %+v holds: %t", when, bound, got)
+				}
+			}
+		}
+		check("before anything is known", false, false, true, false)
+		f.status = 0
+		time.Sleep(feedRetry)
+		synctest.Wait()
+		check("at first", true, true, true, true)
+		time.Sleep(time.Hour)
+		check("an hour later", true, true, true, true)
+		f.status = 500
+		time.Sleep(time.Minute - feedInterval)
+		check("after 55 seconds without an answer", true, true, true, true)
+		time.Sleep(2 * feedInterval)
+		check("after a minute without an answer", false, true, true, false)
+		time.Sleep(time.Hour)
+		check("after an hour without an answer", false, false, true, false)
+		f.status = 0
+		time.Sleep(feedInterval)
+		synctest.Wait()
+		check("when it is back", true, true, true, true)
+	})
+}
