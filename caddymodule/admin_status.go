@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -11,13 +12,15 @@ import (
 
 // statusAnswer is what the server stands on.
 type statusAnswer struct {
-	Issuers []statusView `json:"issuers"`
-	Doors   []doorStatus `json:"doors"`
+	Issuers []statusView   `json:"issuers"`
+	Remotes []remoteStatus `json:"remote_issuers"`
+	Doors   []doorStatus   `json:"doors"`
 }
 
 // healthy says that all of it is.
 func (s statusAnswer) healthy() bool {
 	return !slices.ContainsFunc(s.Issuers, func(i statusView) bool { return !i.healthy() }) &&
+		!slices.ContainsFunc(s.Remotes, func(r remoteStatus) bool { return !r.healthy() }) &&
 		!slices.ContainsFunc(s.Doors, func(d doorStatus) bool { return !d.Policy.Healthy })
 }
 
@@ -27,20 +30,31 @@ func (i statusView) healthy() bool {
 
 // statusView is what an issuer stands on.
 type statusView struct {
-	Issuer      string          `json:"issuer"`
-	Registry    registryView    `json:"registry"`
-	Policy      policyView      `json:"policy"`
-	Keys        keysView        `json:"keys"`
-	Revocations revocationsView `json:"revocations"`
+	Issuer      string       `json:"issuer"`
+	Registry    registryView `json:"registry"`
+	Policy      policyView   `json:"policy"`
+	Keys        keysView     `json:"keys"`
+	Revocations fetchedView  `json:"revocations"`
 }
 
-// revocationsView is how many revocations are known, and how long ago those of other nodes were last
-// looked for with success.
-type revocationsView struct {
+// fetchedView is how many of something are known, and how long ago it was known that these are all: zero before it
+// ever was.
+type fetchedView struct {
 	Count   int     `json:"count"`
 	Age     float64 `json:"age_seconds"`
 	Healthy bool    `json:"healthy"`
 	Problem string  `json:"problem,omitempty"`
+}
+
+// remoteStatus is what doors know of an issuer elsewhere. Before they needed it there is nothing to say.
+type remoteStatus struct {
+	Issuer      string       `json:"issuer"`
+	Keys        fetchedView  `json:"keys"`
+	Revocations *fetchedView `json:"revocations,omitempty"` // nil when the issuer publishes none
+}
+
+func (r remoteStatus) healthy() bool {
+	return r.Keys.Healthy && (r.Revocations == nil || r.Revocations.Healthy)
 }
 
 // doorStatus is a policy of a door's own. Of those with an issuer's policy there is nothing to say.
@@ -82,8 +96,39 @@ func serveStatus(a *adminRequest) error {
 		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem},
 			viewPolicy(i.policy), viewKeys(i.keys), viewRevocations(i.revocations)})
 	}
-	writeAdminJSON(a.w, http.StatusOK, statusAnswer{views, a.doors()})
+	writeAdminJSON(a.w, http.StatusOK, statusAnswer{views, a.remotes(), a.doors()})
 	return nil
+}
+
+// remotes are the issuers elsewhere, sorted by URL, and none when one of the app's is asked about.
+func (a *adminRequest) remotes() []remoteStatus {
+	all := []remoteStatus{}
+	if a.issuer != nil {
+		return all
+	}
+	for _, url := range slices.Sorted(maps.Keys(a.app.remotes)) {
+		all = append(all, a.app.remotes[url].status(url))
+	}
+	return all
+}
+
+func (r *remoteIssuer) status(url string) remoteStatus {
+	keys := r.keys.Status()
+	view := remoteStatus{Issuer: url, Keys: fetchedView{Healthy: keys.Err == nil}}
+	if keys.Err != nil {
+		view.Keys.Problem = keys.Err.Error()
+	}
+	if set, ok := r.keys.Known(); ok {
+		view.Keys.Count, view.Keys.Age = set.Len(), time.Since(keys.Fetched).Seconds()
+	}
+	if r.revocations.published() != "" {
+		problem := r.revocations.problem()
+		view.Revocations = &fetchedView{Count: r.revocations.known.Len(), Healthy: problem == "", Problem: problem}
+		if age, known := r.revocations.age(); known {
+			view.Revocations.Age = age.Seconds()
+		}
+	}
+	return view
 }
 
 // doors are those with a policy of their own, of the issuer that is asked about if one is.
@@ -97,9 +142,9 @@ func (a *adminRequest) doors() []doorStatus {
 	return doors
 }
 
-func viewRevocations(store *revocation.Store) revocationsView {
+func viewRevocations(store *revocation.Store) fetchedView {
 	problem := store.Problem()
-	return revocationsView{store.Set().Len(), store.Age().Seconds(), problem == "", problem}
+	return fetchedView{store.Set().Len(), store.Age().Seconds(), problem == "", problem}
 }
 
 func viewPolicy(engine *policy.Engine) policyView {

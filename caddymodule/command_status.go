@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -15,8 +16,8 @@ func statusCommand() *cobra.Command {
 		Short: "Shows what a running server stands on, and whether that is healthy",
 		Long: `
 Shows for each issuer where its registry and its policy come from, which revision is in
-force, how many signing keys and revocations there are, and what is wrong with what was seen last; and the same of each m2m_auth that
-has a policy of its own. Healthy means that they were read
+force, how many signing keys and revocations there are, and what is wrong with what was seen last; what is known of issuers
+elsewhere, once their tokens have come; and the policy of each m2m_auth that has one of its own. Healthy means that they were read
 as they are now; that a storage can be written as well, only a change tells. All
 there is about a policy bundle is in --format json.
 
@@ -39,11 +40,17 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 var health = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
 
 func (s *session) printStatus(answer statusAnswer) {
-	if len(answer.Issuers) > 0 || len(answer.Doors) == 0 {
+	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
 		s.printIssuers(answer.Issuers)
 	}
-	if len(answer.Doors) > 0 {
+	if len(answer.Remotes) > 0 {
 		if len(answer.Issuers) > 0 {
+			s.printf("\n")
+		}
+		s.printRemotes(answer.Remotes)
+	}
+	if len(answer.Doors) > 0 {
+		if len(answer.Issuers)+len(answer.Remotes) > 0 {
 			s.printf("\n")
 		}
 		s.printDoors(answer.Doors)
@@ -53,6 +60,12 @@ func (s *session) printStatus(answer statusAnswer) {
 		s.printProblem(i.Issuer, i.Policy.Problem)
 		s.printProblem(i.Issuer, i.Keys.Problem)
 		s.printProblem(i.Issuer, i.Revocations.Problem)
+	}
+	for _, r := range answer.Remotes {
+		s.printProblem(r.Issuer, r.Keys.Problem)
+		if r.Revocations != nil {
+			s.printProblem(r.Issuer, r.Revocations.Problem)
+		}
 	}
 	for _, d := range answer.Doors {
 		s.printProblem("door for "+strings.Join(d.Audience, " "), d.Policy.Problem)
@@ -70,6 +83,26 @@ func (s *session) printIssuers(issuers []statusView) {
 		})
 	}
 	s.table(rows...)
+}
+
+func (s *session) printRemotes(remotes []remoteStatus) {
+	rows := [][]string{{"REMOTE ISSUER", "KEYS", "AGE", "", "REVOKED", "AGE", ""}}
+	for _, r := range remotes {
+		row := []string{r.Issuer, strconv.Itoa(r.Keys.Count), seconds(r.Keys.Age), health[r.Keys.Healthy], "-", "-", "-"}
+		if r.Revocations != nil {
+			row = append(row[:4], strconv.Itoa(r.Revocations.Count), seconds(r.Revocations.Age), health[r.Revocations.Healthy])
+		}
+		rows = append(rows, row)
+	}
+	s.table(rows...)
+}
+
+// seconds is an age, of which zero is that there is none.
+func seconds(age float64) string {
+	if age == 0 {
+		return "-"
+	}
+	return time.Duration(age * float64(time.Second)).Round(time.Second).String()
 }
 
 func (s *session) printDoors(doors []doorStatus) {

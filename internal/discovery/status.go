@@ -23,6 +23,16 @@ func (k *Keys[T]) Status() Status {
 	return s
 }
 
+// Known is the key set that was had last, however old, if there is one.
+func (k *Keys[T]) Known() (keys T, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.current != nil {
+		keys = k.current.keys
+	}
+	return keys, k.current != nil
+}
+
 // Usable reports whether GetStale would have a key set without waiting.
 func (k *Keys[T]) Usable(staleFor time.Duration) bool {
 	k.mu.Lock()
