@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,6 +90,12 @@ func (k *keyring) checkFound(found *keyObjects) error {
 		return fmt.Errorf("%s is empty, and had keys", k.prefix)
 	}
 	return nil
+}
+
+// stored reports whether storage has one of the keys that are loaded, as it must; before any are it is not asked.
+func (k *keyring) stored(ctx context.Context) bool {
+	loaded := k.loaded.Load()
+	return loaded == nil || slices.ContainsFunc(loaded.all, func(key *issuerKey) bool { return k.storage.Exists(ctx, k.nameOf(key.ID())) })
 }
 
 func kidOf(name string) string { return strings.TrimSuffix(path.Base(name), ".json") }

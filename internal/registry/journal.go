@@ -90,13 +90,27 @@ func (j *journal) finish() {
 	}
 }
 
+var errLost = errors.New("it is gone, with all of the registry or without")
+
+// checkThere fails when what is not found may be there all the same, for the storage has lost the journal, too.
+func (s *Store) checkThere(ctx context.Context) error {
+	if s.sequence.Load() > 0 && !s.storage.Exists(ctx, s.journalKey()) {
+		return unavailable("looking for "+s.journalKey(), errLost)
+	}
+	return nil
+}
+
 func (s *Store) journalKey() string { return s.prefix + "/journal" + recordSuffix }
 
-// loadJournal is the journal as it is stored; it is empty before the first change.
+// loadJournal is the journal as it is stored; it is empty before the first change. One that was there and is gone is
+// an error: the storage is not the one that it was, as a folder is on which nothing is mounted any more.
 func (s *Store) loadJournal(ctx context.Context) (*journal, error) {
 	j := new(journal)
 	object, err := s.storage.Load(ctx, s.journalKey())
 	if errors.Is(err, fs.ErrNotExist) {
+		if s.sequence.Load() > 0 {
+			return nil, unavailable("loading "+s.journalKey(), errLost)
+		}
 		return j, nil
 	}
 	if err != nil {

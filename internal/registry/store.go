@@ -112,7 +112,7 @@ func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error
 	key := s.clientKey(name)
 	entry, err := loadRecord(ctx, s.storage, key, id)
 	if errors.Is(err, ErrNotFound) {
-		return nil, nil
+		return nil, s.checkThere(ctx)
 	}
 	if err != nil {
 		return nil, err

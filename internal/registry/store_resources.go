@@ -66,6 +66,9 @@ func (s *Store) Resources(ctx context.Context) ([]*Resource, error) {
 // the others.
 func (s *Store) readResources(ctx context.Context) error {
 	codes, err := listIDs(ctx, s.storage, s.prefix+"/resources")
+	if err == nil && len(codes) == 0 {
+		err = s.checkThere(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,11 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 			keys = append(keys, key)
 		}
 	}
+	if len(keys) == 0 {
+		if err := s.checkPresent(ctx); err != nil {
+			return nil, false, err
+		}
+	}
 	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
 }
 

@@ -25,6 +25,8 @@ type Storage interface {
 	Exists(ctx context.Context, key string) bool
 }
 
+var errLost = errors.New("the storage has lost what the issuer had there")
+
 // ErrUnavailable is wrapped by errors that are the storage's fault.
 var ErrUnavailable = errors.New("revocations are unavailable")
 
@@ -51,6 +53,9 @@ type Store struct {
 	writer  string // names this process among the nodes
 	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
 	OnFault func(doing string, err error)
+	// Present, if it is set, reports whether the storage has what it certainly had. Where it has not, it is not the one
+	// that it was, as a folder is on which nothing is mounted any more: that there are no revocations means nothing then.
+	Present func(context.Context) bool
 
 	set     atomic.Pointer[Set] // nil before the first look
 	opening singleflight.Group
@@ -218,6 +223,14 @@ func (s *Store) sweep(now time.Time) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
 	s.set.Store(s.set.Load().without(now))
+}
+
+// checkPresent fails when the storage is not the one that it was.
+func (s *Store) checkPresent(ctx context.Context) error {
+	if s.Present != nil && !s.Present(ctx) {
+		return unavailable("looking into "+s.folder, errLost)
+	}
+	return nil
 }
 
 func (s *Store) tell(doing string, err error) {

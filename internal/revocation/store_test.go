@@ -355,6 +355,38 @@ func TestStorageAway(t *testing.T) {
 }
 
 // TestNothingIsKnownBeforeAllIs: a first look that fails half-way does not make an open store.
+// TestStorageThatIsEmptyOfASudden is that of a folder on which nothing is mounted any more.
+func TestStorageThatIsEmptyOfASudden(t *testing.T) {
+	storage := newMemory()
+	n := newNode(t, storage)
+	present := true
+	n.Present = func(context.Context) bool { return present }
+	n.revoke(token("A"))
+	n.reload()
+	storage.mu.Lock()
+	objects := storage.objects
+	storage.objects = make(map[string][]byte)
+	storage.mu.Unlock()
+	present = false
+	n.at.Store(int64(10 * time.Second))
+	if err := n.Reload(); !errors.Is(err, ErrUnavailable) || n.Age() != 10*time.Second || n.Fresh() == nil {
+		t.Errorf("the look says %v, %s old", err, n.Age())
+	}
+	if err := n.Revoke(t.Context(), token("B")); !errors.Is(err, ErrUnavailable) || len(storage.names()) != 0 {
+		t.Errorf("revoking says %v, and there are %q", err, storage.names())
+	}
+	if !n.has("A") || n.has("B") {
+		t.Error("what was known is not in force, or what was refused is")
+	}
+	storage.mu.Lock()
+	storage.objects, present = objects, true
+	storage.mu.Unlock()
+	n.reload()
+	if n.revoke(token("B")); n.Age() != 0 || !n.has("A") || !n.has("B") {
+		t.Error("when it is back it is not whole")
+	}
+}
+
 func TestNothingIsKnownBeforeAllIs(t *testing.T) {
 	storage := newMemory()
 	a, b := newNode(t, storage), newNode(t, storage)

@@ -99,8 +99,13 @@ func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, er
 	if err != nil {
 		return "", fmt.Errorf("encoding revocations: %w", err)
 	}
-	if err := s.storage.Store(ctx, key, object); err != nil {
-		err = unavailable("storing "+key, err)
+	err = s.checkPresent(ctx)
+	if err == nil {
+		if err = s.storage.Store(ctx, key, object); err != nil {
+			err = unavailable("storing "+key, err)
+		}
+	}
+	if err != nil {
 		s.tell("revoking", err)
 		return "", err
 	}
