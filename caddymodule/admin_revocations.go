@@ -37,7 +37,7 @@ func createRevocation(a *adminRequest) error {
 			made.KnownClient = &known
 		}
 	}
-	if err := a.issuer.revocations.Revoke(a.r.Context(), entry); err != nil {
+	if err := a.issuer.revoke(a.r.Context(), entry); err != nil {
 		return err
 	}
 	a.issuer.auditRevocation(actorOf(a.r), "revocation.create", entry)

@@ -197,6 +197,7 @@ func (i *Issuer) keySet(ctx context.Context, kid string) (*token.KeySet, error) 
 func (i *Issuer) scopesRevision() string { return i.registry.Revision() }
 
 func (i *Issuer) cleanup() {
+	i.leavePeers()
 	if i.policy != nil {
 		i.policy.Close()
 	}

@@ -29,7 +29,7 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 	}
 	if !revoked {
 		entry := revocation.OfToken(claims.ID, claims.Expires)
-		if err := t.issuer.revocations.Revoke(ctx, entry); err != nil {
+		if err := t.issuer.revoke(ctx, entry); err != nil {
 			return "", t.fault("revoking", err)
 		}
 		t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)

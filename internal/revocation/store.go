@@ -72,6 +72,7 @@ type Store struct {
 
 	adding sync.Mutex // guards the change of set, and what follows
 	opened time.Time  // when set was first there
+	early  []Entry    // what was told before that
 	recent []learnt   // what came to it later, the newest last
 	queue  queue
 	now    func() time.Time
@@ -194,7 +195,23 @@ func (s *Store) add(entries []Entry) {
 	defer s.adding.Unlock()
 	set, now := s.set.Load(), s.now()
 	s.note(set, entries, now)
-	s.set.Store(set.with(entries, now))
+	s.set.Store(set.with(slices.Concat(entries, s.early), now))
+	s.early = nil
+}
+
+// Tell puts in force what another store of the same revocations, in this process, has just revoked: that of a config
+// that replaces another, or is replaced. It is in storage already.
+func (s *Store) Tell(entries ...Entry) {
+	if s.set.Load() == nil {
+		s.adding.Lock()
+		if s.set.Load() == nil {
+			s.early = append(s.early, entries...) // the first look may have begun before these were there
+			s.adding.Unlock()
+			return
+		}
+		s.adding.Unlock()
+	}
+	s.add(entries)
 }
 
 // note keeps what is new for as long as a feed tells it apart.

@@ -355,6 +355,26 @@ func TestStorageAway(t *testing.T) {
 }
 
 // TestNothingIsKnownBeforeAllIs: a first look that fails half-way does not make an open store.
+// TestTell: what another store has revoked is in force at once, also when this one is just looking for the first time.
+func TestTell(t *testing.T) {
+	storage := newMemory()
+	other := newNode(t, storage)
+	other.revoke(token("A"))
+	n := newNode(t, storage)
+	storage.onLoad = func(string) { // after the listing
+		storage.onLoad = nil
+		other.revoke(token("B"))
+		n.Tell(token("B"))
+	}
+	if !n.has("A") || !n.has("B") {
+		t.Error("what was told during the first look was lost")
+	}
+	n.Tell(token("C"))
+	if !n.has("C") {
+		t.Error("what was told later is not in force")
+	}
+}
+
 // TestStorageThatIsEmptyOfASudden is that of a folder on which nothing is mounted any more.
 func TestStorageThatIsEmptyOfASudden(t *testing.T) {
 	storage := newMemory()
