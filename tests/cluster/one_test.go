@@ -120,7 +120,10 @@ func TestLostStorage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, mounted := range map[string]string{"an error": file, "nothing is there": filepath.Join(t.TempDir(), "nothing"), "an empty folder": t.TempDir()} {
-		t.Run(name, func(t *testing.T) { loseStorage(t, mounted) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			loseStorage(t, mounted)
+		})
 	}
 }
 
