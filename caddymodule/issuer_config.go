@@ -51,7 +51,8 @@ type Issuer struct {
 	TokenTTL caddy.Duration `json:"token_ttl,omitempty"`
 
 	// SigningAlg is the JWS algorithm of new tokens: ES256, RS256, PS256 or EdDSA (RFC 7518,
-	// RFC 8037). After a change the keys of the former algorithm stay published. Default: ES256.
+	// RFC 8037). After a change the key of the former algorithm signs for another ten minutes, until the new one is
+	// known everywhere, and stays published for its tokens. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
 	KeySettings

@@ -61,16 +61,23 @@ func sortKeys(keys []*issuerKey) {
 	})
 }
 
-// signerAt is the key that signs: of those of the algorithm the last that has begun. Where none has, a clock is
-// behind that of the node which made the first, and that one signs.
+// signerAt is the key that signs: of those of the algorithm the last that has begun. Until the first of a new
+// algorithm has, that of the former one goes on. Where none has begun, a clock is behind that of the node which made
+// the first, and that one signs.
 func signerAt(sorted []*issuerKey, alg token.Alg, now time.Time) *issuerKey {
-	var signer *issuerKey
+	var own, former, first *issuerKey
 	for _, key := range sorted {
-		if key.revoked == nil && key.Alg() == alg && (signer == nil || !key.signsFrom.After(now)) {
-			signer = key
+		switch begun := !key.signsFrom.After(now); {
+		case key.revoked != nil:
+		case begun && key.Alg() == alg:
+			own = key
+		case begun:
+			former = key
+		case first == nil && key.Alg() == alg:
+			first = key
 		}
 	}
-	return signer
+	return cmp.Or(own, former, first)
 }
 
 func stateAt(sorted []*issuerKey, key *issuerKey, alg token.Alg, now time.Time) keyState {
@@ -99,7 +106,7 @@ func (t keyTimes) until(sorted []*issuerKey, key *issuerKey, alg token.Alg, now 
 		after = after || other == key
 	}
 	signer := signerAt(sorted, alg, now)
-	if key.Alg() == alg || t.period == 0 || signer == nil {
+	if key.Alg() == alg || t.period == 0 || signer == nil || signer == key {
 		return time.Time{}
 	}
 	// The last of a former algorithm. A node whose config still has that would have made another within the period.
@@ -133,8 +140,10 @@ func (t keyTimes) plan(sorted []*issuerKey, alg token.Alg, now time.Time) keyPla
 		}
 	}
 	switch {
-	case newest == nil:
+	case newest == nil && signerAt(sorted, alg, now) == nil:
 		plan.make, plan.signsFrom = true, now
+	case newest == nil: // the algorithm is another now
+		plan.make, plan.signsFrom = true, now.Add(t.lead())
 	case t.period > 0 && !now.Before(newest.signsFrom.Add(t.period-t.lead())):
 		plan.make, plan.signsFrom = true, newest.signsFrom.Add(t.period)
 		if soonest := now.Add(t.lead()); plan.signsFrom.Before(soonest) { // it is late

@@ -48,8 +48,15 @@ func TestKeyStates(t *testing.T) {
 			}
 		}
 	}
-	if signer := signerAt([]*issuerKey{gone, foreign}, token.ES256, testEpoch.Add(time.Hour)); signer != nil {
+	if signer := signerAt([]*issuerKey{gone}, token.ES256, testEpoch.Add(time.Hour)); signer != nil {
 		t.Errorf("%s signs", signer)
+	}
+	// after a change of the algorithm the former key signs until the first of the new one does
+	changed := []*issuerKey{active, keyAt(t, token.EdDSA, 30*time.Hour)}
+	for after, want := range map[time.Duration]*issuerKey{29 * time.Hour: active, 30 * time.Hour: changed[1]} {
+		if signer := signerAt(changed, token.EdDSA, testEpoch.Add(after)); signer != want {
+			t.Errorf("after %s %s signs", after, signer)
+		}
 	}
 }
 
@@ -72,7 +79,7 @@ func TestWhatIsDueAboutKeys(t *testing.T) {
 		drop  []*issuerKey
 	}{
 		"none at all":                      {testTimes, nil, time.Second, time.Second, nil},
-		"only one of another algorithm":    {testTimes, []*issuerKey{foreign}, time.Second, time.Second, nil},
+		"only one of another algorithm":    {testTimes, []*issuerKey{foreign}, time.Second, time.Second + lead, nil},
 		"only a revoked one":               {testTimes, []*issuerKey{revoked}, time.Hour, time.Hour, nil},
 		"not yet":                          {testTimes, []*issuerKey{first}, 24*time.Hour - lead - 1, 0, nil},
 		"due":                              {testTimes, []*issuerKey{first}, 24*time.Hour - lead, 24 * time.Hour, nil},
@@ -90,7 +97,8 @@ func TestWhatIsDueAboutKeys(t *testing.T) {
 		"and after it":                     {testTimes, []*issuerKey{foreign, second}, 24*time.Hour + keep + 1, 0, []*issuerKey{foreign}},
 		"the algorithm changed late":       {testTimes, []*issuerKey{foreign, third}, 48*time.Hour + keep, 0, nil},
 		"and that is over":                 {testTimes, []*issuerKey{foreign, third}, 48*time.Hour + keep + 1, 0, []*issuerKey{foreign}},
-		"another algorithm's, when off":    {off, []*issuerKey{foreign, second}, 300 * time.Hour, 0, nil},
+		"the algorithm has changed, and its key has yet to sign": {testTimes, []*issuerKey{foreign, third}, 47 * time.Hour, 0, nil},
+		"another algorithm's, when off":                          {off, []*issuerKey{foreign, second}, 300 * time.Hour, 0, nil},
 	} {
 		plan := test.times.plan(test.keys, token.ES256, testEpoch.Add(test.after))
 		if plan.make != (test.from != 0) || plan.make && !plan.signsFrom.Equal(testEpoch.Add(test.from)) {

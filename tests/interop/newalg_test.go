@@ -7,16 +7,27 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // signEdDSA starts the server again with another signing_alg for its first issuer, as an operator
 // changes it. The tokens that the former key signed are valid until they end.
 func (s *server) signEdDSA(t *testing.T) {
 	t.Helper()
+	s.Change = func(config map[string]any) { // the new key signs a moment after it is published, and not ten minutes
+		for _, issuer := range config["apps"].(map[string]any)["m2m"].(map[string]any)["issuers"].([]any) {
+			issuer.(map[string]any)["key_timing"] = map[string]any{"max_age": "1s", "poll": "200ms", "leeway": "1s"}
+		}
+	}
 	if err := s.Restart(strings.Replace(s.caddyfile(), "signing_alg ES256", "signing_alg EdDSA", 1)); err != nil {
 		t.Fatal(err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+	servertest.Eventually(t, "the new key signs", func() bool {
+		signed, _, err := jwt.NewParser().ParseUnverified(s.token(t, "", "book:*:read"), jwt.MapClaims{})
+		return err == nil && signed.Header["alg"] == "EdDSA"
+	})
 }
 
 // TestKeyfuncFindsKeyOfNewAlgorithm has a verifier that goes on meanwhile: it meets an unknown kid
