@@ -97,6 +97,12 @@ func testFeed(t *testing.T, test func(t *testing.T, f *feedOverNothing, r *remot
 	})
 }
 
+// pass lets time go by, until all that is due has been done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func digestOfName(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
@@ -127,6 +133,7 @@ func TestBadFeeds(t *testing.T) {
 		if !r.has(t, "A") || r.has(t, "B") {
 			t.Fatal("the first feed was not taken")
 		}
+		synctest.Wait()
 		header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 		for name, test := range map[string]struct {
 			answer func() string
@@ -164,8 +171,7 @@ func TestBadFeeds(t *testing.T) {
 		} {
 			f.answer, f.status = test.answer, test.status
 			logs.TakeAll()
-			time.Sleep(3 * feedInterval)
-			synctest.Wait()
+			pass(3 * feedInterval)
 			lines := logs.TakeAll()
 			if len(lines) != 1 || lines[0].Level != zap.ErrorLevel || !strings.Contains(lines[0].ContextMap()["error"].(string), test.why) {
 				t.Errorf("%s: the log has %v", name, lines)
@@ -173,16 +179,15 @@ func TestBadFeeds(t *testing.T) {
 			if !r.has(t, "A") || r.has(t, "B") || r.problem() == "" {
 				t.Errorf("%s: it was taken", name)
 			}
-			f.answer, f.status = nil, 0
-			time.Sleep(feedInterval)
 			synctest.Wait()
+			f.answer, f.status = nil, 0
+			pass(feedInterval)
 			if r.problem() != "" {
 				t.Errorf("%s: afterwards %s", name, r.problem())
 			}
 		}
 		f.feed = map[string]any{"keys": map[string]any{f.key.ID(): time.Now().Add(time.Hour).Unix()}}
-		time.Sleep(2 * feedInterval)
-		synctest.Wait()
+		pass(2 * feedInterval)
 		if !strings.Contains(r.problem(), "signed with a key that was given up") {
 			t.Errorf("a feed of a key that it gives up: %q", r.problem())
 		}
@@ -192,18 +197,18 @@ func TestBadFeeds(t *testing.T) {
 // TestFeedIsAskedForSparingly: everything once in a quarter of an hour, else what is new, and nothing twice.
 func TestFeedIsAskedForSparingly(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if len(f.queries) != 0 {
 			t.Fatal("it was asked for although nobody needs it")
 		}
 		f.etag = `"1"`
 		r.has(t, "A")
 		r.has(t, "A")
+		synctest.Wait()
 		if got := strings.Join(f.queries, " "); got != "" || len(f.queries) != 1 {
 			t.Fatalf("it asked for %q", f.queries)
 		}
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		pass(10 * time.Minute)
 		whole := 0
 		for _, query := range f.queries {
 			if query == "" {
@@ -215,8 +220,7 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 			t.Errorf("%d of %d asked for everything, %d were matched, it is %s old", whole, len(f.queries), f.matched, age)
 		}
 		f.etag = ""
-		time.Sleep(6 * time.Minute)
-		synctest.Wait()
+		pass(6 * time.Minute)
 		if age, _ := r.age(); f.queries[len(f.queries)-1] == "" || age > feedInterval+time.Second {
 			t.Errorf("it is %s old", age)
 		}
@@ -230,11 +234,9 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 			t.Errorf("it asked for everything %d times in 16 minutes", whole)
 		}
 		f.status = 500
-		time.Sleep(2 * feedGap)
-		synctest.Wait()
+		pass(2 * feedGap)
 		f.status = 0
-		time.Sleep(feedInterval)
-		synctest.Wait()
+		pass(feedInterval)
 		if last := f.queries[len(f.queries)-1]; last != "" {
 			t.Errorf("after a gap it asked for %q", last)
 		}
@@ -258,24 +260,23 @@ func TestBoundOfRevocations(t *testing.T) {
 					t.Errorf("%s: bound %+v holds: %t", when, bound, got)
 				}
 			}
+			synctest.Wait()
 		}
 		check("before anything is known", false, false, true, false)
 		f.status = 0
-		time.Sleep(feedRetry)
-		synctest.Wait()
+		pass(feedRetry)
 		check("at first", true, true, true, true)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		check("an hour later", true, true, true, true)
 		f.status = 500
-		time.Sleep(time.Minute - feedInterval)
+		pass(time.Minute - feedInterval)
 		check("after 55 seconds without an answer", true, true, true, true)
-		time.Sleep(2 * feedInterval)
+		pass(2 * feedInterval)
 		check("after a minute without an answer", false, true, true, false)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		check("after an hour without an answer", false, false, true, false)
 		f.status = 0
-		time.Sleep(feedInterval)
-		synctest.Wait()
+		pass(feedInterval)
 		check("when it is back", true, true, true, true)
 	})
 }
