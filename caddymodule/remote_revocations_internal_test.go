@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ const feedIssuer = "https://auth.example.com"
 
 // feedOverNothing is an issuer with a feed, without a network.
 type feedOverNothing struct {
+	sync.Mutex
 	t       *testing.T
 	key     *token.SigningKey
 	feed    map[string]any // claims in place of, or beside, those of a feed of nothing
@@ -33,6 +36,8 @@ type feedOverNothing struct {
 }
 
 func (f *feedOverNothing) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.Lock()
+	defer f.Unlock()
 	status, header, body := http.StatusOK, make(http.Header), ""
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/jwks"):
@@ -67,6 +72,20 @@ func (f *feedOverNothing) claims(changes map[string]any) []byte {
 		f.t.Fatal(err)
 	}
 	return claims
+}
+
+// answers changes what is answered from now on.
+func (f *feedOverNothing) answers(change func()) {
+	f.Lock()
+	defer f.Unlock()
+	change()
+}
+
+// asked are the queries so far, and how many were answered with 304.
+func (f *feedOverNothing) asked() (queries []string, matched int) {
+	f.Lock()
+	defer f.Unlock()
+	return slices.Clone(f.queries), f.matched
 }
 
 func (f *feedOverNothing) signed() string { return f.state(f.key, revocation.FeedType, nil) }
@@ -129,7 +148,9 @@ func TestBadFeeds(t *testing.T) {
 		return map[string]any{"tokens": revokesB["tokens"], name: value}
 	}
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, logs *observer.ObservedLogs) {
-		f.feed = map[string]any{"tokens": map[string]any{digestOfName("A"): time.Now().Add(time.Hour).Unix()}}
+		f.answers(func() {
+			f.feed = map[string]any{"tokens": map[string]any{digestOfName("A"): time.Now().Add(time.Hour).Unix()}}
+		})
 		if !r.has(t, "A") || r.has(t, "B") {
 			t.Fatal("the first feed was not taken")
 		}
@@ -169,7 +190,7 @@ func TestBadFeeds(t *testing.T) {
 			}, 0, "no digest"},
 			"other claims": {func() string { return f.state(f.key, revocation.FeedType, with("keys", "k")) }, 0, "not those of a feed"},
 		} {
-			f.answer, f.status = test.answer, test.status
+			f.answers(func() { f.answer, f.status = test.answer, test.status })
 			logs.TakeAll()
 			pass(3 * feedInterval)
 			lines := logs.TakeAll()
@@ -180,13 +201,13 @@ func TestBadFeeds(t *testing.T) {
 				t.Errorf("%s: it was taken", name)
 			}
 			synctest.Wait()
-			f.answer, f.status = nil, 0
+			f.answers(func() { f.answer, f.status = nil, 0 })
 			pass(feedInterval)
 			if r.problem() != "" {
 				t.Errorf("%s: afterwards %s", name, r.problem())
 			}
 		}
-		f.feed = map[string]any{"keys": map[string]any{f.key.ID(): time.Now().Add(time.Hour).Unix()}}
+		f.answers(func() { f.feed = map[string]any{"keys": map[string]any{f.key.ID(): time.Now().Add(time.Hour).Unix()}} })
 		pass(2 * feedInterval)
 		if !strings.Contains(r.problem(), "signed with a key that was given up") {
 			t.Errorf("a feed of a key that it gives up: %q", r.problem())
@@ -198,55 +219,51 @@ func TestBadFeeds(t *testing.T) {
 func TestFeedIsAskedForSparingly(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
 		pass(time.Minute)
-		if len(f.queries) != 0 {
+		if queries, _ := f.asked(); len(queries) != 0 {
 			t.Fatal("it was asked for although nobody needs it")
 		}
-		f.etag = `"1"`
+		f.answers(func() { f.etag = `"1"` })
 		r.has(t, "A")
 		r.has(t, "A")
 		synctest.Wait()
-		if got := strings.Join(f.queries, " "); got != "" || len(f.queries) != 1 {
-			t.Fatalf("it asked for %q", f.queries)
+		if queries, _ := f.asked(); len(queries) != 1 || queries[0] != "" {
+			t.Fatalf("it asked for %q", queries)
 		}
 		pass(10 * time.Minute)
-		whole := 0
-		for _, query := range f.queries {
-			if query == "" {
-				whole++
+		whole := func() (count int) {
+			queries, _ := f.asked()
+			for _, query := range queries {
+				if query == "" {
+					count++
+				}
 			}
+			return count
 		}
 		// the ETag has said since then that nothing is new, and not that this was so lately
-		if age, _ := r.age(); whole != 1 || f.matched < 100 || age < 9*time.Minute {
-			t.Errorf("%d of %d asked for everything, %d were matched, it is %s old", whole, len(f.queries), f.matched, age)
+		if _, matched := f.asked(); whole() != 1 || matched < 100 || age(r) < 9*time.Minute {
+			t.Errorf("everything was asked for %d times, %d were matched, it is %s old", whole(), matched, age(r))
 		}
-		f.etag = ""
+		f.answers(func() { f.etag = "" })
 		pass(6 * time.Minute)
-		if age, _ := r.age(); f.queries[len(f.queries)-1] == "" || age > feedInterval+time.Second {
-			t.Errorf("it is %s old", age)
+		if whole() != 2 || age(r) > feedInterval+time.Second {
+			t.Errorf("everything was asked for %d times in 16 minutes, it is %s old", whole(), age(r))
 		}
-		whole = 0
-		for _, query := range f.queries {
-			if query == "" {
-				whole++
-			}
-		}
-		if whole != 2 {
-			t.Errorf("it asked for everything %d times in 16 minutes", whole)
-		}
-		f.status = 500
+		f.answers(func() { f.status = 500 })
 		pass(2 * feedGap)
-		f.status = 0
+		f.answers(func() { f.status = 0 })
 		pass(feedInterval)
-		if last := f.queries[len(f.queries)-1]; last != "" {
-			t.Errorf("after a gap it asked for %q", last)
+		if queries, _ := f.asked(); queries[len(queries)-1] != "" {
+			t.Errorf("after a gap it asked for %q", queries[len(queries)-1])
 		}
 	})
 }
 
+func age(r *remoteRevocations) time.Duration { age, _ := r.age(); return age }
+
 // TestBoundOfRevocations is what doors with several bounds make of the same knowledge.
 func TestBoundOfRevocations(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
-		f.status = 500
+		f.answers(func() { f.status = 500 })
 		able := func(bound revocationBound) bool {
 			_, err := r.revoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, bound)
 			return err == nil
@@ -263,19 +280,19 @@ func TestBoundOfRevocations(t *testing.T) {
 			synctest.Wait()
 		}
 		check("before anything is known", false, false, true, false)
-		f.status = 0
+		f.answers(func() { f.status = 0 })
 		pass(feedRetry)
 		check("at first", true, true, true, true)
 		pass(time.Hour)
 		check("an hour later", true, true, true, true)
-		f.status = 500
+		f.answers(func() { f.status = 500 })
 		pass(time.Minute - feedInterval)
 		check("after 55 seconds without an answer", true, true, true, true)
 		pass(2 * feedInterval)
 		check("after a minute without an answer", false, true, true, false)
 		pass(time.Hour)
 		check("after an hour without an answer", false, false, true, false)
-		f.status = 0
+		f.answers(func() { f.status = 0 })
 		pass(feedInterval)
 		check("when it is back", true, true, true, true)
 	})
