@@ -157,7 +157,7 @@ func (k *keyring) givenUp(keys *keys) map[string]int64 {
 	all := make(map[string]int64)
 	for _, key := range keys.all {
 		if key.revoked != nil {
-			all[key.ID()] = key.revoked.At.Add(k.times.keep()).Unix()
+			all[key.ID()] = key.revoked.At.Add(k.times.keep(key)).Unix()
 		}
 	}
 	return all

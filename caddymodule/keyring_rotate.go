@@ -43,6 +43,13 @@ func (k *keyring) tend(ctx context.Context) (found *keyObjects, err error) {
 				return err
 			}
 		}
+		for _, key := range plan.lengthen {
+			longer := *key
+			longer.ttl = k.times.ttl
+			if err := k.write(ctx, &longer); err != nil {
+				return err
+			}
+		}
 		for _, key := range plan.drop {
 			if err := k.remove(ctx, k.nameOf(key.ID())); err != nil {
 				return err
@@ -61,7 +68,7 @@ func (k *keyring) make(ctx context.Context, signsFrom time.Time) (*issuerKey, er
 	if err != nil {
 		return nil, fmt.Errorf("making a signing key: %w", err)
 	}
-	key := &issuerKey{SigningKey: fresh, created: k.now().UTC(), signsFrom: signsFrom.UTC(), sealedBy: k.seal.current()}
+	key := &issuerKey{SigningKey: fresh, created: k.now().UTC(), signsFrom: signsFrom.UTC(), ttl: k.times.ttl, sealedBy: k.seal.current()}
 	if err := k.write(ctx, key); err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func TestNodeDiesInTheMiddle(t *testing.T) {
 				c.pass(testTimes.period - time.Minute)
 				other.mustLook()
 			}
-			c.pass(testTimes.keep())
+			c.pass(testTimes.keep(new(issuerKey)))
 			dying.storage.after = func(done, _ string) error {
 				if done == operation {
 					dying.storage.fail = away
@@ -258,7 +258,7 @@ func TestReplaceRevokesEverywhere(t *testing.T) {
 	if fresh.signerID() != done.made.ID() || fresh.loaded.Load().key(old[0]).revoked.Reason != "leaked" {
 		t.Error("a new node sees something else")
 	}
-	c.pass(testTimes.keep() + time.Second)
+	c.pass(testTimes.keep(new(issuerKey)) + time.Second)
 	here.mustLook()
 	if kids := c.stored(); len(kids) != 1 {
 		t.Errorf("in storage are %v", kids)
@@ -352,5 +352,29 @@ func TestKeysThatAreTheSame(t *testing.T) {
 	node.mustLook()
 	if node.published() != before {
 		t.Error("a look that finds nothing new makes another set")
+	}
+}
+
+// TestTokensThatWereValidForLonger: a key is published for the tokens that it signed before token_ttl was shortened.
+func TestTokensThatWereValidForLonger(t *testing.T) {
+	c := newKeyCluster(t)
+	n := c.node(0).start()
+	first := n.signerID()
+	n.times.ttl = 24 * time.Hour
+	n.mustLook()
+	n.times.ttl = time.Minute
+	n.mustLook()
+	if _, err := n.rotate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(testTimes.lead() + 24*time.Hour + keyLeeway - time.Minute)
+	n.mustLook()
+	if n.signerID() == first || !n.published().Has(first) {
+		t.Errorf("%s signs, and the key of valid tokens is published: %t", n.signerID(), n.published().Has(first))
+	}
+	c.pass(2 * time.Minute)
+	n.mustLook()
+	if n.published().Has(first) {
+		t.Error("the key of tokens that have expired is published")
 	}
 }

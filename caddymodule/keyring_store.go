@@ -21,6 +21,7 @@ import (
 type storedKey struct {
 	Created   time.Time       `json:"created"`
 	SignsFrom time.Time       `json:"signs_from,omitzero"` // default: created
+	TokenTTL  int64           `json:"token_ttl,omitempty"` // in seconds, the longest that there was while it signed
 	Revoked   *keyRevocation  `json:"revoked,omitempty"`
 	Key       json.RawMessage `json:"key,omitempty"`    // a private JWK
 	Sealed    []byte          `json:"sealed,omitempty"` // in its place: the JWK, encrypted
@@ -132,7 +133,8 @@ func (k *keyring) parseObject(kid string, object []byte) (*issuerKey, error) {
 	if stored.SignsFrom.IsZero() {
 		stored.SignsFrom = stored.Created
 	}
-	return &issuerKey{SigningKey: key, created: stored.Created, signsFrom: stored.SignsFrom, revoked: stored.Revoked, sealedBy: by, object: object}, nil
+	return &issuerKey{SigningKey: key, created: stored.Created, signsFrom: stored.SignsFrom,
+		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, maxTokenTTL), revoked: stored.Revoked, sealedBy: by, object: object}, nil
 }
 
 // write stores a key under its ID, encrypted where that is asked for.
@@ -141,7 +143,7 @@ func (k *keyring) write(ctx context.Context, key *issuerKey) error {
 	if err != nil {
 		return fmt.Errorf("encoding the signing key: %w", err)
 	}
-	stored := storedKey{Created: key.created.UTC(), SignsFrom: key.signsFrom.UTC(), Revoked: key.revoked, Key: private}
+	stored := storedKey{Created: key.created.UTC(), SignsFrom: key.signsFrom.UTC(), TokenTTL: int64(key.ttl / time.Second), Revoked: key.revoked, Key: private}
 	if k.seal != nil {
 		stored.Key, stored.Sealed = nil, k.seal.seal(key.ID(), private)
 	}

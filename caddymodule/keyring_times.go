@@ -22,11 +22,12 @@ type keyTimes struct {
 // and every node has seen it.
 func (t keyTimes) lead() time.Duration { return t.maxAge + t.poll + t.leeway }
 
-// keep is how long a key that no longer signs stays published: until the last of its tokens has expired.
-func (t keyTimes) keep() time.Duration { return t.ttl + t.leeway }
+// keep is how long a key that no longer signs stays published: until the last of its tokens has expired, also of those
+// that were made when they were valid for longer than now.
+func (t keyTimes) keep(key *issuerKey) time.Duration { return max(t.ttl, key.ttl) + t.leeway }
 
 // leastPeriod is the shortest in which a key has gone before the next but one comes.
-func (t keyTimes) leastPeriod() time.Duration { return t.lead() + t.keep() }
+func (t keyTimes) leastPeriod() time.Duration { return t.lead() + t.ttl + t.leeway }
 
 // keyState is where a key stands in its life.
 type keyState string
@@ -43,6 +44,7 @@ type issuerKey struct {
 	*token.SigningKey
 	created   time.Time
 	signsFrom time.Time
+	ttl       time.Duration // the longest that a token of it is valid
 	revoked   *keyRevocation
 	sealedBy  int    // which of the encryption keys it is stored under; -1 is none
 	object    []byte // as it was read
@@ -96,12 +98,12 @@ func stateAt(sorted []*issuerKey, key *issuerKey, alg token.Alg, now time.Time) 
 // where that is not known yet.
 func (t keyTimes) until(sorted []*issuerKey, key *issuerKey, alg token.Alg, now time.Time) time.Time {
 	if key.revoked != nil {
-		return key.revoked.At.Add(t.keep())
+		return key.revoked.At.Add(t.keep(key))
 	}
 	after := false
 	for _, other := range sorted {
 		if after && other.revoked == nil && other.Alg() == key.Alg() {
-			return other.signsFrom.Add(t.keep())
+			return other.signsFrom.Add(t.keep(key))
 		}
 		after = after || other == key
 	}
@@ -114,7 +116,7 @@ func (t keyTimes) until(sorted []*issuerKey, key *issuerKey, alg token.Alg, now 
 	if signer.signsFrom.After(end) {
 		end = signer.signsFrom
 	}
-	return end.Add(t.keep())
+	return end.Add(t.keep(key))
 }
 
 // keyPlan is what is to be done about the keys.
@@ -122,16 +124,21 @@ type keyPlan struct {
 	make      bool
 	signsFrom time.Time // of the key to make
 	drop      []*issuerKey
+	lengthen  []*issuerKey // whose tokens will be valid for longer than before
 }
 
-func (p keyPlan) due() bool { return p.make || len(p.drop) > 0 }
+func (p keyPlan) due() bool { return p.make || len(p.drop)+len(p.lengthen) > 0 }
 
 // plan decides what is to be done now. Whoever does it first, the others then find nothing to do: the key that was
 // made is the newest, and the next is due a period later.
 func (t keyTimes) plan(sorted []*issuerKey, alg token.Alg, now time.Time) keyPlan {
 	var plan keyPlan
 	var newest *issuerKey
+	signer := signerAt(sorted, alg, now)
 	for _, key := range sorted {
+		if key == signer && key.ttl < t.ttl {
+			plan.lengthen = append(plan.lengthen, key)
+		}
 		if key.revoked == nil && key.Alg() == alg {
 			newest = key
 		}
@@ -140,7 +147,7 @@ func (t keyTimes) plan(sorted []*issuerKey, alg token.Alg, now time.Time) keyPla
 		}
 	}
 	switch {
-	case newest == nil && signerAt(sorted, alg, now) == nil:
+	case newest == nil && signer == nil:
 		plan.make, plan.signsFrom = true, now
 	case newest == nil: // the algorithm is another now
 		plan.make, plan.signsFrom = true, now.Add(t.lead())

@@ -65,12 +65,14 @@ func TestWhatIsDueAboutKeys(t *testing.T) {
 	revoked := keyAt(t, token.ES256, 0)
 	revoked.revoked = &keyRevocation{At: testEpoch.Add(time.Hour)}
 	foreign := keyAt(t, token.EdDSA, 0)
-	lead, keep := testTimes.lead(), testTimes.keep()
+	lead, keep := testTimes.lead(), testTimes.keep(first)
 	if lead != 10*time.Minute+5*time.Second || keep != 15*time.Minute {
 		t.Fatalf("lead %s, keep %s", lead, keep)
 	}
 	off := testTimes
 	off.period = 0
+	longer := keyAt(t, token.ES256, 0) // has signed tokens that were valid for an hour
+	longer.ttl = time.Hour
 	for name, test := range map[string]struct {
 		times keyTimes
 		keys  []*issuerKey
@@ -89,6 +91,8 @@ func TestWhatIsDueAboutKeys(t *testing.T) {
 		"done":                             {testTimes, []*issuerKey{first, second}, 24*time.Hour - lead, 0, nil},
 		"its tokens are valid":             {testTimes, []*issuerKey{first, second}, 24*time.Hour + keep, 0, nil},
 		"its tokens have expired":          {testTimes, []*issuerKey{first, second}, 24*time.Hour + keep + 1, 0, []*issuerKey{first}},
+		"they were valid for longer once":  {testTimes, []*issuerKey{longer, second}, 25*time.Hour + keyLeeway, 0, nil},
+		"and have expired as well":         {testTimes, []*issuerKey{longer, second}, 25*time.Hour + keyLeeway + 1, 0, []*issuerKey{longer}},
 		"two have":                         {testTimes, []*issuerKey{first, second, third}, 48*time.Hour + keep + 1, 0, []*issuerKey{first, second}},
 		"also when off":                    {off, []*issuerKey{first, second}, 24*time.Hour + keep + 1, 0, []*issuerKey{first}},
 		"a revoked one is remembered":      {testTimes, []*issuerKey{revoked, second}, time.Hour + keep, 0, nil},
