@@ -50,7 +50,7 @@ func (m *changes) run(change func(i int)) {
 	m.workers.Go(func() {
 		for i := 0; !m.done.Load(); i++ {
 			change(i)
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(150 * time.Millisecond)
 		}
 	})
 }

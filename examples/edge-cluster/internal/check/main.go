@@ -27,6 +27,7 @@ func main() {
 	made := c.startChanges(bot)
 	keys := c.keys()
 
+	c.refusing()
 	c.killed(bot, good)
 	c.back(keys)
 	made.end()
@@ -116,7 +117,7 @@ func (c *cluster) revocation(bot client) {
 			token := bot.mustToken(c.b.url)
 			want(taken(c.a.url, token) && taken(c.b.url, token), "a good token is refused")
 			revoking.Go(func() {
-				time.Sleep(time.Duration(n) * 670 * time.Millisecond) // in all phases of B's looks
+				time.Sleep(time.Duration(n) * 370 * time.Millisecond) // in all phases of B's looks
 				revoke(token)
 				after := eventually("B refuses it", func() bool { return refused(c.b.url, token) })
 				want(refused(c.a.url, token), "A takes what was revoked there")
@@ -134,11 +135,38 @@ func (c *cluster) revocation(bot client) {
 	}
 }
 
+// refusing is a Redis that answers, and has an error for every read: nothing may be taken for absent then. It also lists
+// an object that it does not have, as it does when it dies while it stores one.
+func (c *cluster) refusing() {
+	step("a Redis that refuses to be read is told, and no client is taken for unknown")
+	unseen := c.a.mustCreate("another", 20)
+	for folder := range strings.FieldsSeq(c.redis("KEYS */revocations")) {
+		if strings.HasSuffix(folder, "/revocations") {
+			c.redis("ZADD " + folder + " 0 999999999999-nobody-00000001.json")
+		}
+	}
+	c.redis("ACL SETUSER default -get")
+	for _, n := range c.nodes() {
+		eventually(n.name+" says that it is not healthy", func() bool { return !c.healthy(n) })
+		for _, who := range unseen {
+			a, err := who.token(n.url)
+			want(err == nil && a.unavailable(), "a client that cannot be read at %s: %s, %v", n.name, a, err)
+		}
+	}
+	c.redis("ACL SETUSER default +get")
+	for _, n := range c.nodes() {
+		eventually(n.name+" is healthy", func() bool { return c.healthy(n) })
+	}
+	eventually("both nodes give tokens to all", func() bool {
+		return !slices.ContainsFunc(unseen, func(who client) bool { return !c.says(200, who)() })
+	})
+}
+
 func (c *cluster) killed(bot client, good string) {
 	step("without Redis what is in memory goes on, what is not is 503, and it is told")
 	c.killRedis()
 	c.isAway(bot, good)
-	time.Sleep(3 * time.Second) // under load
+	time.Sleep(time.Second) // under load
 }
 
 // empty is a Redis that has lost its data, such as one that was started anew elsewhere. A node does not take it for an
