@@ -166,7 +166,6 @@ func (c *cluster) killed(bot client, good string) {
 	step("without Redis what is in memory goes on, what is not is 503, and it is told")
 	c.killRedis()
 	c.isAway(bot, good)
-	time.Sleep(time.Second) // under load
 }
 
 // empty is a Redis that has lost its data, such as one that was started anew elsewhere. A node does not take it for an
@@ -181,12 +180,11 @@ func (c *cluster) empty(bot client, good string) {
 	eventually("Redis is there", func() bool { return strings.HasPrefix(c.redis("PING"), "+PONG") })
 	c.isAway(bot, good)
 	for _, n := range c.nodes() {
-		eventually(n.name+" says that the keys and the registry are gone", func() bool {
+		eventually(n.name+" has looked, and says that the keys and the registry are gone", func() bool {
 			output, _ := c.m2m("status", "--address", n.admin)
 			return strings.Contains(output, "keys is empty, and had keys") && strings.Contains(output, "journal.json: it is gone")
 		})
 	}
-	time.Sleep(6 * time.Second) // every node has looked for keys meanwhile
 	has := c.redis("KEYS *")
 	want(strings.HasPrefix(has, "*"), "Redis answers %q", has)
 	for _, part := range []string{"/keys/", "/registry/", "/revocations/"} {
