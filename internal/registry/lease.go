@@ -10,9 +10,13 @@ import (
 // takes it once, and never so long that another node waits in vain. Storages do not expect a lock to
 // be taken many times a second: each time, Caddy's file storage leaves a task behind for some seconds
 // that writes to the lock's file, and several of them garble it.
+//
+// Who waits for a lock in Caddy's file storage, or in Redis, looks once a second whether it is free. A node that always
+// has another change to make lets it be free for longer than that, or others would wait in vain.
 const (
 	leaseLinger = time.Second
-	leaseMax    = 2 * time.Second
+	leaseMax    = 4 * time.Second
+	leaseRest   = 1200 * time.Millisecond
 )
 
 // lease is the lock of a registry in its storage. Its methods are called with the mutex held.
@@ -31,9 +35,15 @@ func (l *lease) take(ctx context.Context) error {
 	if l.held && time.Since(l.since) < leaseMax {
 		return nil
 	}
-	l.release(ctx)
 	waiting, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	if l.held {
+		l.release(ctx)
+		select {
+		case <-time.After(leaseRest):
+		case <-waiting.Done():
+		}
+	}
 	if err := l.storage.Lock(waiting, l.name); err != nil {
 		return unavailable("locking the registry", err)
 	}

@@ -36,12 +36,13 @@ func (s *Store) look(ctx context.Context) error {
 
 // readNew is what the segments hold that were not read yet.
 func (s *Store) readNew(ctx context.Context) (found []Entry, err error) {
+	missing := make(map[string]bool)
 	for range maxListings {
 		keys, whole, err := s.list(ctx)
 		if err != nil {
 			return found, err
 		}
-		read, vanished, err := s.read(ctx, keys)
+		read, vanished, err := s.read(ctx, keys, missing)
 		found = append(found, read...)
 		if err != nil {
 			return found, err
@@ -74,15 +75,19 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
 }
 
-// read reads the segments that are not known.
-func (s *Store) read(ctx context.Context, keys []string) (found []Entry, vanished bool, err error) {
+// read reads the segments that are not known, and notes those that are missing. One that has vanished since it was
+// listed may have another in its place, which the next listing has. One that is listed again, and again is not there,
+// was never stored, and nobody was told that it was: a storage may list an object before it has it, as that of Redis
+// does, and go on listing it when it or its writer dies in between.
+func (s *Store) read(ctx context.Context, keys []string, missing map[string]bool) (found []Entry, vanished bool, err error) {
 	for _, key := range keys {
 		if s.isOver(ctx, key) || s.known[key] {
 			continue
 		}
 		object, err := s.storage.Load(ctx, key)
 		if isGone(err) {
-			vanished = true
+			vanished = vanished || !missing[key]
+			missing[key] = true
 			continue
 		}
 		if err != nil {

@@ -23,7 +23,8 @@ type memory struct {
 	failing string // an operation, or an operation and a key's end
 	ops     map[string]int
 	onLoad  func(key string)
-	cut     int // how many listings end where an object vanishes
+	cut     int      // how many listings end where an object vanishes
+	ghosts  []string // are listed, too
 }
 
 var errAway = errors.New("the storage is away")
@@ -80,7 +81,9 @@ func (m *memory) List(_ context.Context, folder string, _ bool) ([]string, error
 	if m.cut--; len(m.objects) == 0 || m.cut >= 0 {
 		return nil, fs.ErrNotExist
 	}
-	return slices.Sorted(maps.Keys(m.objects)), m.begin("List", folder)
+	keys := slices.AppendSeq(slices.Clone(m.ghosts), maps.Keys(m.objects))
+	slices.Sort(keys)
+	return slices.Compact(keys), m.begin("List", folder)
 }
 
 func (m *memory) Exists(context.Context, string) bool {
@@ -354,7 +357,34 @@ func TestStorageAway(t *testing.T) {
 	}
 }
 
-// TestNothingIsKnownBeforeAllIs: a first look that fails half-way does not make an open store.
+// TestSegmentThatIsOnlyListed is that of a storage which lists what it was killed before it had.
+func TestSegmentThatIsOnlyListed(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	b.reload()
+	ghost := path.Join(a.folder, segmentName([]Entry{token("B")}, "other", 1))
+	storage.ghosts = []string{ghost}
+	a.revoke(token("A"))
+	fresh := newNode(t, storage)
+	for _, n := range []*node{a, b, fresh} {
+		n.reload()
+		if !n.has("A") || !n.Healthy() {
+			t.Errorf("A is revoked %t, and the problem is %q", n.has("A"), n.Problem())
+		}
+	}
+	object, err := encodeSegment([]Entry{token("B")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	storage.objects[ghost] = object // it was only slow
+	for _, n := range []*node{a, b, fresh} {
+		n.reload()
+		if !n.has("B") {
+			t.Error("what was stored later is not known")
+		}
+	}
+}
+
 // TestTell: what another store has revoked is in force at once, also when this one is just looking for the first time.
 func TestTell(t *testing.T) {
 	storage := newMemory()
@@ -407,6 +437,7 @@ func TestStorageThatIsEmptyOfASudden(t *testing.T) {
 	}
 }
 
+// TestNothingIsKnownBeforeAllIs: a first look that fails half-way does not make an open store.
 func TestNothingIsKnownBeforeAllIs(t *testing.T) {
 	storage := newMemory()
 	a, b := newNode(t, storage), newNode(t, storage)

@@ -1,0 +1,28 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/caddyserver/certmagic"
+)
+
+// doubtedStorage is Caddy's storage, whose word that an object is not there is not taken at once. That of Redis says
+// so of every error, such as a connection that is lost or a request that was cancelled; a key would be taken for
+// dropped then, and a client for unknown.
+type doubtedStorage struct{ certmagic.Storage }
+
+// Load fails with fs.ErrNotExist only when the storage works. A listing tells errors apart, and here it is short: what
+// is listed is below the object, where there is nothing.
+func (s doubtedStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	object, err := s.Storage.Load(ctx, key)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return object, err
+	}
+	if _, failed := s.List(ctx, key, false); failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+		return nil, fmt.Errorf("it cannot be told whether it is there: %w", failed)
+	}
+	return nil, err
+}

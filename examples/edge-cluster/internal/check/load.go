@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"log"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// load is many requests at once, from beginning to end, each with its right answer, whatever becomes of Redis.
+type load struct {
+	done    atomic.Bool
+	workers sync.WaitGroup
+
+	mu    sync.Mutex
+	right map[string]int
+	wrong map[string]int // with the answer
+}
+
+// kind is a kind of request. What only Redis knows may be unavailable, and nothing else.
+type kind struct {
+	what       string
+	status     int
+	onlyStored bool
+	send       func(n int) (answer, error)
+}
+
+func startLoad(kinds []kind) *load {
+	l := &load{right: make(map[string]int), wrong: make(map[string]int)}
+	for _, k := range kinds {
+		l.workers.Go(func() {
+			for n := 0; !l.done.Load(); n++ {
+				a, err := k.send(n)
+				l.count(k, a, err)
+				time.Sleep(20 * time.Millisecond) // many kinds, not the most that a processor can do
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) count(k kind, a answer, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.wrong[fmt.Sprintf("%s: %v", k.what, err)]++
+	case a.status != k.status && !(k.onlyStored && a.unavailable()):
+		l.wrong[fmt.Sprintf("%s: %s", k.what, a)]++
+	default:
+		l.right[fmt.Sprintf("%d for %s", a.status, k.what)]++
+	}
+}
+
+// end prints what was answered, and ends the check if one answer was wrong.
+func (l *load) end() {
+	l.done.Store(true)
+	l.workers.Wait()
+	for _, what := range slices.Sorted(maps.Keys(l.right)) {
+		log.Printf("       %5d × %s", l.right[what], what)
+	}
+	for _, what := range slices.Sorted(maps.Keys(l.wrong)) {
+		log.Printf("       %5d × WRONG %s", l.wrong[what], what)
+	}
+	want(len(l.wrong) == 0, "these answers")
+}
+
+// loadOf is what clients ask for: tokens at the issuer and at each node, and books at each door. The nodes' doors know
+// already that a token is revoked. Of unseen clients nobody has asked for a token yet, and no node has them in memory.
+func (c *cluster) loadOf(bot, disabled client, unseen []client, good, revoked string) []kind {
+	var kinds []kind
+	add := func(status int, what string, send func() (answer, error)) {
+		kinds = append(kinds, kind{what, status, false, func(int) (answer, error) { return send() }})
+	}
+	atIssuer := func(name, at string) {
+		wrong := client{bot.id, bot.secret[:len(bot.secret)-1] + "_"}
+		add(200, "a token at "+name, func() (answer, error) { return bot.token(at) })
+		add(401, "a wrong secret at "+name, func() (answer, error) { return wrong.token(at) })
+		add(401, "a disabled client at "+name, func() (answer, error) { return disabled.token(at) })
+	}
+	door := func(name, at string) {
+		add(200, "a good token at the door of "+name, func() (answer, error) { return atDoor(at, "/books/1", good) })
+		add(403, "another book at the door of "+name, func() (answer, error) { return atDoor(at, "/books/2", good) })
+		add(401, "garbage at the door of "+name, func() (answer, error) { return atDoor(at, "/books/1", "a.b.c") })
+	}
+	atIssuer("the balancer", c.issuer)
+	for _, n := range c.nodes() {
+		atIssuer(n.name, n.url)
+		door(n.name, n.url)
+		add(401, "a revoked token at the door of "+n.name, func() (answer, error) { return atDoor(n.url, "/books/1", revoked) })
+		add(200, "readiness of "+n.name, func() (answer, error) { return ask("GET", n.url+"/ready", "") })
+		kinds = append(kinds, kind{"a client that is not in memory of " + n.name, 200, true, func(i int) (answer, error) {
+			time.Sleep(200 * time.Millisecond) // there are not so many
+			return unseen[i%len(unseen)].token(n.url)
+		}})
+	}
+	door("the edge", c.edge)
+	return kinds
+}

@@ -1,0 +1,244 @@
+// Command check holds a running cluster to what it promises: two nodes are one issuer; what is revoked at one is refused
+// at the other; and nothing goes wrong when Redis is killed, comes back, or is empty of a sudden. ./check runs it.
+package main
+
+import (
+	"fmt"
+	"log"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	c := newCluster()
+	c.oneIssuer()
+	bot, disabled := c.clients()
+	c.revocation(bot)
+
+	good, revoked := bot.mustToken(c.issuer), bot.mustToken(c.issuer)
+	want(bot.about(c.a.url, "revoke", revoked).status == 200, "revoking")
+	eventually("B refuses it", func() bool { return refused(c.b.url, revoked) })
+	eventually("the edge takes the good one", func() bool { return taken(c.edge, good) })
+	load := startLoad(c.loadOf(bot, disabled, c.a.mustCreate("unseen", 200), good, revoked))
+	made := c.startChanges(bot)
+	keys := c.keys()
+
+	c.refusing()
+	c.killed(bot, good)
+	c.back(keys)
+	made.end()
+	made.areThere(c)
+	c.empty(bot, good)
+	c.back(keys)
+	made.areThere(c)
+
+	step("under all of that each answer was the right one")
+	load.end()
+
+	step("a config that is loaded anew, and has nothing in memory, knows all of it")
+	c.reload(c.b, c.port+2)
+	made.areThere(c)
+	want(c.keys() == keys, "the keys are %s, and were %s", c.keys(), keys)
+	step("the cluster does what it promises")
+}
+
+var begun = time.Now()
+
+func step(what string) { log.Printf("%3.0f s  %s", time.Since(begun).Seconds(), what) }
+
+func (c *cluster) oneIssuer() {
+	step("two nodes start as one issuer, with one key")
+	for _, n := range c.nodes() {
+		eventually(n.name+" is healthy", func() bool { return c.healthy(n) })
+	}
+	eventually("the balancer finds them", func() bool {
+		a, err := ask("GET", c.issuer+"/oauth2/jwks", "")
+		return err == nil && a.status == 200
+	})
+	jwks := mustAsk("GET", c.issuer+"/oauth2/jwks", "").body
+	for _, n := range c.nodes() {
+		want(mustAsk("GET", n.url+"/oauth2/jwks", "").body == jwks, "%s has other keys", n.name)
+	}
+}
+
+// keys are what Redis has.
+func (c *cluster) keys() string {
+	return c.mustM2M("key", "list", "--address", c.a.admin, "--format", "json")
+}
+
+// says reports whether a client that asks for a token is answered so, at both nodes.
+func (c *cluster) says(status int, who client) func() bool {
+	return func() bool {
+		for _, n := range c.nodes() {
+			if a, err := who.token(n.url); err != nil || a.status != status {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func (c *cluster) clients() (bot, disabled client) {
+	step("what is made at one node is known at the other")
+	c.mustM2M("resource", "create", "book", "--action", "read=Read", "--address", c.a.admin)
+	bot, disabled = c.b.mustCreate("bot", 1)[0], c.a.mustCreate("former", 1)[0]
+	eventually("both nodes give tokens", c.says(200, bot))
+	eventually("both nodes give tokens", c.says(200, disabled))
+
+	step("a client that is disabled at one node is refused at both")
+	c.mustM2M("client", "disable", bot.id, "--address", c.a.admin)
+	eventually("both refuse it", c.says(401, bot))
+	c.mustM2M("client", "enable", bot.id, "--address", c.b.admin)
+	eventually("both take it again", c.says(200, bot))
+	c.mustM2M("client", "disable", disabled.id, "--address", c.b.admin)
+	eventually("both refuse it", c.says(401, disabled))
+	return bot, disabled
+}
+
+// revocation measures: tokens are revoked at A, by their client and by command, some at the same time, and each is
+// shown to B's door until that refuses it.
+func (c *cluster) revocation(bot client) {
+	step("what is revoked at node A is refused at the door of node B")
+	const bound = 2 * time.Second // docs/cluster.md; and what a look, a command and a busy machine take
+	ways := map[string]func(token string){
+		"the endpoint":     func(token string) { want(bot.about(c.a.url, "revoke", token).status == 200, "revoking") },
+		"caddy m2m revoke": func(token string) { c.mustM2M("revoke", "--jti", idOf(token), "--address", c.a.admin) },
+	}
+	const tries = 10
+	took := make(map[string][]time.Duration)
+	var mu sync.Mutex
+	var revoking sync.WaitGroup
+	for name, revoke := range ways {
+		for n := range tries {
+			token := bot.mustToken(c.b.url)
+			want(taken(c.a.url, token) && taken(c.b.url, token), "a good token is refused")
+			revoking.Go(func() {
+				time.Sleep(time.Duration(n) * 370 * time.Millisecond) // in all phases of B's looks
+				revoke(token)
+				after := eventually("B refuses it", func() bool { return refused(c.b.url, token) })
+				want(refused(c.a.url, token), "A takes what was revoked there")
+				mu.Lock()
+				defer mu.Unlock()
+				took[name] = append(took[name], after)
+			})
+		}
+	}
+	revoking.Wait()
+	for name, all := range took {
+		slices.Sort(all)
+		log.Printf("       by %s: after %s (median of %d), %s at most", name, all[tries/2].Round(time.Millisecond), tries, all[tries-1].Round(time.Millisecond))
+		want(all[tries-1] < bound+4*time.Second, "it took too long")
+	}
+}
+
+// refusing is a Redis that answers, and has an error for every read: nothing may be taken for absent then. It also lists
+// an object that it does not have, as it does when it dies while it stores one.
+func (c *cluster) refusing() {
+	step("a Redis that refuses to be read is told, and no client is taken for unknown")
+	unseen := c.a.mustCreate("another", 20)
+	for folder := range strings.FieldsSeq(c.redis("KEYS */revocations")) {
+		if strings.HasSuffix(folder, "/revocations") {
+			c.redis("ZADD " + folder + " 0 999999999999-nobody-00000001.json")
+		}
+	}
+	c.redis("ACL SETUSER default -get")
+	for _, n := range c.nodes() {
+		eventually(n.name+" says that it is not healthy", func() bool { return !c.healthy(n) })
+		for _, who := range unseen {
+			a, err := who.token(n.url)
+			want(err == nil && a.unavailable(), "a client that cannot be read at %s: %s, %v", n.name, a, err)
+		}
+	}
+	c.redis("ACL SETUSER default +get")
+	for _, n := range c.nodes() {
+		eventually(n.name+" is healthy", func() bool { return c.healthy(n) })
+	}
+	eventually("both nodes give tokens to all", func() bool {
+		return !slices.ContainsFunc(unseen, func(who client) bool { return !c.says(200, who)() })
+	})
+}
+
+func (c *cluster) killed(bot client, good string) {
+	step("without Redis what is in memory goes on, what is not is 503, and it is told")
+	c.killRedis()
+	c.isAway(bot, good)
+}
+
+// empty is a Redis that has lost its data, such as one that was started anew elsewhere. A node does not take it for an
+// issuer that has just begun.
+func (c *cluster) empty(bot client, good string) {
+	step("with a Redis that is empty of a sudden it is the same: nothing is guessed, and no key is made")
+	c.killRedis()
+	for _, n := range c.nodes() {
+		eventually(n.name+" says that it is not healthy", func() bool { return c.saysNotHealthy(n) })
+	}
+	c.startRedis("empty")
+	eventually("Redis is there", func() bool { return strings.HasPrefix(c.redis("PING"), "+PONG") })
+	c.isAway(bot, good)
+	for _, n := range c.nodes() {
+		eventually(n.name+" has looked, and says that the keys and the registry are gone", func() bool {
+			output, _ := c.m2m("status", "--address", n.admin)
+			return strings.Contains(output, "keys is empty, and had keys") && strings.Contains(output, "journal.json: it is gone")
+		})
+	}
+	has := c.redis("KEYS *")
+	want(strings.HasPrefix(has, "*"), "Redis answers %q", has)
+	for _, part := range []string{"/keys/", "/registry/", "/revocations/"} {
+		want(!strings.Contains(has, part), "something was stored: %q", has)
+	}
+	c.killRedis()
+}
+
+// isAway is what both nodes do without their storage.
+func (c *cluster) isAway(bot client, good string) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for _, n := range c.nodes() {
+		asking.Go(func() {
+			eventually(n.name+" says that it is not healthy", func() bool { return c.saysNotHealthy(n) })
+			before := n.revocationsAge()
+			eventually("revocations grow old at "+n.name, func() bool { return n.revocationsAge() > before+1 })
+		})
+		asking.Go(func() {
+			_, a := n.create("film-bot")
+			want(a.unavailable(), "a change at %s answers %s", n.name, a)
+		})
+		asking.Go(func() {
+			a := bot.about(n.url, "revoke", good)
+			want(a.unavailable(), "revoking at %s answers %s", n.name, a)
+		})
+		asking.Go(func() {
+			a, err := client{fmt.Sprint("nobody-", time.Now().UnixNano()), bot.secret}.token(n.url)
+			want(err == nil && a.unavailable(), "a client that is not in memory at %s: %s, %v", n.name, a, err)
+		})
+		asking.Go(func() {
+			eventually(n.name+" does not call a token active", func() bool { return bot.about(n.url, "introspect", good).unavailable() })
+		})
+	}
+}
+
+func (n node) revocationsAge() float64 {
+	age, err := strconv.ParseFloat(n.metric("caddy_m2m_revocations_age_seconds", ""), 64)
+	want(err == nil, "%s has no age of its revocations", n.name)
+	return age
+}
+
+func (c *cluster) back(keys string) {
+	step("when Redis is back with its data all is well, unaided")
+	c.startRedis("redis")
+	started := time.Now()
+	for _, n := range c.nodes() {
+		eventually(n.name+" is healthy", func() bool { return c.healthy(n) })
+	}
+	log.Printf("       both nodes are healthy after %s", time.Since(started).Round(100*time.Millisecond))
+	want(c.keys() == keys, "the keys are %s, and were %s", c.keys(), keys)
+	late := c.a.mustCreate(fmt.Sprint("late-", started.UnixNano()), 1)[0]
+	eventually("both give tokens to a client that was just made", c.says(200, late))
+	c.mustM2M("client", "disable", late.id, "--address", c.a.admin)
+	took := eventually("B refuses it", c.says(401, late))
+	log.Printf("       a client that A disables then is refused by B after %s", took.Round(time.Millisecond))
+}
