@@ -119,7 +119,8 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	if i.keys, err = i.newKeyring(ctx.Storage(), alg); err != nil {
 		return err
 	}
-	return errors.Join(i.openRegistry(ctx.Storage()), i.openRevocations(ctx.Storage(), m), i.loadPolicy(ctx.Storage()))
+	err = errors.Join(i.openRegistry(ctx.Storage()), i.openRevocations(ctx.Storage(), m), i.loadPolicy(ctx.Storage()))
+	return errors.Join(err, i.checkStorage(ctx))
 }
 
 // resolve replaces the placeholders of the issuer's settings.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -37,6 +38,22 @@ func (i *Issuer) peers() []*Issuer {
 	defer issuersOf.Unlock()
 	return slices.DeleteFunc(slices.Clone(issuersOf.byURL[i.URL]), func(other *Issuer) bool { return other == i })
 }
+
+// checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
+// more: a config that takes over would know no client, no key and nothing that is revoked, and begin anew. A storage
+// that is put in the place of a whole one may be empty.
+func (i *Issuer) checkStorage(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
+	defer cancel()
+	for _, peer := range i.peers() {
+		if !peer.keys.stored(ctx) && !i.keys.storesAny(ctx, peer.keys.loaded.Load()) {
+			return errStorageLost
+		}
+	}
+	return nil
+}
+
+var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is away, or has lost them")
 
 // tellRegistry has peers see what was just changed in the registry. Where one cannot, it does at a later look.
 func (i *Issuer) tellRegistry() {
