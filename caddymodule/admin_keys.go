@@ -100,6 +100,7 @@ func rotateKey(a *adminRequest) error {
 	} else {
 		done, err = keys.rotate(a.r.Context())
 	}
+	a.issuer.tellKeys(a.r.Context())
 	answer := a.auditKeys(done) // also of what was done before an error
 	if err != nil {
 		return err

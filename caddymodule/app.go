@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 	usageInterval = 15 * time.Second
 	// usageTimeout bounds writing that. What was not written in time is written the next time.
 	usageTimeout = time.Minute
+	// respite is how long a config waits before it takes over from another: long enough for the runtime to look at
+	// the network again, which it does every 10 ms when it is busy.
+	respite = 20 * time.Millisecond
 )
 
 // App is the m2m app. It holds the issuers of this process: their keys, registries and policies.
@@ -98,7 +102,16 @@ func (a *App) Start() error {
 		}
 	}
 	a.watchRemotes()
+	a.rest()
 	return nil
+}
+
+// rest lets requests be read that have come while policies were compiled, which keeps all processors busy. When Start
+// returns the former config closes connections on which it has seen no request, also those on which one waits.
+func (a *App) rest() {
+	if len(a.Issuers) > 0 || slices.ContainsFunc(a.doors, func(h *AuthHandler) bool { return h.Policy != nil }) {
+		time.Sleep(respite)
+	}
 }
 
 // Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with

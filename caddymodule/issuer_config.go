@@ -121,7 +121,8 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	if i.keys, err = i.newKeyring(storage, alg); err != nil {
 		return err
 	}
-	return errors.Join(i.openRegistry(storage), i.openRevocations(storage, m), i.loadPolicy(storage))
+	err = errors.Join(i.openRegistry(storage), i.openRevocations(storage, m), i.loadPolicy(storage))
+	return errors.Join(err, i.checkStorage(ctx))
 }
 
 // resolve replaces the placeholders of the issuer's settings.

@@ -96,7 +96,11 @@ func (k *keyring) checkFound(found *keyObjects) error {
 // stored reports whether storage has one of the keys that are loaded, as it must; before any are it is not asked.
 func (k *keyring) stored(ctx context.Context) bool {
 	loaded := k.loaded.Load()
-	return loaded == nil || slices.ContainsFunc(loaded.all, func(key *issuerKey) bool { return k.storage.Exists(ctx, k.nameOf(key.ID())) })
+	return loaded == nil || k.storesAny(ctx, loaded)
+}
+
+func (k *keyring) storesAny(ctx context.Context, keys *keys) bool {
+	return slices.ContainsFunc(keys.all, func(key *issuerKey) bool { return k.storage.Exists(ctx, k.nameOf(key.ID())) })
 }
 
 func kidOf(name string) string { return strings.TrimSuffix(path.Base(name), ".json") }

@@ -49,6 +49,7 @@ func (i *Issuer) openRegistry(storage certmagic.Storage) error {
 			i.store.SetCacheSize(source.CacheSize)
 		}
 		i.store.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
+		i.store.OnWrite = i.tellRegistry
 		i.registry = i.store
 		return nil
 	}

@@ -3,8 +3,6 @@ package caddymodule
 import (
 	"context"
 	"path"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -23,39 +21,13 @@ func (i *Issuer) openRevocations(storage certmagic.Storage, m *metrics) error {
 	return m.watchAge(i.URL, i.revocations.Age)
 }
 
-// issuersOf are the issuers of each URL in all configs of this process: there are two while one config replaces
-// another.
-var issuersOf = struct {
-	sync.Mutex
-	byURL map[string][]*Issuer
-}{byURL: make(map[string][]*Issuer)}
-
-func (i *Issuer) meetPeers() {
-	issuersOf.Lock()
-	defer issuersOf.Unlock()
-	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
-}
-
-func (i *Issuer) leavePeers() {
-	issuersOf.Lock()
-	defer issuersOf.Unlock()
-	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *Issuer) bool { return other == i })
-	if issuersOf.byURL[i.URL] = left; len(left) == 0 {
-		delete(issuersOf.byURL, i.URL)
-	}
-}
-
 // revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.
 func (i *Issuer) revoke(ctx context.Context, entry revocation.Entry) error {
 	if err := i.revocations.Revoke(ctx, entry); err != nil {
 		return err
 	}
-	issuersOf.Lock()
-	defer issuersOf.Unlock()
-	for _, peer := range issuersOf.byURL[i.URL] {
-		if peer != i {
-			peer.revocations.Tell(entry)
-		}
+	for _, peer := range i.peers() {
+		peer.revocations.Tell(entry)
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ type Store struct {
 	prefix  string
 	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
 	OnFault func(doing string, err error)
+	// OnWrite, if it is set, is called after each change, whatever came of it, and before who asked for it has the
+	// answer.
+	OnWrite func()
 
 	clients   *clientCache
 	loading   singleflight.Group
@@ -159,6 +162,15 @@ func (s *Store) Reload() (changed bool, err error) {
 		return false, nil
 	}
 	return false, err
+}
+
+// Look takes what another Store of the same registry, in this process, has just changed. It is no news to anybody, so
+// that Reload does not tell it again.
+func (s *Store) Look() error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	_, err := s.look(ctx)
+	return err
 }
 
 // look follows the journal.

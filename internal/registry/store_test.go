@@ -197,6 +197,35 @@ func TestStoreOfAnotherNode(t *testing.T) {
 	}
 }
 
+// TestStoreTellsOfWrites: another store in this process, which looks when it is told, knows before who asked has the
+// answer. What is written there is not told here as somebody else's.
+func TestStoreTellsOfWrites(t *testing.T) {
+	m, here := newBookStore(t)
+	there := newStore(m)
+	_ = description(t, there, "ci-bot")
+	_, _ = there.Client(ctx, "late")
+	told := 0
+	here.OnWrite = func() {
+		told++
+		if err := there.Look(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := describe(here, "ci-bot", "changed"); err != nil || description(t, there, "ci-bot") != "changed" {
+		t.Errorf("a change is not seen: %v", err)
+	}
+	putClient(t, here, "late")
+	if _, err := there.Client(ctx, "late"); err != nil {
+		t.Errorf("a new client: %v", err)
+	}
+	if told != 2 {
+		t.Errorf("%d writes were told", told)
+	}
+	if changed, err := there.Reload(); changed || err != nil {
+		t.Errorf("the next look answers %v, %v", changed, err)
+	}
+}
+
 // A node that was away for more changes than the journal remembers forgets all it had.
 func TestStoreAfterManyChanges(t *testing.T) {
 	m, here := newBookStore(t)

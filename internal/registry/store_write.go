@@ -26,6 +26,9 @@ func (s *Store) write(ctx context.Context, change func(context.Context, *changin
 	if errors.Is(err, ErrUnavailable) {
 		s.tell("changing the registry", err)
 	}
+	if s.OnWrite != nil {
+		s.OnWrite()
+	}
 	return err
 }
 

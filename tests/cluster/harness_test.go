@@ -219,7 +219,10 @@ func ask(client *http.Client, method, address, body string, header ...string) (a
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	response, err := client.Do(request)
+	return read(client.Do(request))
+}
+
+func read(response *http.Response, err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
@@ -479,7 +482,13 @@ func (c *cluster) client(id string) secret {
 	if a := c.a.administer("GET", "/resources/book", ""); a.status == http.StatusNotFound {
 		c.a.want(201, "POST", "/resources", `{"code": "book", "actions": {"read": "", "edit": ""}}`)
 	}
-	made := c.a.want(201, "POST", "/clients", `{"id": "`+id+`", "grants": [{"resource": "book", "identifiers": ["*"], "actions": ["read"]}]}`)
+	return c.a.clientOf(id)
+}
+
+// clientOf makes a client at a node, where there is the resource.
+func (n *node) clientOf(id string) secret {
+	n.t.Helper()
+	made := n.want(201, "POST", "/clients", `{"id": "`+id+`", "grants": [{"resource": "book", "identifiers": ["*"], "actions": ["read"]}]}`)
 	text, _ := made.field("client_secret").(string)
 	return secret{id, text}
 }

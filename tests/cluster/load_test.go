@@ -1,13 +1,16 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -23,10 +26,11 @@ type load struct {
 
 	mu    sync.Mutex
 	wrong map[string]int // answers that are none of those wanted
+	why   map[string]int // requests were not answered
 }
 
 func newLoad(t testing.TB) *load {
-	l := &load{t: t, wrong: make(map[string]int)}
+	l := &load{t: t, wrong: make(map[string]int), why: make(map[string]int)}
 	t.Cleanup(l.end)
 	return l
 }
@@ -42,7 +46,22 @@ type request struct {
 	what, method, url, body string
 	header                  []string
 	status                  int
-	holds                   string // in the body
+	holds                   string       // in the body
+	then                    func(answer) // if it is that
+}
+
+// send sends a request once. Go's client would by itself send one again whose connection was closed under it, if its
+// body can be had again or there is none.
+func (r request) send(client *http.Client) (answer, error) {
+	request, err := http.NewRequest(r.method, r.url, io.NopCloser(strings.NewReader(r.body)))
+	if err != nil {
+		return answer{}, err
+	}
+	request.ContentLength = int64(len(r.body))
+	for i := 0; i < len(r.header); i += 2 {
+		request.Header.Set(r.header[i], r.header[i+1])
+	}
+	return read(client.Do(request))
 }
 
 // run sends requests, the next one as soon as one is answered; next chooses them.
@@ -52,19 +71,43 @@ func (l *load) run(next func(n int) request) {
 		defer client.CloseIdleConnections()
 		for n := 0; !l.done.Load(); n++ {
 			r := next(n)
-			a, err := ask(client, r.method, r.url, r.body, r.header...)
+			a, err := r.send(client)
 			l.requests.Add(1)
 			switch {
 			case err != nil:
 				l.lost.Add(1)
+				l.count(l.why, reasonOf(err))
 			case a.status != r.status || !strings.Contains(a.body, r.holds):
-				l.mu.Lock()
-				l.wrong[fmt.Sprintf("%s: %.200s", r.what, a)]++
-				l.mu.Unlock()
+				l.count(l.wrong, fmt.Sprintf("%s: %.200s", r.what, a))
+			case r.then != nil:
+				r.then(a)
 			}
 			time.Sleep(time.Millisecond) // many clients, not the most that two processors can do
 		}
 	})
+}
+
+func (l *load) count(in map[string]int, what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in[what]++
+}
+
+// reasonOf says what became of a connection.
+func reasonOf(err error) string {
+	for reason, is := range map[string]error{"reset": syscall.ECONNRESET, "refused": syscall.ECONNREFUSED, "broken pipe": syscall.EPIPE, "EOF": io.EOF} {
+		if errors.Is(err, is) {
+			return reason
+		}
+	}
+	return err.Error()
+}
+
+// String says how many requests were not answered, and why.
+func (l *load) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fmt.Sprintf("%d of %d %v", l.lost.Load(), l.requests.Load(), l.why)
 }
 
 // check fails the test for every wrong answer.
@@ -104,6 +147,8 @@ func (m *marks) list() []string { m.mu.Lock(); defer m.mu.Unlock(); return slice
 type world struct {
 	bot, disabled secret
 	good          string
+	narrow        string // covers other books
+	elsewhere     string // is for another audience
 	revoked       marks
 }
 
@@ -112,6 +157,8 @@ func (c *cluster) prepare() *world {
 	c.t.Helper()
 	w := &world{bot: c.client("ci-bot"), disabled: c.client("former")}
 	w.good = w.bot.mustToken(c.t, c.a.url)
+	w.narrow = w.bot.scopedToken(c.t, c.a.url, "book:2:read")
+	w.elsewhere = c.filmToken()
 	w.revoke(c, c.a)
 	c.a.want(200, "PATCH", "/clients/former", `{"disabled": true}`)
 	within(c.t, 10*time.Second, "B knows it all", func() bool {
@@ -122,6 +169,25 @@ func (c *cluster) prepare() *world {
 		return c.edge.atDoor(w.good).status == 200 && c.edge.atDoor(w.revoked.get(0)).status == 401
 	})
 	return w
+}
+
+// filmToken is a token of a resource that another API has.
+func (c *cluster) filmToken() string {
+	c.t.Helper()
+	c.a.want(201, "POST", "/resources", `{"code": "film", "actions": {"read": ""}, "audience": "https://films.example.com"}`)
+	made := c.a.want(201, "POST", "/clients", `{"id": "projector", "grants": [{"resource": "film", "identifiers": ["*"], "actions": ["read"]}]}`)
+	text, _ := made.field("client_secret").(string)
+	return secret{"projector", text}.scopedToken(c.t, c.a.url, "film:*:read")
+}
+
+func (s secret) scopedToken(t testing.TB, at, scopes string) string {
+	t.Helper()
+	a := must(t, "POST", at+"/oauth2/token", s.form(scopes), "Content-Type", formType)
+	raw, _ := a.field("access_token").(string)
+	if raw == "" {
+		t.Fatalf("no token: %s", a)
+	}
+	return raw
 }
 
 // revoke revokes a new token at a node; from then on the load may use it at that node.
@@ -138,12 +204,22 @@ func (w *world) revoke(c *cluster, at *node) string {
 }
 
 // atIssuer chooses requests to the token endpoint.
-func (w *world) atIssuer(url string) func(n int) request {
+func (w *world) atIssuer(url string) func(n int) request { return w.using(url, nil) }
+
+// using is atIssuer, and has each token used at a door at once.
+func (w *world) using(url string, doors []*node) func(n int) request {
 	ask := func(what string, s secret, scopes string, status int, holds string) request {
-		return request{what, "POST", url + "/oauth2/token", s.form(scopes), []string{"Content-Type", formType}, status, holds}
+		return request{what: what, method: "POST", url: url + "/oauth2/token", body: s.form(scopes),
+			header: []string{"Content-Type", formType}, status: status, holds: holds}
 	}
+	fresh := ""
 	return func(n int) request {
-		switch n % 4 {
+		if len(doors) > 0 && fresh != "" {
+			raw := fresh
+			fresh = ""
+			return w.atTheDoor("a new token", doors[n%len(doors)].url, "/books/1", raw, 200, "ok")
+		}
+		switch n % 5 {
 		case 0:
 			return ask("a client with a wrong secret", secret{w.bot.id, "m2m_wrong"}, "book:*:read", 401, "invalid_client")
 		case 1:
@@ -151,24 +227,31 @@ func (w *world) atIssuer(url string) func(n int) request {
 		case 2:
 			return ask("a scope that is not granted", w.bot, "book:*:edit", 400, `"rejected_scope":"book:*:edit"`)
 		}
-		return ask("a token", w.bot, "book:*:read book:*:edit", 200, `"rejected_scope":"book:*:edit"`)
+		r := ask("a token", w.bot, "book:*:read book:*:edit", 200, `"rejected_scope":"book:*:edit"`)
+		r.then = func(a answer) { fresh, _ = a.field("access_token").(string) }
+		return r
 	}
 }
 
 // atDoor chooses requests to a door, with tokens that were revoked before the load began, or at that node.
 func (w *world) atDoor(url string, revoked *marks) func(n int) request {
-	ask := func(what, path, raw string, status int, holds string) request {
-		return request{what, "GET", url + path, "", []string{"Authorization", "Bearer " + raw}, status, holds}
-	}
 	return func(n int) request {
-		switch n % 4 {
+		switch n % 6 {
 		case 0:
-			return ask("a revoked token", "/books/1", revoked.get(n/4), 401, `"reason":"revoked"`)
+			return w.atTheDoor("a revoked token", url, "/books/1", revoked.get(n/6), 401, `"reason":"revoked"`)
 		case 1:
-			return ask("garbage", "/books/1", "a.b.c", 401, "invalid_token")
+			return w.atTheDoor("garbage", url, "/books/1", "a.b.c", 401, "invalid_token")
 		case 2:
-			return ask("a route without a rule", "/books/1/pages", w.good, 403, "no_rule")
+			return w.atTheDoor("a route without a rule", url, "/books/1/pages", w.good, 403, "no_rule")
+		case 3:
+			return w.atTheDoor("another book", url, "/books/1", w.narrow, 403, `"error":"insufficient_scope"`)
+		case 4:
+			return w.atTheDoor("another audience", url, "/books/1", w.elsewhere, 401, `"reason":"wrong_audience"`)
 		}
-		return ask("a good token", "/books/1", w.good, 200, "ok")
+		return w.atTheDoor("a good token", url, "/books/1", w.good, 200, "ok")
 	}
+}
+
+func (w *world) atTheDoor(what, url, path, raw string, status int, holds string) request {
+	return request{what: what, method: "GET", url: url + path, header: []string{"Authorization", "Bearer " + raw}, status: status, holds: holds}
 }

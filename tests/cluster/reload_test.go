@@ -1,6 +1,8 @@
 package cluster_test
 
 import (
+	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,20 +26,104 @@ http://:PORT {
 // reload replaces the node's config, and returns what Caddy says.
 func (n *node) reload(config []byte) answer {
 	n.t.Helper()
-	return must(n.t, "POST", "http://"+n.admin+"/load", string(config), "Content-Type", "application/json", "Cache-Control", "must-revalidate")
+	return insist(n.t, "POST", "http://"+n.admin+"/load", string(config), "Content-Type", "application/json", "Cache-Control", "must-revalidate")
 }
 
-var goroutineTotal = regexp.MustCompile(`total (\d+)`)
-
-// goroutines is how many the process has, without those of connections.
-func (n *node) goroutines() int {
+// told is a number in what the node's admin endpoint tells of the process.
+func (n *node) told(path string, number *regexp.Regexp) int {
 	n.t.Helper()
-	found := goroutineTotal.FindStringSubmatch(must(n.t, "GET", "http://"+n.admin+"/debug/pprof/goroutine?debug=1", "").body)
+	found := number.FindStringSubmatch(must(n.t, "GET", "http://"+n.admin+path, "").body)
 	if found == nil {
-		n.t.Fatal("how many goroutines there are is not told")
+		n.t.Fatalf("%s does not tell %s", path, number)
 	}
-	total, _ := strconv.Atoi(found[1])
-	return total
+	count, _ := strconv.Atoi(found[1])
+	return count
+}
+
+var (
+	goroutineTotal = regexp.MustCompile(`total (\d+)`)
+	heapInUse      = regexp.MustCompile(`# HeapAlloc = (\d+)`)
+)
+
+// goroutines is how many the process has, and heap how many bytes are in use after a collection.
+func (n *node) goroutines() int { return n.told("/debug/pprof/goroutine?debug=1", goroutineTotal) }
+func (n *node) heap() int       { return n.told("/debug/pprof/heap?debug=1&gc=1", heapInUse) }
+
+// settled waits until the number of goroutines stays as it is for a second.
+func (n *node) settled() (count int) {
+	n.t.Helper()
+	same := 0
+	within(n.t, time.Minute, "the number of goroutines stays the same", func() bool {
+		time.Sleep(50 * time.Millisecond)
+		if now := n.goroutines(); now != count {
+			count, same = now, 0
+		}
+		same++
+		return same > 20
+	})
+	return count
+}
+
+// replaced is a config with parts of it replaced, each of which must be there.
+func replaced(t testing.TB, config []byte, pairs ...string) []byte {
+	t.Helper()
+	text := string(config)
+	for n := 0; n < len(pairs); n += 2 {
+		if !strings.Contains(text, pairs[n]) {
+			t.Fatalf("there is no %s in %s", pairs[n], text)
+		}
+		text = strings.ReplaceAll(text, pairs[n], pairs[n+1])
+	}
+	return []byte(text)
+}
+
+// variants are the node's config, and one that differs.
+func (n *node) variants(pairs ...string) [][]byte {
+	n.t.Helper()
+	return [][]byte{n.config, replaced(n.t, n.config, append(pairs, `"body":"ok"`, `"body":"ok."`)...)}
+}
+
+// broken are configs that Caddy must refuse: while modules are provisioned, those of the issuer or those of a door, and
+// while apps start, for an address that is taken.
+func (n *node) broken(taken string) map[string][]byte {
+	n.t.Helper()
+	listens := func(url string) string { return `"` + strings.TrimPrefix(url, "http://") + `"` }
+	own := `[` + listens(n.url) + `]`
+	all := map[string][]byte{"an address is taken": replaced(n.t, n.config, own, `[`+listens(n.url)+`,`+listens(taken)+`]`)}
+	for what, change := range map[string][2]string{
+		"a door is wrong":     {`"book:{id}:read"`, `"book:{shelf}:read"`},
+		"the issuer is wrong": {ttl, `"token_ttl":1`},
+	} {
+		if strings.Contains(string(n.config), change[0]) { // stock Caddy has neither
+			all[what] = replaced(n.t, n.config, change[0], change[1])
+		}
+	}
+	return all
+}
+
+const (
+	ttl      = `"token_ttl":540000000000`
+	otherTTL = `"token_ttl":480000000000`
+)
+
+// maxGrowth is by how many MB memory may grow over all reloads, with caches and what is revoked.
+const maxGrowth = 3
+
+// noWorse holds the connections that were lost under ours against those under stock Caddy's, of as many clients and as
+// many reloads. A request is lost when it is sent while the former config, which is idle as far as it knows, closes the
+// connection: one for each connection and reload at most, by chance. Two such counts of the same chance differ
+// by more than four times the root of their sum once in some ten thousand runs.
+func noWorse(t testing.TB, name string, ours, stock *load) {
+	t.Helper()
+	lost, by := float64(ours.lost.Load()), float64(stock.lost.Load())
+	if lost-by > 4*math.Sqrt(lost+by)+4 {
+		t.Errorf("%s leaves %s requests unanswered, and stock Caddy %s", name, ours, stock)
+	}
+	for why, n := range ours.why {
+		if why != "EOF" && why != "reset" && why != "broken pipe" {
+			t.Errorf("%s: %d connections: %s", name, n, why)
+		}
+	}
 }
 
 // TestReloadUnderLoad replaces the config of a node, of a door elsewhere and of stock Caddy again and again under the same
@@ -45,44 +131,52 @@ func (n *node) goroutines() int {
 // requests go unanswered than stock Caddy leaves.
 func TestReloadUnderLoad(t *testing.T) {
 	const reloads = 20
-	c := newCluster(t, "", nil).start()
+	c := newCluster(t, "token_ttl 9m", nil).start()
 	stock := newNode(t, strings.ReplaceAll(stockFile, "VARIANT", "ok"), nil).start()
 	w := c.prepare()
 	var before marks
 	before.add(w.revoked.get(0))
 	kid := c.a.status().field("issuers", 0, "keys", "active")
 
-	variants := func(n *node) [][]byte {
-		return [][]byte{n.config, []byte(strings.Replace(string(n.config), `"body":"ok"`, `"body":"ok."`, 1))}
-	}
-	nodes := map[*node][][]byte{c.a: variants(c.a), c.edge: variants(c.edge), stock: variants(stock)}
-	goroutines := make(map[*node]int)
+	nodes := map[*node][][]byte{c.a: c.a.variants(ttl, otherTTL), c.edge: c.edge.variants(), stock: stock.variants()}
+	names := map[*node]string{c.a: "a node", c.edge: "a door elsewhere", stock: "stock Caddy"}
+	goroutines, heap := make(map[*node]int), make(map[*node]int)
 	for n, configs := range nodes {
-		if string(configs[0]) == string(configs[1]) {
-			t.Fatalf("the configs do not differ: %s", configs[0])
+		for _, config := range [][]byte{configs[1], configs[0]} {
+			if a := n.reload(config); a.status != 200 {
+				t.Fatalf("reloading: %s", a)
+			}
 		}
-		n.reload(configs[1])
-		n.reload(configs[0])
-		time.Sleep(time.Second) // until what the former configs began has ended
-		goroutines[n] = n.goroutines()
 	}
-	issuer, elsewhere, plainly := newLoad(t), newLoad(t), newLoad(t)
-	for range 2 {
-		issuer.run(w.atIssuer(c.a.url))
+	for n := range nodes {
+		goroutines[n], heap[n] = n.settled(), n.heap()
+	}
+	issuer, elsewhere, plainly, across := newLoad(t), newLoad(t), newLoad(t), newLoad(t)
+	for range 3 { // each has six connections, half of them with requests that have a body
+		issuer.run(w.using(c.a.url, []*node{c.a}))
 		issuer.run(w.atDoor(c.a.url, &w.revoked))
 		elsewhere.run(w.atDoor(c.edge.url, &before))
+		elsewhere.run(w.atDoor(c.edge.url, &before))
 		plainly.run(func(int) request {
-			return request{"stock Caddy", "POST", stock.url + "/", w.bot.form("book:*:read"), []string{"Content-Type", formType}, 200, "ok"}
+			return request{what: "stock Caddy", method: "POST", url: stock.url + "/", body: w.bot.form("book:*:read"),
+				header: []string{"Content-Type", formType}, status: 200, holds: "ok"}
 		})
-		plainly.run(func(int) request { return request{"stock Caddy", "GET", stock.url + "/", "", nil, 200, "ok"} })
+		plainly.run(func(int) request {
+			return request{what: "stock Caddy", method: "GET", url: stock.url + "/", status: 200, holds: "ok"}
+		})
 	}
+	across.run(w.using(c.a.url, []*node{c.b, c.edge}))
 	for r := range reloads {
 		issuer.await(50)
 		raw, revoking := w.bot.mustToken(t, c.a.url), make(chan error)
 		go func() { // meanwhile
 			a, err := ask(plain, "POST", c.a.url+"/oauth2/revoke", w.bot.form("")+"&token="+raw, "Content-Type", formType)
-			if err == nil && a.status == 200 {
+			switch {
+			case err == nil && a.status == 200:
 				w.revoked.add(raw)
+			case err == nil:
+				err = fmt.Errorf("it answers %s", a)
+				t.Errorf("revoking: %v", err)
 			}
 			revoking <- err
 		}()
@@ -95,26 +189,24 @@ func TestReloadUnderLoad(t *testing.T) {
 			t.Logf("revoking: %v", err)
 		}
 		w.revoke(c, c.a)
-		if r%5 == 0 {
-			broken := strings.Replace(string(c.a.config), audience, "not a URL", 1)
-			if a := c.a.reload([]byte(broken)); a.status == 200 {
-				t.Error("a broken config is taken")
+		if r%5 == 4 {
+			for n := range nodes {
+				for what, config := range n.broken(c.URL) {
+					if a := n.reload(config); a.status == 200 {
+						t.Errorf("%s takes a config in which %s", names[n], what)
+					}
+				}
 			}
 		}
 	}
 	issuer.await(200)
-	for _, l := range []*load{issuer, elsewhere, plainly} {
+	for _, l := range []*load{issuer, elsewhere, plainly, across} {
 		l.end()
 		l.check()
 	}
-	share := func(l *load) float64 { return 1000 * float64(l.lost.Load()) / float64(l.requests.Load()) }
-	t.Logf("not answered over %d reloads: %d of %d at a node, %d of %d elsewhere, %d of %d by stock Caddy", reloads,
-		issuer.lost.Load(), issuer.requests.Load(), elsewhere.lost.Load(), elsewhere.requests.Load(), plainly.lost.Load(), plainly.requests.Load())
-	// a connection may be closed while a request is on its way: some four connections for each reload, by whomever they are closed
+	t.Logf("not answered over %d reloads: %s at a node, %s elsewhere, %s by stock Caddy", reloads, issuer, elsewhere, plainly)
 	for name, l := range map[string]*load{"a node": issuer, "a door elsewhere": elsewhere} {
-		if share(l) > share(plainly)+5 {
-			t.Errorf("%s leaves %.1f of 1000 requests unanswered, and stock Caddy %.1f", name, share(l), share(plainly))
-		}
+		noWorse(t, name, l, plainly)
 	}
 	if got := c.a.status().field("issuers", 0, "keys", "active"); got != kid {
 		t.Errorf("it signs with %v, and did with %v", got, kid)
@@ -123,60 +215,19 @@ func TestReloadUnderLoad(t *testing.T) {
 		if a := c.a.atDoor(raw); a.status != 401 {
 			t.Errorf("a token that was revoked: %s", a)
 		}
+		for _, n := range []*node{c.b, c.edge} {
+			within(t, 30*time.Second, "a token that was revoked is refused elsewhere", func() bool { return n.atDoor(raw).status == 401 })
+		}
+	}
+	for n, configs := range nodes { // the configs that were under load have gone then
+		n.reload(configs[1])
+		n.reload(configs[0])
 	}
 	for n, was := range goroutines {
-		within(t, 30*time.Second, "there are as many goroutines as before", func() bool { return n.goroutines() <= was+3 })
-	}
-}
-
-// TestRestartUnderLoad ends a node and starts it again, as an operator does and as a power failure does. Requests go
-// unanswered meanwhile, and none is answered wrongly; what it had acknowledged is in force from its first answer on. A
-// balancer that asks the other node leaves no request for a token unanswered.
-func TestRestartUnderLoad(t *testing.T) {
-	c := newCluster(t, "", nil).start()
-	w := c.prepare()
-	kid := c.a.status().field("issuers", 0, "keys", "active")
-	direct, balanced, elsewhere := newLoad(t), newLoad(t), newLoad(t)
-	var before marks
-	before.add(w.revoked.get(0))
-	direct.run(w.atDoor(c.a.url, &w.revoked))
-	direct.run(w.atIssuer(c.a.url))
-	balanced.run(w.atIssuer(c.URL))
-	elsewhere.run(w.atDoor(c.edge.url, &before))
-	for r := range 6 {
-		balanced.await(50)
-		last := w.revoke(c, c.a)
-		if r%2 == 0 {
-			c.a.kill()
-		} else {
-			c.a.stop()
+		now, grown := n.settled(), float64(n.heap()-heap[n])/1e6
+		if now > was+3 || grown > maxGrowth {
+			t.Errorf("%s has %d goroutines, and had %d; its memory has grown by %.1f MB", names[n], now, was, grown)
 		}
-		balanced.await(20)
-		c.a.begin()
-		within(t, time.Minute, "the node answers", func() bool { return listens(c.a.url) })
-		if a := c.a.atDoor(last); a.status != 401 {
-			t.Errorf("its first answer to what was revoked before: %s", a)
-		}
-		c.a.await()
+		t.Logf("%s has %d goroutines, and had %d; %.1f MB, which is %+.2f", names[n], now, was, float64(n.heap())/1e6, grown)
 	}
-	for _, l := range []*load{direct, balanced, elsewhere} {
-		l.end()
-		l.check()
-	}
-	if n := balanced.lost.Load() + elsewhere.lost.Load(); n > 0 {
-		t.Errorf("%d requests were not answered although another node could", n)
-	}
-	if got := c.a.status().field("issuers", 0, "keys", "active"); got != kid {
-		t.Errorf("it signs with %v, and did with %v", got, kid)
-	}
-	for _, door := range []*node{c.a, c.b} {
-		if a := door.atDoor(w.good); a.status != 200 {
-			t.Errorf("a token of before: %s", a)
-		}
-		for _, raw := range w.revoked.list() {
-			within(t, 10*time.Second, "what was revoked is refused", func() bool { return door.atDoor(raw).status == 401 })
-		}
-	}
-	t.Logf("%d requests directly, of which %d went unanswered; %d through the balancer, %d elsewhere",
-		direct.requests.Load(), direct.lost.Load(), balanced.requests.Load(), elsewhere.requests.Load())
 }

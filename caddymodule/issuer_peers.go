@@ -1,0 +1,75 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+)
+
+// issuersOf are the issuers of each URL in all configs of this process: there are two while one config replaces
+// another, and both answer. What is changed through one of them is told to the other, which would else find it only
+// when it looks at the storage next.
+var issuersOf = struct {
+	sync.Mutex
+	byURL map[string][]*Issuer
+}{byURL: make(map[string][]*Issuer)}
+
+func (i *Issuer) meetPeers() {
+	issuersOf.Lock()
+	defer issuersOf.Unlock()
+	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
+}
+
+func (i *Issuer) leavePeers() {
+	issuersOf.Lock()
+	defer issuersOf.Unlock()
+	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *Issuer) bool { return other == i })
+	if issuersOf.byURL[i.URL] = left; len(left) == 0 {
+		delete(issuersOf.byURL, i.URL)
+	}
+}
+
+// peers are this issuer in other configs. One that comes later has yet to read the storage.
+func (i *Issuer) peers() []*Issuer {
+	issuersOf.Lock()
+	defer issuersOf.Unlock()
+	return slices.DeleteFunc(slices.Clone(issuersOf.byURL[i.URL]), func(other *Issuer) bool { return other == i })
+}
+
+// checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
+// more: a config that takes over would know no client, no key and nothing that is revoked, and begin anew. A storage
+// that is put in the place of a whole one may be empty.
+func (i *Issuer) checkStorage(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
+	defer cancel()
+	for _, peer := range i.peers() {
+		if !peer.keys.stored(ctx) && !i.keys.storesAny(ctx, peer.keys.loaded.Load()) {
+			return errStorageLost
+		}
+	}
+	return nil
+}
+
+var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is away, or has lost them")
+
+// tellRegistry has peers see what was just changed in the registry. Where one cannot, it does at a later look.
+func (i *Issuer) tellRegistry() {
+	for _, peer := range i.peers() {
+		if peer.store == nil {
+			continue
+		}
+		if err := peer.store.Look(); err != nil {
+			peer.logger.Error("reading the registry failed", zap.Error(err))
+		}
+	}
+}
+
+// tellKeys has peers see what was just changed of the keys.
+func (i *Issuer) tellKeys(ctx context.Context) {
+	for _, peer := range i.peers() {
+		_, _ = peer.keys.refresh(context.WithoutCancel(ctx), false) // it notes what is wrong
+	}
+}

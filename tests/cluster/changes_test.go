@@ -1,0 +1,117 @@
+package cluster_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// insist sends a request until it is answered: an admin endpoint is away for a moment whenever a config replaces another.
+func insist(t testing.TB, method, address, body string, header ...string) (a answer) {
+	t.Helper()
+	within(t, time.Minute, address+" answers", func() bool {
+		var err error
+		a, err = ask(plain, method, address, body, header...)
+		return err == nil
+	})
+	return a
+}
+
+// keepReloading replaces the node's config by one that differs, again and again, until it is told to stop.
+func (n *node) keepReloading() (stop func() int) {
+	var done atomic.Bool
+	var reloading sync.WaitGroup
+	count := 0
+	configs := [][]byte{n.config, []byte(strings.Replace(string(n.config), `"body":"ok"`, `"body":"ok."`, 1))}
+	reloading.Go(func() {
+		for ; !done.Load(); count++ {
+			a, err := ask(plain, "POST", "http://"+n.admin+"/load", string(configs[(count+1)%2]), "Content-Type", "application/json")
+			if err == nil && a.status != http.StatusOK {
+				n.t.Errorf("reloading: %s", a)
+			}
+		}
+	})
+	stop = sync.OnceValue(func() int { done.Store(true); reloading.Wait(); return count })
+	n.t.Cleanup(func() { stop() })
+	return stop
+}
+
+// reloaded is a node whose config is being replaced all the time, and who changes something there and looks at once
+// whether that is so.
+type reloaded struct {
+	*node
+	wrong map[string]int
+}
+
+func (r *reloaded) change(method, path, body string, want int) answer {
+	r.t.Helper()
+	a := insist(r.t, method, "http://"+r.admin+"/m2m"+path, body, "Content-Type", "application/json")
+	if a.status != want {
+		r.t.Fatalf("%s %s answers %s, want %d", method, path, a, want)
+	}
+	return a
+}
+
+func (r *reloaded) hold(what string, a answer, want int) {
+	if a.status != want {
+		r.wrong[fmt.Sprintf("%s: %s, want %d", what, a, want)]++
+	}
+}
+
+// token is asked for more than once, so that both configs are asked.
+func (r *reloaded) token(what string, s secret, want int) (raw string) {
+	r.t.Helper()
+	for range 4 {
+		a := insist(r.t, "POST", r.url+"/oauth2/token", s.form("book:*:read"), "Content-Type", formType)
+		r.hold(what, a, want)
+		raw, _ = a.field("access_token").(string)
+	}
+	return raw
+}
+
+func (r *reloaded) door(what, raw string, want int) {
+	r.t.Helper()
+	for range 4 {
+		r.hold(what, insist(r.t, "GET", r.url+"/books/1", "", "Authorization", "Bearer "+raw), want)
+	}
+}
+
+// TestChangesDuringReloads: what was acknowledged while one config replaces another is in force at once in both, for
+// whoever is answered by whichever of the two.
+func TestChangesDuringReloads(t *testing.T) {
+	c := newCluster(t, "", nil)
+	c.a.start()
+	bot := c.client("ci-bot")
+	r := &reloaded{c.a, make(map[string]int)}
+	stop := c.a.keepReloading()
+	for n := range 40 {
+		raw := r.token("a client", bot, 200)
+		r.door("a token", raw, 200)
+		r.change("PATCH", "/clients/ci-bot", `{"disabled": true}`, 200)
+		r.token("a client that was disabled", bot, 401)
+		r.change("PATCH", "/clients/ci-bot", `{"disabled": false}`, 200)
+		r.token("a client that was enabled", bot, 200)
+
+		form := bot.form("") + "&token=" + raw
+		r.hold("revoking", insist(t, "POST", r.url+"/oauth2/revoke", form, "Content-Type", formType), 200)
+		r.door("a token that was revoked", raw, 401)
+
+		another := secret{id: fmt.Sprint("bot-", n)}
+		r.token("a client that is not there", another, 401)
+		made := r.change("POST", "/clients", `{"id": "`+another.id+`", "grants": [{"resource": "book", "identifiers": ["*"], "actions": ["read"]}]}`, 201)
+		another.secret, _ = made.field("client_secret").(string)
+		raw = r.token("a client that was made", another, 200)
+
+		r.change("POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`, 201)
+		r.door("a token of a key that was given up", raw, 401)
+		r.door("a token of a new key", r.token("a new key", bot, 200), 200)
+	}
+	t.Logf("%d reloads", stop())
+	for what, n := range r.wrong {
+		t.Errorf("%d times %s", n, what)
+	}
+}
