@@ -15,14 +15,19 @@ import (
 type doubtedStorage struct{ certmagic.Storage }
 
 // Load fails with fs.ErrNotExist only when the storage works. A listing tells errors apart, and here it is short: what
-// is listed is below the object, where there is nothing.
+// is listed is below the object, where there is nothing. To list what is an object is an error in Redis, too, so one
+// that has just come to be there is loaded.
 func (s doubtedStorage) Load(ctx context.Context, key string) ([]byte, error) {
 	object, err := s.Storage.Load(ctx, key)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return object, err
 	}
-	if _, failed := s.List(ctx, key, false); failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+	_, failed := s.List(ctx, key, false)
+	if failed == nil || errors.Is(failed, fs.ErrNotExist) {
+		return nil, err
+	}
+	if object, err = s.Storage.Load(ctx, key); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("it cannot be told whether it is there: %w", failed)
 	}
-	return nil, err
+	return object, err
 }

@@ -38,6 +38,30 @@ func TestStorageThatTakesErrorsForAbsence(t *testing.T) {
 	}
 }
 
+// appearing is a storage as that of Redis, in which an object comes to be after the first look for it.
+type appearing struct {
+	certmagic.Storage
+	loads int
+}
+
+func (a *appearing) Load(context.Context, string) ([]byte, error) {
+	if a.loads++; a.loads == 1 {
+		return nil, fs.ErrNotExist
+	}
+	return []byte("x"), nil
+}
+
+func (a *appearing) List(context.Context, string, bool) ([]string, error) {
+	return nil, errors.New("WRONGTYPE Operation against a key holding the wrong kind of value")
+}
+
+// TestStorageInWhichAnObjectAppears is that of a node that starts while another one stores the first key.
+func TestStorageInWhichAnObjectAppears(t *testing.T) {
+	if object, err := (doubtedStorage{new(appearing)}).Load(t.Context(), "keys/a.json"); err != nil || string(object) != "x" {
+		t.Errorf("%q, %v", object, err)
+	}
+}
+
 // TestKeyThatIsSaidNotToBeThere: the storage is lost between one key and the next.
 func TestKeyThatIsSaidNotToBeThere(t *testing.T) {
 	c := newKeyCluster(t)
