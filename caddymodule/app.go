@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -50,6 +51,7 @@ type App struct {
 	doors   []*AuthHandler // of this config
 	// keepKeys has the keys of remote issuers fetched before a token needs them.
 	keepKeys bool
+	started  bool
 }
 
 // CaddyModule says how Caddy finds the app.
@@ -107,12 +109,19 @@ func (a *App) Start() error {
 }
 
 // rest lets requests be read that have come while policies were compiled, which keeps all processors busy. When Start
-// returns the former config closes connections on which it has seen no request, also those on which one waits.
+// returns the former config, if there is one, closes connections on which it has seen no request, also those on which
+// one waits.
 func (a *App) rest() {
-	if len(a.Issuers) > 0 || slices.ContainsFunc(a.doors, func(h *AuthHandler) bool { return h.Policy != nil }) {
+	a.started = true
+	replaces := running.Add(1) > 1
+	compiled := len(a.Issuers) > 0 || slices.ContainsFunc(a.doors, func(h *AuthHandler) bool { return h.Policy != nil })
+	if replaces && compiled {
 		time.Sleep(respite)
 	}
 }
+
+// running counts the apps of this process that have started: there are two while one config replaces another.
+var running atomic.Int32
 
 // Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with
 // the app's context.
@@ -125,6 +134,9 @@ func (a *App) Stop() error {
 
 // Cleanup releases what Provision took, also after it failed half-way.
 func (a *App) Cleanup() error {
+	if a.started {
+		running.Add(-1)
+	}
 	for _, issuer := range a.Issuers {
 		if issuer != nil {
 			issuer.cleanup()

@@ -141,7 +141,7 @@ func (n *node) await() {
 		response, err := http.Get(n.url + "/ready")
 		if err == nil {
 			_ = servertest.Body(n.t, response)
-			if response.StatusCode == http.StatusOK {
+			if response.StatusCode == http.StatusOK && n.administered() {
 				return
 			}
 		}
@@ -154,6 +154,15 @@ func (n *node) await() {
 			n.t.Fatalf("the node is not ready: %v: %s", err, n.logged())
 		}
 	}
+}
+
+// administered reports whether the admin API is about the node's config, which may serve before all of it has started.
+func (n *node) administered() bool {
+	if !strings.Contains(string(n.config), "m2m_") {
+		return true // stock Caddy
+	}
+	a, err := ask(plain, "GET", "http://"+n.admin+"/m2m/status", "")
+	return err == nil && a.status == http.StatusOK
 }
 
 // stop ends the process as an operator does, and kill as a power failure does.
