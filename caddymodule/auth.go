@@ -215,13 +215,13 @@ func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
 }
 
 func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
-	judge := ""
+	judge, key := "", ""
 	claims, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
-		judge = issuer
+		judge, key = issuer, kid
 		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
 	if err == nil {
-		return claims, h.refuseRevoked(ctx, claims)
+		return claims, h.refuseRevoked(ctx, claims, key)
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" {

@@ -15,9 +15,9 @@ const (
 // refuseRevoked refuses a genuine token that has been revoked. It asks for every request, also for a token
 // that was verified before. Before the revocations have been read once, no token is let through, nor when those of an
 // issuer elsewhere are known as of too long ago.
-func (h *AuthHandler) refuseRevoked(ctx context.Context, claims *token.Claims) *refusal {
+func (h *AuthHandler) refuseRevoked(ctx context.Context, claims *token.Claims, kid string) *refusal {
 	var refused *refusal
-	switch revoked, err := h.trust(claims.Issuer).isRevoked(ctx, claims); {
+	switch revoked, err := h.trust(claims.Issuer).isRevoked(ctx, claims, kid); {
 	case err != nil:
 		refused = unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
 	case revoked:

@@ -225,18 +225,22 @@ func (b revocationBound) within(r *remoteRevocations) error {
 	return nil
 }
 
-// revoked reports whether a token is known to be revoked. It fails when that is not known well enough. Only the first
-// one waits for an answer.
-func (r *remoteRevocations) revoked(ctx context.Context, claims *token.Claims, bound revocationBound) (bool, error) {
+var errNotFollowed = errors.New("the issuer's revocations are not followed any more")
+
+// revoked reports whether a token, or the key that it is signed with, is known to be revoked. It fails when that is not
+// known well enough. Only the first one waits for an answer: its key may turn out to be given up after it was verified.
+func (r *remoteRevocations) revoked(ctx context.Context, claims *token.Claims, kid string, bound revocationBound) (bool, error) {
 	if _, known := r.age(); !known && r.published() != "" {
 		r.begin()
 		select {
 		case <-r.tried:
+		case <-r.ctx.Done(): // of a config that has ended; nobody will try any more
+			return false, errNotFollowed
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
 	}
-	if r.known.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
+	if r.known.KeyRevoked(kid) || r.known.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
 		return true, nil
 	}
 	return false, bound.within(r)

@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -129,7 +131,7 @@ func digestOfName(name string) string {
 
 func (r *remoteRevocations) has(t *testing.T, id string) bool {
 	t.Helper()
-	revoked, err := r.revoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, revocationBound{allow: true})
+	revoked, err := r.revoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, "", revocationBound{allow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +267,7 @@ func TestBoundOfRevocations(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
 		f.answers(func() { f.status = 500 })
 		able := func(bound revocationBound) bool {
-			_, err := r.revoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, bound)
+			_, err := r.revoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, "", bound)
 			return err == nil
 		}
 		short, long := revocationBound{maxAge: time.Minute}, revocationBound{maxAge: time.Hour}
@@ -295,5 +297,17 @@ func TestBoundOfRevocations(t *testing.T) {
 		f.answers(func() { f.status = 0 })
 		pass(feedInterval)
 		check("when it is back", true, true, true, true)
+	})
+}
+
+// TestNobodyWaitsForAFeedThatIsNotFollowed: a request that outlives its config gets an answer.
+func TestNobodyWaitsForAFeedThatIsNotFollowed(t *testing.T) {
+	testFeed(t, func(t *testing.T, _ *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		r.close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := r.revoked(ctx, &token.Claims{ID: "A", IssuedAt: time.Now()}, "", revocationBound{}); !errors.Is(err, errNotFollowed) {
+			t.Errorf("it says %v", err)
+		}
 	})
 }

@@ -139,6 +139,17 @@ func TestRemoteKeyIsGivenUp(t *testing.T) {
 	d.want(d.sign(nil), http.StatusOK, "")
 }
 
+// TestFirstTokenOfAKeyThatIsGivenUp: the issuer, or a cache before it, still publishes the key, and the first token is
+// verified before it is known that the key was given up.
+func TestFirstTokenOfAKeyThatIsGivenUp(t *testing.T) {
+	d, f := feedDoor(t, "")
+	raw := d.sign(nil)
+	_, leaked := d.issuer.Key()
+	d.issuer.Rotate()
+	f.set(func(feed *revocation.Feed) { feed.Keys[leaked] = time.Now().Add(time.Hour).Unix() }, nil)
+	d.want(raw, http.StatusUnauthorized, "revoked")
+}
+
 // TestRemoteRevocationsThatAreTooOld: 503, unless the door is told to put up with it. What is known to be revoked is
 // refused all the same.
 func TestRemoteRevocationsThatAreTooOld(t *testing.T) {

@@ -175,12 +175,13 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 	return nil
 }
 
-// isRevoked reports whether a token of the issuer may no longer be used. It fails when that is not known.
-func (t *TrustedIssuer) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
+// isRevoked reports whether a token of the issuer, signed with that key, may no longer be used. It fails when that is
+// not known.
+func (t *TrustedIssuer) isRevoked(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	if t.local != nil {
 		return t.local.isRevoked(ctx, claims)
 	}
-	return t.remote.revocations.revoked(ctx, claims, t.bound)
+	return t.remote.revocations.revoked(ctx, claims, kid, t.bound)
 }
 
 // expect is what the issuer's tokens must say.

@@ -10,8 +10,9 @@ import (
 )
 
 // Copy is an issuer's revocations in a process that has no part in its storage, as the issuer's feed tells them. It
-// only grows, but for what is over, so that no feed can take back what another has said. It is safe for concurrent
-// use.
+// only grows, but for tokens and clients that are over, so that no feed can take back what another has said. A key is
+// given up for good: who has it signs tokens that expire when they like, and a door that gets no newer keys of the
+// issuer goes on having this one. It is safe for concurrent use.
 type Copy struct {
 	state  atomic.Pointer[copied]
 	taking sync.Mutex
@@ -21,8 +22,8 @@ type Copy struct {
 
 // copied does not change.
 type copied struct {
-	set  *Set // its names are digests
-	keys map[string]int64
+	set  *Set            // its names are digests
+	keys map[string]bool // that were given up
 	asOf time.Time
 }
 
@@ -43,22 +44,23 @@ func (c *Copy) Take(f *Feed, since time.Time) error {
 		return errors.New("it does not go back as far as was asked")
 	}
 	next := &copied{set: former.set.with(f.entries(), now), keys: maps.Clone(former.keys), asOf: former.asOf}
+	if now.Sub(c.swept) >= sweepInterval || next.set.Len() > maxCopied { // what is over leaves room
+		c.swept, next.set = now, next.set.without(now)
+	}
 	if next.set.Len() > maxCopied {
 		return fmt.Errorf("these are more than %d revocations", maxCopied)
 	}
 	if next.keys == nil {
-		next.keys = make(map[string]int64)
+		next.keys = make(map[string]bool)
 	}
-	for kid, until := range f.Keys {
-		next.keys[kid] = max(next.keys[kid], until)
+	for kid := range f.Keys {
+		next.keys[kid] = true
+	}
+	if len(next.keys) > maxCopiedKeys {
+		return fmt.Errorf("these are more than %d keys that were given up", maxCopiedKeys)
 	}
 	if asOf := time.Unix(f.AsOf, 0); asOf.After(next.asOf) {
 		next.asOf = asOf
-	}
-	if now.Sub(c.swept) >= sweepInterval {
-		c.swept = now
-		next.set = next.set.without(now)
-		maps.DeleteFunc(next.keys, func(_ string, until int64) bool { return over(until, now) })
 	}
 	c.state.Store(next)
 	return nil
@@ -71,10 +73,7 @@ func (c *Copy) Revoked(id, clientID string, issued time.Time) bool {
 }
 
 // KeyRevoked reports whether a key is known to be given up, by its kid.
-func (c *Copy) KeyRevoked(kid string) bool {
-	_, revoked := c.state.Load().keys[kid]
-	return revoked
-}
+func (c *Copy) KeyRevoked(kid string) bool { return c.state.Load().keys[kid] }
 
 // AsOf is the moment as of which the copy is whole; the zero time before it is.
 func (c *Copy) AsOf() time.Time { return c.state.Load().asOf }

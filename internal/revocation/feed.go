@@ -24,7 +24,7 @@ type Feed struct {
 	Tokens map[string]int64 `json:"tokens"`
 	// Clients are those whose tokens were revoked, by the digest of their client_id.
 	Clients map[string]FeedClient `json:"clients"`
-	// Keys are all that were given up before their time, by kid, and until when their tokens must be refused.
+	// Keys are all that were given up before their time, by kid, and until when the issuer says so.
 	Keys map[string]int64 `json:"keys"`
 }
 
@@ -44,6 +44,8 @@ const (
 	MaxFeedSize = 32 << 20
 	// maxCopied is how many entries a door keeps of one issuer.
 	maxCopied = 1_000_000
+	// maxCopiedKeys is how many keys a door keeps of one issuer, which gives one up when it has leaked.
+	maxCopiedKeys = 10_000
 	// digestBytes is as much of SHA-256 as is kept: nobody finds another name of the same digest.
 	digestBytes = 16
 )
@@ -149,6 +151,11 @@ func ParseFeed(claims []byte, issuer string, now time.Time) (*Feed, error) {
 	for name := range f.Clients {
 		if !isDigest(name) {
 			return nil, errors.New("a client in it is no digest")
+		}
+	}
+	for kid := range f.Keys {
+		if len(kid) > maxNameSize {
+			return nil, fmt.Errorf("a key in it has a kid of more than %d bytes", maxNameSize)
 		}
 	}
 	return f, nil

@@ -64,8 +64,56 @@ func TestFeedTellsWhatIsRevoked(t *testing.T) {
 	}
 	n.at.Store(int64(25 * time.Hour))
 	n.reload()
-	if err := c.Take(told(t, n, time.Time{}), time.Time{}); err != nil || c.Len() != 0 || c.KeyRevoked("leaked") {
+	if err := c.Take(told(t, n, time.Time{}), time.Time{}); err != nil || c.Len() != 0 {
 		t.Errorf("what is over is kept: %d, %v", c.Len(), err)
+	}
+}
+
+// TestCopyKeepsKeys: who has a key that has leaked signs tokens that expire when they like, so that the door refuses
+// them for as long as it may have the key, and not only until those of the issuer have expired.
+func TestCopyKeepsKeys(t *testing.T) {
+	n := newNode(t, newMemory())
+	n.revoke(token("A"))
+	c := newCopyAt(n)
+	f := told(t, n, time.Time{})
+	f.Keys = map[string]int64{"leaked": noon.Add(15 * time.Minute).Unix()}
+	if err := c.Take(f, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, later := range []time.Duration{26 * time.Minute, 25 * time.Hour} {
+		n.at.Store(int64(later))
+		n.reload()
+		if err := c.Take(told(t, n, time.Time{}), time.Time{}); err != nil || !c.KeyRevoked("leaked") {
+			t.Errorf("%s later its tokens are taken: %v", later, err)
+		}
+	}
+}
+
+// TestCopyIsBounded, and what is over does not count.
+func TestCopyIsBounded(t *testing.T) {
+	n := newNode(t, newMemory())
+	c := newCopyAt(n)
+	flood := &Feed{AsOf: noon.Unix(), Tokens: make(map[string]int64)}
+	for k := range maxCopied {
+		flood.addToken(floodID(k), noon.Add(time.Minute).Unix())
+	}
+	if err := c.Take(flood, time.Time{}); err != nil || c.Len() != maxCopied {
+		t.Fatalf("%d are kept: %v", c.Len(), err)
+	}
+	one := &Feed{AsOf: noon.Unix(), Tokens: map[string]int64{digest("A"): noon.Add(time.Hour).Unix()}}
+	if err := c.Take(one, time.Time{}); err == nil || c.Len() != maxCopied || c.Revoked("A", "", noon) {
+		t.Errorf("one too many: %d are kept, and %v", c.Len(), err)
+	}
+	n.at.Store(int64(12 * time.Minute)) // the flood is over
+	if err := c.Take(one, time.Time{}); err != nil || c.Len() != 1 || !c.Revoked("A", "", noon) {
+		t.Errorf("what is over takes the room of what is not: %d are kept, and %v", c.Len(), err)
+	}
+	keys := &Feed{AsOf: noon.Unix(), Keys: make(map[string]int64)}
+	for k := range maxCopiedKeys + 1 {
+		keys.Keys[floodID(k)] = 1
+	}
+	if err := c.Take(keys, time.Time{}); err == nil || c.KeyRevoked(floodID(0)) {
+		t.Errorf("any number of keys is taken: %v", err)
 	}
 }
 
@@ -207,6 +255,7 @@ func TestParseFeed(t *testing.T) {
 		"a token by its name":    {`"tokens":{"AA`, `"tokens":{"`, "digest"},
 		"a client by its name":   {`"clients":{"AA`, `"clients":{"`, "digest"},
 		"a digest of many bits":  {`"tokens":{"AA`, `"tokens":{"AAAA`, "digest"},
+		"a kid that is a book":   {`"k":1`, `"` + strings.Repeat("k", 1025) + `":1`, "kid"},
 		"a token without a time": {`1893499260`, `"x"`, "not those of a feed"},
 	} {
 		_, err := ParseFeed([]byte(strings.Replace(good, test.from, test.to, 1)), "https://a.example", noon)
