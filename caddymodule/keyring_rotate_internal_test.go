@@ -354,3 +354,39 @@ func TestKeysThatAreTheSame(t *testing.T) {
 		t.Error("a look that finds nothing new makes another set")
 	}
 }
+
+// heedful is a storage that does nothing for who has gone, as that of Redis.
+type heedful struct{ *nodeStorage }
+
+func (s heedful) Load(ctx context.Context, name string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.nodeStorage.Load(ctx, name)
+}
+
+func (s heedful) Store(ctx context.Context, name string, object []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.nodeStorage.Store(ctx, name, object)
+}
+
+// TestReplacingByWhoHasGone: a key that has leaked is given up, also when the command was ended after it had begun.
+func TestReplacingByWhoHasGone(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	leaked := node.signerID()
+	node.keyring.storage = heedful{node.storage}
+	ctx, cancel := context.WithCancel(t.Context())
+	node.storage.after = func(operation, _ string) error {
+		if operation == "Store" {
+			cancel()
+		}
+		return nil
+	}
+	done, err := node.replace(ctx, "leaked")
+	if err != nil || len(done.revoked) != 1 || node.published().Has(leaked) || node.signerID() == leaked {
+		t.Errorf("replacing keys says %v, revoked %d of them", err, len(done.revoked))
+	}
+}
