@@ -117,10 +117,11 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
 	i.feed = newFeed(i)
-	if i.keys, err = i.newKeyring(ctx.Storage(), alg); err != nil {
+	storage := boundStorage(ctx.Storage())
+	if i.keys, err = i.newKeyring(storage, alg); err != nil {
 		return err
 	}
-	return errors.Join(i.openRegistry(ctx.Storage()), i.openRevocations(ctx.Storage(), m), i.loadPolicy(ctx.Storage()))
+	return errors.Join(i.openRegistry(storage), i.openRevocations(storage, m), i.loadPolicy(storage))
 }
 
 // resolve replaces the placeholders of the issuer's settings.

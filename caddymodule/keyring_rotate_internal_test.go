@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -353,6 +354,25 @@ func TestKeysThatAreTheSame(t *testing.T) {
 	if node.published() != before {
 		t.Error("a look that finds nothing new makes another set")
 	}
+}
+
+// TestKeyThatIsLookedForForLong: it cannot be told either, by who looks or by who comes meanwhile.
+func TestKeyThatIsLookedForForLong(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	let := make(chan struct{})
+	node.storage.fail = func(string, string) error { <-let; return nil }
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	defer close(let)
+	ask := func() {
+		if _, err := node.keySet(context.Background(), "other"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a key is said to be unknown while storage does not answer: %v", err)
+		}
+	}
+	looking.Go(ask)
+	soon(t, "it is looked for", node.searching.Load)
+	ask()
 }
 
 // heedful is a storage that does nothing for who has gone, as that of Redis.
