@@ -117,7 +117,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
 	i.feed = newFeed(i)
-	storage := doubtedStorage{ctx.Storage()}
+	storage := storageOf(ctx)
 	if i.keys, err = i.newKeyring(storage, alg); err != nil {
 		return err
 	}

@@ -41,12 +41,13 @@ type keyring struct {
 	logger  *zap.Logger
 	now     func() time.Time
 
-	busy     sync.Mutex // held by whoever reads or changes storage
-	loading  singleflight.Group
-	loaded   atomic.Pointer[keys]
-	failure  atomic.Pointer[keyFailure]
-	problem  atomic.Pointer[keyProblem]
-	searched atomic.Int64
+	busy      sync.Mutex // held by whoever reads or changes storage
+	loading   singleflight.Group
+	loaded    atomic.Pointer[keys]
+	failure   atomic.Pointer[keyFailure]
+	problem   atomic.Pointer[keyProblem]
+	searched  atomic.Int64
+	searching atomic.Bool
 }
 
 type keyFailure struct {
@@ -139,21 +140,29 @@ func (k *keyring) keySet(ctx context.Context, kid string) (*token.KeySet, error)
 	if keys.public.Has(kid) {
 		return keys.public, nil
 	}
-	k.search(ctx)
+	err = k.search(ctx)
 	keys = k.loaded.Load()
-	if problem := k.problem.Load(); problem != nil && problem.away && !keys.public.Has(kid) {
+	switch problem := k.problem.Load(); {
+	case keys.public.Has(kid):
+	case err != nil:
+		return nil, err
+	case problem != nil && problem.away:
 		return nil, errors.New(problem.text)
 	}
 	return keys.public, nil
 }
 
-func (k *keyring) search(ctx context.Context) {
-	if k.now().UnixNano()-k.searched.Load() < int64(keySearchFloor) {
-		return
+// search looks at storage again, unless somebody has just done so. It fails when that takes too long, also for those
+// that come while it is under way.
+func (k *keyring) search(ctx context.Context) error {
+	if k.now().UnixNano()-k.searched.Load() < int64(keySearchFloor) && !k.searching.Load() {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, keySearchTimeout)
 	defer cancel()
 	done := k.loading.DoChan("search", func() (any, error) {
+		k.searching.Store(true)
+		defer k.searching.Store(false)
 		if now := k.now().UnixNano(); now-k.searched.Load() >= int64(keySearchFloor) {
 			k.searched.Store(now)
 			_, _ = k.refresh(context.WithoutCancel(ctx), false)
@@ -162,6 +171,8 @@ func (k *keyring) search(ctx context.Context) {
 	})
 	select {
 	case <-ctx.Done():
+		return fmt.Errorf("looking for the key: %w", ctx.Err())
 	case <-done:
+		return nil
 	}
 }

@@ -107,7 +107,7 @@ func (e *nextExistsError) Error() string {
 
 // rotate makes the next key now, instead of when it is due.
 func (k *keyring) rotate(ctx context.Context) (done rotated, err error) {
-	err = k.change(ctx, func(found *keyObjects) error {
+	err = k.change(ctx, func(ctx context.Context, found *keyObjects) error {
 		now := k.now()
 		for _, key := range found.keys {
 			if stateAt(found.keys, key, k.alg, now) == keyNext {
@@ -125,7 +125,7 @@ func (k *keyring) rotate(ctx context.Context) (done rotated, err error) {
 // replace gives all keys up, and makes one that signs at once. The new one comes first: whatever fails after
 // that, there is a key to sign with, and the command can be given again.
 func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err error) {
-	err = k.change(ctx, func(found *keyObjects) error {
+	err = k.change(ctx, func(ctx context.Context, found *keyObjects) error {
 		now := k.now()
 		if done.made, err = k.make(ctx, now); err != nil {
 			return err
@@ -156,17 +156,17 @@ func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err
 }
 
 // change changes the keys while nobody else does, and takes over what they are then, be it half done.
-func (k *keyring) change(ctx context.Context, do func(*keyObjects) error) error {
+func (k *keyring) change(ctx context.Context, do func(context.Context, *keyObjects) error) error {
 	k.busy.Lock()
 	defer k.busy.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyLoadTimeout) // whoever asked may go away
 	defer cancel()
 	return k.locked(ctx, func() error {
 		found, err := k.read(ctx)
 		if err != nil {
 			return err
 		}
-		done := do(found)
+		done := do(ctx, found)
 		if found, err = k.read(ctx); err == nil {
 			k.take(found)
 		}

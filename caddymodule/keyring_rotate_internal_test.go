@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -376,5 +377,60 @@ func TestTokensThatWereValidForLonger(t *testing.T) {
 	n.mustLook()
 	if n.published().Has(first) {
 		t.Error("the key of tokens that have expired is published")
+	}
+}
+
+// TestKeyThatIsLookedForForLong: it cannot be told either, by who looks or by who comes meanwhile.
+func TestKeyThatIsLookedForForLong(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	let := make(chan struct{})
+	node.storage.fail = func(string, string) error { <-let; return nil }
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	defer close(let)
+	ask := func() {
+		if _, err := node.keySet(context.Background(), "other"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a key is said to be unknown while storage does not answer: %v", err)
+		}
+	}
+	looking.Go(ask)
+	soon(t, "it is looked for", node.searching.Load)
+	ask()
+}
+
+// heedful is a storage that does nothing for who has gone, as that of Redis.
+type heedful struct{ *nodeStorage }
+
+func (s heedful) Load(ctx context.Context, name string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.nodeStorage.Load(ctx, name)
+}
+
+func (s heedful) Store(ctx context.Context, name string, object []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.nodeStorage.Store(ctx, name, object)
+}
+
+// TestReplacingByWhoHasGone: a key that has leaked is given up, also when the command was ended after it had begun.
+func TestReplacingByWhoHasGone(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	leaked := node.signerID()
+	node.keyring.storage = heedful{node.storage}
+	ctx, cancel := context.WithCancel(t.Context())
+	node.storage.after = func(operation, _ string) error {
+		if operation == "Store" {
+			cancel()
+		}
+		return nil
+	}
+	done, err := node.replace(ctx, "leaked")
+	if err != nil || len(done.revoked) != 1 || node.published().Has(leaked) || node.signerID() == leaked {
+		t.Errorf("replacing keys says %v, revoked %d of them", err, len(done.revoked))
 	}
 }

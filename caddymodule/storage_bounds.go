@@ -1,0 +1,150 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+)
+
+const (
+	// storageTimeout bounds what one call waits for the storage, also where its context does not.
+	storageTimeout = 20 * time.Second
+	// storageCalls is how many calls may be under way at once.
+	storageCalls = 100
+)
+
+var (
+	errWaiting        = errors.New("waiting for the storage")
+	errTooManyWaiting = errors.New("waiting for the storage, as many others do")
+	errWriteUnderWay  = errors.New("what the storage was to write before is still under way")
+)
+
+// boundedStorage is a storage that nobody waits for longer than the context says. Caddy's file storage does not heed
+// contexts: on a share whose server is away each of its calls waits until that is back, in a thread of the system that
+// the process has only so many of. A call that nobody waits for any more goes on, and may still do what was asked.
+type boundedStorage struct {
+	certmagic.Storage
+	places   chan struct{} // one for each call that is under way
+	timeout  time.Duration
+	overtime atomic.Int64 // writes under way that nobody waits for any more
+}
+
+func boundStorage(storage certmagic.Storage) *boundedStorage {
+	return &boundedStorage{Storage: storage, places: make(chan struct{}, storageCalls), timeout: storageTimeout}
+}
+
+// answered is what a call has answered.
+type answered[T any] struct {
+	value T
+	err   error
+}
+
+// wait has the storage do something, and waits for it. Where it has waited for long enough, what the call answers
+// in the end comes from late, unless that is nil: then it was not begun.
+func wait[T any](ctx context.Context, s *boundedStorage, do func(context.Context) (T, error)) (answer answered[T], late <-chan answered[T]) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	select {
+	case s.places <- struct{}{}:
+	case <-ctx.Done():
+		answer.err = fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
+		return answer, nil
+	}
+	done := make(chan answered[T], 1)
+	go func() {
+		value, err := do(ctx)
+		<-s.places
+		done <- answered[T]{value, err}
+	}()
+	select {
+	case answer = <-done:
+		return answer, nil
+	case <-ctx.Done():
+	}
+	answer.err = fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+	return answer, done
+}
+
+// write has the storage change something. Whoever asked may go away: what has begun is brought to its end. Nothing else
+// is written before that, however long it takes, for what is older would come to lie over what is newer.
+func (s *boundedStorage) write(ctx context.Context, do func(context.Context) error) error {
+	if s.overtime.Load() > 0 {
+		return errWriteUnderWay
+	}
+	whole := context.WithoutCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		whole, cancel = context.WithDeadline(whole, deadline)
+		defer cancel()
+	}
+	answer, late := wait(whole, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })
+	s.await(late)
+	return answer.err
+}
+
+// await counts a write until it has come to its end.
+func (s *boundedStorage) await(late <-chan answered[struct{}]) {
+	if late == nil {
+		return
+	}
+	s.overtime.Add(1)
+	go func() {
+		<-late
+		s.overtime.Add(-1)
+	}()
+}
+
+// Load loads an object.
+func (s *boundedStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	answer, _ := wait(ctx, s, func(ctx context.Context) ([]byte, error) { return s.Storage.Load(ctx, key) })
+	return answer.value, answer.err
+}
+
+// List lists the objects below a path.
+func (s *boundedStorage) List(ctx context.Context, path string, recursive bool) ([]string, error) {
+	answer, _ := wait(ctx, s, func(ctx context.Context) ([]string, error) { return s.Storage.List(ctx, path, recursive) })
+	return answer.value, answer.err
+}
+
+// Exists reports whether an object is there, as far as can be told.
+func (s *boundedStorage) Exists(ctx context.Context, key string) bool {
+	answer, _ := wait(ctx, s, func(ctx context.Context) (bool, error) { return s.Storage.Exists(ctx, key), nil })
+	return answer.value
+}
+
+// Store stores an object. After an error it may be stored all the same.
+func (s *boundedStorage) Store(ctx context.Context, key string, value []byte) error {
+	return s.write(ctx, func(ctx context.Context) error { return s.Storage.Store(ctx, key, value) })
+}
+
+// Delete deletes an object.
+func (s *boundedStorage) Delete(ctx context.Context, key string) error {
+	return s.write(ctx, func(ctx context.Context) error { return s.Storage.Delete(ctx, key) })
+}
+
+// Lock waits for a lock; one that it gets too late is given back.
+func (s *boundedStorage) Lock(ctx context.Context, name string) error {
+	if s.overtime.Load() > 0 {
+		return errWriteUnderWay
+	}
+	answer, late := wait(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Lock(ctx, name) })
+	if late != nil {
+		go func() {
+			if taken := <-late; taken.err == nil {
+				_ = s.Unlock(context.WithoutCancel(ctx), name)
+			}
+		}()
+	}
+	return answer.err
+}
+
+// Unlock gives a lock back.
+func (s *boundedStorage) Unlock(ctx context.Context, name string) error {
+	answer, late := wait(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Unlock(ctx, name) })
+	s.await(late)
+	return answer.err
+}

@@ -1,0 +1,171 @@
+//go:build unix
+
+package cluster_test
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pipes is a folder like another one, with a pipe in the place of each file: who opens one waits until somebody else
+// does, as for a share whose server is away.
+type pipes struct{ folder, like string }
+
+func newPipes(t testing.TB, like string) *pipes {
+	t.Helper()
+	p := &pipes{filepath.Join(t.TempDir(), "pipes"), like}
+	err := filepath.WalkDir(like, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		inside := p.folder + strings.TrimPrefix(name, like)
+		if entry.IsDir() {
+			return os.Mkdir(inside, 0o700)
+		}
+		return syscall.Mkfifo(inside, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// add adds a pipe beside another one.
+func (p *pipes) add(t testing.TB, beside, name string) {
+	t.Helper()
+	found, _ := filepath.Glob(filepath.Join(p.folder, "m2m", "*", beside))
+	if len(found) != 1 {
+		t.Fatalf("there is no %s", beside)
+	}
+	if err := syscall.Mkfifo(filepath.Join(filepath.Dir(found[0]), name), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answer has everybody who waits go on, with what the file is that the pipe stands for.
+func (p *pipes) answer() {
+	_ = filepath.WalkDir(p.folder, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, _ := os.ReadFile(p.like + strings.TrimPrefix(name, p.folder))
+		pipe, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil { // somebody waits
+			_, _ = syscall.Write(pipe, content)
+			_ = syscall.Close(pipe)
+		}
+		return nil
+	})
+}
+
+// threads is how many threads of the system the process has: whoever waits for a file takes one.
+func (n *node) threads() int {
+	n.t.Helper()
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", n.process.Process.Pid))
+	if err != nil {
+		n.t.Skip("how many threads there are is told by Linux alone")
+	}
+	return len(all)
+}
+
+// patient is a client that waits for as long as a test may.
+var patient = &http.Client{Timeout: 5 * time.Minute, Transport: plain.Transport}
+
+// TestStorageThatHangs: node B's storage neither answers nor fails, as a share does whose server is away. Nobody waits
+// for it for ever, nor more and more of them; and when it answers all is as it was.
+func TestStorageThatHangs(t *testing.T) {
+	t.Parallel()
+	const strangers = 300
+	c := newCluster(t, "", nil).start()
+	bot, other := c.client("ci-bot"), c.client("other")
+	good, revoked, later := bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url)
+	within(t, 10*time.Second, "B knows the client", func() bool { a, err := bot.token(plain, c.b.url); return err == nil && a.status == 200 })
+	bot.about(t, c.a.url, "revoke", revoked)
+	within(t, 10*time.Second, "B refuses what is revoked", func() bool { return c.b.atDoor(revoked).status == 401 })
+	hanging := newPipes(t, c.storage)
+	t.Cleanup(hanging.answer)
+	for i := range strangers {
+		hanging.add(t, "registry/clients/other.json", fmt.Sprintf("stranger-%d.json", i))
+	}
+	c.mount(hanging.folder)
+
+	// meanwhile at A
+	bot.about(t, c.a.url, "revoke", later)
+	c.a.want(200, "PATCH", "/clients/other", `{"disabled": true}`)
+	c.a.want(201, "POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`)
+	fresh := bot.mustToken(t, c.a.url)
+
+	var waiting sync.WaitGroup
+	refused := func(what string, request func() (answer, error)) {
+		waiting.Go(func() {
+			begun := time.Now()
+			if a, err := request(); err != nil || a.status != http.StatusServiceUnavailable {
+				t.Errorf("%s, after %s: %s, %v", what, time.Since(begun), a, err)
+			}
+		})
+	}
+	admin := func(path, body string) func() (answer, error) {
+		return func() (answer, error) {
+			return ask(patient, "POST", "http://"+c.b.admin+"/m2m"+path, body, "Content-Type", "application/json")
+		}
+	}
+	refused("a change", admin("/resources", `{"code": "film", "actions": {"read": ""}}`))
+	refused("a rotation", admin("/keys/rotate", `{"now": true, "reason": "leaked"}`))
+	refused("a client that is not in memory", func() (answer, error) { return other.token(patient, c.b.url) })
+	for range 3 { // while it is looked for, and later
+		refused("a token of a key it cannot see", func() (answer, error) {
+			return ask(patient, "GET", c.b.url+"/books/1", "", "Authorization", "Bearer "+fresh)
+		})
+	}
+	for i := range strangers {
+		stranger := secret{fmt.Sprint("stranger-", i), "x"}
+		refused("one of many clients that are not in memory", func() (answer, error) { return stranger.token(patient, c.b.url) })
+	}
+	serves := func() bool {
+		a, err := bot.token(plain, c.b.url)
+		if err != nil || a.status != 200 || c.b.atDoor(good).status != 200 || c.b.atDoor(revoked).status != 401 {
+			t.Errorf("it does not go on: %s, %v", a, err)
+		}
+		return !t.Failed()
+	}
+	took := within(t, time.Minute, "B says that it has lost its storage", func() bool {
+		s := c.b.status()
+		return !serves() || s.field("issuers", 0, "registry", "healthy") == false && s.field("issuers", 0, "keys", "healthy") == false
+	})
+	t.Logf("it says so after %s", took.Round(time.Second))
+	waiting.Wait()
+	serves()
+	refused("a token of a key it cannot see", func() (answer, error) {
+		return ask(patient, "GET", c.b.url+"/books/1", "", "Authorization", "Bearer "+fresh)
+	})
+	waiting.Wait()
+	if n := c.b.threads(); n > 200 {
+		t.Errorf("%d threads wait for the storage", n)
+	}
+
+	c.mount(c.storage)
+	back := time.Now()
+	within(t, time.Minute, "B is whole again", func() bool {
+		hanging.answer()
+		s := c.b.status()
+		return s.field("issuers", 0, "registry", "healthy") == true && s.field("issuers", 0, "revocations", "healthy") == true &&
+			s.field("issuers", 0, "keys", "healthy") == true
+	})
+	for what, ok := range map[string]func() bool{
+		"what A has revoked is refused":             func() bool { return c.b.atDoor(later).status == 401 },
+		"the key that A has given up is, too":       func() bool { return c.b.atDoor(good).status == 401 },
+		"a token of A's new key is taken":           func() bool { return c.b.atDoor(fresh).status == 200 },
+		"the client that A has disabled is refused": func() bool { a, err := other.token(plain, c.b.url); return err == nil && a.status == 401 },
+	} {
+		within(t, 30*time.Second, what, ok)
+	}
+	t.Logf("it has caught up %s after the storage was back", time.Since(back).Round(100*time.Millisecond))
+}
