@@ -12,7 +12,9 @@ import (
 
 // storageOf is the config's storage, for which nobody waits for ever, and whose answers are not taken for more than they
 // say.
-func storageOf(ctx caddy.Context) certmagic.Storage { return doubtedStorage{boundStorage(ctx.Storage())} }
+func storageOf(ctx caddy.Context) certmagic.Storage {
+	return doubtedStorage{boundStorage(ctx.Storage())}
+}
 
 // doubtedStorage is Caddy's storage, whose word that an object is not there is not taken at once. That of Redis says
 // so of every error, such as a connection that is lost or a request that was cancelled; a key would be taken for
