@@ -53,7 +53,7 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 		oauth.InvalidRequest("since is not a number of seconds").Write(w)
 		return
 	}
-	made, err := f.get(r.Context(), feedMoment(int64(since), time.Now()))
+	made, err := f.get(r.Context(), f.moment(int64(since)))
 	if err != nil {
 		f.issuer.logger.Debug("no revocations to publish", zap.Error(err))
 		oauth.Unavailable("the revocations cannot be had now").Write(w)
@@ -62,10 +62,11 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 	made.ServeHTTP(w, r)
 }
 
-// feedMoment is the moment for which there is a feed: of those further back than all of them it is 0, of everything.
-func feedMoment(since int64, now time.Time) int64 {
+// moment is the moment for which there is a feed. It is 0 for all whose feed would have everything, which may be large,
+// and is made and kept once.
+func (f *feed) moment(since int64) int64 {
 	since -= since % feedStep
-	if at := time.Unix(since, 0); at.After(now) || at.Before(now.Add(-revocation.FeedWindow)) {
+	if !f.issuer.revocations.Recalls(time.Unix(since, 0)) {
 		return 0
 	}
 	return since
