@@ -174,7 +174,7 @@ func (r *remoteRevocations) take(signed string, since time.Time) error {
 	if r.known.KeyRevoked(kid) {
 		return errors.New("it is signed with a key that was given up")
 	}
-	keys, err := r.keys.Get(r.ctx, kid)
+	keys, err := r.keys.Find(r.ctx, kid)
 	if err != nil {
 		return fmt.Errorf("getting the issuer's keys: %w", err)
 	}

@@ -366,3 +366,26 @@ func TestFeedThatIsPublishedNoMore(t *testing.T) {
 		}
 	})
 }
+
+// TestStrangerDoesNotHoldUpTheFeed: a kid that nobody has keeps the door from looking for another one that a token names,
+// and not from the key that the feed is signed with after another was given up.
+func TestStrangerDoesNotHoldUpTheFeed(t *testing.T) {
+	fresh, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		r.has(t, "A")
+		leaked := f.key.ID()
+		if _, err := r.keys.Get(t.Context(), "nobody's"); err != nil {
+			t.Fatal(err)
+		}
+		f.answers(func() {
+			f.key, f.feed = fresh, map[string]any{"keys": map[string]any{leaked: time.Now().Add(time.Hour).Unix()}}
+		})
+		pass(feedInterval + time.Second)
+		if !r.known.KeyRevoked(leaked) {
+			t.Errorf("the key is not given up: %s", r.problem())
+		}
+	})
+}
