@@ -119,7 +119,7 @@ func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
 	}
 	made := &madeFeed{at: time.Now(), changes: f.issuer.revocations.Changes(), keys: keys} // before what is told
 	told := f.issuer.revocations.Feed(time.Unix(since, 0))
-	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, made.at.Unix(), f.issuer.keys.givenUp(keys)
+	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.keys.givenUp(keys) // not before AsOf
 	signed, err := f.sign(ctx, told)
 	if err != nil {
 		return nil, err

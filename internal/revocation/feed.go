@@ -67,6 +67,7 @@ func isDigest(text string) bool {
 func (s *Store) Feed(since time.Time) *Feed {
 	asOf := s.looked.Load() // before what is known, which is then at least as new
 	now := s.now()
+	asOf = min(asOf, now.UnixNano()) // should the clock have been put back
 	f := &Feed{AsOf: time.Unix(0, asOf).Unix(), Tokens: make(map[string]int64), Clients: make(map[string]FeedClient)}
 	set, recent, recalled := s.since(since, now) // and a large feed keeps nobody waiting who revokes
 	if !recalled {

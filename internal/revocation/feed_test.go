@@ -183,6 +183,17 @@ func TestFeedIsAsOfTheLastLook(t *testing.T) {
 	}
 }
 
+// TestFeedAfterTheClockIsPutBack: it does not speak as of later than it was issued, which no door takes.
+func TestFeedAfterTheClockIsPutBack(t *testing.T) {
+	n := newNode(t, newMemory())
+	n.at.Store(int64(10 * time.Second))
+	n.reload()
+	n.at.Store(int64(5 * time.Second))
+	if f := told(t, n, time.Time{}); f.AsOf != n.now().Unix() {
+		t.Errorf("as of %s", time.Unix(f.AsOf, 0))
+	}
+}
+
 // TestFeedWhileTheFirstLookEnds: a feed as of 1970 would be kept for a while, and no door takes it.
 func TestFeedWhileTheFirstLookEnds(t *testing.T) {
 	n := newNode(t, newMemory())
