@@ -53,7 +53,7 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 		oauth.InvalidRequest("since is not a number of seconds").Write(w)
 		return
 	}
-	made, err := f.get(r.Context(), feedMoment(int64(since), time.Now()))
+	made, err := f.get(r.Context(), f.moment(int64(since)))
 	if err != nil {
 		f.issuer.logger.Debug("no revocations to publish", zap.Error(err))
 		oauth.Unavailable("the revocations cannot be had now").Write(w)
@@ -62,10 +62,11 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 	made.ServeHTTP(w, r)
 }
 
-// feedMoment is the moment for which there is a feed: of those further back than all of them it is 0, of everything.
-func feedMoment(since int64, now time.Time) int64 {
+// moment is the moment for which there is a feed. It is 0 for all whose feed would have everything, which may be large,
+// and is made and kept once.
+func (f *feed) moment(since int64) int64 {
 	since -= since % feedStep
-	if at := time.Unix(since, 0); at.After(now) || at.Before(now.Add(-revocation.FeedWindow)) {
+	if !f.issuer.revocations.Recalls(time.Unix(since, 0)) {
 		return 0
 	}
 	return since
@@ -118,7 +119,7 @@ func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
 	}
 	made := &madeFeed{at: time.Now(), changes: f.issuer.revocations.Changes(), keys: keys} // before what is told
 	told := f.issuer.revocations.Feed(time.Unix(since, 0))
-	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, made.at.Unix(), f.issuer.keys.givenUp(keys)
+	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.keys.givenUp(keys) // not before AsOf
 	signed, err := f.sign(ctx, told)
 	if err != nil {
 		return nil, err

@@ -98,6 +98,14 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%s: %v", query, a.claims)
 		}
 	}
+	// and it is made once for all of them
+	servertest.Eventually(t, "whoever asks gets the same", func() bool {
+		etags := make(map[string]bool)
+		for ago := int64(0); ago < 600; ago += 60 {
+			etags[feedAt(t, w.issuer, fmt.Sprint("?since=", now-ago)).header.Get("ETag")] = true
+		}
+		return len(etags) == 1
+	})
 	for _, query := range []string{"?since=", "?since=now", "?since=-1", "?since=1e3", "?since=9999999999999999"} {
 		if a := feedAt(t, w.issuer, query); a.status != http.StatusBadRequest || !strings.Contains(a.body, "invalid_request") {
 			t.Errorf("%s: %d %s", query, a.status, a.body)

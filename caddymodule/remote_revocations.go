@@ -40,14 +40,14 @@ type remoteRevocations struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	mu     sync.Mutex    // guards begun, and that nothing begins after the end
-	begun  bool          // somebody needs it
+	mu     sync.Mutex    // guards that nothing begins twice, or after the end
+	begun  atomic.Bool   // somebody needs it, and there is one
 	tried  chan struct{} // closed when the first answer has come, whatever it was
 	fault  atomic.Pointer[string]
 
 	// of the one who follows alone
-	location, etag  string // of the last good answer
-	answered, whole time.Time
+	location, etag         string    // of the last good answer
+	answered, whole, asked time.Time // the last is when everything was asked for
 }
 
 func followRevocations(issuer string, client *http.Client, keys *discovery.Keys[*token.KeySet], logger func() *zap.Logger) *remoteRevocations {
@@ -77,8 +77,8 @@ func (r *remoteRevocations) published() string {
 func (r *remoteRevocations) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.begun && r.ctx.Err() == nil && r.published() != "" {
-		r.begun = true
+	if !r.begun.Load() && r.ctx.Err() == nil && r.published() != "" {
+		r.begun.Store(true)
 		r.wg.Go(r.follow)
 	}
 }
@@ -120,8 +120,9 @@ func (r *remoteRevocations) note(err error) {
 // was said: only a signed answer moves the moment as of which is known what is revoked.
 func (r *remoteRevocations) look() error {
 	since, now := r.known.AsOf(), time.Now()
-	if now.Sub(r.whole) >= feedWhole || now.Sub(r.answered) >= feedGap {
-		since = time.Time{}
+	due := now.Sub(r.whole) >= feedWhole && now.Sub(r.asked) >= feedGap // and what is new goes on coming if it fails
+	if due || now.Sub(r.answered) >= feedGap {
+		since, r.asked = time.Time{}, now
 	}
 	location, since, err := feedLocation(r.published(), since)
 	if err != nil {
@@ -173,7 +174,7 @@ func (r *remoteRevocations) take(signed string, since time.Time) error {
 	if r.known.KeyRevoked(kid) {
 		return errors.New("it is signed with a key that was given up")
 	}
-	keys, err := r.keys.Get(r.ctx, kid)
+	keys, err := r.keys.Find(r.ctx, kid)
 	if err != nil {
 		return fmt.Errorf("getting the issuer's keys: %w", err)
 	}
@@ -213,7 +214,7 @@ type revocationBound struct {
 func (b revocationBound) within(r *remoteRevocations) error {
 	switch age, known := r.age(); {
 	case b.allow:
-	case r.published() == "" && !known:
+	case r.published() == "" && !r.begun.Load(): // one that there was once is insisted on
 		if b.required {
 			return errors.New("the issuer publishes no revocations")
 		}

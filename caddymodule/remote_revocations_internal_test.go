@@ -33,6 +33,7 @@ type feedOverNothing struct {
 	answer  func() string  // in place of a signed feed
 	status  int            // in place of 200
 	etag    string
+	bare    bool // there is no feed, and the keys cannot be had
 	queries []string
 	matched int // answers of 304
 }
@@ -42,6 +43,10 @@ func (f *feedOverNothing) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer f.Unlock()
 	status, header, body := http.StatusOK, make(http.Header), ""
 	switch {
+	case f.bare && strings.HasSuffix(r.URL.Path, "/jwks"):
+		status = http.StatusInternalServerError
+	case f.bare && !strings.HasSuffix(r.URL.Path, "/revocations"):
+		body = `{"issuer":"` + feedIssuer + `","jwks_uri":"` + feedIssuer + `/jwks"}`
 	case strings.HasSuffix(r.URL.Path, "/jwks"):
 		header.Set("Cache-Control", "max-age=86400")
 		body = string(token.NewKeySet(f.key).JWKS())
@@ -308,6 +313,79 @@ func TestNobodyWaitsForAFeedThatIsNotFollowed(t *testing.T) {
 		defer cancel()
 		if _, err := r.revoked(ctx, &token.Claims{ID: "A", IssuedAt: time.Now()}, "", revocationBound{}); !errors.Is(err, errNotFollowed) {
 			t.Errorf("it says %v", err)
+		}
+	})
+}
+
+// TestEverythingCannotBeHad, because there is too much of it, or the way is too narrow: what is new is known all the same.
+func TestEverythingCannotBeHad(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		r.has(t, "A")
+		synctest.Wait()
+		f.answers(func() {
+			f.answer = func() string {
+				if f.queries[len(f.queries)-1] == "" {
+					return "too much"
+				}
+				return f.signed()
+			}
+		})
+		pass(time.Hour)
+		if queries, _ := f.asked(); age(r) > 3*feedInterval || strings.Count(strings.Join(queries, "&")+"&", "&&") > 60 {
+			t.Errorf("it is %s old", age(r))
+		}
+		f.answers(func() { f.answer = nil })
+		pass(feedGap + feedInterval)
+		f.answers(func() { f.queries = nil })
+		pass(feedWhole - 2*feedGap)
+		if queries, _ := f.asked(); slices.Contains(queries, "") {
+			t.Error("when everything could be had again it was asked for once more")
+		}
+	})
+}
+
+// TestFeedThatIsPublishedNoMore: that there was one is enough to insist on it, also where it was never read.
+func TestFeedThatIsPublishedNoMore(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		fails := func() bool {
+			_, err := r.revoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, "", revocationBound{maxAge: time.Minute})
+			synctest.Wait()
+			return err != nil
+		}
+		f.answers(func() { f.status = 500 })
+		if !fails() {
+			t.Fatal("it is known what nobody said")
+		}
+		f.answers(func() { f.bare = true })
+		for range 3 {
+			_, _ = r.keys.Get(t.Context(), "unknown") // has the keys fetched, and then the metadata
+			pass(time.Minute)
+		}
+		if r.published() != "" || !fails() {
+			t.Errorf("its tokens are taken; it publishes %q", r.published())
+		}
+	})
+}
+
+// TestStrangerDoesNotHoldUpTheFeed: a kid that nobody has keeps the door from looking for another one that a token names,
+// and not from the key that the feed is signed with after another was given up.
+func TestStrangerDoesNotHoldUpTheFeed(t *testing.T) {
+	fresh, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		r.has(t, "A")
+		leaked := f.key.ID()
+		if _, err := r.keys.Get(t.Context(), "nobody's"); err != nil {
+			t.Fatal(err)
+		}
+		f.answers(func() {
+			f.key, f.feed = fresh, map[string]any{"keys": map[string]any{leaked: time.Now().Add(time.Hour).Unix()}}
+		})
+		pass(feedInterval + time.Second)
+		if !r.known.KeyRevoked(leaked) {
+			t.Errorf("the key is not given up: %s", r.problem())
 		}
 	})
 }

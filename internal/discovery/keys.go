@@ -100,10 +100,20 @@ func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
 	return k.GetStale(ctx, kid, k.cfg.StaleFor)
 }
 
+// Find is Get for a key id that the issuer itself has named, in what else it publishes. RefetchFloor, which is for
+// those of strangers, does not keep it waiting.
+func (k *Keys[T]) Find(ctx context.Context, kid string) (T, error) {
+	return k.get(ctx, kid, k.cfg.StaleFor, true)
+}
+
 // GetStale is Get with another bound than Config.StaleFor, so that callers of different patience
 // share one cache.
 func (k *Keys[T]) GetStale(ctx context.Context, kid string, staleFor time.Duration) (T, error) {
-	keys, flight, err := k.look(kid, staleFor, time.Now())
+	return k.get(ctx, kid, staleFor, false)
+}
+
+func (k *Keys[T]) get(ctx context.Context, kid string, staleFor time.Duration, named bool) (T, error) {
+	keys, flight, err := k.look(kid, staleFor, named, time.Now())
 	if flight == nil {
 		return keys, err
 	}
@@ -116,8 +126,9 @@ func (k *Keys[T]) GetStale(ctx context.Context, kid string, staleFor time.Durati
 	return k.usable(staleFor, time.Now())
 }
 
-// look is the key set, or the fetch to wait for. It starts the fetch when one is due.
-func (k *Keys[T]) look(kid string, staleFor time.Duration, now time.Time) (T, <-chan struct{}, error) {
+// look is the key set, or the fetch to wait for. It starts the fetch when one is due. The key id is named when it is not
+// a stranger's word.
+func (k *Keys[T]) look(kid string, staleFor time.Duration, named bool, now time.Time) (T, <-chan struct{}, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var none T
@@ -137,12 +148,12 @@ func (k *Keys[T]) look(kid string, staleFor time.Duration, now time.Time) (T, <-
 	if k.cfg.Has(e.keys, kid) {
 		return e.keys, nil, nil
 	}
-	return e.keys, k.search(now), nil
+	return e.keys, k.search(named, now), nil
 }
 
 // search is the fetch that may bring an unknown key; nil when none is due.
-func (k *Keys[T]) search(now time.Time) <-chan struct{} {
-	if k.flight == nil && (now.Before(k.searchAt) || now.Before(k.retryAt)) {
+func (k *Keys[T]) search(named bool, now time.Time) <-chan struct{} {
+	if k.flight == nil && (!named && now.Before(k.searchAt) || now.Before(k.retryAt)) {
 		return nil
 	}
 	k.searchAt = now.Add(RefetchFloor)

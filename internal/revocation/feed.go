@@ -38,8 +38,8 @@ type FeedClient struct {
 const (
 	// FeedType is the typ of a signed feed.
 	FeedType = "m2m-revocations+jwt"
-	// FeedWindow is how far back a feed goes that is not of everything.
-	FeedWindow = 10 * time.Minute
+	// feedWindow is how far back a feed goes that is not of everything.
+	feedWindow = 10 * time.Minute
 	// MaxFeedSize is the largest signed feed that a door reads, in bytes: some 500,000 entries.
 	MaxFeedSize = 32 << 20
 	// maxCopied is how many entries a door keeps of one issuer.
@@ -66,22 +66,42 @@ func isDigest(text string) bool {
 // this process has not run for so long. The store must be open.
 func (s *Store) Feed(since time.Time) *Feed {
 	asOf := s.looked.Load() // before what is known, which is then at least as new
-	s.adding.Lock()
-	defer s.adding.Unlock()
 	now := s.now()
+	asOf = min(asOf, now.UnixNano()) // should the clock have been put back
 	f := &Feed{AsOf: time.Unix(0, asOf).Unix(), Tokens: make(map[string]int64), Clients: make(map[string]FeedClient)}
-	from := since.Add(-clockMargin)
-	if since.Before(now.Add(-FeedWindow)) || since.After(now) || from.Before(s.opened) {
-		f.addSet(s.set.Load(), now)
+	set, recent, recalled := s.since(since, now) // and a large feed keeps nobody waiting who revokes
+	if !recalled {
+		f.addSet(set, now)
 		return f
 	}
 	f.Since = since.Unix()
-	for _, l := range s.recent {
-		if !l.at.Before(from) {
-			f.add(l.entries, now)
-		}
+	for _, l := range recent {
+		f.add(l.entries, now)
 	}
 	return f
+}
+
+// Recalls reports whether a feed since then has what is new alone, and not all there is.
+func (s *Store) Recalls(since time.Time) bool {
+	_, _, recalled := s.since(since, s.now())
+	return recalled
+}
+
+// since is all that is known, and what of it became known since then, if that can be told apart.
+func (s *Store) since(since, now time.Time) (set *Set, recent []learnt, recalled bool) {
+	s.adding.Lock()
+	defer s.adding.Unlock()
+	set = s.set.Load()
+	from := since.Add(-clockMargin)
+	if set == nil || since.Before(now.Add(-feedWindow)) || since.After(now) || from.Before(s.opened) {
+		return set, nil, false
+	}
+	for _, l := range s.recent {
+		if !l.at.Before(from) {
+			recent = append(recent, l)
+		}
+	}
+	return set, recent, true
 }
 
 func (f *Feed) add(entries []Entry, now time.Time) {

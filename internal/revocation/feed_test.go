@@ -147,6 +147,9 @@ func TestFeedSince(t *testing.T) {
 				got += " " + id
 			}
 		}
+		if n.Recalls(since) != (f.Since != 0) {
+			t.Errorf("%s: recalled: %t, since %d", test.name, n.Recalls(since), f.Since)
+		}
 		if got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
@@ -177,6 +180,26 @@ func TestFeedIsAsOfTheLastLook(t *testing.T) {
 	_ = n.Reload()
 	if f := told(t, n, time.Time{}); f.AsOf != noon.Add(10*time.Second).Unix() || len(f.Tokens) != 1 {
 		t.Errorf("as of %s", time.Unix(f.AsOf, 0))
+	}
+}
+
+// TestFeedAfterTheClockIsPutBack: it does not speak as of later than it was issued, which no door takes.
+func TestFeedAfterTheClockIsPutBack(t *testing.T) {
+	n := newNode(t, newMemory())
+	n.at.Store(int64(10 * time.Second))
+	n.reload()
+	n.at.Store(int64(5 * time.Second))
+	if f := told(t, n, time.Time{}); f.AsOf != n.now().Unix() {
+		t.Errorf("as of %s", time.Unix(f.AsOf, 0))
+	}
+}
+
+// TestFeedWhileTheFirstLookEnds: a feed as of 1970 would be kept for a while, and no door takes it.
+func TestFeedWhileTheFirstLookEnds(t *testing.T) {
+	n := newNode(t, newMemory())
+	n.set.Store(new(Set)) // is there before it is noted when the look was
+	if n.looked.Store(0); n.Open(t.Context()) != nil || n.Feed(time.Time{}).AsOf != noon.Unix() {
+		t.Errorf("as of %d", n.Feed(time.Time{}).AsOf)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 			keys = append(keys, key)
 		}
 	}
-	if len(keys) == 0 {
+	if !slices.ContainsFunc(keys, func(key string) bool { return s.known[key] }) { // it may be empty, or another storage
 		if err := s.checkPresent(ctx); err != nil {
 			return nil, false, err
 		}

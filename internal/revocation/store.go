@@ -98,14 +98,14 @@ func NewStore(storage Storage, folder string) *Store {
 
 // Open reads what is revoked, if that has not been done yet. Its error is ErrUnavailable.
 func (s *Store) Open(ctx context.Context) error {
-	if s.set.Load() != nil {
+	if s.isOpen() {
 		return nil
 	}
 	if failed := s.failure.Load(); failed != nil && s.now().Sub(failed.at) < retryAfter {
 		return failed.err
 	}
 	result := s.opening.DoChan("", func() (any, error) {
-		if s.set.Load() != nil {
+		if s.isOpen() {
 			return nil, nil
 		}
 		err := s.lookInTime()
@@ -122,6 +122,9 @@ func (s *Store) Open(ctx context.Context) error {
 		return r.Err
 	}
 }
+
+// isOpen reports whether the first look has come to its end: what it found is there a little sooner.
+func (s *Store) isOpen() bool { return s.set.Load() != nil && s.looked.Load() != 0 }
 
 // Revoked reports whether a token may no longer be used. Once the store is open it has no error, and
 // looks at nothing but memory.
@@ -220,7 +223,7 @@ func (s *Store) note(set *Set, entries []Entry, now time.Time) {
 		s.opened = now
 		return
 	}
-	oldest := now.Add(-FeedWindow - clockMargin)
+	oldest := now.Add(-feedWindow - clockMargin)
 	s.recent = slices.DeleteFunc(s.recent, func(l learnt) bool { return l.at.Before(oldest) })
 	fresh := slices.DeleteFunc(slices.Clone(entries), set.knows)
 	if len(fresh) > 0 {

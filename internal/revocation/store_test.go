@@ -437,6 +437,26 @@ func TestStorageThatIsEmptyOfASudden(t *testing.T) {
 	}
 }
 
+// TestAnotherStorage is that of a folder on which nothing is mounted any more, and in which something was before.
+func TestAnotherStorage(t *testing.T) {
+	storage, other := newMemory(), newMemory()
+	n := newNode(t, storage)
+	present := true
+	n.Present = func(context.Context) bool { return present }
+	n.revoke(token("A"))
+	n.reload()
+	newNode(t, other).revoke(token("B"), token("C"))
+	newNode(t, other).revoke(token("D"))
+	storage.mu.Lock()
+	storage.objects = other.objects
+	storage.mu.Unlock()
+	present = false
+	n.at.Store(int64(10 * time.Second))
+	if err := n.Reload(); !errors.Is(err, ErrUnavailable) || n.Age() != 10*time.Second {
+		t.Errorf("the look says %v, %s old", err, n.Age())
+	}
+}
+
 // TestNothingIsKnownBeforeAllIs: a first look that fails half-way does not make an open store.
 func TestNothingIsKnownBeforeAllIs(t *testing.T) {
 	storage := newMemory()
