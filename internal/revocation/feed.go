@@ -67,7 +67,6 @@ func isDigest(text string) bool {
 func (s *Store) Feed(since time.Time) *Feed {
 	asOf := s.looked.Load() // before what is known, which is then at least as new
 	now := s.now()
-	asOf = min(asOf, now.UnixNano()) // should the clock have been put back
 	f := &Feed{AsOf: time.Unix(0, asOf).Unix(), Tokens: make(map[string]int64), Clients: make(map[string]FeedClient)}
 	set, recent, recalled := s.since(since, now) // and a large feed keeps nobody waiting who revokes
 	if !recalled {
@@ -145,8 +144,14 @@ func (f *Feed) addClient(id string, c client) {
 	f.Clients[name] = FeedClient{max(former.Before, c.before), max(former.Expires, c.expires)}
 }
 
-// Encode is the claims to sign.
-func (f *Feed) Encode() ([]byte, error) { return json.Marshal(f) }
+// Encode is the claims to sign. It fails on those that no door would take: until the next look they speak as of the future
+// when the clock has been put back.
+func (f *Feed) Encode() ([]byte, error) {
+	if f.AsOf > f.IssuedAt {
+		return nil, errors.New("the last look was in the future")
+	}
+	return json.Marshal(f)
+}
 
 // ParseFeed reads the claims of a feed whose signature was checked. It fails on those of another issuer, on times
 // that cannot be, and on what has not the form of a feed.
