@@ -29,7 +29,10 @@ func (k *Keys[T]) load(ctx context.Context) (*entry[T], error) {
 	return e, nil
 }
 
-// locate discovers the keys' place when it is not known, or has not been asked for in MaxAge.
+// rediscoverAfter is how long metadata is believed: where the keys are, and that there are revocations to follow.
+const rediscoverAfter = time.Hour
+
+// locate discovers the keys' place when it is not known, or has not been asked for in rediscoverAfter.
 func (k *Keys[T]) locate(ctx context.Context) error {
 	if k.source.jwksURI != "" && time.Now().Before(k.source.until) {
 		return nil
@@ -41,7 +44,7 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 	if m.JWKSURI == "" {
 		return errors.New("the document names no jwks_uri")
 	}
-	k.source = source{jwksURI: m.JWKSURI, until: time.Now().Add(MaxAge)}
+	k.source = source{jwksURI: m.JWKSURI, until: time.Now().Add(rediscoverAfter)}
 	k.metadata.Store(m)
 	return nil
 }
