@@ -188,6 +188,18 @@ func (n *node) logged() string {
 	return string(content)
 }
 
+// complaints are the errors in the log, by what they are about.
+func (n *node) complaints() map[string][]string {
+	all := make(map[string][]string)
+	for line := range strings.Lines(n.logged()) {
+		var entry struct{ Level, Msg, Error string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Level == "error" {
+			all[entry.Msg] = append(all[entry.Msg], entry.Error)
+		}
+	}
+	return all
+}
+
 // answer is a response that has been read.
 type answer struct {
 	status int

@@ -187,6 +187,18 @@ func loseStorage(t *testing.T, mounted string) {
 		t.Errorf("it signs with %v, and did with %v", got, kid)
 	}
 
+	logged := c.b.complaints()
+	for _, what := range []string{
+		"registry is broken, the last good one serves on",
+		"revocations of other nodes cannot be read, those that are known stay in force",
+		"signing keys could not all be read or rotated, those that are loaded serve on",
+	} {
+		reasons := slices.Clone(logged[what])
+		if slices.Sort(reasons); len(reasons) == 0 || len(slices.Compact(reasons)) != len(logged[what]) {
+			t.Errorf("the log has not once for each reason that %s: %q", what, logged[what])
+		}
+	}
+
 	c.mount(c.storage)
 	back := time.Now()
 	within(t, 20*time.Second, "B is whole again", func() bool {
