@@ -13,6 +13,8 @@ import (
 const (
 	// storageTimeout bounds what one call waits for the storage, also where its context does not.
 	storageTimeout = 20 * time.Second
+	// listTimeout does so for listings, of a million objects maybe.
+	listTimeout = 5 * time.Minute
 	// storageCalls is how many calls may be under way at once.
 	storageCalls = 100
 )
@@ -28,13 +30,14 @@ var (
 // the process has only so many of. A call that nobody waits for any more goes on, and may still do what was asked.
 type boundedStorage struct {
 	certmagic.Storage
-	places   chan struct{} // one for each call that is under way
-	timeout  time.Duration
-	overtime atomic.Int64 // writes under way that nobody waits for any more
+	places      chan struct{} // one for each call that is under way
+	timeout     time.Duration
+	listTimeout time.Duration
+	overtime    atomic.Int64 // writes under way that nobody waits for any more
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
-	return &boundedStorage{Storage: storage, places: make(chan struct{}, storageCalls), timeout: storageTimeout}
+	return &boundedStorage{Storage: storage, places: make(chan struct{}, storageCalls), timeout: storageTimeout, listTimeout: listTimeout}
 }
 
 // answered is what a call has answered.
@@ -43,10 +46,10 @@ type answered[T any] struct {
 	err   error
 }
 
-// wait has the storage do something, and waits for it. Where it has waited for long enough, what the call answers
-// in the end comes from late, unless that is nil: then it was not begun.
-func wait[T any](ctx context.Context, s *boundedStorage, do func(context.Context) (T, error)) (answer answered[T], late <-chan answered[T]) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+// wait has the storage do something, once there is a place, and waits for it. Where it has waited for long enough, what
+// the call answers in the end comes from late, unless that is nil: then it was not begun.
+func wait[T any](ctx context.Context, s *boundedStorage, limit time.Duration, do func(context.Context) (T, error)) (answer answered[T], late <-chan answered[T]) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	select {
 	case s.places <- struct{}{}:
@@ -54,19 +57,26 @@ func wait[T any](ctx context.Context, s *boundedStorage, do func(context.Context
 		answer.err = fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
 		return answer, nil
 	}
+	return begin(ctx, func(ctx context.Context) (T, error) {
+		defer func() { <-s.places }()
+		return do(ctx)
+	})
+}
+
+// begin is wait without a place.
+func begin[T any](ctx context.Context, do func(context.Context) (T, error)) (answer answered[T], late <-chan answered[T]) {
 	done := make(chan answered[T], 1)
 	go func() {
 		value, err := do(ctx)
-		<-s.places
 		done <- answered[T]{value, err}
 	}()
 	select {
 	case answer = <-done:
 		return answer, nil
 	case <-ctx.Done():
+		answer.err = fmt.Errorf("%w: %w", errWaiting, ctx.Err())
+		return answer, done
 	}
-	answer.err = fmt.Errorf("%w: %w", errWaiting, ctx.Err())
-	return answer, done
 }
 
 // write has the storage change something. Whoever asked may go away: what has begun is brought to its end. Nothing else
@@ -81,7 +91,7 @@ func (s *boundedStorage) write(ctx context.Context, do func(context.Context) err
 		whole, cancel = context.WithDeadline(whole, deadline)
 		defer cancel()
 	}
-	answer, late := wait(whole, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })
+	answer, late := wait(whole, s, s.timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) })
 	s.await(late)
 	return answer.err
 }
@@ -100,19 +110,19 @@ func (s *boundedStorage) await(late <-chan answered[struct{}]) {
 
 // Load loads an object.
 func (s *boundedStorage) Load(ctx context.Context, key string) ([]byte, error) {
-	answer, _ := wait(ctx, s, func(ctx context.Context) ([]byte, error) { return s.Storage.Load(ctx, key) })
+	answer, _ := wait(ctx, s, s.timeout, func(ctx context.Context) ([]byte, error) { return s.Storage.Load(ctx, key) })
 	return answer.value, answer.err
 }
 
 // List lists the objects below a path.
 func (s *boundedStorage) List(ctx context.Context, path string, recursive bool) ([]string, error) {
-	answer, _ := wait(ctx, s, func(ctx context.Context) ([]string, error) { return s.Storage.List(ctx, path, recursive) })
+	answer, _ := wait(ctx, s, s.listTimeout, func(ctx context.Context) ([]string, error) { return s.Storage.List(ctx, path, recursive) })
 	return answer.value, answer.err
 }
 
 // Exists reports whether an object is there, as far as can be told.
 func (s *boundedStorage) Exists(ctx context.Context, key string) bool {
-	answer, _ := wait(ctx, s, func(ctx context.Context) (bool, error) { return s.Storage.Exists(ctx, key), nil })
+	answer, _ := wait(ctx, s, s.timeout, func(ctx context.Context) (bool, error) { return s.Storage.Exists(ctx, key), nil })
 	return answer.value
 }
 
@@ -131,7 +141,7 @@ func (s *boundedStorage) Lock(ctx context.Context, name string) error {
 	if s.overtime.Load() > 0 {
 		return errWriteUnderWay
 	}
-	answer, late := wait(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Lock(ctx, name) })
+	answer, late := wait(ctx, s, s.timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Lock(ctx, name) })
 	if late != nil {
 		go func() {
 			if taken := <-late; taken.err == nil {
@@ -142,9 +152,12 @@ func (s *boundedStorage) Lock(ctx context.Context, name string) error {
 	return answer.err
 }
 
-// Unlock gives a lock back.
+// Unlock gives a lock back. It needs no place, for a lock that is not given back is held for as long as the process
+// lives.
 func (s *boundedStorage) Unlock(ctx context.Context, name string) error {
-	answer, late := wait(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Unlock(ctx, name) })
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	answer, late := begin(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Unlock(ctx, name) })
 	s.await(late)
 	return answer.err
 }

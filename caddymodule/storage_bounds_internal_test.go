@@ -78,7 +78,7 @@ func (s *hangingStorage) Unlock(context.Context, string) error        { s.do("un
 // impatient is a bounded storage that waits for some milliseconds.
 func impatient(s certmagic.Storage) *boundedStorage {
 	bounded := boundStorage(s)
-	bounded.timeout = 20 * time.Millisecond
+	bounded.timeout, bounded.listTimeout = 20*time.Millisecond, 20*time.Millisecond
 	return bounded
 }
 
@@ -139,9 +139,11 @@ func TestStorageThatHangsIsAskedByFew(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	if n := hanging.begun(); n > storageCalls {
-		t.Errorf("%d calls are under way", n)
+	soon(t, "as many as may are under way", func() bool { return hanging.begun() == storageCalls })
+	if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("unlocking says %v", err)
 	}
+	soon(t, "unlocking has begun", func() bool { return hanging.begun() == storageCalls+1 })
 	hanging.letGo()
 	bounded.timeout = time.Minute
 	for range 2 * storageCalls {
