@@ -29,7 +29,9 @@ func (s doubtedStorage) Load(ctx context.Context, key string) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return object, err
 	}
-	_, failed := s.List(ctx, key, false)
+	short, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	_, failed := s.List(short, key, false)
 	if failed == nil || errors.Is(failed, fs.ErrNotExist) {
 		return nil, err
 	}
