@@ -100,6 +100,9 @@ func reasonOf(err error) string {
 			return reason
 		}
 	}
+	if strings.Contains(err.Error(), "server closed idle connection") { // net/http's word for an end before anything was sent
+		return "EOF"
+	}
 	return err.Error()
 }
 
