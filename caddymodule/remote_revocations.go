@@ -206,21 +206,20 @@ func (r *remoteRevocations) problem() string {
 // revocationBound is how old a door's knowledge of what a remote issuer has revoked may be.
 type revocationBound struct {
 	maxAge   time.Duration
-	allow    bool // takes what is not known to be revoked also beyond that
+	allow    bool // takes what is not known to be revoked also beyond that, once anything is known
 	required bool // an issuer must publish what it has revoked
 }
 
 // within says why the bound does not hold; nil is that it does, or that this is put up with.
 func (b revocationBound) within(r *remoteRevocations) error {
 	switch age, known := r.age(); {
-	case b.allow:
 	case r.published() == "" && !r.begun.Load(): // one that there was once is insisted on
-		if b.required {
+		if b.required && !b.allow {
 			return errors.New("the issuer publishes no revocations")
 		}
-	case !known:
+	case !known: // also with allow: who knows nothing would take all that was revoked before a restart
 		return errors.New("the issuer's revocations were not read yet")
-	case age > b.maxAge:
+	case age > b.maxAge && !b.allow:
 		return fmt.Errorf("the issuer's revocations are known as of %s ago, more than %s", age.Round(time.Second), b.maxAge)
 	}
 	return nil

@@ -286,7 +286,7 @@ func TestBoundOfRevocations(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		check("before anything is known", false, false, true, false)
+		check("before anything is known", false, false, false, false)
 		f.answers(func() { f.status = 0 })
 		pass(feedRetry)
 		check("at first", true, true, true, true)

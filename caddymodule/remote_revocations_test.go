@@ -197,6 +197,24 @@ func TestNoFirstFeed(t *testing.T) {
 	servertest.Eventually(t, "it goes on", func() bool { return d.ask("GET", "/", bearer(d.sign(nil))).status == 200 })
 }
 
+// TestNoFirstFeedAtALaxDoor: one that puts up with the age of what it knows has to know something, and tells that it
+// does not, also where no load balancer asks it.
+func TestNoFirstFeedAtALaxDoor(t *testing.T) {
+	var f *feedOf
+	d := newDoorFor(t, func(issuer *servertest.Issuer) { f = publishFeed(issuer) },
+		doorSite("metrics /metrics\nm2m_auth /books {\nissuer ISSUER {\naudience "+doorAudience+"\nrevocation_stale allow\n}\n}\nreverse_proxy /books UPSTREAM"))
+	f.set(nil, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") })
+	ask := func() int { return d.ask("GET", "/books", bearer(d.sign(nil))).status }
+	if got := ask(); got != http.StatusServiceUnavailable {
+		t.Errorf("without a first feed the door answers %d", got)
+	}
+	servertest.Eventually(t, "the metrics tell", func() bool {
+		return strings.Contains(d.ask("GET", "/metrics", nil).body, `caddy_m2m_reload_healthy{issuer="`+d.issuer.URL+`",kind="remote_revocations"} 0`)
+	})
+	f.set(nil, nil)
+	servertest.Eventually(t, "it goes on", func() bool { return ask() == http.StatusOK })
+}
+
 // TestIssuerWithoutFeed is one that is not ours: its tokens are taken, unless the door insists.
 func TestIssuerWithoutFeed(t *testing.T) {
 	for options, want := range map[string]struct {
