@@ -386,17 +386,17 @@ func TestKeyThatIsLookedForForLong(t *testing.T) {
 	node := c.node(0).start()
 	let := make(chan struct{})
 	node.storage.fail = func(string, string) error { <-let; return nil }
-	var looking sync.WaitGroup
-	defer looking.Wait()
 	defer close(let)
 	ask := func() {
 		if _, err := node.keySet(context.Background(), "other"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a key is said to be unknown while storage does not answer: %v", err)
 		}
 	}
+	var looking sync.WaitGroup
 	looking.Go(ask)
 	soon(t, "it is looked for", node.searching.Load)
 	ask()
+	looking.Wait() // before the storage answers
 }
 
 // heedful is a storage that does nothing for who has gone, as that of Redis.
