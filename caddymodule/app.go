@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -51,7 +50,6 @@ type App struct {
 	doors   []*AuthHandler // of this config
 	// keepKeys has the keys of remote issuers fetched before a token needs them.
 	keepKeys bool
-	started  bool
 }
 
 // CaddyModule says how Caddy finds the app.
@@ -112,16 +110,13 @@ func (a *App) Start() error {
 // returns the former config, if there is one, closes connections on which it has seen no request, also those on which
 // one waits.
 func (a *App) rest() {
-	a.started = true
-	replaces := running.Add(1) > 1
+	_, err := caddy.ActiveContext().AppIfConfigured("m2m")
+	replaces := err == nil
 	compiled := len(a.Issuers) > 0 || slices.ContainsFunc(a.doors, func(h *AuthHandler) bool { return h.Policy != nil })
 	if replaces && compiled {
 		time.Sleep(respite)
 	}
 }
-
-// running counts the apps of this process that have started: there are two while one config replaces another.
-var running atomic.Int32
 
 // Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with
 // the app's context.
@@ -134,9 +129,6 @@ func (a *App) Stop() error {
 
 // Cleanup releases what Provision took, also after it failed half-way.
 func (a *App) Cleanup() error {
-	if a.started {
-		running.Add(-1)
-	}
 	for _, issuer := range a.Issuers {
 		if issuer != nil {
 			issuer.cleanup()

@@ -76,21 +76,12 @@ func (f *feed) get(ctx context.Context, since int64) (*madeFeed, error) {
 	if made := f.kept(ctx, since); made != nil {
 		return made, nil
 	}
-	result := f.building.DoChan(strconv.FormatInt(since, 10), func() (any, error) {
+	return together(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*madeFeed, error) {
 		if made := f.kept(ctx, since); made != nil {
 			return made, nil
 		}
-		return f.make(context.WithoutCancel(ctx), since)
+		return f.make(ctx, since)
 	})
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-result:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return r.Val.(*madeFeed), nil
-	}
 }
 
 // kept is the feed that was made last, if it still serves.
@@ -158,7 +149,7 @@ func (k *keyring) givenUp(keys *keys) map[string]int64 {
 	all := make(map[string]int64)
 	for _, key := range keys.all {
 		if key.revoked != nil {
-			all[key.ID()] = key.revoked.At.Add(k.times.keep(key)).Unix()
+			all[key.ID()] = k.times.until(keys.all, key, k.alg, k.now()).Unix()
 		}
 	}
 	return all

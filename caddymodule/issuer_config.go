@@ -121,8 +121,11 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	if i.keys, err = i.newKeyring(storage, alg); err != nil {
 		return err
 	}
-	err = errors.Join(i.openRegistry(storage), i.openRevocations(storage, m), i.loadPolicy(storage))
-	return errors.Join(err, i.checkStorage(ctx))
+	if err := errors.Join(i.openRegistry(storage), i.openRevocations(storage, m), i.loadPolicy(storage)); err != nil {
+		return err
+	}
+	i.meetPeers()
+	return i.checkStorage(ctx)
 }
 
 // resolve replaces the placeholders of the issuer's settings.

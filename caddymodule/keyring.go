@@ -86,18 +86,7 @@ func (k *keyring) current(ctx context.Context) (*keys, error) {
 	if failure := k.failure.Load(); failure != nil && time.Since(failure.at) < keyRetryAfter {
 		return nil, failure.err
 	}
-	result := k.loading.DoChan("load", func() (any, error) {
-		return k.load(context.WithoutCancel(ctx))
-	})
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-result:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return r.Val.(*keys), nil
-	}
+	return together(ctx, &k.loading, "load", k.load)
 }
 
 func (k *keyring) load(ctx context.Context) (*keys, error) {

@@ -43,8 +43,8 @@ func (k *keyring) tend(ctx context.Context) (found *keyObjects, err error) {
 				return err
 			}
 		}
-		for _, key := range plan.lengthen {
-			longer := *key
+		if plan.lengthen != nil {
+			longer := *plan.lengthen
 			longer.ttl = k.times.ttl
 			if err := k.write(ctx, &longer); err != nil {
 				return err

@@ -124,10 +124,10 @@ type keyPlan struct {
 	make      bool
 	signsFrom time.Time // of the key to make
 	drop      []*issuerKey
-	lengthen  []*issuerKey // whose tokens will be valid for longer than before
+	lengthen  *issuerKey // whose tokens are valid for longer than before; nil is none
 }
 
-func (p keyPlan) due() bool { return p.make || len(p.drop)+len(p.lengthen) > 0 }
+func (p keyPlan) due() bool { return p.make || len(p.drop) > 0 || p.lengthen != nil }
 
 // plan decides what is to be done now. Whoever does it first, the others then find nothing to do: the key that was
 // made is the newest, and the next is due a period later.
@@ -135,10 +135,10 @@ func (t keyTimes) plan(sorted []*issuerKey, alg token.Alg, now time.Time) keyPla
 	var plan keyPlan
 	var newest *issuerKey
 	signer := signerAt(sorted, alg, now)
+	if signer != nil && signer.ttl < t.ttl {
+		plan.lengthen = signer
+	}
 	for _, key := range sorted {
-		if key == signer && key.ttl < t.ttl {
-			plan.lengthen = append(plan.lengthen, key)
-		}
 		if key.revoked == nil && key.Alg() == alg {
 			newest = key
 		}

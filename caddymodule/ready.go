@@ -100,7 +100,7 @@ func (a *App) lacking() []issuerLacking {
 	}
 	for _, door := range a.doors {
 		for _, t := range door.trusted {
-			if remote, ok := t.keys.(*patientKeys); ok && !remote.keys.Usable(time.Duration(t.MaxStale)) {
+			if t.remote != nil && !t.remote.keys.Usable(time.Duration(t.MaxStale)) {
 				add(t.URL, lacksKeys)
 			}
 			if t.remote != nil && t.bound.within(t.remote.revocations) != nil {

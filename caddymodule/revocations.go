@@ -17,7 +17,6 @@ func (i *Issuer) openRevocations(storage certmagic.Storage, m *metrics) error {
 	i.revocations = revocation.NewStore(storage, path.Join("m2m", storageName(i.URL), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
 	i.revocations.Present = i.keys.stored
-	i.meetPeers()
 	return m.watchAge(i.URL, i.revocations.Age)
 }
 

@@ -150,9 +150,7 @@ func (s *Store) Problem() string {
 // An error leaves what was loaded, and is returned once for the same reason; after that Reload
 // answers false, nil until something changes.
 func (s *Store) Reload() (changed bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	changed, err = s.look(ctx)
+	changed, err = s.lookInTime()
 	if err == nil {
 		s.fault.Store(nil)
 		return changed, nil
@@ -167,10 +165,14 @@ func (s *Store) Reload() (changed bool, err error) {
 // Look takes what another Store of the same registry, in this process, has just changed. It is no news to anybody, so
 // that Reload does not tell it again.
 func (s *Store) Look() error {
+	_, err := s.lookInTime()
+	return err
+}
+
+func (s *Store) lookInTime() (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	_, err := s.look(ctx)
-	return err
+	return s.look(ctx)
 }
 
 // look follows the journal.

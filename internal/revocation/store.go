@@ -196,6 +196,10 @@ func (s *Store) lookInTime() error {
 func (s *Store) add(entries []Entry) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
+	s.addLocked(entries)
+}
+
+func (s *Store) addLocked(entries []Entry) {
 	set, now := s.set.Load(), s.now()
 	s.note(set, entries, now)
 	s.set.Store(set.with(slices.Concat(entries, s.early), now))
@@ -205,16 +209,13 @@ func (s *Store) add(entries []Entry) {
 // Tell puts in force what another store of the same revocations, in this process, has just revoked: that of a config
 // that replaces another, or is replaced. It is in storage already.
 func (s *Store) Tell(entries ...Entry) {
+	s.adding.Lock()
+	defer s.adding.Unlock()
 	if s.set.Load() == nil {
-		s.adding.Lock()
-		if s.set.Load() == nil {
-			s.early = append(s.early, entries...) // the first look may have begun before these were there
-			s.adding.Unlock()
-			return
-		}
-		s.adding.Unlock()
+		s.early = append(s.early, entries...) // the first look may have begun before these were there
+		return
 	}
-	s.add(entries)
+	s.addLocked(entries)
 }
 
 // note keeps what is new for as long as a feed tells it apart.
