@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -48,18 +49,37 @@ type madeFeed struct {
 func newFeed(issuer *Issuer) *feed { return &feed{issuer: issuer, made: make(map[int64]*madeFeed)} }
 
 func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
-	since, err := strconv.ParseUint(r.URL.Query().Get("since"), 10, 40)
-	if err != nil && r.URL.Query().Has("since") {
-		oauth.InvalidRequest("since is not a number of seconds").Write(w)
+	since, refusal := sinceOf(r.URL.RawQuery)
+	if refusal != nil {
+		refusal.Write(w)
 		return
 	}
-	made, err := f.get(r.Context(), f.moment(int64(since)))
+	made, err := f.get(r.Context(), f.moment(since))
 	if err != nil {
 		f.issuer.logger.Debug("no revocations to publish", zap.Error(err))
 		oauth.Unavailable("the revocations cannot be had now").Write(w)
 		return
 	}
 	made.ServeHTTP(w, r)
+}
+
+// sinceOf is the parameter that says since when a reader knows what there was; without it, that is never.
+func sinceOf(query string) (int64, *oauth.Error) {
+	parameters, err := url.ParseQuery(query)
+	given := parameters["since"]
+	switch {
+	case err != nil:
+		return 0, oauth.InvalidRequest("the query is not well-formed")
+	case len(given) == 0:
+		return 0, nil
+	case len(given) > 1:
+		return 0, oauth.InvalidRequest("a parameter is repeated")
+	}
+	since, err := strconv.ParseUint(given[0], 10, 40)
+	if err != nil {
+		return 0, oauth.InvalidRequest("since is not a number of seconds")
+	}
+	return int64(since), nil
 }
 
 // moment is the moment for which there is a feed. It is 0 for all whose feed would have everything, which may be large,

@@ -106,7 +106,7 @@ func TestFeed(t *testing.T) {
 		}
 		return len(etags) == 1
 	})
-	for _, query := range []string{"?since=", "?since=now", "?since=-1", "?since=1e3", "?since=9999999999999999"} {
+	for _, query := range []string{"?since=", "?since=now", "?since=-1", "?since=1e3", "?since=9999999999999999", "?since=%zz", "?since=1;x=1", "?since=1&since=2"} {
 		if a := feedAt(t, w.issuer, query); a.status != http.StatusBadRequest || !strings.Contains(a.body, "invalid_request") {
 			t.Errorf("%s: %d %s", query, a.status, a.body)
 		}
