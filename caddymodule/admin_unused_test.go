@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
@@ -33,10 +35,29 @@ func TestASecretIsNotTakenForUnused(t *testing.T) {
 	w.want(204, "DELETE", ciBotSecrets+"/s1?force=true", "")
 }
 
+// TestUsesAreNotNotedElsewhere: nothing is written where the storage was.
+func TestUsesAreNotNotedElsewhere(t *testing.T) {
+	w := startAdmin(t)
+	secret := w.book()
+	if err := w.Restart(w.config()); err != nil {
+		t.Fatal(err)
+	}
+	w.works(secret)
+	if err := os.Rename(w.Storage, w.Storage+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Stop(); err != nil { // which notes what is not noted yet
+		t.Fatal(err)
+	}
+	if found, err := filepath.Glob(filepath.Join(w.Storage, "m2m", "*", "*")); err != nil || len(found) > 0 {
+		t.Errorf("there are %v, %v", found, err)
+	}
+}
+
 func TestIDsOfExpiredSecretsAreNotGivenAgain(t *testing.T) {
 	w := startAdmin(t)
 	w.book()
-	expires := time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)
+	expires := time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339Nano)
 	w.want(201, "POST", ciBotSecrets, `{"expires": "`+expires+`"}`)
 	servertest.Eventually(t, "the secret expires", func() bool {
 		return w.want(http.StatusOK, "GET", ciBotSecrets, "").field("secrets", 1, "live") == "false"

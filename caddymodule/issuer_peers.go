@@ -3,10 +3,14 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
 // issuersOf are the issuers of each URL in all configs of this process: there are two while one config replaces
@@ -17,10 +21,15 @@ var issuersOf = struct {
 	byURL map[string][]*Issuer
 }{byURL: make(map[string][]*Issuer)}
 
+// meetPeers has peers tell of changes from now on, and takes what they know to be revoked, be it that an object of it was
+// damaged since they read it.
 func (i *Issuer) meetPeers() {
 	issuersOf.Lock()
-	defer issuersOf.Unlock()
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
+	issuersOf.Unlock()
+	for _, peer := range i.peers() {
+		i.revocations.Tell(peer.revocations.Set().Entries(time.Now(), revocation.Entry{}, math.MaxInt)...)
+	}
 }
 
 func (i *Issuer) leavePeers() {

@@ -44,10 +44,14 @@ func (i *Issuer) stop(ctx context.Context) {
 	}
 }
 
-// flushUsage writes when secrets were last used. It is nothing that a token would wait for.
+// flushUsage writes when secrets were last used. It is nothing that a token would wait for. In a storage that is not
+// the one that it was, as a folder is on which nothing is mounted any more, it would only be in the way.
 func (i *Issuer) flushUsage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
+	if !i.keys.stored(ctx) {
+		return
+	}
 	if err := i.usage.Flush(ctx); err != nil {
 		i.logger.Warn("noting when secrets were last used failed", zap.Error(err))
 	}

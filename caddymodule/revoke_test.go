@@ -187,6 +187,28 @@ func TestBrokenRevocations(t *testing.T) {
 	}
 }
 
+// TestRevocationsOutliveTheirObjectInAReload: what the config that is replaced knows, the next one does, also where the
+// storage does not tell it any more.
+func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
+	w := startIntrospection(t)
+	raw := w.token("careful")
+	w.revoke("careful", raw)
+	names, _ := filepath.Glob(filepath.Join(w.Storage, "m2m", "*", "revocations", "*.json"))
+	if err := os.Truncate(names[0], 40); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.Load(w.caddyfile() + "# reloaded\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Load(w.caddyfile()); err != nil {
+			t.Fatal(err)
+		}
+		w.revokedAtDoor(raw)
+	}
+	w.awaitHealth("revocations", "0")
+}
+
 // TestRevocationsAgeIsShown: it grows while the storage is away.
 func TestRevocationsAgeIsShown(t *testing.T) {
 	w := startIntrospection(t)
