@@ -120,7 +120,7 @@ func (a *adminRequest) auditKeys(done rotated) keyRotated {
 	}
 	for _, former := range done.revoked {
 		answer.Revoked = append(answer.Revoked, former.ID())
-		before := keys.view([]*issuerKey{former}, former)
+		before := keys.view(done.former, former)
 		after := keys.view(loaded.all, orSame(loaded.key(former.ID()), former))
 		a.record("keys changed", "key.rotate", "key", former.ID(), "update", before, after)
 	}

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,15 +66,23 @@ func (w *adminWorld) auditOf(t *testing.T, next, former, replacement string) {
 		if line["msg"] != "keys changed" || line["operation"] != "key.rotate" || line["kind"] != "key" {
 			t.Errorf("the log has %v", line)
 		}
-		got = append(got, line["action"].(string)+" "+line["id"].(string))
+		got = append(got, fmt.Sprintf("%s %s %v->%v", line["action"], line["id"], stateIn(line["before"]), stateIn(line["after"])))
 	}
-	want := []string{"create " + next, "create " + replacement, "update " + former, "update " + next}
+	want := []string{
+		"create " + next + " <nil>->next", "create " + replacement + " <nil>->active",
+		"update " + former + " active->revoked", "update " + next + " next->revoked",
+	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the audit log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if strings.Contains(w.Log(), `"d":"`) {
 		t.Error("the log has a private key")
 	}
+}
+
+func stateIn(key any) any {
+	fields, _ := key.(map[string]any)
+	return fields["state"]
 }
 
 // TestKeysWhileStorageIsAway: what cannot be done is said, and not done in memory.

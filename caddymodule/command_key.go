@@ -50,9 +50,11 @@ revoked one is refused.`,
 // whatNowBreaks is what --now says before it asks.
 const whatNowBreaks = `All keys of the issuer are given up, and a new one signs at once.
   - Every token that is out is refused: here at once, on nodes that share this storage within
-    seconds. Clients get 401 until they ask for new ones.
-  - A door or client elsewhere that has the published keys in a cache goes on taking old tokens
-    until that is 5 minutes old, if it heeds max-age, and may refuse new ones for as long.
+    5 seconds, and by m2m_auth elsewhere within some 15. Clients get 401 until they ask for
+    new ones.
+  - A program elsewhere that checks tokens by the published keys, and has them in a cache, goes
+    on taking old tokens until that is 5 minutes old, if it heeds max-age, and may refuse new
+    ones for as long.
 `
 
 func rotateKeyCommand() *cobra.Command {

@@ -95,7 +95,8 @@ func (k *keyring) reseal(ctx context.Context, keys []*issuerKey) error {
 // rotated is what a rotation by command has done.
 type rotated struct {
 	made    *issuerKey
-	revoked []*issuerKey // as they were
+	former  []*issuerKey // all that there were
+	revoked []*issuerKey // of those, as they were
 }
 
 // nextExistsError is that of a rotation on top of another.
@@ -127,6 +128,7 @@ func (k *keyring) rotate(ctx context.Context) (done rotated, err error) {
 func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err error) {
 	err = k.change(ctx, func(ctx context.Context, found *keyObjects) error {
 		now := k.now()
+		done.former = found.keys
 		if done.made, err = k.make(ctx, now); err != nil {
 			return err
 		}
