@@ -17,7 +17,7 @@ func (i *Issuer) openRevocations(storage certmagic.Storage, m *metrics) error {
 	i.revocations = revocation.NewStore(storage, path.Join("m2m", storageName(i.URL), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
 	i.revocations.Present = i.keys.stored
-	return m.watchAge(i.URL, i.revocations.Age)
+	return m.watchRevocations(i.URL, i.revocations)
 }
 
 // revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.

@@ -80,6 +80,9 @@ func TestRevokedIsRefusedAtOnce(t *testing.T) {
 	if a := w.atDoor(other); a.status != 200 {
 		t.Errorf("another token after a restart: %s", a)
 	}
+	if n := w.metricOf("caddy_m2m_revocations", w.url); n != "1" {
+		t.Errorf("the metrics count %q in force", n)
+	}
 }
 
 func TestRevocationReachesOtherNodes(t *testing.T) {
