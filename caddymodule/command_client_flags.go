@@ -86,11 +86,10 @@ func attributeValue(text string) any {
 	return text
 }
 
-// timeFlag is a time, given as such or as a duration from now. That ends with a second that has begun, so that a short
-// one is not over before it is told.
+// timeFlag is a time, given as such or as a duration from now.
 func timeFlag(text string) (string, error) {
 	if d, err := time.ParseDuration(text); err == nil {
-		return time.Now().Add(d + time.Second - 1).UTC().Truncate(time.Second).Format(time.RFC3339), nil
+		return time.Now().Add(d).UTC().Truncate(time.Second).Format(time.RFC3339), nil
 	}
 	if _, err := time.Parse(time.RFC3339, text); err != nil {
 		return "", wrong("%q is neither a time as in RFC 3339, such as 2027-01-31T00:00:00Z, nor a duration such as 720h", text)
