@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 func revokeCommand() *cobra.Command {
@@ -65,11 +67,14 @@ Nothing takes a revocation back. A registry file is no hindrance.`,
 func (s *session) printRevocation(made madeRevocation) {
 	if made.JTI != "" {
 		s.printf("token %s is revoked\n", printable(made.JTI))
+		if !token.IsID(made.JTI) {
+			s.warn("IDs of tokens are 26 capitals and digits: is it right?\n")
+		}
 		return
 	}
 	s.printf("tokens of %s are revoked that were issued up to %s\n", printable(made.ClientID), made.Before.UTC().Format(time.RFC3339))
 	if made.KnownClient != nil && !*made.KnownClient {
-		fmt.Fprintf(s.cmd.ErrOrStderr(), "There is no client %s in the registry: is the name right?\n", printable(made.ClientID))
+		s.warn(fmt.Sprintf("There is no client %s in the registry: is the name right?\n", printable(made.ClientID)))
 	}
 }
 

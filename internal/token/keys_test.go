@@ -248,10 +248,15 @@ func TestNewID(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 1000 {
 		id := NewID()
-		if len(id) < 26 || seen[id] || !isBase64URL(id) {
+		if len(id) < 26 || seen[id] || !isBase64URL(id) || !IsID(id) {
 			t.Fatalf("id %q", id)
 		}
 		seen[id] = true
+	}
+	for _, text := range []string{"", "ABC", NewID() + "1", NewID() + "\n", strings.ToLower(NewID())} {
+		if IsID(text) {
+			t.Errorf("%q is taken for an id", text)
+		}
 	}
 }
 
