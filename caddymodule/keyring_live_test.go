@@ -11,15 +11,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// quicken has keys published for 2.2 s before they sign. tests/cluster rotates them under load.
-func quicken(period string) func(map[string]any) {
-	return func(config map[string]any) {
-		issuer := config["apps"].(map[string]any)["m2m"].(map[string]any)["issuers"].([]any)[0].(map[string]any)
-		issuer["key_timing"] = map[string]any{"max_age": "1s", "poll": "200ms", "leeway": "1s"}
-		issuer["key_rotation"] = period
-	}
-}
-
 // metricOf is the value of one of the issuer's time series.
 func (w *issuerWorld) metricOf(name, label string) string {
 	for line := range strings.Lines(w.get(w.url + "/metrics").body) {
@@ -33,7 +24,7 @@ func (w *issuerWorld) metricOf(name, label string) string {
 // TestStorageAwayWhileKeysAreDue: tokens go on, it is told, and the rotation comes when storage does.
 func TestStorageAwayWhileKeysAreDue(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{options: "token_ttl 5s"})
-	w.Change = quicken("9s")
+	w.Change = servertest.QuickKeys(9 * time.Second)
 	if err := w.Load(w.caddyfile()); err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func TestTokenOfFormerAlgorithmStaysValid(t *testing.T) {
 	w.granted(former)
 	kid := w.signer()
 	w.options = "signing_alg EdDSA"
-	w.Change = quicken("1h") // else it takes ten minutes
+	w.Change = servertest.QuickKeys(0) // else it takes ten minutes
 	if err := w.Load(w.caddyfile()); err != nil {
 		t.Fatal(err)
 	}

@@ -118,13 +118,17 @@ func (i *Issuer) feed() http.HandlerFunc {
 	return i.revoked
 }
 
+// signer is the key that signs.
+func (i *Issuer) signer() *token.SigningKey {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.keys[len(i.keys)-1]
+}
+
 // State signs claims under a typ of their own.
 func (i *Issuer) State(typ string, claims []byte) string {
 	i.t.Helper()
-	i.mu.Lock()
-	key := i.keys[len(i.keys)-1]
-	i.mu.Unlock()
-	signed, err := key.SignAs(typ, claims)
+	signed, err := i.signer().SignAs(typ, claims)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -134,9 +138,7 @@ func (i *Issuer) State(typ string, claims []byte) string {
 // Key is the private key that signs, and its kid.
 func (i *Issuer) Key() (private *ecdsa.PrivateKey, kid string) {
 	i.t.Helper()
-	i.mu.Lock()
-	key := i.keys[len(i.keys)-1]
-	i.mu.Unlock()
+	key := i.signer()
 	var jwk struct{ D string }
 	stored, err := key.MarshalPrivate()
 	if err == nil {

@@ -4,13 +4,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // TestIssuerDown: while an issuer is down, doors elsewhere serve for as long as they put up with the age of what they
 // know, then answer 503, and go on by themselves when it is back. It takes as long as the shortest bounds that there are.
 func TestIssuerDown(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "", shorten).start()
+	c := newCluster(t, "", servertest.QuickKeys(0)).start()
 	options := func(block string) *node {
 		text := strings.Replace(strings.ReplaceAll(edgeFile, "ISSUER", c.URL), "issuer "+c.URL, "issuer "+c.URL+" {\n"+block+"\n}", 1)
 		return newNode(t, text, nil).start()

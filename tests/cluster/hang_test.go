@@ -92,8 +92,8 @@ func TestStorageThatHangs(t *testing.T) {
 	const strangers = 300
 	c := newCluster(t, "", nil).start()
 	bot, other := c.client("ci-bot"), c.client("other")
-	good, revoked, later := bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url)
-	within(t, 10*time.Second, "B knows the client", func() bool { a, err := bot.token(plain, c.b.url); return err == nil && a.status == 200 })
+	good, revoked := bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url)
+	within(t, 10*time.Second, "B knows the client", bot.answered(c.b, 200))
 	bot.about(t, c.a.url, "revoke", revoked)
 	within(t, 10*time.Second, "B refuses what is revoked", func() bool { return c.b.atDoor(revoked).status == 401 })
 	hanging := newPipes(t, c.storage)
@@ -104,11 +104,7 @@ func TestStorageThatHangs(t *testing.T) {
 	hanging.add(t, "usage/ci-bot.json")
 	c.mount(hanging.folder)
 
-	// meanwhile at A
-	bot.about(t, c.a.url, "revoke", later)
-	c.a.want(200, "PATCH", "/clients/other", `{"disabled": true}`)
-	c.a.want(201, "POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`)
-	fresh := bot.mustToken(t, c.a.url)
+	m := c.meanwhile(bot, other)
 
 	var waiting sync.WaitGroup
 	refused := func(what string, request func() (answer, error)) {
@@ -129,7 +125,7 @@ func TestStorageThatHangs(t *testing.T) {
 	refused("a client that is not in memory", func() (answer, error) { return other.token(patient, c.b.url) })
 	for range 3 { // while it is looked for, and later
 		refused("a token of a key it cannot see", func() (answer, error) {
-			return ask(patient, "GET", c.b.url+"/books/1", "", "Authorization", "Bearer "+fresh)
+			return ask(patient, "GET", c.b.url+"/books/1", "", "Authorization", "Bearer "+m.fresh)
 		})
 	}
 	for i := range strangers {
@@ -144,14 +140,13 @@ func TestStorageThatHangs(t *testing.T) {
 		return !t.Failed()
 	}
 	took := within(t, 2*time.Minute, "B says that it has lost its storage", func() bool {
-		s := c.b.status()
-		return !serves() || s.field("issuers", 0, "registry", "healthy") == false && s.field("issuers", 0, "keys", "healthy") == false
+		return !serves() || c.b.healthy(false, "registry", "keys")
 	})
 	t.Logf("it says so after %s", took.Round(time.Second))
 	waiting.Wait()
 	serves()
 	refused("a token of a key it cannot see", func() (answer, error) {
-		return ask(patient, "GET", c.b.url+"/books/1", "", "Authorization", "Bearer "+fresh)
+		return ask(patient, "GET", c.b.url+"/books/1", "", "Authorization", "Bearer "+m.fresh)
 	})
 	waiting.Wait()
 	if n := c.b.threads(); n > 200 {
@@ -166,18 +161,9 @@ func TestStorageThatHangs(t *testing.T) {
 	back := time.Now()
 	within(t, time.Minute, "B is whole again", func() bool {
 		hanging.answer()
-		s := c.b.status()
-		return s.field("issuers", 0, "registry", "healthy") == true && s.field("issuers", 0, "revocations", "healthy") == true &&
-			s.field("issuers", 0, "keys", "healthy") == true
+		return c.b.healthy(true, stored...)
 	})
-	for what, ok := range map[string]func() bool{
-		"what A has revoked is refused":             func() bool { return c.b.atDoor(later).status == 401 },
-		"the key that A has given up is, too":       func() bool { return c.b.atDoor(good).status == 401 },
-		"a token of A's new key is taken":           func() bool { return c.b.atDoor(fresh).status == 200 },
-		"the client that A has disabled is refused": func() bool { a, err := other.token(plain, c.b.url); return err == nil && a.status == 401 },
-	} {
-		within(t, 30*time.Second, what, ok)
-	}
+	m.awaitAt(c.b)
 	t.Logf("it has caught up %s after the storage was back", time.Since(back).Round(100*time.Millisecond))
 	bot.mustToken(t, c.b.url)
 	c.mount(hanging.folder)

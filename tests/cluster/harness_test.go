@@ -326,6 +326,11 @@ func (s secret) mustToken(t testing.TB, at string) string {
 	return raw
 }
 
+// answered tells whether a node answers the client's request for a token with a status.
+func (s secret) answered(n *node, status int) func() bool {
+	return func() bool { a, err := s.token(plain, n.url); return err == nil && a.status == status }
+}
+
 // about sends a request about a token to an endpoint.
 func (s secret) about(t testing.TB, at, endpoint, raw string) answer {
 	t.Helper()

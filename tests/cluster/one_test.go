@@ -15,10 +15,7 @@ import (
 func TestNodesAreOneIssuer(t *testing.T) {
 	c := newCluster(t, "", nil).start()
 	bot := c.client("ci-bot")
-	within(t, 10*time.Second, "B gives the client of A a token", func() bool {
-		a, err := bot.token(plain, c.b.url)
-		return err == nil && a.status == 200
-	})
+	within(t, 10*time.Second, "B gives the client of A a token", bot.answered(c.b, 200))
 	for _, at := range []string{c.a.url, c.b.url, c.URL} {
 		raw := bot.mustToken(t, at)
 		for _, door := range []*node{c.a, c.b, c.edge} {
@@ -31,9 +28,9 @@ func TestNodesAreOneIssuer(t *testing.T) {
 		t.Errorf("the nodes publish %s and %s", a.body, b.body)
 	}
 	c.a.want(200, "PATCH", "/clients/ci-bot", `{"disabled": true}`)
-	within(t, 10*time.Second, "B refuses the client", func() bool { a, err := bot.token(plain, c.b.url); return err == nil && a.status == 401 })
+	within(t, 10*time.Second, "B refuses the client", bot.answered(c.b, 401))
 	c.b.want(200, "PATCH", "/clients/ci-bot", `{"disabled": false}`)
-	within(t, 10*time.Second, "A takes it again", func() bool { a, err := bot.token(plain, c.a.url); return err == nil && a.status == 200 })
+	within(t, 10*time.Second, "A takes it again", bot.answered(c.a, 200))
 
 	var mu sync.Mutex
 	took := make(map[string][]time.Duration)
@@ -127,38 +124,72 @@ func TestLostStorage(t *testing.T) {
 	}
 }
 
+// stored are the kinds of what is in storage.
+var stored = []string{"registry", "revocations", "keys"}
+
+// healthy reports whether the status says of all these kinds that they are healthy, or that they are not.
+func (n *node) healthy(healthy bool, kinds ...string) bool {
+	n.t.Helper()
+	status := n.status()
+	return !slices.ContainsFunc(kinds, func(kind string) bool { return status.field("issuers", 0, kind, "healthy") != healthy })
+}
+
+// meanwhile is what was done at A while B could not know of it.
+type meanwhile struct {
+	revoked, leaked, fresh string // tokens: one that was revoked, one of a key that was given up, one of the new key
+	disabled               secret
+}
+
+// meanwhile revokes a token of bot, disables other, and gives the key up.
+func (c *cluster) meanwhile(bot, other secret) meanwhile {
+	c.t.Helper()
+	m := meanwhile{revoked: bot.mustToken(c.t, c.a.url), leaked: bot.mustToken(c.t, c.a.url), disabled: other}
+	if a := bot.about(c.t, c.a.url, "revoke", m.revoked); a.status != 200 {
+		c.t.Fatalf("revoking: %s", a)
+	}
+	c.a.want(200, "PATCH", "/clients/"+other.id, `{"disabled": true}`)
+	c.a.want(201, "POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`)
+	m.fresh = bot.mustToken(c.t, c.a.url)
+	return m
+}
+
+// awaitAt waits until a node knows of it all.
+func (m meanwhile) awaitAt(n *node) {
+	n.t.Helper()
+	for what, ok := range map[string]func() bool{
+		"what A has revoked is refused":             func() bool { return n.atDoor(m.revoked).status == 401 },
+		"the key that A has given up is, too":       func() bool { return n.atDoor(m.leaked).status == 401 },
+		"a token of A's new key is taken":           func() bool { return n.atDoor(m.fresh).status == 200 },
+		"the client that A has disabled is refused": m.disabled.answered(n, 401),
+	} {
+		within(n.t, 30*time.Second, what, ok)
+	}
+}
+
 func loseStorage(t *testing.T, mounted string) {
 	c := newCluster(t, "", nil).start()
 	bot, other := c.client("ci-bot"), c.client("other")
-	good, revoked, later, others := bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url), other.mustToken(t, c.a.url)
-	within(t, 10*time.Second, "B knows the client", func() bool { a, err := bot.token(plain, c.b.url); return err == nil && a.status == 200 })
+	good, revoked := bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url)
+	within(t, 10*time.Second, "B knows the client", bot.answered(c.b, 200))
 	bot.about(t, c.a.url, "revoke", revoked)
 	within(t, 10*time.Second, "B refuses what is revoked", func() bool { return c.b.atDoor(revoked).status == 401 })
 	kid := c.b.status().field("issuers", 0, "keys", "active")
 
 	c.mount(mounted)
 	lost := time.Now()
-	within(t, 20*time.Second, "B says that it has lost its storage", func() bool {
-		s := c.b.status()
-		return s.field("issuers", 0, "registry", "healthy") == false && s.field("issuers", 0, "revocations", "healthy") == false &&
-			s.field("issuers", 0, "keys", "healthy") == false
-	})
-	for kind := range map[string]bool{"registry": true, "revocations": true, "keys": true} {
+	within(t, 20*time.Second, "B says that it has lost its storage", func() bool { return c.b.healthy(false, stored...) })
+	for _, kind := range stored {
 		within(t, 10*time.Second, "the metrics say so", func() bool { return c.b.metric("caddy_m2m_reload_healthy", `kind="`+kind+`"`) == "0" })
 	}
 	if a := must(t, "GET", c.b.url+"/ready", ""); a.status != 200 {
 		t.Errorf("it can do its work, and says %s", a)
 	}
-	// meanwhile at A
-	bot.about(t, c.a.url, "revoke", later)
-	c.a.want(200, "PATCH", "/clients/other", `{"disabled": true}`)
-	c.a.want(201, "POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`)
-	fresh := bot.mustToken(t, c.a.url)
+	m := c.meanwhile(bot, other)
 
 	for what, test := range map[string]struct{ got, want int }{
 		"a token":                        {c.b.atDoor(good).status, 200},
 		"what was revoked before":        {c.b.atDoor(revoked).status, 401},
-		"a token of a key it cannot see": {c.b.atDoor(fresh).status, 503},
+		"a token of a key it cannot see": {c.b.atDoor(m.fresh).status, 503},
 		"a change":                       {c.b.administer("POST", "/resources", `{"code": "film", "actions": {"read": ""}}`).status, 503},
 		"a revocation":                   {bot.about(t, c.b.url, "revoke", good).status, 503},
 		"an introspection":               {bot.about(t, c.b.url, "introspect", good).status, 503},
@@ -201,19 +232,8 @@ func loseStorage(t *testing.T, mounted string) {
 
 	c.mount(c.storage)
 	back := time.Now()
-	within(t, 20*time.Second, "B is whole again", func() bool {
-		s := c.b.status()
-		return s.field("issuers", 0, "registry", "healthy") == true && s.field("issuers", 0, "revocations", "healthy") == true &&
-			s.field("issuers", 0, "keys", "healthy") == true
-	})
-	for what, ok := range map[string]func() bool{
-		"what A has revoked is refused":             func() bool { return c.b.atDoor(later).status == 401 },
-		"the key that A has given up is, too":       func() bool { return c.b.atDoor(others).status == 401 },
-		"a token of A's new key is taken":           func() bool { return c.b.atDoor(fresh).status == 200 },
-		"the client that A has disabled is refused": func() bool { a, err := other.token(plain, c.b.url); return err == nil && a.status == 401 },
-	} {
-		within(t, 20*time.Second, what, ok)
-	}
+	within(t, 20*time.Second, "B is whole again", func() bool { return c.b.healthy(true, stored...) })
+	m.awaitAt(c.b)
 	t.Logf("it has caught up %s after the storage was back", time.Since(back).Round(100*time.Millisecond))
 	within(t, 20*time.Second, "its token is taken at A", func() bool { return c.a.atDoor(bot.mustToken(t, c.b.url)).status == 200 })
 }

@@ -26,7 +26,7 @@ func TestReloadWithoutStorage(t *testing.T) {
 			t.Errorf("%s: a client gets %s, %v", when, a, err)
 		}
 	}
-	within(t, 10*time.Second, "B knows the client", func() bool { a, err := bot.token(plain, c.b.url); return err == nil && a.status == 200 })
+	within(t, 10*time.Second, "B knows the client", bot.answered(c.b, 200))
 	configs, empty := c.b.variants(ttl, otherTTL), t.TempDir()
 	for when, mounted := range map[string]string{"nothing is there": filepath.Join(t.TempDir(), "nothing"), "an empty folder": empty} {
 		c.mount(mounted)

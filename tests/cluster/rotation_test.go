@@ -20,6 +20,8 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 var jose = flag.String("jose", "", "a script that verifies tokens with npm's jose, as tests/npm/rotation.mjs does")
@@ -29,21 +31,6 @@ const (
 	oldest  = 1100 * time.Millisecond // when a token is used for the last time; it is good for 2 s
 	maxKeys = 3
 )
-
-// quicken has keys rotate in seconds: published for 2.2 s before they sign, and for 3 s after.
-func quicken(config map[string]any) {
-	shorten(config)
-	issuerOf(config)["key_rotation"] = period.String()
-}
-
-// shorten has others keep the published keys for a second.
-func shorten(config map[string]any) {
-	issuerOf(config)["key_timing"] = map[string]any{"max_age": "1s", "poll": "200ms", "leeway": "1s"}
-}
-
-func issuerOf(config map[string]any) map[string]any {
-	return config["apps"].(map[string]any)["m2m"].(map[string]any)["issuers"].([]any)[0].(map[string]any)
-}
 
 // verifier is who takes tokens, and says why not.
 type verifier interface {
@@ -155,9 +142,9 @@ func (s *script) verify(raw string) error {
 // TestRotation: over three rotations and more, by two nodes of which one dies in the middle, no token is refused by anybody,
 // when it is new and just before it ends; and there is one rotation in each period.
 func TestRotation(t *testing.T) {
-	c := newCluster(t, "token_ttl 2s", quicken).start()
+	c := newCluster(t, "token_ttl 2s", servertest.QuickKeys(period)).start()
 	bot := c.client("ci-bot")
-	within(t, 10*time.Second, "B knows the client", func() bool { a, err := bot.token(plain, c.b.url); return err == nil && a.status == 200 })
+	within(t, 10*time.Second, "B knows the client", bot.answered(c.b, 200))
 	// not a door elsewhere, which keeps keys for a minute at least
 	verifiers := map[string]verifier{
 		"a client with cached keys": &strict{issuer: c.URL},

@@ -15,11 +15,7 @@ import (
 // changes it. The tokens that the former key signed are valid until they end.
 func (s *server) signEdDSA(t *testing.T) {
 	t.Helper()
-	s.Change = func(config map[string]any) { // the new key signs a moment after it is published, and not ten minutes
-		for _, issuer := range config["apps"].(map[string]any)["m2m"].(map[string]any)["issuers"].([]any) {
-			issuer.(map[string]any)["key_timing"] = map[string]any{"max_age": "1s", "poll": "200ms", "leeway": "1s"}
-		}
-	}
+	s.Change = servertest.QuickKeys(0)
 	if err := s.Restart(strings.Replace(s.caddyfile(), "signing_alg ES256", "signing_alg EdDSA", 1)); err != nil {
 		t.Fatal(err)
 	}
