@@ -56,8 +56,8 @@ func TestBadKeysOfARemoteIssuer(t *testing.T) {
 			d.issuer.Publish(c.answer)
 			for _, kid := range []string{"bad", "good"} { // the first has the keys fetched
 				unknown := d.issuer.Sign(d.issuer.Claims(doorAudience, "", nil), map[string]any{"kid": kid})
-				if got := d.ask("GET", "/", bearer(unknown)); got.status != http.StatusUnauthorized || got.reason() != "unknown_key" {
-					t.Errorf("by a bad key: %d %s", got.status, got.body)
+				if got := d.ask("GET", "/", bearer(unknown)); got.status != http.StatusServiceUnavailable || got.reason() != "no_keys" {
+					t.Errorf("by a key of which nothing is told: %d %s", got.status, got.body)
 				}
 			}
 			for _, text := range []string{raw, d.token("book:edit")} { // remembered, and new

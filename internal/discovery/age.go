@@ -28,5 +28,8 @@ func cacheAge(h http.Header) time.Duration {
 			}
 		}
 	}
+	if seconds, err := strconv.ParseUint(h.Get("Age"), 10, 31); err == nil { // in caches on the way (RFC 9111 §5.1)
+		age -= time.Duration(seconds) * time.Second
+	}
 	return min(max(age, MinAge), MaxAge)
 }

@@ -95,7 +95,8 @@ func (k *Keys[T]) Close() {
 
 // Get is the issuer's key set, which has kid if the issuer's last answer had it: a set without kid
 // means that the key is unknown, an error that it cannot be told. Get waits for a fetch only when
-// there is no usable set, or none with kid; ctx ends its waiting, not the fetch.
+// there is no usable set, none with kid, or one that nobody has asked for long past its age; ctx ends
+// its waiting, not the fetch.
 func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
 	return k.GetStale(ctx, kid, k.cfg.StaleFor)
 }
@@ -123,7 +124,7 @@ func (k *Keys[T]) get(ctx context.Context, kid string, staleFor time.Duration, n
 		var none T
 		return none, ctx.Err()
 	}
-	return k.usable(staleFor, time.Now())
+	return k.settled(kid, staleFor, time.Now())
 }
 
 // look is the key set, or the fetch to wait for. It starts the fetch when one is due. The key id is named when it is not
@@ -146,9 +147,30 @@ func (k *Keys[T]) look(kid string, staleFor time.Duration, named bool, now time.
 		k.start()
 	}
 	if k.cfg.Has(e.keys, kid) {
-		return e.keys, nil, nil
+		return e.keys, k.overdue(e, now), nil
 	}
-	return e.keys, k.search(named, now), nil
+	if flight := k.search(named, now); flight != nil {
+		return none, flight, nil
+	}
+	keys, err := k.known(e, kid)
+	return keys, nil, err
+}
+
+// overdue is the fetch to wait for when the set's age was over long ago and nobody has asked since: the issuer may have
+// withdrawn the key meanwhile. Nobody waits again for an issuer that does not answer.
+func (k *Keys[T]) overdue(e *entry[T], now time.Time) <-chan struct{} {
+	if k.lastErr == nil && now.After(e.freshUntil.Add(DefaultAge)) {
+		return k.flight
+	}
+	return nil
+}
+
+// known is the key set, unless the key may be among those that the last fetch did not get.
+func (k *Keys[T]) known(e *entry[T], kid string) (keys T, err error) {
+	if k.lastErr != nil && !k.cfg.Has(e.keys, kid) {
+		return keys, k.lastErr
+	}
+	return e.keys, nil
 }
 
 // search is the fetch that may bring an unknown key; nil when none is due.
@@ -160,12 +182,12 @@ func (k *Keys[T]) search(named bool, now time.Time) <-chan struct{} {
 	return k.start()
 }
 
-// usable is the current key set, if it is not too old.
-func (k *Keys[T]) usable(staleFor time.Duration, now time.Time) (T, error) {
+// settled is what look has after a fetch.
+func (k *Keys[T]) settled(kid string, staleFor time.Duration, now time.Time) (T, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e := k.current; e.usable(now, staleFor) {
-		return e.keys, nil
+		return k.known(e, kid)
 	}
 	var none T
 	if k.lastErr == nil {

@@ -94,7 +94,7 @@ func TestKeysOutliveFailures(t *testing.T) {
 		time.Sleep(10*time.Minute + time.Second)
 		want(t, h, k, "a", "a", 2)
 		want(t, h, k, "a", "a", 2) // neither a refresh
-		want(t, h, k, "x", "a", 2) // nor a search before the failure has been waited out
+		want(t, h, k, "x", "", 2)  // nor a search before the failure has been waited out: it cannot be told
 		h.down = true
 		time.Sleep(firstBackoff)
 		want(t, h, k, "a", "a", 3)
@@ -109,6 +109,50 @@ func TestKeysOutliveFailures(t *testing.T) {
 		h.down, h.kids = false, "a c"
 		time.Sleep(maxBackoff)
 		want(t, h, k, "a", "a c", 6)
+	})
+}
+
+// TestKeysThatNobodyAskedForLong: who comes first after a quiet night waits, so that a key that was withdrawn meanwhile
+// is not taken; but nobody waits a second time for an issuer that does not answer.
+func TestKeysThatNobodyAskedForLong(t *testing.T) {
+	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
+		k.cfg.StaleFor = DefaultStaleFor
+		want(t, h, k, "a", "a", 1)
+		h.kids, h.delay = "b", time.Second
+		time.Sleep(10*time.Minute + DefaultAge + 1)
+		want(t, h, k, "a", "b", 2)
+		time.Sleep(23 * time.Hour)
+		h.delay = time.Hour
+		begin := time.Now()
+		want(t, h, k, "b", "b", 3)
+		if took := time.Since(begin); took != Timeout {
+			t.Errorf("waited %s", took)
+		}
+		time.Sleep(time.Minute)
+		begin = time.Now()
+		want(t, h, k, "b", "b", 4)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("waited %s again", took)
+		}
+	})
+}
+
+// TestKeysOutliveMetadata: keys are where they were, also while the document that says so cannot be had.
+func TestKeysOutliveMetadata(t *testing.T) {
+	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
+		want(t, h, k, "a", "a", 1)
+		document := h.answers[openIDURL]
+		delete(h.answers, openIDURL)
+		h.kids = "a b"
+		time.Sleep(rediscoverAfter + time.Minute)
+		want(t, h, k, "b", "a b", 2)
+		asked := h.requests[openIDURL]
+		h.answers[openIDURL] = document
+		time.Sleep(10*time.Minute + 1)
+		want(t, h, k, "b", "a b", 3)
+		if h.requests[openIDURL] != asked+1 {
+			t.Error("the document is not asked for again soon")
+		}
 	})
 }
 
@@ -156,9 +200,13 @@ func TestKeysSearchForUnknownKeys(t *testing.T) {
 		want(t, h, k, "c", "a b c", 3)
 		h.down = true
 		time.Sleep(RefetchFloor)
-		want(t, h, k, "y", "a b c", 4) // a failed search keeps the last good set
+		want(t, h, k, "y", "", 4) // after a failed search it cannot be told whether the issuer has the key
+		want(t, h, k, "a", "a b c", 4)
 		time.Sleep(RefetchFloor - 1)
-		want(t, h, k, "y", "a b c", 4)
+		want(t, h, k, "y", "", 4)
+		h.down = false
+		time.Sleep(1)
+		want(t, h, k, "y", "a b c", 5)
 	})
 }
 

@@ -38,6 +38,10 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 		return nil
 	}
 	m, err := Fetch(ctx, k.cfg.Client, k.cfg.Issuer)
+	if err != nil && k.source.jwksURI != "" { // keys that are there are not held up by metadata that is not
+		k.source.until = time.Now().Add(DefaultAge)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -187,11 +187,22 @@ func TestCacheAge(t *testing.T) {
 	}
 }
 
+// TestAgeInCaches: what was in a cache on the way is no longer as fresh.
+func TestAgeInCaches(t *testing.T) {
+	for age, want := range map[string]time.Duration{
+		"": time.Hour, "0": time.Hour, "600": 50 * time.Minute, "3600": MinAge, "99999": MinAge, "-600": time.Hour, "soon": time.Hour,
+	} {
+		if got := cacheAge(http.Header{"Cache-Control": {"max-age=3600"}, "Age": {age}}); got != want {
+			t.Errorf("Age %q: %s, want %s", age, got, want)
+		}
+	}
+}
+
 func FuzzCacheAge(f *testing.F) {
-	f.Add("public, max-age=600", "no-store")
-	f.Add(`max-age="1`, ",,=")
-	f.Fuzz(func(t *testing.T, first, second string) {
-		if age := cacheAge(http.Header{"Cache-Control": {first, second}}); age < MinAge || age > MaxAge {
+	f.Add("public, max-age=600", "no-store", "")
+	f.Add(`max-age="1`, ",,=", "1")
+	f.Fuzz(func(t *testing.T, first, second, inCaches string) {
+		if age := cacheAge(http.Header{"Cache-Control": {first, second}, "Age": {inCaches}}); age < MinAge || age > MaxAge {
 			t.Errorf("%s", age)
 		}
 	})
