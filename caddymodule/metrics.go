@@ -129,7 +129,7 @@ func (m *metrics) remoteKeys(issuer string, s discovery.Status) {
 // remoteRevocations tells of the revocations of a remote issuer that publishes them. Before any are known they have no
 // age.
 func (m *metrics) remoteRevocations(issuer string, r *remoteRevocations) {
-	if r.published() == "" {
+	if r.published() == "" && !r.begun.Load() {
 		return
 	}
 	m.forReloads(prometheus.Labels{"issuer": issuer}).setHealthy("remote_revocations", r.problem() == "")

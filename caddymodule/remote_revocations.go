@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,14 +20,16 @@ import (
 )
 
 const (
-	// feedInterval is how often a feed is asked for, and feedRetry how soon again while nothing is known yet.
+	// feedInterval is how often a feed is asked for. While nothing is known yet it is asked for again after feedRetry, and
+	// then after twice as long each time, up to feedMaxRetry: the answer may be large.
 	feedInterval = 5 * time.Second
 	feedRetry    = time.Second
+	feedMaxRetry = 30 * time.Second
 	// feedWhole is how often everything is asked for, whatever is known: should nodes' clocks have been further apart
-	// than the feed allows for, nothing is missed for longer.
-	feedWhole = 15 * time.Minute
-	// feedGap is how long ago the last answer may be for news alone to be asked for.
-	feedGap = time.Minute
+	// than the feed allows for, nothing is missed for longer. Should it fail, it is asked for again after feedWholeRetry,
+	// and meanwhile for what is new.
+	feedWhole      = 15 * time.Minute
+	feedWholeRetry = time.Minute
 )
 
 // remoteRevocations follow the feed of an issuer elsewhere, once somebody needs it.
@@ -46,8 +49,9 @@ type remoteRevocations struct {
 	fault  atomic.Pointer[string]
 
 	// of the one who follows alone
-	location, etag         string    // of the last good answer
-	answered, whole, asked time.Time // the last is when everything was asked for
+	feed           string    // where it was published last
+	location, etag string    // of the last good answer
+	whole, asked   time.Time // when everything was had, and asked for
 }
 
 func followRevocations(issuer string, client *http.Client, keys *discovery.Keys[*token.KeySet], logger func() *zap.Logger) *remoteRevocations {
@@ -85,12 +89,13 @@ func (r *remoteRevocations) begin() {
 
 func (r *remoteRevocations) follow() {
 	first := sync.OnceFunc(func() { close(r.tried) })
+	retry := feedRetry
 	for r.ctx.Err() == nil {
 		r.note(r.look())
 		first()
 		wait := feedInterval
 		if r.known.AsOf().IsZero() {
-			wait = feedRetry
+			wait, retry = retry, min(2*retry, feedMaxRetry)
 		}
 		select {
 		case <-r.ctx.Done():
@@ -120,11 +125,11 @@ func (r *remoteRevocations) note(err error) {
 // was said: only a signed answer moves the moment as of which is known what is revoked.
 func (r *remoteRevocations) look() error {
 	since, now := r.known.AsOf(), time.Now()
-	due := now.Sub(r.whole) >= feedWhole && now.Sub(r.asked) >= feedGap // and what is new goes on coming if it fails
-	if due || now.Sub(r.answered) >= feedGap {
+	if now.Sub(r.whole) >= feedWhole && now.Sub(r.asked) >= feedWholeRetry {
 		since, r.asked = time.Time{}, now
 	}
-	location, since, err := feedLocation(r.published(), since)
+	r.feed = cmp.Or(r.published(), r.feed) // a node of an older version may have answered for the issuer
+	location, since, err := feedLocation(r.feed, since)
 	if err != nil {
 		return err
 	}
@@ -141,7 +146,7 @@ func (r *remoteRevocations) look() error {
 			return fmt.Errorf("reading %s: %w", location, err)
 		}
 	}
-	r.location, r.etag, r.answered = location, etag, now
+	r.location, r.etag = location, etag
 	if since.IsZero() {
 		r.whole = now
 	}
@@ -225,6 +230,14 @@ func (b revocationBound) within(r *remoteRevocations) error {
 	return nil
 }
 
+// ownClientID is the client as the issuer that publishes revocations calls it, whatever else a door takes for it.
+func ownClientID(claims *token.Claims) string {
+	if id, ok := claims.All["client_id"].(string); ok {
+		return id
+	}
+	return claims.ClientID
+}
+
 var errNotFollowed = errors.New("the issuer's revocations are not followed any more")
 
 // revoked reports whether a token, or the key that it is signed with, is known to be revoked. It fails when that is not
@@ -240,7 +253,7 @@ func (r *remoteRevocations) revoked(ctx context.Context, claims *token.Claims, k
 			return false, ctx.Err()
 		}
 	}
-	if r.known.KeyRevoked(kid) || r.known.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
+	if r.known.KeyRevoked(kid) || r.known.Revoked(claims.ID, ownClientID(claims), claims.IssuedAt) {
 		return true, nil
 	}
 	return false, bound.within(r)

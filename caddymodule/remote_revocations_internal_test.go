@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -256,11 +257,11 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 			t.Errorf("everything was asked for %d times in 16 minutes, it is %s old", whole(), age(r))
 		}
 		f.answers(func() { f.status = 500 })
-		pass(2 * feedGap)
+		pass(2 * time.Minute)
 		f.answers(func() { f.status = 0 })
 		pass(feedInterval)
-		if queries, _ := f.asked(); queries[len(queries)-1] != "" {
-			t.Errorf("after a gap it asked for %q", queries[len(queries)-1])
+		if queries, _ := f.asked(); queries[len(queries)-1] == "" { // it is the issuer that knows how far back its news go
+			t.Error("after a gap it asked for everything")
 		}
 	})
 }
@@ -334,10 +335,17 @@ func TestEverythingCannotBeHad(t *testing.T) {
 		if queries, _ := f.asked(); age(r) > 3*feedInterval || strings.Count(strings.Join(queries, "&")+"&", "&&") > 60 {
 			t.Errorf("it is %s old", age(r))
 		}
+		f.answers(func() { f.status = 503 })
+		pass(2 * feedWholeRetry)
+		f.answers(func() { f.status = 0 })
+		pass(10 * time.Minute)
+		if age(r) > 3*feedInterval {
+			t.Errorf("after the issuer was away it is %s old", age(r))
+		}
 		f.answers(func() { f.answer = nil })
-		pass(feedGap + feedInterval)
+		pass(feedWholeRetry + feedInterval)
 		f.answers(func() { f.queries = nil })
-		pass(feedWhole - 2*feedGap)
+		pass(feedWhole - 2*feedWholeRetry)
 		if queries, _ := f.asked(); slices.Contains(queries, "") {
 			t.Error("when everything could be had again it was asked for once more")
 		}
@@ -364,6 +372,99 @@ func TestFeedThatIsPublishedNoMore(t *testing.T) {
 		if r.published() != "" || !fails() {
 			t.Errorf("its tokens are taken; it publishes %q", r.published())
 		}
+	})
+}
+
+// TestFeedThatCannotBeHad at first is asked for less and less often, for it may be large.
+func TestFeedThatCannotBeHad(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		f.answers(func() { f.answer = func() string { return "too much" } })
+		_, _ = r.revoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, "", revocationBound{})
+		pass(10 * time.Minute)
+		if queries, _ := f.asked(); len(queries) > 25 {
+			t.Errorf("it was asked for %d times in 10 minutes", len(queries))
+		}
+		f.answers(func() { f.answer = nil })
+		pass(feedMaxRetry)
+		if age(r) > feedMaxRetry {
+			t.Errorf("it is %s old", age(r))
+		}
+	})
+}
+
+// TestMetadataWithoutTheFeed: where it was once it goes on being asked for, and how old it is goes on being told.
+func TestMetadataWithoutTheFeed(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		registry := prometheus.NewRegistry()
+		m, err := newMetrics(registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.has(t, "A")
+		f.answers(func() { f.bare = true })
+		for range 3 {
+			_, _ = r.keys.Get(t.Context(), "unknown")
+			pass(time.Minute)
+		}
+		if r.published() != "" {
+			t.Fatal("the metadata names it")
+		}
+		told := func() (age, healthy float64) {
+			m.remoteRevocations(feedIssuer, r)
+			families, err := registry.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			values := make(map[string]float64)
+			for _, family := range families {
+				values[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
+			}
+			return values["caddy_m2m_remote_revocations_age_seconds"], values["caddy_m2m_reload_healthy"]
+		}
+		pass(time.Hour)
+		if age, healthy := told(); age > 10 || healthy != 1 {
+			t.Errorf("it is followed, and is told to be %g s old, healthy %g", age, healthy)
+		}
+		f.answers(func() { f.status = 404 })
+		pass(time.Hour)
+		if age, healthy := told(); age < 3500 || healthy != 0 {
+			t.Errorf("it is gone, and is told to be %g s old, healthy %g", age, healthy)
+		}
+	})
+}
+
+// TestRevokedWhateverTheClientIsCalled: the issuer revokes by client_id, also where a door takes another claim for it.
+func TestRevokedWhateverTheClientIsCalled(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		now := time.Now()
+		f.answers(func() {
+			f.feed = map[string]any{"clients": map[string]any{digestOfName("ci-bot"): map[string]any{"before": now.Unix(), "exp": now.Add(time.Hour).Unix()}}}
+		})
+		for client, want := range map[string]bool{"ci-bot": true, "other": false} {
+			for _, claim := range []string{"", "team"} {
+				claims, err := json.Marshal(map[string]any{
+					"iss": feedIssuer, "aud": "api", "sub": client, "client_id": client, "team": "ci-bot", "jti": "J",
+					"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw, err := f.key.SignAs(token.AccessTokenType, claims)
+				if err != nil {
+					t.Fatal(err)
+				}
+				trusted := &TrustedIssuer{URL: feedIssuer, Audience: []string{"api"}, ClientClaim: claim}
+				verified, err := token.Verify(raw, token.NewKeySet(f.key), trusted.expect(0))
+				if err != nil {
+					t.Fatal(err)
+				}
+				revoked, err := r.revoked(t.Context(), verified, f.key.ID(), revocationBound{maxAge: time.Minute})
+				if revoked != want || err != nil {
+					t.Errorf("a token of %s, client_claim %q: revoked %t, %v", client, claim, revoked, err)
+				}
+			}
+		}
+		synctest.Wait()
 	})
 }
 
