@@ -117,7 +117,7 @@ func TestOneOfTwoIssuersIsDown(t *testing.T) {
 // TestQuirksOfAnIssuer are taken only from the issuer that has them.
 func TestQuirksOfAnIssuer(t *testing.T) {
 	const audience = "https://other-api.example.com"
-	d := newTwoIssuerDoor(t, "audience "+audience+"\ntyp JWT at+jwt\nscope_claim scp\nclient_claim azp\nallow_missing jti iat sub", "")
+	d := newTwoIssuerDoor(t, "audience "+audience+"\ntyp JWT at+jwt\nscope_claim scp\nclient_claim azp\nallow_missing jti iat sub typ", "")
 	quirky := map[string]any{"aud": audience, "jti": nil, "iat": nil, "sub": nil, "scp": []string{"film:read", "film:edit"}, "azp": "their-bot"}
 	jwt := map[string]any{"typ": "JWT"}
 
@@ -125,6 +125,7 @@ func TestQuirksOfAnIssuer(t *testing.T) {
 	if want := d.other.URL + "|their-bot|film:read film:edit|their-bot|film:read film:edit"; got.body != want {
 		t.Errorf("%s, want %s", got.body, want)
 	}
+	d.expect("without a typ", sign(d.other, quirky, map[string]any{"typ": nil}), 200, "")
 	d.expect("without azp", sign(d.other, map[string]any{"aud": audience}, jwt), 401, "bad_claims")
 	d.expect("for the door's audience", sign(d.other, map[string]any{"azp": "their-bot"}, jwt), 401, "wrong_audience")
 	got = d.expect("scope is not scp", sign(d.other, map[string]any{"aud": audience, "azp": "their-bot"}, nil), 200, "")
@@ -133,6 +134,7 @@ func TestQuirksOfAnIssuer(t *testing.T) {
 	}
 
 	d.expect("ours with typ JWT", sign(d.issuer, nil, jwt), 401, "wrong_type")
+	d.expect("ours without a typ", sign(d.issuer, nil, map[string]any{"typ": nil}), 401, "wrong_type")
 	d.expect("ours for their audience", sign(d.issuer, map[string]any{"aud": audience}, nil), 401, "wrong_audience")
 	d.expect("ours without jti", sign(d.issuer, map[string]any{"jti": nil}, nil), 401, "bad_claims")
 	got = d.expect("ours with scp and azp", sign(d.issuer, map[string]any{"scp": "film:read", "azp": "x"}, nil), 200, "")

@@ -88,7 +88,7 @@ func (*ReadyHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //			typ           <typ...>
 //			scope_claim   <claim>
 //			client_claim  <claim>
-//			allow_missing <claim...>
+//			allow_missing <name...>
 //			max_stale     <duration>
 //		}
 //		audience <url...>

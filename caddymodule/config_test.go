@@ -90,7 +90,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"issuers, no audience":   {configGoodIssuer, door(`, "issuers": [{"issuer": "http://localhost:8080"}, {"issuer": "https://a.example.com"}]`), "add `audience <url>`"},
 		"quirks of a local one":  {configGoodIssuer, door(`, "issuers": [{"issuer": "http://localhost:8080", "typ": ["JWT"]}]`), "only audience can be set"},
 		"empty typ":              {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "typ": [""]}]`), `typ "" is empty`},
-		"exp may be missing":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "allow_missing": ["exp"]}]`), `claim "exp" cannot be missing`},
+		"exp may be missing":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "allow_missing": ["exp"]}]`), `"exp" cannot be missing`},
 		"claim with a newline":   {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "scope_claim": "a\nb"}]`), "scope_claim: "},
 		"max_stale too long":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "max_stale": "721h"}]`), "max_stale is 721h0m0s"},
 		"max_stale negative":     {configGoodIssuer, door(`, "issuers": [{"issuer": "https://a.example.com", "audience": ["x"], "max_stale": -1}]`), "max_stale is -1ns"},

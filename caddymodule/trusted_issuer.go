@@ -52,9 +52,10 @@ type TrustedIssuer struct {
 	// and policies. It should be one that only the issuer sets. Default: client_id.
 	ClientClaim string `json:"client_claim,omitempty"`
 
-	// AllowMissing are claims that a token may lack: any of sub, client_id, jti and iat. A token
-	// without jti cannot be told from others in logs, nor revoked; one without client_id reaches the
-	// upstream without X-Client-Id. Default: none.
+	// AllowMissing is what a token may lack: any of the claims sub, client_id, jti and iat, and typ of the
+	// header. A token without jti cannot be told from others in logs, nor revoked; one without client_id
+	// reaches the upstream without X-Client-Id; of one without typ nothing but the audience tells that it is
+	// an access token. Default: none.
 	AllowMissing []string `json:"allow_missing,omitempty"`
 
 	// MaxStale is how long keys that were fetched serve on past their freshness while the issuer

@@ -91,6 +91,9 @@ func TestQuirks(t *testing.T) {
 	key := testKey(t, ES256)
 	keys := NewKeySet(key)
 	header := func(typ string) string {
+		if typ == "none" {
+			return encodeBase64([]byte(`{"alg":"ES256","kid":"` + key.ID() + `"}`))
+		}
 		return encodeBase64([]byte(`{"alg":"ES256","kid":"` + key.ID() + `","typ":"` + typ + `"}`))
 	}
 	for name, c := range map[string]struct {
@@ -103,6 +106,9 @@ func TestQuirks(t *testing.T) {
 	}{
 		"typ JWT":                 {typ: "JWT", expect: func(e *Expect) { e.Types = []string{"JWT"} }, scope: "book:*:read book:1:edit", client: "ci-bot"},
 		"typ JWT, strict":         {typ: "JWT", reason: WrongType},
+		"no typ":                  {typ: "none", expect: func(e *Expect) { e.AllowMissing = []string{"typ"} }, scope: "book:*:read book:1:edit", client: "ci-bot"},
+		"no typ, strict":          {typ: "none", expect: func(e *Expect) { e.AllowMissing = []string{"jti"} }, reason: WrongType},
+		"another typ":             {typ: "JWT", expect: func(e *Expect) { e.AllowMissing = []string{"typ"} }, reason: WrongType},
 		"typ at+jwt is not JWT":   {expect: func(e *Expect) { e.Types = []string{"JWT"} }, reason: WrongType},
 		"scp a list":              {changes: map[string]any{"scp": []string{"book:*:read", "film:*:read"}}, expect: func(e *Expect) { e.ScopeClaim = "scp" }, scope: "book:*:read film:*:read", client: "ci-bot"},
 		"scp a string":            {changes: map[string]any{"scp": "film:*:read"}, expect: func(e *Expect) { e.ScopeClaim = "scp" }, scope: "film:*:read", client: "ci-bot"},
@@ -119,9 +125,9 @@ func TestQuirks(t *testing.T) {
 		"azp may be missing":      {expect: func(e *Expect) { e.ClientClaim = "azp"; e.AllowMissing = []string{"client_id"} }, scope: "book:*:read book:1:edit"},
 		"azp is a number":         {changes: map[string]any{"azp": 1}, expect: func(e *Expect) { e.ClientClaim = "azp"; e.AllowMissing = []string{"client_id"} }, reason: BadClaims},
 		"all missing": {changes: map[string]any{"sub": nil, "client_id": nil, "jti": nil, "iat": nil},
-			expect: func(e *Expect) { e.AllowMissing = optionalClaims }, scope: "book:*:read book:1:edit"},
+			expect: func(e *Expect) { e.AllowMissing = optional }, scope: "book:*:read book:1:edit"},
 		"one more missing": {changes: map[string]any{"sub": nil, "client_id": nil}, expect: func(e *Expect) { e.AllowMissing = []string{"sub"} }, reason: BadClaims},
-		"exp missing":      {changes: map[string]any{"exp": nil}, expect: func(e *Expect) { e.AllowMissing = optionalClaims }, reason: BadClaims},
+		"exp missing":      {changes: map[string]any{"exp": nil}, expect: func(e *Expect) { e.AllowMissing = optional }, reason: BadClaims},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expect := testExpect()

@@ -26,8 +26,8 @@ type Expect struct {
 	// case of letters does not matter, nor does a leading "application/". Default: "at+jwt" alone,
 	// so that an ID token is not taken for an access token (RFC 9068 §4).
 	Types []string
-	// AllowMissing names claims that a token may lack although RFC 9068 §2.2 requires them: any of
-	// "sub", "client_id", "jti" and "iat"; "client_id" means ClientClaim. It is for the tokens of
+	// AllowMissing names what a token may lack although RFC 9068 §2 requires it: any of the claims
+	// "sub", "client_id", "jti" and "iat", and "typ" of the header; "client_id" means ClientClaim. It is for the tokens of
 	// other issuers; without a jti a token cannot be revoked. iss, aud and exp are never optional.
 	AllowMissing []string
 	// ScopeClaim is the claim that holds the scopes, as a list with spaces or as an array of
@@ -37,10 +37,10 @@ type Expect struct {
 	ClientClaim string
 }
 
-// optionalClaims are those that AllowMissing may name.
-var optionalClaims = []string{"sub", "client_id", "jti", "iat"}
+// optional is what AllowMissing may name.
+var optional = []string{"sub", "client_id", "jti", "iat", "typ"}
 
-// Check finds what no Expect should say: an empty or overlong value of Types, and a claim in
+// Check finds what no Expect should say: an empty or overlong value of Types, and a name in
 // AllowMissing that is never optional. What it takes of tokens is another matter.
 func (e Expect) Check() error {
 	for _, typ := range e.Types {
@@ -49,8 +49,8 @@ func (e Expect) Check() error {
 		}
 	}
 	for _, name := range e.AllowMissing {
-		if !slices.Contains(optionalClaims, name) {
-			return fmt.Errorf("claim %q cannot be missing; only %s can", name, strings.Join(optionalClaims, ", "))
+		if !slices.Contains(optional, name) {
+			return fmt.Errorf("%q cannot be missing; only %s can", name, strings.Join(optional, ", "))
 		}
 	}
 	return nil
@@ -73,6 +73,13 @@ func (e Expect) types() []string {
 	return e.Types
 }
 
+func (e Expect) takesType(typ string) bool {
+	if typ == "" {
+		return slices.Contains(e.AllowMissing, "typ")
+	}
+	return slices.ContainsFunc(e.types(), func(taken string) bool { return sameType(typ, taken) })
+}
+
 func (e Expect) now() time.Time {
 	if e.Now == nil {
 		return time.Now()
@@ -89,7 +96,7 @@ func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(e.types(), func(typ string) bool { return sameType(c.header.typ, typ) }) {
+	if !e.takesType(c.header.typ) {
 		return nil, refuse(WrongType, "typ is not that of an access token")
 	}
 	data, err := c.verify(keys)
