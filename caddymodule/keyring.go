@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,8 +121,17 @@ func (k *keyring) signer(ctx context.Context) (*token.SigningKey, error) {
 
 // keySet is the published keys. Where kid is none of them, storage is looked at again before that is said, for
 // another node may just have made it; not more often than keySearchFloor, whatever strangers send. While storage
-// is away it cannot be told, and that is an error.
+// is away it cannot be told, nor of a key whose object is damaged, and that is an error.
 func (k *keyring) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	return k.find(ctx, kid, keySearchFloor)
+}
+
+// keySetNow is keySet for who has authenticated: storage is looked at however lately it was.
+func (k *keyring) keySetNow(ctx context.Context, kid string) (*token.KeySet, error) {
+	return k.find(ctx, kid, 0)
+}
+
+func (k *keyring) find(ctx context.Context, kid string, floor time.Duration) (*token.KeySet, error) {
 	keys, err := k.current(ctx)
 	if err != nil {
 		return nil, err
@@ -129,7 +139,7 @@ func (k *keyring) keySet(ctx context.Context, kid string) (*token.KeySet, error)
 	if keys.public.Has(kid) {
 		return keys.public, nil
 	}
-	err = k.search(ctx)
+	err = k.search(ctx, floor)
 	keys = k.loaded.Load()
 	switch problem := k.problem.Load(); {
 	case keys.public.Has(kid):
@@ -137,22 +147,24 @@ func (k *keyring) keySet(ctx context.Context, kid string) (*token.KeySet, error)
 		return nil, err
 	case problem != nil && problem.away:
 		return nil, errors.New(problem.text)
+	case slices.Contains(keys.broken, k.nameOf(kid)) && keys.key(kid) == nil:
+		return nil, fmt.Errorf("%s is damaged", k.nameOf(kid))
 	}
 	return keys.public, nil
 }
 
 // search looks at storage again, unless somebody has just done so. It fails when that takes too long, also for those
 // that come while it is under way.
-func (k *keyring) search(ctx context.Context) error {
-	if k.now().UnixNano()-k.searched.Load() < int64(keySearchFloor) && !k.searching.Load() {
+func (k *keyring) search(ctx context.Context, floor time.Duration) error {
+	if k.now().UnixNano()-k.searched.Load() < int64(floor) && !k.searching.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, keySearchTimeout)
 	defer cancel()
-	done := k.loading.DoChan("search", func() (any, error) {
+	done := k.loading.DoChan("search after "+floor.String(), func() (any, error) {
 		k.searching.Store(true)
 		defer k.searching.Store(false)
-		if now := k.now().UnixNano(); now-k.searched.Load() >= int64(keySearchFloor) {
+		if now := k.now().UnixNano(); now-k.searched.Load() >= int64(floor) {
 			k.searched.Store(now)
 			_, _ = k.refresh(context.WithoutCancel(ctx), false)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,7 +38,7 @@ func (k *keyring) look(ctx context.Context, tend bool) (changed bool, problem *k
 	if err != nil {
 		return false, &keyProblem{err.Error(), true}, err
 	}
-	if tend && k.times.plan(found.keys, k.alg, k.now()).due() {
+	if tend && k.due(found) {
 		tended, failed := k.tend(ctx)
 		if failed == nil {
 			found = tended
@@ -45,10 +46,15 @@ func (k *keyring) look(ctx context.Context, tend bool) (changed bool, problem *k
 		err = failed
 	}
 	changed = k.take(found)
-	if err = errors.Join(err, found.err()); err != nil {
+	if err = errors.Join(err, found.err(), k.times.check(found.keys, k.now())); err != nil {
 		return changed, &keyProblem{err.Error(), false}, err
 	}
 	return changed, nil, nil
+}
+
+// due reports whether there is something to do about what storage has.
+func (k *keyring) due(found *keyObjects) bool {
+	return k.times.plan(found.keys, k.alg, k.now()).due() || len(found.undone) > 0 || k.halfSealed(found.keys)
 }
 
 // note keeps what is wrong, and logs it once for each new reason.
@@ -65,7 +71,7 @@ func (k *keyring) note(problem *keyProblem) {
 // take takes over what storage has, and reports whether that is something else. What is the same stays the same
 // object, for doors remember tokens by it.
 func (k *keyring) take(found *keyObjects) (changed bool) {
-	fresh := k.snapshot(found.keys)
+	fresh := k.snapshot(found)
 	former := k.loaded.Load()
 	if former == nil && signerAt(fresh.all, k.alg, k.now()) == nil || former != nil && former.mark == fresh.mark {
 		return false // there is no start without a key to sign with
@@ -81,6 +87,7 @@ type keys struct {
 	jwks   *oauth.Document
 	algs   []string // of the public keys, each once
 	mark   string   // differs where anything of this does
+	broken []string // the names of those of which nothing is known
 }
 
 func (s *keys) key(kid string) *issuerKey {
@@ -95,10 +102,11 @@ func (s *keys) key(kid string) *issuerKey {
 	return nil
 }
 
-func (k *keyring) snapshot(all []*issuerKey) *keys {
-	now := k.now()
+func (k *keyring) snapshot(found *keyObjects) *keys {
+	now, all, broken := k.now(), found.keys, slices.Sorted(maps.Keys(found.broken))
 	var published []*token.SigningKey
 	var mark strings.Builder
+	fmt.Fprintln(&mark, broken)
 	for _, key := range all {
 		end := k.times.until(all, key, k.alg, now)
 		public := key.revoked == nil && (end.IsZero() || !now.After(end))
@@ -110,7 +118,7 @@ func (k *keyring) snapshot(all []*issuerKey) *keys {
 	set := token.NewKeySet(published...)
 	return &keys{
 		all: all, public: set, jwks: oauth.NewDocument(set.JWKS(), jwksContentType, k.times.maxAge),
-		algs: algsOf(published), mark: mark.String(),
+		algs: algsOf(published), mark: mark.String(), broken: broken,
 	}
 }
 

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -39,9 +41,17 @@ func (k *keyring) tend(ctx context.Context) (found *keyObjects, err error) {
 			if _, err := k.make(ctx, plan.signsFrom); err != nil {
 				return err
 			}
+		}
+		if plan.make || k.halfSealed(found.keys) {
 			if err := k.reseal(ctx, found.keys); err != nil {
 				return err
 			}
+		}
+		for _, key := range found.undone {
+			if err := k.write(ctx, key); err != nil {
+				return err
+			}
+			k.logger.Warn("a signing key that was given up was stored as a good one; it is given up again", zap.String("kid", key.ID()))
 		}
 		if plan.lengthen != nil {
 			longer := *plan.lengthen
@@ -74,6 +84,18 @@ func (k *keyring) make(ctx context.Context, signsFrom time.Time) (*issuerKey, er
 	}
 	k.logger.Info("made a signing key", zap.String("kid", key.ID()), zap.String("alg", string(k.alg)), zap.Time("signs_from", key.signsFrom))
 	return key, nil
+}
+
+// halfSealed reports whether some keys are encrypted as the config says now, and others are not: an earlier reseal has
+// failed.
+func (k *keyring) halfSealed(keys []*issuerKey) bool {
+	done := 0
+	for _, key := range keys {
+		if key.sealedBy == k.seal.current() {
+			done++
+		}
+	}
+	return k.seal != nil && done > 0 && done < len(keys)
 }
 
 // reseal stores keys anew that are not encrypted as the config says now.
@@ -129,17 +151,19 @@ func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err
 	err = k.change(ctx, func(ctx context.Context, found *keyObjects) error {
 		now := k.now()
 		done.former = found.keys
+		var failed []error
 		if done.made, err = k.make(ctx, now); err != nil {
 			return err
 		}
 		for _, key := range found.keys {
-			if key.revoked != nil {
+			if key.revoked != nil && !slices.Contains(found.undone, key) {
 				continue
 			}
 			given := *key
-			given.revoked = &keyRevocation{At: now.UTC(), Reason: reason}
+			given.revoked = cmp.Or(given.revoked, &keyRevocation{At: now.UTC(), Reason: reason})
 			if err := k.write(ctx, &given); err != nil {
-				return fmt.Errorf("revoking key %s: %w; a new key signs, and this one is still taken", key.ID(), err)
+				failed = append(failed, fmt.Errorf("revoking key %s: %w; a new key signs, and this one is still taken", key.ID(), err))
+				continue
 			}
 			k.logger.Warn("revoked a signing key", zap.String("kid", key.ID()), zap.String("reason", reason))
 			done.revoked = append(done.revoked, key)
@@ -148,11 +172,12 @@ func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err
 		// another node may still have the good key of what is broken here
 		for name := range found.broken {
 			if err := k.remove(ctx, name); err != nil {
-				return err
+				failed = append(failed, err)
+				continue
 			}
 			k.logger.Warn("dropped a broken signing key", zap.String("kid", kidOf(name)))
 		}
-		return nil
+		return joinSorted(failed)
 	})
 	return done, err
 }

@@ -204,12 +204,138 @@ func TestBrokenKeyInStorage(t *testing.T) {
 			if node.signerID() != first || !node.published().Has(first) || node.errors() != 1 {
 				t.Errorf("signer %s, errors %d", node.signerID(), node.errors())
 			}
+			if _, err := c.node(0).current(context.Background()); err == nil || !strings.Contains(err.Error(), first+".json") {
+				t.Errorf("a new node starts without the key that signs: %v", err) // and would sign with one that others do not know yet
+			}
+			c.pass(testTimes.lead())
 			fresh := c.node(0).start()
-			if fresh.Healthy() || fresh.published().Len() != 1 || len(c.made) != 2 {
-				t.Errorf("a new node: problem %q, keys %d, made %d", fresh.Problem(), fresh.published().Len(), len(c.made))
+			if fresh.Healthy() || fresh.published().Len() != 1 || len(c.made) != 2 || fresh.signerID() == first {
+				t.Errorf("a new node once the next key signs: problem %q, keys %d, made %d", fresh.Problem(), fresh.published().Len(), len(c.made))
+			}
+			if set, err := fresh.keySet(context.Background(), first); err == nil {
+				t.Errorf("it says that the key is none of its %d, and cannot know", set.Len())
+			}
+			if _, err := fresh.keySet(context.Background(), "unheard-of"); err != nil {
+				t.Errorf("of another one it says %v", err)
 			}
 		})
 	}
+}
+
+// TestDamagedTimes: a bit of what stands beside the key brings no key back that was given up, and ends none.
+func TestDamagedTimes(t *testing.T) {
+	for name, seal := range map[string]*keySeal{"plain": nil, "encrypted": testSeal(t, "a")} {
+		for what, damage := range map[string]struct{ from, to string }{
+			"the name of a member":  {`"revoked"`, `"revokee"`},
+			"when it signs, before": {`"signs_from":"2027`, `"signs_from":"2023`},
+			"when it signs, after":  {`"signs_from":"2027`, `"signs_from":"2127`},
+			"when it was given up":  {`"at":"2027`, `"at":"2023`},
+			"for how long":          {`"token_ttl":6`, `"token_ttl":2`},
+			"the checksum's name":   {`"sha256"`, `"sha257"`},
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				c := newKeyCluster(t)
+				node := c.node(0, seal).start()
+				leaked := node.signerID()
+				c.pass(time.Second)
+				if _, err := node.replace(context.Background(), "leaked"); err != nil {
+					t.Fatal(err)
+				}
+				signer, whole := node.signerID(), c.object(leaked)
+				c.spoil(leaked, func(object string) string { return strings.Replace(object, damage.from, damage.to, 1) })
+				if c.object(leaked) == whole {
+					t.Fatalf("%s has no %s", whole, damage.from)
+				}
+				fresh := c.node(0, seal).start()
+				for _, node := range []*keyNode{node, fresh} {
+					if err := node.look(); err == nil || !strings.Contains(err.Error(), leaked) {
+						t.Errorf("a look answers %v", err)
+					}
+					if node.published().Has(leaked) || node.signerID() != signer {
+						t.Errorf("the key that was given up is taken; problem %q", node.Problem())
+					}
+				}
+				if kids := c.stored(); len(kids) != 2 {
+					t.Errorf("in storage are %v", kids)
+				}
+			})
+		}
+	}
+}
+
+// TestKeysOfFormerVersions have no checksum.
+func TestKeysOfFormerVersions(t *testing.T) {
+	c := newKeyCluster(t)
+	kid := c.node(0).start().signerID()
+	c.spoil(kid, func(object string) string {
+		rest, _, _ := strings.Cut(object, `,"sha256":`)
+		return rest + "}"
+	})
+	if node := c.node(0).start(); node.signerID() != kid || !node.Healthy() {
+		t.Errorf("signer %s, problem %q", node.signerID(), node.Problem())
+	}
+}
+
+// TestStartWithoutTheKeyThatSigns fails, for another one is not yet known to others, or is about to be dropped by them.
+func TestStartWithoutTheKeyThatSigns(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	retired := node.signerID()
+	c.pass(testTimes.period - testTimes.lead())
+	node.mustLook()
+	c.pass(testTimes.lead() + time.Minute)
+	node.mustLook()
+	active := node.signerID()
+	if active == retired {
+		t.Fatal("no rotation")
+	}
+	whole := c.object(active)
+	c.spoil(active, cutOff)
+	if _, err := c.node(0).current(context.Background()); err == nil || !strings.Contains(err.Error(), "it may be the key that signs") {
+		t.Errorf("it starts: %v", err)
+	}
+	c.spoil(active, func(string) string { return whole })
+	c.spoil(retired, cutOff)
+	if fresh := c.node(0).start(); fresh.signerID() != active || fresh.Healthy() {
+		t.Errorf("without the retired one: signer %s, problem %q", fresh.signerID(), fresh.Problem())
+	}
+}
+
+// TestWriteThatEndsTooLate brings no key back that was given up meanwhile.
+func TestWriteThatEndsTooLate(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	leaked := node.signerID()
+	good := c.object(leaked)
+	c.pass(time.Second)
+	if _, err := node.replace(context.Background(), "leaked"); err != nil {
+		t.Fatal(err)
+	}
+	c.spoil(leaked, func(string) string { return good })
+	_, _ = node.refresh(context.Background(), false) // as for an unknown kid
+	if node.published().Has(leaked) {
+		t.Error("it is taken again")
+	}
+	node.mustLook()
+	if fresh := c.node(0).start(); node.published().Has(leaked) || fresh.published().Has(leaked) || fresh.loaded.Load().key(leaked).revoked.Reason != "leaked" {
+		t.Error("a new node takes it again")
+	}
+}
+
+// TestKeyOfAWrongClock is told, for none is made before it signs.
+func TestKeyOfAWrongClock(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	c.node(365 * 24 * time.Hour).start().mustLook()
+	if err := node.look(); err == nil || !strings.Contains(err.Error(), "a clock is wrong") || node.Healthy() {
+		t.Errorf("a look answers %v", err)
+	}
+	if _, err := node.replace(context.Background(), "a wrong clock"); err != nil {
+		t.Fatal(err)
+	}
+	node.mustLook()
+	c.node(time.Minute).start().mustLook()
+	c.node(-time.Minute).start().mustLook()
 }
 
 // TestEmptiedStorageMakesNoKey: a folder that is not mounted is no reason to part from the others.
@@ -266,23 +392,28 @@ func TestReplaceRevokesEverywhere(t *testing.T) {
 	}
 }
 
-// TestReplaceThatFailsHalfWay leaves a key to sign with, and can be done again.
+// TestReplaceThatFailsHalfWay leaves a key to sign with, names all that are still taken, and can be done again.
 func TestReplaceThatFailsHalfWay(t *testing.T) {
 	c := newKeyCluster(t)
 	node := c.node(0).start()
 	old := node.signerID()
+	made, err := node.rotate(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := made.made.ID()
 	c.pass(time.Second)
 	node.storage.fail = func(operation, name string) error {
-		if operation == "Store" && kidOf(name) == old {
+		if operation == "Store" && (kidOf(name) == old || kidOf(name) == next) {
 			return errAway
 		}
 		return nil
 	}
 	done, err := node.replace(context.Background(), "leaked")
-	if err == nil || !strings.Contains(err.Error(), old) || done.made == nil {
+	if err == nil || !strings.Contains(err.Error(), old) || !strings.Contains(err.Error(), next) || done.made == nil {
 		t.Fatalf("replacing: %v", err)
 	}
-	if node.signerID() == old || !node.published().Has(old) {
+	if node.signerID() == old || !node.published().Has(old) || !node.published().Has(next) {
 		t.Errorf("signer %s", node.signerID())
 	}
 	node.storage.fail = nil
@@ -298,14 +429,14 @@ func TestReplaceDropsBrokenKeys(t *testing.T) {
 	if _, err := old.rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	first := old.signerID()
-	c.spoil(first, cutOff)
+	next := old.loaded.Load().all[1].ID()
+	c.spoil(next, cutOff)
 	fresh := c.node(0).start()
 	if _, err := fresh.replace(context.Background(), "leaked"); err != nil {
 		t.Fatal(err)
 	}
 	old.mustLook()
-	if old.published().Has(first) || old.published().Len() != 1 {
+	if old.published().Has(next) || old.published().Len() != 1 {
 		t.Error("the key that was broken in storage is still taken")
 	}
 }
@@ -346,6 +477,23 @@ func TestUnknownKeysDoNotFloodStorage(t *testing.T) {
 }
 
 // TestKeysThatAreTheSame: doors remember tokens by the set of keys.
+// TestKeyThatIsInsistedOn is looked for at once, whatever strangers have had looked for.
+func TestKeyThatIsInsistedOn(t *testing.T) {
+	c := newKeyCluster(t)
+	here, there := c.node(0).start(), c.node(0).start()
+	if _, err := there.keySet(context.Background(), "a stranger's"); err != nil {
+		t.Fatal(err)
+	}
+	done, err := here.replace(context.Background(), "leaked")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.pass(keySearchFloor - 1)
+	if set, err := there.keySetNow(context.Background(), done.made.ID()); err != nil || !set.Has(done.made.ID()) {
+		t.Errorf("it is not found: %v", err)
+	}
+}
+
 func TestKeysThatAreTheSame(t *testing.T) {
 	c := newKeyCluster(t)
 	node := c.node(0).start()

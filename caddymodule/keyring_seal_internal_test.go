@@ -103,6 +103,30 @@ func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
 	}
 }
 
+// TestEncryptionThatFailsHalfWay is done by a later look.
+func TestEncryptionThatFailsHalfWay(t *testing.T) {
+	c := newKeyCluster(t)
+	kid := c.node(0).start().signerID()
+	node := c.node(0, testSeal(t, "a")).start()
+	node.storage.fail = func(operation, name string) error {
+		if operation == "Store" && kidOf(name) == kid {
+			return errAway
+		}
+		return nil
+	}
+	if _, err := node.rotate(context.Background()); err == nil {
+		t.Fatal("the former key was not encrypted, and it is not told")
+	}
+	if err := node.look(); err == nil || node.Healthy() {
+		t.Errorf("while it cannot be: %v", err)
+	}
+	node.storage.fail = nil
+	node.mustLook()
+	if strings.Contains(c.object(kid), `"d"`) || len(c.made) != 2 {
+		t.Errorf("it is not encrypted; %d keys were made", len(c.made))
+	}
+}
+
 func TestEncryptionKeysThatAreConfigErrors(t *testing.T) {
 	good := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", 32)))
 	t.Setenv("SHORT_KEY", good[:20])

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,12 +26,22 @@ type storedKey struct {
 	Revoked   *keyRevocation  `json:"revoked,omitempty"`
 	Key       json.RawMessage `json:"key,omitempty"`    // a private JWK
 	Sealed    []byte          `json:"sealed,omitempty"` // in its place: the JWK, encrypted
+	SHA256    []byte          `json:"sha256,omitempty"` // of all the rest, as sum has it; objects of former versions have none
+}
+
+// sum finds damage: a bit of a time or a name may make a key that was given up a good one.
+func (s storedKey) sum() ([]byte, error) {
+	s.SHA256 = nil
+	object, err := json.Marshal(s)
+	sum := sha256.Sum256(object)
+	return sum[:], err
 }
 
 // keyObjects is what storage has.
 type keyObjects struct {
 	keys   []*issuerKey // in the order in which they sign
 	broken map[string]error
+	undone []*issuerKey // of keys, those that were given up and no longer are so in storage
 }
 
 // err is what is wrong with the broken ones.
@@ -72,6 +83,10 @@ func (k *keyring) read(ctx context.Context) (*keyObjects, error) {
 			found.broken[name] = err
 			key = former
 		}
+		if key != nil && key.revoked == nil && former != nil && former.revoked != nil {
+			key = former // a write that began before has ended after
+			found.undone = append(found.undone, key)
+		}
 		if key != nil {
 			found.keys = append(found.keys, key)
 		}
@@ -80,13 +95,15 @@ func (k *keyring) read(ctx context.Context) (*keyObjects, error) {
 	return found, k.checkFound(found)
 }
 
-// checkFound refuses what a new key must not be the answer to: it would part this node from those that have the
-// old one.
+// checkFound refuses what a new key must not be the answer to, nor another key than the one that signs: it would part
+// this node from those that have that. A node that runs has had all keys.
 func (k *keyring) checkFound(found *keyObjects) error {
 	own := func(key *issuerKey) bool { return key.revoked == nil && key.Alg() == k.alg }
 	switch {
 	case len(found.broken) > 0 && !slices.ContainsFunc(found.keys, own):
 		return found.err()
+	case len(found.broken) > 0 && k.loaded.Load() == nil && !k.times.inTime(signerAt(found.keys, k.alg, k.now()), k.now()):
+		return fmt.Errorf("%w; it may be the key that signs: restore it, or delete it", found.err())
 	case len(found.keys) == 0 && k.loaded.Load() != nil:
 		return fmt.Errorf("%s is empty, and had keys", k.prefix)
 	}
@@ -117,8 +134,13 @@ func (k *keyring) parse(name string, object []byte) (*issuerKey, error) {
 
 func (k *keyring) parseObject(kid string, object []byte) (*issuerKey, error) {
 	var stored storedKey
-	if json.Unmarshal(object, &stored) != nil {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	decoder.DisallowUnknownFields() // a name that is damaged
+	if decoder.Decode(&stored) != nil || decoder.More() {
 		return nil, errors.New("not a stored key")
+	}
+	if sum, err := stored.sum(); err != nil || stored.SHA256 != nil && !bytes.Equal(sum, stored.SHA256) {
+		return nil, errors.New("it was damaged or changed: the checksum is not that of the rest")
 	}
 	private, by := []byte(stored.Key), unsealed
 	if len(stored.Sealed) > 0 {
@@ -150,6 +172,9 @@ func (k *keyring) write(ctx context.Context, key *issuerKey) error {
 	stored := storedKey{Created: key.created.UTC(), SignsFrom: key.signsFrom.UTC(), TokenTTL: int64(key.ttl / time.Second), Revoked: key.revoked, Key: private}
 	if k.seal != nil {
 		stored.Key, stored.Sealed = nil, k.seal.seal(key.ID(), private)
+	}
+	if stored.SHA256, err = stored.sum(); err != nil {
+		return fmt.Errorf("encoding the signing key: %w", err)
 	}
 	object, err := json.Marshal(stored)
 	if err != nil {

@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -80,6 +82,22 @@ func signerAt(sorted []*issuerKey, alg token.Alg, now time.Time) *issuerKey {
 		}
 	}
 	return cmp.Or(own, former, first)
+}
+
+// inTime reports whether a key signs, and no other was to sign in its place by now.
+func (t keyTimes) inTime(key *issuerKey, now time.Time) bool {
+	return key != nil && !key.signsFrom.After(now) && (t.period == 0 || now.Before(key.signsFrom.Add(t.period)))
+}
+
+// check finds a key that no clock like this one has made. It is in the way of those that are due.
+func (t keyTimes) check(sorted []*issuerKey, now time.Time) error {
+	var all []error
+	for _, key := range sorted {
+		if key.revoked == nil && key.signsFrom.After(now.Add(t.period+t.lead()+t.leeway)) {
+			all = append(all, fmt.Errorf("key %s signs only from %s: a clock is wrong, or was where it was made", key.ID(), key.signsFrom.UTC().Format(time.RFC3339)))
+		}
+	}
+	return errors.Join(all...)
 }
 
 func stateAt(sorted []*issuerKey, key *issuerKey, alg token.Alg, now time.Time) keyState {

@@ -190,6 +190,32 @@ func TestBrokenRevocations(t *testing.T) {
 	}
 }
 
+// TestTokenOfADamagedKey: of a token whose key cannot be read nothing is said, and above all not that it is revoked.
+func TestTokenOfADamagedKey(t *testing.T) {
+	w := startIntrospection(t)
+	raw := w.token("careful")
+	w.options += "\nsigning_alg EdDSA"
+	w.Change = servertest.QuickKeys(0)
+	former := w.storedKeys()[0]
+	if err := w.Load(w.caddyfile()); err != nil {
+		t.Fatal(err)
+	}
+	kid := w.signer()
+	servertest.Eventually(t, "the new key signs", func() bool { return w.signer() != kid })
+	if err := os.Truncate(former, 40); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Restart(w.caddyfile()); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.atDoor(raw); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"reason":"no_keys"`) {
+		t.Errorf("the door answers %s", a)
+	}
+	for _, endpoint := range []string{"revoke", "introspect"} {
+		refusedToken(t, w.about(endpoint, "careful", raw), http.StatusServiceUnavailable, "temporarily_unavailable")
+	}
+}
+
 // TestRevocationsOutliveTheirObjectInAReload: what the config that is replaced knows, the next one does, also where the
 // storage does not tell it any more.
 func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
