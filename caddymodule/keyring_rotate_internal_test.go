@@ -152,9 +152,11 @@ func TestRotationOutlastsStorage(t *testing.T) {
 			c := newKeyCluster(t)
 			node := c.node(0).start()
 			first := node.signerID()
+			port := 40000 // of a connection to the storage, which is another one at every try
 			node.storage.fail = func(asked, _ string) error {
 				if asked == operation {
-					return errAway
+					port++
+					return fmt.Errorf("read tcp 127.0.0.1:%d->127.0.0.1:6379: %w", port, errAway)
 				}
 				return nil
 			}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -114,8 +115,8 @@ func (r *remoteRevocations) note(err error) {
 	case err == nil && former != nil:
 		r.fault.Store(nil)
 		r.logger().Info("revocations of a remote issuer are known again", zap.Int("count", r.known.Len()))
-	case err != nil && (former == nil || *former != err.Error()):
-		text := err.Error()
+	case err != nil && (former == nil || *former != fault.Reason(err)):
+		text := fault.Reason(err)
 		r.fault.Store(&text)
 		r.logger().Error("revocations of a remote issuer cannot be read, those that are known stay in force", zap.Error(err))
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -219,6 +220,22 @@ func TestBadFeeds(t *testing.T) {
 		pass(2 * feedInterval)
 		if !strings.Contains(r.problem(), "signed with a key that was given up") {
 			t.Errorf("a feed of a key that it gives up: %q", r.problem())
+		}
+	})
+}
+
+// TestFeedOverLostConnections: each is another one, and the reason is the same.
+func TestFeedOverLostConnections(t *testing.T) {
+	testFeed(t, func(t *testing.T, _ *feedOverNothing, r *remoteRevocations, logs *observer.ObservedLogs) {
+		for port := range 10 {
+			r.note(fmt.Errorf(`Get "%s/revocations": read tcp [::1]:%d->[::1]:443: i/o timeout`, feedIssuer, 40000+port))
+		}
+		if lines := logs.TakeAll(); len(lines) != 1 {
+			t.Errorf("the log has %v", lines)
+		}
+		r.note(errors.New("another reason"))
+		if lines := logs.TakeAll(); len(lines) != 1 || r.problem() != "another reason" {
+			t.Errorf("the log has %v of another reason, and the problem is %q", lines, r.problem())
 		}
 	})
 }

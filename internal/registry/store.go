@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 )
 
 // storeTimeout bounds what one lookup, look or change waits for the storage. A lock that a dead
@@ -155,7 +157,7 @@ func (s *Store) Reload() (changed bool, err error) {
 		s.fault.Store(nil)
 		return changed, nil
 	}
-	text := err.Error()
+	text := fault.Reason(err)
 	if before := s.fault.Swap(&text); before != nil && *before == text {
 		return false, nil
 	}

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,21 @@ func TestStoreTellsOfAStorageThatIsAway(t *testing.T) {
 	m.failing("nothing", "")
 	if _, err := s.Reload(); err != nil || !s.Healthy() {
 		t.Errorf("healed, the look says %v, healthy %v", err, s.Healthy())
+	}
+}
+
+// Each look has a connection of its own, which is lost for the same reason.
+func TestStoreTellsOnceOfConnectionsThatAreLost(t *testing.T) {
+	m, s := newBookStore(t)
+	port := 40000
+	m.fail = func(string, string) error {
+		port++
+		return fmt.Errorf("read tcp 127.0.0.1:%d->127.0.0.1:6379: i/o timeout", port)
+	}
+	for look := range 5 {
+		if _, err := s.Reload(); (err != nil) != (look == 0) {
+			t.Errorf("look %d says %v", look, err)
+		}
 	}
 }
 

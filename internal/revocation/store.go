@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 )
 
 // Storage is where a Store keeps its segments. An object is written whole or not at all. Load returns
@@ -179,7 +181,7 @@ func (s *Store) Reload() error {
 		s.fault.Store(nil)
 		return nil
 	}
-	text := err.Error()
+	text := fault.Reason(err)
 	if before := s.fault.Swap(&text); before != nil && *before == text {
 		return nil
 	}

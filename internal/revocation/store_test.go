@@ -357,6 +357,27 @@ func TestStorageAway(t *testing.T) {
 	}
 }
 
+// losing is a storage to which each connection is lost.
+type losing struct {
+	*memory
+	port int // of this end
+}
+
+func (l *losing) List(context.Context, string, bool) ([]string, error) {
+	l.port++
+	return nil, fmt.Errorf("read tcp 127.0.0.1:%d->127.0.0.1:6379: i/o timeout", l.port)
+}
+
+// TestLostConnectionsAreToldOnce: each is another one, and the reason is the same.
+func TestLostConnectionsAreToldOnce(t *testing.T) {
+	n := newNode(t, &losing{newMemory(), 40000})
+	for look := range 5 {
+		if err := n.Reload(); (err != nil) != (look == 0) {
+			t.Errorf("look %d says %v", look, err)
+		}
+	}
+}
+
 // TestSegmentThatIsOnlyListed is that of a storage which lists what it was killed before it had.
 func TestSegmentThatIsOnlyListed(t *testing.T) {
 	storage := newMemory()
