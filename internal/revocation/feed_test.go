@@ -201,6 +201,26 @@ func TestFeedAfterTheClockIsPutBack(t *testing.T) {
 	}
 }
 
+// TestFeedOfAStartWithTheClockAhead: once the clock was put back feeds tell what is new, and not all there is for as long
+// as the clock was ahead.
+func TestFeedOfAStartWithTheClockAhead(t *testing.T) {
+	n := newNode(t, newMemory())
+	n.at.Store(int64(time.Hour))
+	n.revoke(OfToken("old", noon.Add(12*time.Hour)))
+	n.at.Store(0)
+	n.reload()
+	if since := noon.Add(-time.Second); n.Recalls(since) {
+		t.Error("it claims to know what became known before the clock was put back")
+	}
+	n.at.Store(int64(5 * time.Minute))
+	n.revoke(OfToken("new", noon.Add(12*time.Hour)))
+	n.reload()
+	since := noon.Add(4 * time.Minute)
+	if f := told(t, n, since); f.Since != since.Unix() || f.Tokens[digest("new")] == 0 {
+		t.Errorf("since %s there are %v", time.Unix(f.Since, 0), f.Tokens)
+	}
+}
+
 // TestFeedWhileTheFirstLookEnds: a feed as of 1970 would be kept for a while, and no door takes it.
 func TestFeedWhileTheFirstLookEnds(t *testing.T) {
 	n := newNode(t, newMemory())

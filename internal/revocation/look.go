@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // maxListings is how often one look lists the segments, when some vanish between its listing and its
@@ -20,18 +21,34 @@ func (s *Store) look(ctx context.Context) error {
 	s.looking.Lock()
 	defer s.looking.Unlock()
 	began := s.now()
+	s.noticeClock(began)
 	found, err := s.readNew(ctx)
 	if err != nil && s.set.Load() == nil {
 		clear(s.known) // nothing is known before all is
 		return err
 	}
-	s.add(found) // after a failure as well: what could be read counts
+	s.add(found, began) // after a failure as well: what could be read counts
 	s.sweep(began)
 	s.noteDamage()
 	if err == nil {
 		s.looked.Store(began.UnixNano())
 	}
 	return err
+}
+
+// noticeClock has all read again when the clock was put back: while it was ahead, memory may have let go of what is not
+// over. Only the time on the wall tells; the monotonic one beside it goes on as if nothing had happened.
+func (s *Store) noticeClock(now time.Time) {
+	now = now.Round(0)
+	if now.Before(s.began) {
+		clear(s.known)
+		s.adding.Lock()
+		defer s.adding.Unlock()
+		if s.opened.After(now) { // feeds would tell all there is until then
+			s.opened = now
+		}
+	}
+	s.began = now
 }
 
 // readNew is what the segments hold that were not read yet.

@@ -71,6 +71,7 @@ type Store struct {
 	known   map[string]bool   // the segments that were read
 	broken  map[string]string // those that cannot be, and why
 	swept   time.Time
+	began   time.Time // when the last look did, by the clock on the wall
 
 	adding sync.Mutex // guards the change of set, and what follows
 	opened time.Time  // when set was first there
@@ -194,17 +195,17 @@ func (s *Store) lookInTime() error {
 	return s.look(ctx)
 }
 
-// add takes entries into memory.
-func (s *Store) add(entries []Entry) {
+// add takes entries into memory that are not over at that moment.
+func (s *Store) add(entries []Entry, at time.Time) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
-	s.addLocked(entries)
+	s.addLocked(entries, at)
 }
 
-func (s *Store) addLocked(entries []Entry) {
-	set, now := s.set.Load(), s.now()
-	s.note(set, entries, now)
-	s.set.Store(set.with(slices.Concat(entries, s.early), now))
+func (s *Store) addLocked(entries []Entry, at time.Time) {
+	set := s.set.Load()
+	s.note(set, entries, s.now())
+	s.set.Store(set.with(slices.Concat(entries, s.early), at))
 	s.early = nil
 }
 
@@ -217,7 +218,7 @@ func (s *Store) Tell(entries ...Entry) {
 		s.early = append(s.early, entries...) // the first look may have begun before these were there
 		return
 	}
-	s.addLocked(entries)
+	s.addLocked(entries, s.now())
 }
 
 // note keeps what is new for as long as a feed tells it apart.

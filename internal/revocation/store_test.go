@@ -280,6 +280,59 @@ func TestEntriesVanishWhenTheyAreOver(t *testing.T) {
 	}
 }
 
+// TestClockThatWasAhead: what was let go of by a clock that was then put back is known again with the next look.
+func TestClockThatWasAhead(t *testing.T) {
+	const ahead = 20 * time.Minute
+	soon := func(id string) Entry { return OfToken(id, noon.Add(5*time.Minute)) }
+	later := OfToken("later", noon.Add(12*time.Hour)) // for its sake a segment is read
+	for name, meanwhile := range map[string]func(n *node, storage *memory){
+		"during a look":                 func(n *node, _ *memory) { n.reload() },
+		"during looks, the last failed": func(n *node, storage *memory) { n.reload(); storage.set("List"); _ = n.Reload() },
+		"during a revocation":           func(n *node, _ *memory) { n.revoke(later) },
+		"in the middle of a look": func(n *node, storage *memory) {
+			n.at.Store(0)
+			storage.onLoad = func(string) { n.at.Store(int64(ahead)) }
+			n.reload()
+			storage.onLoad = nil
+		},
+		"and a look fails afterwards": func(n *node, storage *memory) {
+			n.reload()
+			n.at.Store(0)
+			storage.set("List")
+			_ = n.Reload()
+		},
+	} {
+		for begins, first := range map[string]time.Duration{"is right": 0, "is ahead": ahead} {
+			t.Run(name+", and at the start it "+begins, func(t *testing.T) {
+				storage := newMemory()
+				newNode(t, storage).revoke(soon("A"), later)
+				n := newNode(t, storage)
+				n.at.Store(int64(first))
+				n.reload()
+				n.revoke(soon("B"))
+				newNode(t, storage).revoke(soon("C"), later)
+				n.at.Store(int64(ahead))
+				meanwhile(n, storage)
+				n.awaitDeletion()
+				storage.set("")
+				n.at.Store(int64(time.Second))
+				n.reload()
+				for _, n := range []*node{n, newNode(t, storage)} {
+					if !n.has("A") || !n.has("B") || !n.has("C") || !n.Healthy() {
+						t.Errorf("A is revoked %t, B %t, C %t, and the problem is %q", n.has("A"), n.has("B"), n.has("C"), n.Problem())
+					}
+				}
+				loads := storage.ops["Load"]
+				n.at.Add(int64(2 * time.Second))
+				n.reload()
+				if storage.ops["Load"] != loads {
+					t.Error("it is read again although the clock went on")
+				}
+			})
+		}
+	}
+}
+
 func TestBrokenObjectHindersNoOther(t *testing.T) {
 	for name, damage := range map[string]func([]byte) []byte{
 		"empty":       func([]byte) []byte { return nil },

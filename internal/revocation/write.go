@@ -87,8 +87,8 @@ func (s *Store) writeNext() {
 // put another.
 func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, err error) {
 	q := &s.queue
-	now := s.now()
-	tail := slices.DeleteFunc(slices.Clone(q.tail), func(e Entry) bool { return over(e.Expires.Unix(), now) })
+	now := s.now() // what this clock alone takes for over stays, as in other segments
+	tail := slices.DeleteFunc(slices.Clone(q.tail), func(e Entry) bool { return over(e.Expires.Unix(), now.Add(-storageGrace)) })
 	if replaced = q.name; len(tail)+len(entries) > segmentSize {
 		tail, replaced = nil, ""
 	}
@@ -110,6 +110,6 @@ func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, er
 		return "", err
 	}
 	q.tail, q.name = tail, key
-	s.add(entries)
+	s.add(entries, now)
 	return replaced, nil
 }
