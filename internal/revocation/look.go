@@ -7,25 +7,32 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// maxListings is how often one look lists the segments, when some vanish between its listing and its
-// reading: their writers have put larger ones in their place.
-const maxListings = 20
+const (
+	// maxListings is how often one look lists the segments, when some vanish between its listing and its
+	// reading: their writers have put larger ones in their place.
+	maxListings = 20
+	// atOnce is how many segments are read at a time, or deleted: in a flood there are hundreds.
+	atOnce = 8
+)
 
 var errVanishing = errors.New("segments are replaced faster than they can be read")
 
 // look reads the segments that are new, deletes those that are over, and lets go of what is over in
-// memory. A segment that is broken is told once, is read again at every look, and hinders no other.
-func (s *Store) look(ctx context.Context) error {
+// memory. A segment that is broken is told once, is read again at every look, and hinders no other. It says how many
+// entries it has read, also when it fails.
+func (s *Store) look(ctx context.Context) (read int, err error) {
 	s.looking.Lock()
 	defer s.looking.Unlock()
 	began := s.now()
 	s.noticeClock(began)
 	found, err := s.readNew(ctx)
 	if err != nil && s.set.Load() == nil {
-		clear(s.known) // nothing is known before all is
-		return err
+		s.Tell(found...) // nothing of it is in force before all is read
+		return len(found), err
 	}
 	s.add(found, began) // after a failure as well: what could be read counts
 	s.sweep(began)
@@ -33,7 +40,7 @@ func (s *Store) look(ctx context.Context) error {
 	if err == nil {
 		s.looked.Store(began.UnixNano())
 	}
-	return err
+	return len(found), err
 }
 
 // noticeClock has all read again when the clock was put back: while it was ahead, memory may have let go of what is not
@@ -89,37 +96,78 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 			return nil, false, err
 		}
 	}
+	slices.Sort(keys) // so that the same error comes first at each look
 	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
 }
 
-// read reads the segments that are not known, and notes those that are missing. One that has vanished since it was
-// listed may have another in its place, which the next listing has. One that is listed again, and again is not there,
-// was never stored, and nobody was told that it was: a storage may list an object before it has it, as that of Redis
-// does, and go on listing it when it or its writer dies in between.
+// read reads the segments that are not known, some at a time, and notes those that are missing. One that has vanished
+// since it was listed may have another in its place, which the next listing has. One that is listed again, and again is
+// not there, was never stored, and nobody was told that it was: a storage may list an object before it has it, as that of
+// Redis does, and go on listing it when it or its writer dies in between.
 func (s *Store) read(ctx context.Context, keys []string, missing map[string]bool) (found []Entry, vanished bool, err error) {
-	for _, key := range keys {
-		if s.isOver(ctx, key) || s.known[key] {
-			continue
-		}
-		object, err := s.storage.Load(ctx, key)
-		if isGone(err) {
+	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return s.isOver(ctx, key) || s.known[key] })
+	for n, got := range s.load(ctx, fresh) {
+		switch key := fresh[n]; {
+		case got == nil: // it was not begun after an error
+		case isGone(got.err):
 			vanished = vanished || !missing[key]
 			missing[key] = true
-			continue
+		case got.err != nil && err == nil:
+			err = unavailable("loading "+key, got.err)
+		case got.err != nil: // the first says enough, and the same one at each look
+		case got.broken != nil:
+			s.breaks(key, got.broken)
+		default:
+			delete(s.broken, key)
+			s.known[key] = true
+			found = append(found, got.entries...)
 		}
+	}
+	if ctx.Err() != nil { // no matter which of them it would have been
+		err = unavailable("reading "+s.folder, ctx.Err())
+	}
+	return found, vanished, err
+}
+
+// loaded is what came of reading a segment: its entries, why it is broken, or why it could not be read.
+type loaded struct {
+	entries     []Entry
+	broken, err error
+}
+
+// load loads segments. It begins none after an error; what was not begun is nil.
+func (s *Store) load(ctx context.Context, keys []string) []*loaded {
+	segments := make([]*loaded, len(keys))
+	beginning, stop := context.WithCancel(ctx)
+	defer stop()
+	parallel(beginning, len(keys), func(n int) {
+		object, err := s.storage.Load(ctx, keys[n])
 		if err != nil {
-			return found, vanished, unavailable("loading "+key, err)
+			if segments[n] = (&loaded{err: err}); !isGone(err) {
+				stop()
+			}
+			return
 		}
 		entries, err := decodeSegment(object)
-		if err != nil {
-			s.breaks(key, err)
-			continue
+		segments[n] = &loaded{entries: entries, broken: err}
+	})
+	return segments
+}
+
+// parallel does n things, some at a time. It begins them in their order, and none any more once ctx is done.
+func parallel(ctx context.Context, n int, do func(n int)) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for k := range n {
+		if ctx.Err() != nil {
+			break
 		}
-		delete(s.broken, key)
-		s.known[key] = true
-		found = append(found, entries...)
+		group.Go(func() error {
+			do(k)
+			return nil
+		})
 	}
-	return found, vanished, nil
+	_ = group.Wait()
 }
 
 // isOver reports whether all entries of a segment are over, and some time later deletes it. Other nodes

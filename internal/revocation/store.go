@@ -75,7 +75,7 @@ type Store struct {
 
 	adding sync.Mutex // guards the change of set, and what follows
 	opened time.Time  // when set was first there
-	early  []Entry    // what was told before that
+	early  []Entry    // what was told before that, or read by looks that failed
 	recent []learnt   // what came to it later, the newest last
 	queue  queue
 	now    func() time.Time
@@ -111,7 +111,7 @@ func (s *Store) Open(ctx context.Context) error {
 		if s.isOpen() {
 			return nil, nil
 		}
-		err := s.lookInTime()
+		err := s.lookFirst()
 		if err != nil {
 			s.failure.Store(&failure{err, s.now()})
 			s.tell("reading revocations", err)
@@ -123,6 +123,17 @@ func (s *Store) Open(ctx context.Context) error {
 		return ctx.Err()
 	case r := <-result:
 		return r.Err
+	}
+}
+
+// lookFirst is a first look. What one does not get to in its time the next one reads, as long as each of them gets on.
+func (s *Store) lookFirst() error {
+	for {
+		read, err := s.lookInTime()
+		if err == nil || read == 0 || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		s.tell("reading all revocations in time", err)
 	}
 }
 
@@ -177,7 +188,7 @@ func (s *Store) Problem() string {
 // Reload looks for what other nodes have revoked. It lists the segments and reads those that are new.
 // An error leaves what is known, and is returned once for the same reason.
 func (s *Store) Reload() error {
-	err := s.lookInTime()
+	_, err := s.lookInTime()
 	if err == nil {
 		s.fault.Store(nil)
 		return nil
@@ -189,7 +200,7 @@ func (s *Store) Reload() error {
 	return err
 }
 
-func (s *Store) lookInTime() error {
+func (s *Store) lookInTime() (read int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	return s.look(ctx)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -219,6 +220,118 @@ func TestConcurrentRevocationsShareWrites(t *testing.T) {
 			if !n.has(floodID(i)) {
 				t.Fatalf("entry %d was lost", i)
 			}
+		}
+	}
+}
+
+// flood is so many objects of one revocation each, below the folder of nodes.
+func (m *memory) flood(t testing.TB, objects int) {
+	for k := range objects {
+		entries := []Entry{token(floodID(k))}
+		object, err := encodeSegment(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.objects[path.Join("m2m/x/revocations", segmentName(entries, "other", uint64(k)))] = object
+	}
+}
+
+// slow is a storage whose loads take their time.
+type slow struct {
+	*memory
+	each          time.Duration
+	underWay, max atomic.Int64
+}
+
+func (s *slow) Load(ctx context.Context, key string) ([]byte, error) {
+	s.max.Store(max(s.max.Load(), s.underWay.Add(1)))
+	defer s.underWay.Add(-1)
+	select {
+	case <-time.After(s.each):
+		return s.memory.Load(ctx, key)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestStartInAFlood: 100,000 revocations are some 200 objects, and 500,000 some 1,000. A start that takes longer than one
+// look may goes on as long as it gets on.
+func TestStartInAFlood(t *testing.T) {
+	for _, test := range []struct {
+		objects int
+		each    time.Duration
+		within  time.Duration
+	}{
+		{200, 20 * time.Millisecond, time.Second},
+		{200, 120 * time.Millisecond, 4 * time.Second},
+		{1000, 120 * time.Millisecond, 16 * time.Second},
+		{1000, time.Second, 130 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			storage := newMemory()
+			storage.flood(t, test.objects)
+			s := &slow{memory: storage, each: test.each}
+			n := newNode(t, s)
+			began := time.Now()
+			if err := n.Open(t.Context()); err != nil {
+				t.Fatalf("%d objects of %s: %v", test.objects, test.each, err)
+			}
+			if took := time.Since(began); took > test.within || n.Set().Len() != test.objects || storage.ops["Load"] != test.objects {
+				t.Errorf("%d objects of %s: it took %s and %d loads to know %d", test.objects, test.each, took, storage.ops["Load"], n.Set().Len())
+			}
+			if most := s.max.Load(); most > atOnce {
+				t.Errorf("%d were loaded at a time", most)
+			}
+		})
+	}
+}
+
+// TestStartWithAStorageThatHangs is not waited for longer than for one look.
+func TestStartWithAStorageThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := newMemory()
+		storage.flood(t, 20)
+		n := newNode(t, &slow{memory: storage, each: time.Hour})
+		began := time.Now()
+		if err := n.Open(t.Context()); !errors.Is(err, ErrUnavailable) || time.Since(began) != storeTimeout {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestFirstLooksThatFailKeepWhatTheyRead, and nothing is in force before all was read.
+func TestFirstLooksThatFailKeepWhatTheyRead(t *testing.T) {
+	const objects = 100
+	storage := newMemory()
+	storage.flood(t, objects)
+	storage.set("Load " + path.Base(storage.names()[objects/2]))
+	n := newNode(t, storage)
+	for range 3 {
+		if err := n.Open(t.Context()); !errors.Is(err, ErrUnavailable) || n.Set() != nil {
+			t.Fatalf("opened with %v, %d entries", err, n.Set().Len())
+		}
+		n.at.Add(int64(2 * time.Second)) // a failure is remembered for a second
+	}
+	failed := storage.ops["Load"]
+	storage.set("")
+	if n.reload(); n.Set().Len() != objects {
+		t.Errorf("%d entries", n.Set().Len())
+	}
+	if again := storage.ops["Load"] - failed; again > objects/2 {
+		t.Errorf("%d objects were loaded, although %d were known", again, objects/2)
+	}
+}
+
+// TestLoadsThatFailAreToldOnce: of several errors it is the same one at each look.
+func TestLoadsThatFailAreToldOnce(t *testing.T) {
+	storage := newMemory()
+	n := newNode(t, storage)
+	n.reload()
+	storage.flood(t, 100)
+	storage.set("Load")
+	for look := range 10 {
+		if err := n.Reload(); (err != nil) != (look == 0) {
+			t.Errorf("look %d says %v", look, err)
 		}
 	}
 }
