@@ -29,17 +29,17 @@ func (s *Store) look(ctx context.Context) (read int, err error) {
 	defer s.looking.Unlock()
 	began := s.now()
 	s.noticeClock(began)
-	found, err := s.readNew(ctx)
+	keys, found, err := s.readNew(ctx)
 	if err != nil && s.set.Load() == nil {
 		s.Tell(found...) // nothing of it is in force before all is read
 		return len(found), err
 	}
 	s.add(found, began) // after a failure as well: what could be read counts
-	s.sweep(began)
 	s.noteDamage()
 	if err == nil {
 		s.looked.Store(began.UnixNano())
 	}
+	s.sweep(ctx, keys, began)
 	return len(found), err
 }
 
@@ -58,25 +58,25 @@ func (s *Store) noticeClock(now time.Time) {
 	s.began = now
 }
 
-// readNew is what the segments hold that were not read yet.
-func (s *Store) readNew(ctx context.Context) (found []Entry, err error) {
+// readNew is what the segments hold that were not read yet, and their keys when it was all read.
+func (s *Store) readNew(ctx context.Context) (keys []string, found []Entry, err error) {
 	missing := make(map[string]bool)
 	for range maxListings {
 		keys, whole, err := s.list(ctx)
 		if err != nil {
-			return found, err
+			return nil, found, err
 		}
 		read, vanished, err := s.read(ctx, keys, missing)
 		found = append(found, read...)
 		if err != nil {
-			return found, err
+			return nil, found, err
 		}
 		if whole && !vanished {
 			s.forget(keys)
-			return found, nil
+			return keys, found, nil
 		}
 	}
-	return found, unavailable("reading "+s.folder, errVanishing)
+	return nil, found, unavailable("reading "+s.folder, errVanishing)
 }
 
 // list lists the segments. It is not whole when an object vanished meanwhile: Caddy's file storage ends
@@ -105,7 +105,8 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 // not there, was never stored, and nobody was told that it was: a storage may list an object before it has it, as that of
 // Redis does, and go on listing it when it or its writer dies in between.
 func (s *Store) read(ctx context.Context, keys []string, missing map[string]bool) (found []Entry, vanished bool, err error) {
-	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return s.isOver(ctx, key) || s.known[key] })
+	now := s.now()
+	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return isOver(key, now) || s.known[key] })
 	for n, got := range s.load(ctx, fresh) {
 		switch key := fresh[n]; {
 		case got == nil: // it was not begun after an error
@@ -170,19 +171,10 @@ func parallel(ctx context.Context, n int, do func(n int)) {
 	_ = group.Wait()
 }
 
-// isOver reports whether all entries of a segment are over, and some time later deletes it. Other nodes
-// may do the same.
-func (s *Store) isOver(ctx context.Context, key string) bool {
+// isOver reports whether all entries of a segment are over.
+func isOver(key string, now time.Time) bool {
 	at, _ := endOf(key)
-	if s.now().Before(at) {
-		return false
-	}
-	if s.now().After(at.Add(storageGrace)) {
-		if err := s.storage.Delete(ctx, key); err != nil && !isGone(err) {
-			s.tell("deleting "+key, err)
-		}
-	}
-	return true
+	return !now.Before(at)
 }
 
 func (s *Store) breaks(key string, why error) {

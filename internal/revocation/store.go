@@ -39,7 +39,7 @@ const (
 	maxAge = 30 * time.Second
 	// retryAfter is how long a failed first look is remembered before the storage is asked again.
 	retryAfter = time.Second
-	// sweepInterval is how often memory lets go of what is over.
+	// sweepInterval is how often memory and storage let go of what is over.
 	sweepInterval = time.Minute
 	// clockMargin is how far the clocks of two nodes may be apart before a feed has to say more than is new.
 	clockMargin = 2 * time.Minute
@@ -66,6 +66,7 @@ type Store struct {
 	looked  atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
 	fault   atomic.Pointer[string]
 	damage  atomic.Pointer[string]
+	kept    atomic.Pointer[string] // why an object was not deleted
 
 	looking sync.Mutex        // one look at a time; guards what follows
 	known   map[string]bool   // the segments that were read
@@ -249,16 +250,6 @@ func (s *Store) note(set *Set, entries []Entry, now time.Time) {
 
 // Changes counts how often something became known.
 func (s *Store) Changes() uint64 { return s.changes.Load() }
-
-func (s *Store) sweep(now time.Time) {
-	if now.Sub(s.swept) < sweepInterval {
-		return
-	}
-	s.swept = now
-	s.adding.Lock()
-	defer s.adding.Unlock()
-	s.set.Store(s.set.Load().without(now))
-}
 
 // checkPresent fails when the storage is not the one that it was.
 func (s *Store) checkPresent(ctx context.Context) error {

@@ -236,11 +236,16 @@ func (m *memory) flood(t testing.TB, objects int) {
 	}
 }
 
-// slow is a storage whose loads take their time.
+// slow is a storage that takes its time to load and to delete.
 type slow struct {
 	*memory
 	each          time.Duration
 	underWay, max atomic.Int64
+}
+
+func (s *slow) Delete(ctx context.Context, key string) error {
+	time.Sleep(s.each)
+	return s.memory.Delete(ctx, key)
 }
 
 func (s *slow) Load(ctx context.Context, key string) ([]byte, error) {
@@ -391,6 +396,78 @@ func TestEntriesVanishWhenTheyAreOver(t *testing.T) {
 	if fresh := newNode(t, storage); fresh.has("A") || !fresh.has("B") {
 		t.Error("an entry that is over was written again, or the new one was not")
 	}
+}
+
+// refusing is a storage that deletes nothing.
+type refusing struct {
+	*memory
+	refuses bool
+	asked   atomic.Int64
+}
+
+func (r *refusing) Delete(ctx context.Context, key string) error {
+	r.asked.Add(1)
+	if r.refuses {
+		return &fs.PathError{Op: "remove", Path: "/data/" + key, Err: fs.ErrPermission}
+	}
+	return r.memory.Delete(ctx, key)
+}
+
+// TestDeletionsThatAreRefused are told once, and tried again from time to time.
+func TestDeletionsThatAreRefused(t *testing.T) {
+	const objects = 200
+	storage := &refusing{memory: newMemory(), refuses: true}
+	storage.flood(t, objects)
+	n := newNode(t, storage)
+	look := func(looks int) {
+		for range looks {
+			n.at.Add(int64(2 * time.Second))
+			n.reload()
+		}
+	}
+	n.at.Store(int64(3 * time.Hour))
+	if look(10); len(n.faults) != 1 || storage.asked.Load() != objects {
+		t.Errorf("%d deletions in 20 s, and it told %q", storage.asked.Load(), n.faults)
+	}
+	if look(30); len(n.faults) != 1 || storage.asked.Load() != 2*objects || !n.Healthy() {
+		t.Errorf("%d deletions a minute later, and it told %q", storage.asked.Load(), n.faults)
+	}
+	for k := range 5 { // objects that others take the place of
+		n.revoke(OfToken(fmt.Sprint(k), noon.Add(4*time.Hour)))
+		n.awaitDeletion()
+	}
+	if len(n.faults) != 1 {
+		t.Errorf("of objects that were replaced it told %q", n.faults)
+	}
+	storage.refuses = false
+	n.at.Add(int64(3 * time.Hour))
+	if look(1); len(storage.names()) != 0 {
+		t.Errorf("%d objects are left", len(storage.names()))
+	}
+	storage.refuses = true
+	storage.flood(t, objects)
+	if look(31); len(n.faults) != 2 {
+		t.Errorf("refused anew, it told %q", n.faults)
+	}
+}
+
+// TestDeletionsHoldUpNoLook, however many there are.
+func TestDeletionsHoldUpNoLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := newMemory()
+		n := newNode(t, &slow{memory: storage, each: 100 * time.Millisecond})
+		n.reload()
+		storage.flood(t, 200)
+		n.at.Store(int64(2 * time.Hour))
+		for minutes := 0; len(storage.names()) > 0; minutes++ {
+			began := time.Now()
+			n.reload()
+			if took := time.Since(began); took > 2*time.Second || minutes > 5 {
+				t.Fatalf("in minute %d a look took %s, and %d objects are left", minutes, took, len(storage.names()))
+			}
+			n.at.Add(int64(time.Minute))
+		}
+	})
 }
 
 // TestClockThatWasAhead: what was let go of by a clock that was then put back is known again with the next look.

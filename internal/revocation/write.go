@@ -79,7 +79,7 @@ func (s *Store) writeNext() {
 		return
 	}
 	if err := s.storage.Delete(ctx, replaced); err != nil && !isGone(err) {
-		s.tell("deleting "+replaced, err) // it does no harm, and goes when it is over
+		s.noteKept(replaced, err) // it goes when it is over
 	}
 }
 
