@@ -184,6 +184,7 @@ func TestALookReadsOnlyWhatIsNew(t *testing.T) {
 	for i := range 3 * segmentSize {
 		a.revoke(token(floodID(i)))
 	}
+	a.awaitDeletion()
 	if names := storage.names(); len(names) != 3 {
 		t.Errorf("%d objects, want 3: %v", len(names), names)
 	}
