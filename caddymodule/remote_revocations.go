@@ -53,6 +53,7 @@ type remoteRevocations struct {
 	feed           string    // where it was published last
 	location, etag string    // of the last good answer
 	whole, asked   time.Time // when everything was had, and asked for
+	looked         time.Time // when the last look began, by the clock on the wall
 }
 
 func followRevocations(issuer string, client *http.Client, keys *discovery.Keys[*token.KeySet], logger func() *zap.Logger) *remoteRevocations {
@@ -126,6 +127,10 @@ func (r *remoteRevocations) note(err error) {
 // was said: only a signed answer moves the moment as of which is known what is revoked.
 func (r *remoteRevocations) look() error {
 	since, now := r.known.AsOf(), time.Now()
+	if now.Round(0).Before(r.looked) { // the clock was put back: while it was ahead, what is not over may have been let go of
+		r.whole, r.asked = time.Time{}, time.Time{}
+	}
+	r.looked = now.Round(0)
 	if now.Sub(r.whole) >= feedWhole && now.Sub(r.asked) >= feedWholeRetry {
 		since, r.asked = time.Time{}, now
 	}

@@ -392,6 +392,24 @@ func TestFeedThatIsPublishedNoMore(t *testing.T) {
 	})
 }
 
+// TestFeedAfterTheClockIsPutBack is asked for as a whole, for a clock that is ahead ends what is known too soon.
+func TestFeedAfterTheClockIsPutBack(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		for n, want := range []bool{true, false, true, false} {
+			if err := r.look(); err != nil {
+				t.Fatal(err)
+			}
+			if queries, _ := f.asked(); (queries[n] == "") != want {
+				t.Errorf("look %d asks for %q", n, queries[n])
+			}
+			if n == 1 {
+				r.looked = r.looked.Add(time.Hour)
+			}
+			time.Sleep(feedInterval)
+		}
+	})
+}
+
 // TestFeedThatCannotBeHad at first is asked for less and less often, for it may be large.
 func TestFeedThatCannotBeHad(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
