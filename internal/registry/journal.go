@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 )
 
 // maxRecent is how many keys a journal remembers. Whoever has not looked for longer forgets all it
@@ -21,6 +22,21 @@ type journal struct {
 	Pending *keys `json:"pending,omitempty"`
 	// Recent are the last changes, in order.
 	Recent []finished `json:"recent,omitempty"`
+}
+
+// Where a journal that takes the place of a broken one begins to count: one of the many numbers that are so far ahead of
+// what was counted, and of each other, that no count gets from one to the next.
+const (
+	restartStep  = 1 << 32
+	restartSteps = 1 << 20
+)
+
+// newJournalAfter takes the place of a broken journal, of which nobody knows what it told: everybody reads everything
+// anew. Who writes it may have seen less than others, and somebody else may have to do the same again before all have
+// looked; so that nobody takes a number for one that they have followed, each such journal has its own.
+func newJournalAfter(seen uint64) *journal {
+	ahead := restartStep * (1 + rand.Uint64N(restartSteps))
+	return &journal{Sequence: seen + ahead, Pending: &keys{All: true}}
 }
 
 type finished struct {

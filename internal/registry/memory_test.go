@@ -26,12 +26,19 @@ func newMemory() *memory {
 
 var errDisk = errors.New("no space left on device")
 
-// failing makes operations fail on keys that hold a text, until it is called with "".
-func (m *memory) failing(operation, part string) {
+// failing makes operations fail on keys that hold a text, until it is called with "nothing".
+func (m *memory) failing(operation, part string) { m.failFrom(operation, part, 1) }
+
+// failFrom does so from the nth time on.
+func (m *memory) failFrom(operation, part string, nth int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	times := 0
 	m.fail = func(o, key string) error {
-		if o == operation && strings.Contains(key, part) {
+		if o != operation || !strings.Contains(key, part) {
+			return nil
+		}
+		if times++; times >= nth {
 			return errDisk
 		}
 		return nil

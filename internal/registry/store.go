@@ -129,7 +129,7 @@ func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error
 	return client, nil
 }
 
-// Revision counts the changes, of all nodes, that this one has followed.
+// Revision is the number of the last change, of all nodes, that this one has followed.
 func (s *Store) Revision() string { return strconv.FormatUint(s.sequence.Load(), 10) }
 
 // Healthy reports whether the last look at the storage worked, and found no resource that is broken.

@@ -151,6 +151,42 @@ func TestStoreIsRepaired(t *testing.T) {
 	}
 }
 
+// TestStoreRepairsAJournalThatItHasNotFollowed: whoever repairs a broken journal may have seen less than others, and the
+// next may have to do so before those have looked. What it changes is seen by all of them.
+func TestStoreRepairsAJournalThatItHasNotFollowed(t *testing.T) {
+	for repairs := 1; repairs <= 3; repairs++ {
+		m, ahead := newBookStore(t)
+		putClient(t, ahead, "other")
+		ahead.Close()
+		var behind []*registry.Store
+		for range repairs {
+			behind = append(behind, newStore(m))
+			description(t, behind[len(behind)-1], "ci-bot")
+		}
+		description(t, ahead, "ci-bot")
+		if err := describe(ahead, "other", "changed"); err != nil {
+			t.Fatal(err)
+		}
+		ahead.Close()
+		for n, s := range behind {
+			m.edit("test/registry/journal.json", func(b []byte) []byte { return b[:len(b)/2] })
+			if err := describe(s, "ci-bot", fmt.Sprint("repair ", n)); err != nil {
+				t.Fatal(err)
+			}
+			description(t, s, "ci-bot") // from now on from memory
+			s.Close()
+		}
+		for n, s := range append(behind, ahead) {
+			if _, err := s.Reload(); err != nil || !s.Healthy() {
+				t.Errorf("after %d repairs, the look of %d says %v", repairs, n, err)
+			}
+			if got := description(t, s, "ci-bot"); got != fmt.Sprint("repair ", repairs-1) {
+				t.Errorf("after %d repairs, %d has %q", repairs, n, got)
+			}
+		}
+	}
+}
+
 // TestStoreListsAnew: an object that goes away during a listing is no reason to take all for gone.
 func TestStoreListsAnew(t *testing.T) {
 	m, _ := newBookStore(t)

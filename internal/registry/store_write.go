@@ -43,7 +43,7 @@ func (s *Store) writeLocked(ctx context.Context, change func(context.Context, *c
 	defer s.mu.Unlock()
 	j, err := s.loadJournal(ctx)
 	if errors.Is(err, errBroken) { // all that it tells is what to read again: everything
-		j, err = &journal{Sequence: s.sequence.Load(), Pending: &keys{All: true}}, nil
+		j, err = newJournalAfter(s.sequence.Load()), nil
 	}
 	if err != nil {
 		return err
@@ -79,11 +79,13 @@ func (w *changing) commit(ctx context.Context, puts []put) error {
 		}
 	}
 	w.journal.finish()
-	s.sequence.Store(w.journal.Sequence)
 	if err := s.storeJournal(ctx, w.journal); err != nil {
-		// the change is made, and every node reads it again for as long as it is pending
+		// The change is made, and every node reads it again for as long as it is pending. Its number is that of the
+		// next change, which may be another node's: whoever had counted it here would take that for this one.
 		s.tell("ending a change of the registry", err)
+		return nil
 	}
+	s.sequence.Store(w.journal.Sequence)
 	return nil
 }
 
