@@ -1,9 +1,11 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 )
@@ -22,6 +24,8 @@ type journal struct {
 	Pending *keys `json:"pending,omitempty"`
 	// Recent are the last changes, in order.
 	Recent []finished `json:"recent,omitempty"`
+	// SHA256 is the checksum, in hex, of the journal without it. One that an earlier version wrote has none.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Where a journal that takes the place of a broken one begins to count: one of the many numbers that are so far ahead of
@@ -106,6 +110,39 @@ func (j *journal) finish() {
 	}
 }
 
+func encodeJournal(j journal) (object []byte, err error) {
+	if j.SHA256, err = j.checksum(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(j)
+}
+
+// decodeJournal refuses what it does not know, for a member may have lost its name by a bit that flipped.
+func decodeJournal(object []byte) (*journal, error) {
+	var j journal
+	content := json.NewDecoder(bytes.NewReader(object))
+	content.DisallowUnknownFields()
+	if err := content.Decode(&j); err != nil {
+		return nil, errNoJournal
+	}
+	if _, err := content.Token(); err != io.EOF {
+		return nil, errNoJournal
+	}
+	if sum, err := j.checksum(); err != nil || j.SHA256 != "" && j.SHA256 != sum {
+		return nil, errWrongChecksum
+	}
+	return &j, nil
+}
+
+// checksum is that of what the journal says, in the one way in which this says it.
+func (j journal) checksum() (string, error) {
+	j.SHA256 = ""
+	content, err := json.Marshal(j)
+	return hexSum(content), err
+}
+
+var errNoJournal = errors.New("it is truncated or was changed: not a journal")
+
 var errLost = errors.New("it is gone, with all of the registry or without")
 
 // checkThere fails when what is not found may be there all the same, for the storage has lost the journal, too.
@@ -121,25 +158,25 @@ func (s *Store) journalKey() string { return s.prefix + "/journal" + recordSuffi
 // loadJournal is the journal as it is stored; it is empty before the first change. One that was there and is gone is
 // an error: the storage is not the one that it was, as a folder is on which nothing is mounted any more.
 func (s *Store) loadJournal(ctx context.Context) (*journal, error) {
-	j := new(journal)
 	object, err := s.storage.Load(ctx, s.journalKey())
 	if errors.Is(err, fs.ErrNotExist) {
 		if s.sequence.Load() > 0 {
 			return nil, unavailable("loading "+s.journalKey(), errLost)
 		}
-		return j, nil
+		return new(journal), nil
 	}
 	if err != nil {
 		return nil, unavailable("loading "+s.journalKey(), err)
 	}
-	if err := json.Unmarshal(object, j); err != nil {
-		return nil, broken(s.journalKey(), errors.New("it is truncated or was changed: not a journal"))
+	j, err := decodeJournal(object)
+	if err != nil {
+		return nil, broken(s.journalKey(), err)
 	}
 	return j, nil
 }
 
 func (s *Store) storeJournal(ctx context.Context, j *journal) error {
-	object, err := json.Marshal(j)
+	object, err := encodeJournal(*j)
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,12 @@ type record struct {
 }
 
 func encodeRecord(id string, entry []byte) ([]byte, error) {
-	sum := sha256.Sum256(entry)
-	return json.Marshal(record{ID: id, SHA256: hex.EncodeToString(sum[:]), Entry: entry})
+	return json.Marshal(record{ID: id, SHA256: hexSum(entry), Entry: entry})
+}
+
+func hexSum(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // decodeRecord is the entry of an object, or why it is none that was stored for that id.
@@ -49,15 +53,16 @@ func decodeRecord(id string, object []byte) ([]byte, error) {
 	if err := json.Unmarshal(object, &r); err != nil {
 		return nil, errors.New("it is truncated or was changed: not a record")
 	}
-	sum := sha256.Sum256(r.Entry)
 	switch {
-	case r.SHA256 != hex.EncodeToString(sum[:]):
-		return nil, errors.New("it is truncated or was changed: its checksum is wrong")
+	case r.SHA256 != hexSum(r.Entry):
+		return nil, errWrongChecksum
 	case r.ID != id:
 		return nil, errors.New("it is not named after its entry")
 	}
 	return r.Entry, nil
 }
+
+var errWrongChecksum = errors.New("it is truncated or was changed: its checksum is wrong")
 
 // recordName is the last part of the key of an entry. Ids may hold what file systems and storages
 // do not, or fold together: lower-case letters, digits and "-_" stand for themselves, as "." does but at

@@ -177,11 +177,14 @@ func (s *Store) lookInTime() (changed bool, err error) {
 	return s.look(ctx)
 }
 
-// look follows the journal.
+// look follows the journal. What a broken one tells is not known: it may be anything, so that all is read anew.
 func (s *Store) look(ctx context.Context) (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j, err := s.loadJournal(ctx)
+	if errors.Is(err, errBroken) && s.opened.Load() {
+		return false, errors.Join(err, s.renew(ctx, keys{All: true}))
+	}
 	if err != nil {
 		return false, err
 	}
@@ -195,28 +198,31 @@ func (s *Store) follow(ctx context.Context, j *journal) (changed bool, err error
 	if first {
 		stale = keys{All: true}
 	}
-	if stale.All || slices.ContainsFunc(stale.Keys, isResourceKey) || s.Damage() != nil { // it may be repaired by hand
-		if err := s.readResources(ctx); err != nil {
-			return false, err
-		}
+	if err := s.renew(ctx, stale); err != nil {
+		return false, err
 	}
 	changed = s.sequence.Swap(j.Sequence) != j.Sequence
 	s.opened.Store(true)
-	s.forget(stale)
 	return changed && !first, nil
 }
 
-// forget drops clients from memory.
-func (s *Store) forget(stale keys) {
+// renew reads resources anew, and drops clients from memory.
+func (s *Store) renew(ctx context.Context, stale keys) error {
+	if stale.All || slices.ContainsFunc(stale.Keys, isResourceKey) || s.Damage() != nil { // it may be repaired by hand
+		if err := s.readResources(ctx); err != nil {
+			return err
+		}
+	}
 	if stale.All {
 		s.clients.dropAll()
-		return
+		return nil
 	}
 	for _, key := range stale.Keys {
 		if id, ok := recordID(key); ok && !isResourceKey(key) {
 			s.forgetClient(id)
 		}
 	}
+	return nil
 }
 
 // forgetClient makes the next lookup read the client anew, and not wait for one that is under way.

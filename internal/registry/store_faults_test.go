@@ -1,8 +1,10 @@
 package registry_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -135,7 +137,7 @@ func TestStoreIsRepaired(t *testing.T) {
 	if got := description(t, there, "ci-bot"); got != "new" {
 		t.Errorf("applied, the client is %q", got)
 	}
-	m.edit("test/registry/journal.json", breakIt)
+	m.edit(journalKey, breakIt)
 	if _, err := there.Reload(); !errors.Is(err, registry.ErrUnavailable) || there.Healthy() {
 		t.Errorf("a broken journal: %v, healthy %v", err, there.Healthy())
 	}
@@ -169,7 +171,7 @@ func TestStoreRepairsAJournalThatItHasNotFollowed(t *testing.T) {
 		}
 		ahead.Close()
 		for n, s := range behind {
-			m.edit("test/registry/journal.json", func(b []byte) []byte { return b[:len(b)/2] })
+			m.edit(journalKey, func(b []byte) []byte { return b[:len(b)/2] })
 			if err := describe(s, "ci-bot", fmt.Sprint("repair ", n)); err != nil {
 				t.Fatal(err)
 			}
@@ -183,6 +185,67 @@ func TestStoreRepairsAJournalThatItHasNotFollowed(t *testing.T) {
 			if got := description(t, s, "ci-bot"); got != fmt.Sprint("repair ", repairs-1) {
 				t.Errorf("after %d repairs, %d has %q", repairs, n, got)
 			}
+		}
+	}
+}
+
+const journalKey = "test/registry/journal.json"
+
+// TestStoreWithAJournalThatWasChanged: whichever bit flips in the journal, the change that it tells is not missed.
+func TestStoreWithAJournalThatWasChanged(t *testing.T) {
+	m, here := newBookStore(t)
+	before := maps.Clone(m.objects)
+	if err := describe(here, "ci-bot", "changed"); err != nil {
+		t.Fatal(err)
+	}
+	here.Close()
+	after := maps.Clone(m.objects)
+	for bit := range 8 * len(after[journalKey]) {
+		m.objects = maps.Clone(before)
+		there := newStore(m)
+		description(t, there, "ci-bot")
+		m.objects = maps.Clone(after)
+		m.edit(journalKey, func(b []byte) []byte { b = slices.Clone(b); b[bit/8] ^= 1 << (bit % 8); return b })
+		_, _ = there.Reload()
+		if got := description(t, there, "ci-bot"); got != "changed" {
+			t.Errorf("with %s the client is still %q, healthy %v", m.objects[journalKey], got, there.Healthy())
+		}
+		// in the names of members a letter may be a capital
+		if there.Healthy() && !bytes.EqualFold(m.objects[journalKey], after[journalKey]) {
+			t.Errorf("%s is taken for whole", m.objects[journalKey])
+		}
+	}
+}
+
+func TestStoreReadsJournals(t *testing.T) {
+	const earlier = `{"sequence":7,"recent":[{"sequence":7,"keys":["test/registry/clients/ci-bot.json"]}]}`
+	for name, c := range map[string]struct {
+		journal string
+		taken   bool
+	}{
+		"of an earlier version":          {earlier, true},
+		"with a member that is no":       {strings.Replace(earlier, `"recent"`, `"recemt"`, 1), false},
+		"with a key's member that is no": {strings.Replace(earlier, `"keys"`, `"keyz"`, 1), false},
+		"with a wrong checksum":          {strings.Replace(earlier, `]}`, `],"sha256":"00"}`, 1), false},
+		"twice":                          {earlier + earlier, false},
+		"cut off":                        {earlier[:len(earlier)-1], false},
+		"empty":                          {"", false},
+	} {
+		m, writer := newBookStore(t)
+		writer.Close()
+		m.edit(journalKey, func([]byte) []byte { return []byte(c.journal) })
+		s := newStore(m)
+		if err := s.Open(ctx); (err == nil) != c.taken || !c.taken && !strings.Contains(err.Error(), "journal.json: it is truncated or was changed") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := describe(s, "ci-bot", "changed"); err != nil {
+			t.Errorf("%s: a change says %v", name, err)
+		}
+		if err := newStore(m).Open(ctx); err != nil {
+			t.Errorf("%s, after a change: %v", name, err)
+		}
+		if c.taken && s.Revision() != "8" {
+			t.Errorf("%s: the next change is number %s", name, s.Revision())
 		}
 	}
 }
