@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -30,14 +29,13 @@ var (
 // the process has only so many of. A call that nobody waits for any more goes on, and may still do what was asked.
 type boundedStorage struct {
 	certmagic.Storage
-	places      chan struct{} // one for each call that is under way
+	*bounds
 	timeout     time.Duration
 	listTimeout time.Duration
-	overtime    atomic.Int64 // writes under way that nobody waits for any more
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
-	return &boundedStorage{Storage: storage, places: make(chan struct{}, storageCalls), timeout: storageTimeout, listTimeout: listTimeout}
+	return &boundedStorage{Storage: storage, bounds: boundsOf(storage), timeout: storageTimeout, listTimeout: listTimeout}
 }
 
 // answered is what a call has answered.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -121,9 +122,7 @@ func TestStorageThatHangsIsNotWaitedFor(t *testing.T) {
 		}
 		hanging.letGo()
 		call = storageCallsOf(boundStorage(hanging), t.Context())[name]
-		if err := call(); err != nil {
-			t.Errorf("%s says %v when the storage answers", name, err)
-		}
+		soon(t, name+" works when the storage answers", func() bool { return call() == nil })
 	}
 }
 
@@ -174,6 +173,63 @@ func TestWriteThatTakesTooLong(t *testing.T) {
 			t.Errorf("done were %v", hanging.done)
 		}
 	}
+}
+
+// TestWriteThatTakesTooLongForAnother: it is the storage that is waited for, whoever in the process writes to it.
+func TestWriteThatTakesTooLongForAnother(t *testing.T) {
+	hanging := newHangingStorage(t)
+	one, other, elsewhere := impatient(hanging), impatient(hanging), impatient(newHangingStorage(t))
+	if err := one.Store(t.Context(), "k", nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("storing says %v", err)
+	}
+	if err := other.Store(t.Context(), "k", nil); !errors.Is(err, errWriteUnderWay) {
+		t.Errorf("storing by another says %v", err)
+	}
+	if err := elsewhere.Store(t.Context(), "k", nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("storing elsewhere says %v", err)
+	}
+	if hanging.begun() != 1 {
+		t.Errorf("begun were %v", hanging.came)
+	}
+}
+
+// incomparable is a storage that cannot be told from another.
+type incomparable struct {
+	certmagic.Storage
+	_ []string
+}
+
+func TestStoragesThatAreTheSame(t *testing.T) {
+	folder := t.TempDir()
+	files := func(path string) certmagic.Storage { return &certmagic.FileStorage{Path: path} }
+	pointer := newHangingStorage(t)
+	for name, c := range map[string]struct {
+		one, other certmagic.Storage
+		same       bool
+	}{
+		"one folder, of two configs": {files(folder), files(folder + "/"), true},
+		"two folders":                {files(folder), files(folder + "/x"), false},
+		"one value":                  {pointer, pointer, true},
+		"two values":                 {pointer, newHangingStorage(t), false},
+		"who knows":                  {incomparable{}, incomparable{}, false},
+	} {
+		if one, other := boundStorage(c.one), boundStorage(c.other); (one.bounds == other.bounds) != c.same {
+			t.Errorf("%s: the same is %v", name, !c.same)
+		}
+	}
+}
+
+// TestStorageThatIsGivenUp is forgotten: each config may have one of its own.
+func TestStorageThatIsGivenUp(t *testing.T) {
+	key := any(newHangingStorage(t))
+	boundStorage(key.(certmagic.Storage))
+	soon(t, "it is forgotten", func() bool {
+		runtime.GC()
+		allBounds.Lock()
+		defer allBounds.Unlock()
+		_, known := allBounds.of[key]
+		return !known
+	})
 }
 
 // TestLockThatComesTooLate is given back: nobody knows that it is held.
