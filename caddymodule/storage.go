@@ -13,7 +13,11 @@ import (
 // storageOf is the config's storage, for which nobody waits for ever, and whose answers are not taken for more than they
 // say.
 func storageOf(ctx caddy.Context) certmagic.Storage {
-	return doubtedStorage{boundStorage(ctx.Storage())}
+	bounded := boundStorage(ctx.Storage())
+	if _, ok := ctx.Storage().(fileStorage); !ok { // files need not be closed, others may be with their config
+		bounded.closed = ctx.Done()
+	}
+	return doubtedStorage{bounded}
 }
 
 // doubtedStorage is Caddy's storage, whose word that an object is not there is not taken at once. That of Redis says

@@ -32,6 +32,7 @@ type boundedStorage struct {
 	*bounds
 	timeout     time.Duration
 	listTimeout time.Duration
+	closed      <-chan struct{} // from when on the storage may be closed; nil is never
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
@@ -103,6 +104,7 @@ func (s *boundedStorage) await(late <-chan answered[struct{}]) {
 	go func() {
 		<-late
 		s.overtime.Add(-1)
+		s.hurry()
 	}()
 }
 
@@ -132,30 +134,4 @@ func (s *boundedStorage) Store(ctx context.Context, key string, value []byte) er
 // Delete deletes an object.
 func (s *boundedStorage) Delete(ctx context.Context, key string) error {
 	return s.write(ctx, func(ctx context.Context) error { return s.Storage.Delete(ctx, key) })
-}
-
-// Lock waits for a lock; one that it gets too late is given back.
-func (s *boundedStorage) Lock(ctx context.Context, name string) error {
-	if s.overtime.Load() > 0 {
-		return errWriteUnderWay
-	}
-	answer, late := wait(ctx, s, s.timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Lock(ctx, name) })
-	if late != nil {
-		go func() {
-			if taken := <-late; taken.err == nil {
-				_ = s.Unlock(context.WithoutCancel(ctx), name)
-			}
-		}()
-	}
-	return answer.err
-}
-
-// Unlock gives a lock back. It needs no place, for a lock that is not given back is held for as long as the process
-// lives.
-func (s *boundedStorage) Unlock(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	answer, late := begin(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.Storage.Unlock(ctx, name) })
-	s.await(late)
-	return answer.err
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"weak"
 
 	"github.com/caddyserver/certmagic"
@@ -14,6 +15,10 @@ import (
 type bounds struct {
 	places   chan struct{} // one for each call that is under way
 	overtime atomic.Int64  // writes under way that nobody waits for any more
+
+	mu    sync.Mutex
+	taken map[string]time.Time // the stamps of locks that were taken last, by name
+	kept  map[string]*keptLock // by name
 }
 
 // allBounds are those of each storage, for as long as somebody has them: who calls, or a call that is under way.
@@ -29,7 +34,11 @@ func boundsOf(storage certmagic.Storage) *bounds {
 	if known := allBounds.of[key].Value(); known != nil {
 		return known
 	}
-	fresh := &bounds{places: make(chan struct{}, storageCalls)}
+	fresh := &bounds{
+		places: make(chan struct{}, storageCalls),
+		taken:  make(map[string]time.Time),
+		kept:   make(map[string]*keptLock),
+	}
 	allBounds.of[key] = weak.Make(fresh)
 	runtime.AddCleanup(fresh, forgetBounds, key)
 	return fresh
