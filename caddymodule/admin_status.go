@@ -25,12 +25,13 @@ func (s statusAnswer) healthy() bool {
 }
 
 func (i statusView) healthy() bool {
-	return i.Registry.Healthy && i.Policy.Healthy && i.Keys.Healthy && i.Revocations.Healthy
+	return i.Storage.Reachable && i.Registry.Healthy && i.Policy.Healthy && i.Keys.Healthy && i.Revocations.Healthy
 }
 
 // statusView is what an issuer stands on.
 type statusView struct {
 	Issuer      string       `json:"issuer"`
+	Storage     storageView  `json:"storage"`
 	Registry    registryView `json:"registry"`
 	Policy      policyView   `json:"policy"`
 	Keys        keysView     `json:"keys"`
@@ -64,11 +65,18 @@ type doorStatus struct {
 	Policy   policyView `json:"policy"`
 }
 
+// storageView is the storage as the last look found it.
+type storageView struct {
+	Reachable bool   `json:"reachable"`
+	Problem   string `json:"problem,omitempty"`
+}
+
 type registryView struct {
-	Source   string `json:"source"`
-	Revision string `json:"revision"`
-	Healthy  bool   `json:"healthy"`
-	Problem  string `json:"problem,omitempty"`
+	Source   string  `json:"source"`
+	Revision string  `json:"revision"`
+	Age      float64 `json:"age_seconds"` // since it was last seen to be as it is where it is kept
+	Healthy  bool    `json:"healthy"`
+	Problem  string  `json:"problem,omitempty"`
 }
 
 // policyView is a policy as the status shows it. Its times and the ETag are those of a bundle that a server
@@ -91,10 +99,7 @@ func serveStatus(a *adminRequest) error {
 	}
 	views := []statusView{}
 	for _, i := range issuers {
-		source, _ := i.source()
-		problem := i.registry.Problem()
-		views = append(views, statusView{i.URL, registryView{source, i.registry.Revision(), problem == "", problem},
-			viewPolicy(i.policy), viewKeys(i.keys), viewRevocations(i.revocations)})
+		views = append(views, statusView{i.URL, viewStorage(i), viewRegistry(i), viewPolicy(i.policy), viewKeys(i.keys), viewRevocations(i.revocations)})
 	}
 	writeAdminJSON(a.w, http.StatusOK, statusAnswer{views, a.remotes(), a.doors()})
 	return nil
@@ -121,7 +126,7 @@ func (r *remoteIssuer) status(url string) remoteStatus {
 	if set, ok := r.keys.Known(); ok {
 		view.Keys.Count, view.Keys.Age = set.Len(), time.Since(keys.Fetched).Seconds()
 	}
-	if r.revocations.published() != "" {
+	if r.revocations.published() != "" || r.revocations.begun.Load() {
 		problem := r.revocations.problem()
 		view.Revocations = &fetchedView{Count: r.revocations.known.Len(), Healthy: problem == "", Problem: problem}
 		if age, known := r.revocations.age(); known {
@@ -140,6 +145,17 @@ func (a *adminRequest) doors() []doorStatus {
 		}
 	}
 	return doors
+}
+
+func viewStorage(i *Issuer) storageView {
+	problem := i.storageProblem()
+	return storageView{problem == "", problem}
+}
+
+func viewRegistry(i *Issuer) registryView {
+	source, _ := i.source()
+	problem := i.registry.Problem()
+	return registryView{source, i.registry.Revision(), i.registry.Age().Seconds(), problem == "", problem}
 }
 
 func viewRevocations(store *revocation.Store) fetchedView {

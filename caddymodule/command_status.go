@@ -15,11 +15,13 @@ func statusCommand() *cobra.Command {
 		Use:   "status [flags]",
 		Short: "Shows what a running server stands on, and whether that is healthy",
 		Long: `
-Shows for each issuer where its registry and its policy come from, which revision is in
-force, how many signing keys and revocations there are, and what is wrong with what was seen last; what is known of issuers
-elsewhere, once their tokens have come; and the policy of each m2m_auth that has one of its own. Healthy means that they were read
-as they are now; that a storage can be written as well, only a change tells. All
-there is about a policy bundle is in --format json.
+Shows for each issuer whether its storage was reached at the last look, where its registry
+and its policy come from, which revision is in force, how many signing keys and
+revocations there are, and what is wrong with what was seen last; what is known of issuers
+elsewhere, once their tokens have come; and the policy of each m2m_auth that has one of
+its own. Healthy means that they were read as they are now; that a storage can be written
+as well, only a change tells. Ages, and all there is about a policy bundle, are in
+--format json.
 
 The exit code is 0 when all is healthy and 6 otherwise.`,
 		Args: cobra.NoArgs,
@@ -37,7 +39,10 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 	})
 }
 
-var health = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+var (
+	health    = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+	reachable = map[bool]string{true: "reachable", false: "NOT REACHABLE"}
+)
 
 func (s *session) printStatus(answer statusAnswer) {
 	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
@@ -73,10 +78,10 @@ func (s *session) printStatus(answer statusAnswer) {
 }
 
 func (s *session) printIssuers(issuers []statusView) {
-	rows := [][]string{{"ISSUER", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
+	rows := [][]string{{"ISSUER", "STORAGE", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
-			i.Issuer, i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
+			i.Issuer, reachable[i.Storage.Reachable], i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
 			i.Policy.Source, orDash(i.Policy.Revision), health[i.Policy.Healthy],
 			strconv.Itoa(i.Keys.Count), health[i.Keys.Healthy],
 			strconv.Itoa(i.Revocations.Count), health[i.Revocations.Healthy],

@@ -79,6 +79,8 @@ type issuerRegistry interface {
 	watched
 	// Problem says why it is not healthy; "" is that it is.
 	Problem() string
+	// Age is how long ago it was last seen to be as it is where it is kept.
+	Age() time.Duration
 }
 
 // PolicySource says where an issuer's Rego is and how it is run.
@@ -121,7 +123,8 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	if i.keys, err = i.newKeyring(storage, alg); err != nil {
 		return err
 	}
-	if err := errors.Join(i.openRegistry(storage), i.openRevocations(storage, m), i.loadPolicy(storage)); err != nil {
+	i.openRevocations(storage)
+	if err := errors.Join(i.openRegistry(storage), i.loadPolicy(storage), m.watch(i)); err != nil {
 		return err
 	}
 	i.meetPeers()

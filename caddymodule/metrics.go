@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
-	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -185,22 +184,6 @@ func (m *metrics) forIssuer(url string) *issuerMetrics {
 	own.setHealthy("policy", true)
 	own.setHealthy("revocations", true)
 	return own
-}
-
-// watchRevocations has the number and the age of an issuer's revocations shown. They are asked for when somebody looks,
-// so that the age grows while a look at the storage hangs.
-func (m *metrics) watchRevocations(issuer string, revocations *revocation.Store) error {
-	watch := func(name, help string, value func() float64) error {
-		_, err := registerOrExisting(m.registry, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "caddy", Subsystem: "m2m", Name: name, ConstLabels: prometheus.Labels{"issuer": issuer}, Help: help,
-		}, value))
-		return err
-	}
-	return errors.Join(
-		watch("revocations", "Revocations in force.", func() float64 { return float64(revocations.Set().Len()) }),
-		watch("revocations_age_seconds", "How long ago the revocations of other nodes were last looked for with success.",
-			func() float64 { return revocations.Age().Seconds() }),
-	)
 }
 
 func (m *issuerMetrics) tokenRequest(result string, took time.Duration) {

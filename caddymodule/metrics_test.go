@@ -5,10 +5,12 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // series are the plugin's time series, without their values and without buckets.
@@ -75,12 +77,52 @@ func TestMetricLabelsAreBounded(t *testing.T) {
 	if after := w.series(); !slices.Equal(after, before) {
 		t.Errorf("the series were %v\nand are %v", before, after)
 	}
-	named := regexp.MustCompile(`^caddy_m2m_[a-z_]+\{issuer="[^"]+"(,(kind|result|state)="[a-z_]+")*\}$`)
+	named := regexp.MustCompile(`^caddy_m2m_[a-z_]+\{issuer="[^"]+"(,(kind|result|state)="[a-z_]+")*(,revision="[0-9a-f]{16}")?\}$`)
 	for _, series := range before {
 		if !named.MatchString(series) {
 			t.Errorf("a series is %s", series)
 		}
 	}
+}
+
+// TestStorageAndAgesAreShown, in the status and as metrics.
+func TestStorageAndAgesAreShown(t *testing.T) {
+	w := startAdmin(t)
+	number := func(text string) float64 {
+		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	value := func(name string) float64 {
+		for line := range strings.Lines(string(w.want(200, "GET", "/metrics", "").body)) {
+			if strings.HasPrefix(line, "caddy_m2m_"+name+"{") {
+				return number(line[strings.LastIndexByte(line, ' '):])
+			}
+		}
+		return -1
+	}
+	status := func(path ...any) string {
+		return w.want(200, "GET", "/m2m/status", "").field(append([]any{"issuers", 0}, path...)...)
+	}
+	if status("storage", "reachable") != "true" || value("storage_reachable") != 1 || value("policy_info") != 1 {
+		t.Errorf("at first: reachable %s %g, policy %g", status("storage", "reachable"), value("storage_reachable"), value("policy_info"))
+	}
+	if number(status("registry", "age_seconds")) > 5 || value("registry_age_seconds") > 5 {
+		t.Errorf("the registry is %s s old, %g by the metrics", status("registry", "age_seconds"), value("registry_age_seconds"))
+	}
+	w.FailStorage("List")
+	servertest.Eventually(t, "it is told", func() bool { return status("storage", "reachable") == "false" && value("storage_reachable") == 0 })
+	if problem := status("storage", "problem"); !strings.Contains(problem, "the storage is away") {
+		t.Errorf("the problem is %s", problem)
+	}
+	w.FailStorage("Load")
+	servertest.Eventually(t, "the registry ages", func() bool { age := value("registry_age_seconds"); return age > 3 && age < 30 })
+	w.FailStorage("")
+	servertest.Eventually(t, "all is well again", func() bool {
+		return status("storage", "reachable") == "true" && value("storage_reachable") == 1 && value("registry_age_seconds") < 3
+	})
 }
 
 // TestMetricsStartAnew: each config has a registry of metrics of its own.

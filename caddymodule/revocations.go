@@ -13,11 +13,10 @@ import (
 )
 
 // openRevocations reads nothing: Start does, or whoever asks first.
-func (i *Issuer) openRevocations(storage certmagic.Storage, m *metrics) error {
+func (i *Issuer) openRevocations(storage certmagic.Storage) {
 	i.revocations = revocation.NewStore(storage, path.Join("m2m", storageName(i.URL), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
 	i.revocations.Present = i.keys.stored
-	return m.watchRevocations(i.URL, i.revocations)
 }
 
 // revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.

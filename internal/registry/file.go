@@ -22,6 +22,7 @@ type File struct {
 	broken     *[sha256.Size]byte // content that was reported, until a good one is read
 	why        string             // what is wrong with that
 	unreadable string             // why the file could not be read, as it was reported
+	sound      time.Time          // when the file last held what is current
 	now        func() time.Time
 }
 
@@ -60,6 +61,13 @@ func openSettled(path string, now func() time.Time, sleep func(time.Duration)) (
 func (f *File) Reload() (changed bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if changed, err = f.look(); f.problem() == "" {
+		f.sound = f.now()
+	}
+	return changed, err
+}
+
+func (f *File) look() (changed bool, err error) {
 	info, err := statRegular(f.path)
 	if err != nil {
 		return false, f.reportUnreadable(err)
@@ -84,6 +92,17 @@ func (f *File) Healthy() bool { return f.Problem() == "" }
 func (f *File) Problem() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.problem()
+}
+
+// Age is how long ago the file was last seen to hold what is current.
+func (f *File) Age() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now().Sub(f.sound)
+}
+
+func (f *File) problem() string {
 	if f.unreadable == "" && f.broken != nil {
 		return f.why
 	}

@@ -43,6 +43,7 @@ type Store struct {
 	lease    lease      // one change at a time, of all nodes
 	mu       sync.Mutex // guards following the journal
 	opened   atomic.Bool
+	looked   atomic.Int64  // when the last look that worked began, in nanoseconds since 1970
 	sequence atomic.Uint64 // of the journal that was followed last
 	fault    atomic.Pointer[string]
 	now      func() time.Time
@@ -132,6 +133,9 @@ func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error
 // Revision is the number of the last change, of all nodes, that this one has followed.
 func (s *Store) Revision() string { return strconv.FormatUint(s.sequence.Load(), 10) }
 
+// Age is how long ago the last look at the storage that worked began. Before the first one it is how long ago 1970 was.
+func (s *Store) Age() time.Duration { return s.now().Sub(time.Unix(0, s.looked.Load())) }
+
 // Healthy reports whether the last look at the storage worked, and found no resource that is broken.
 func (s *Store) Healthy() bool { return s.Problem() == "" }
 
@@ -181,6 +185,7 @@ func (s *Store) lookInTime() (changed bool, err error) {
 func (s *Store) look(ctx context.Context) (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	began := s.now()
 	j, err := s.loadJournal(ctx)
 	if errors.Is(err, errBroken) && s.opened.Load() {
 		return false, errors.Join(err, s.renew(ctx, keys{All: true}))
@@ -188,7 +193,10 @@ func (s *Store) look(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return s.follow(ctx, j)
+	if changed, err = s.follow(ctx, j); err == nil {
+		s.looked.Store(began.UnixNano())
+	}
+	return changed, err
 }
 
 // follow takes what a journal says has changed. It is called with mu held.
