@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,7 +28,7 @@ func (k *keyring) view(all []*issuerKey, key *issuerKey) keyView {
 	now := k.now()
 	v := keyView{
 		KID: key.ID(), Alg: string(key.Alg()), State: stateAt(all, key, k.alg, now), Created: key.created.UTC(),
-		SignsFrom: key.signsFrom.UTC(), Encrypted: key.sealedBy != unsealed,
+		SignsFrom: key.signsFrom.UTC(), Encrypted: key.SigningKey != nil && key.sealedBy != unsealed,
 	}
 	if until := k.times.until(all, key, k.alg, now); !until.IsZero() {
 		v.Until = until.UTC()
@@ -120,7 +121,10 @@ func (a *adminRequest) auditKeys(done rotated) keyRotated {
 	}
 	for _, former := range done.revoked {
 		answer.Revoked = append(answer.Revoked, former.ID())
-		before := keys.view(done.former, former)
+		var before any
+		if slices.Contains(done.former, former) {
+			before = keys.view(done.former, former)
+		}
 		after := keys.view(loaded.all, orSame(loaded.key(former.ID()), former))
 		a.record("keys changed", "key.rotate", "key", former.ID(), "update", before, after)
 	}

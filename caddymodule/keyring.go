@@ -100,7 +100,7 @@ func (k *keyring) load(ctx context.Context) (*keys, error) {
 	}
 	err = fmt.Errorf("loading signing keys: %w", err)
 	k.failure.Store(&keyFailure{err: err, at: time.Now()})
-	k.logger.Error("there are no keys", zap.Error(err)) // once per keyRetryAfter, however many ask
+	k.logger.Error("signing keys cannot be loaded", zap.Error(err)) // once per keyRetryAfter, however many ask
 	return nil, err
 }
 
@@ -136,7 +136,7 @@ func (k *keyring) find(ctx context.Context, kid string, floor time.Duration) (*t
 	if err != nil {
 		return nil, err
 	}
-	if keys.public.Has(kid) {
+	if key := keys.key(kid); keys.public.Has(kid) || key != nil && key.revoked != nil { // what was given up stays so
 		return keys.public, nil
 	}
 	err = k.search(ctx, floor)

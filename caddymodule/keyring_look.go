@@ -55,7 +55,14 @@ func (k *keyring) look(ctx context.Context, tend bool) (changed bool, problem *k
 
 // due reports whether there is something to do about what storage has.
 func (k *keyring) due(found *keyObjects) bool {
-	return k.times.plan(found.keys, k.alg, k.now()).due() || len(found.undone) > 0 || k.halfSealed(found.keys)
+	return k.plan(found).due() || len(found.undone) > 0 || k.halfSealed(found.keys)
+}
+
+// plan is what is due by the times of the keys. None is made where that which signs may only not be readable.
+func (k *keyring) plan(found *keyObjects) keyPlan {
+	plan := k.times.plan(found.keys, k.alg, k.now())
+	plan.make = plan.make && !k.blind(found)
+	return plan
 }
 
 // note keeps what is wrong, and logs it once for each new reason.
@@ -78,7 +85,29 @@ func (k *keyring) take(found *keyObjects) (changed bool) {
 		return false // there is no start without a key to sign with
 	}
 	k.loaded.Store(fresh)
+	k.tellOfChange(former, fresh)
 	return true
+}
+
+// tellOfChange logs what nobody here has done.
+func (k *keyring) tellOfChange(former, fresh *keys) {
+	if former == nil {
+		return
+	}
+	now := k.now()
+	for _, key := range former.all {
+		end := k.times.until(former.all, key, k.alg, now)
+		if key.revoked == nil && fresh.key(key.ID()) == nil && (end.IsZero() || now.Before(end)) {
+			k.logger.Warn("a signing key is gone from storage before its time; its tokens are refused", zap.String("kid", key.ID()))
+		}
+	}
+	was, is := signerAt(former.all, k.alg, now), signerAt(fresh.all, k.alg, now)
+	switch {
+	case is == nil:
+		k.logger.Error("there is no key to sign with")
+	case was == nil || was.ID() != is.ID():
+		k.logger.Info("another key signs", zap.String("kid", is.ID()))
+	}
 }
 
 // keys is what one look found; it does not change.

@@ -36,7 +36,7 @@ func (k *keyring) tend(ctx context.Context) (found *keyObjects, err error) {
 		if found, err = k.read(ctx); err != nil {
 			return err
 		}
-		plan := k.times.plan(found.keys, k.alg, k.now())
+		plan := k.plan(found)
 		if plan.make {
 			if _, err := k.make(ctx, plan.signsFrom); err != nil {
 				return err
@@ -89,13 +89,17 @@ func (k *keyring) make(ctx context.Context, signsFrom time.Time) (*issuerKey, er
 // halfSealed reports whether some keys are encrypted as the config says now, and others are not: an earlier reseal has
 // failed.
 func (k *keyring) halfSealed(keys []*issuerKey) bool {
-	done := 0
+	done, left := 0, 0
 	for _, key := range keys {
-		if key.sealedBy == k.seal.current() {
+		switch {
+		case key.SigningKey == nil:
+		case key.sealedBy == k.seal.current():
 			done++
+		default:
+			left++
 		}
 	}
-	return k.seal != nil && done > 0 && done < len(keys)
+	return k.seal != nil && done > 0 && left > 0
 }
 
 // reseal stores keys anew that are not encrypted as the config says now.
@@ -117,8 +121,8 @@ func (k *keyring) reseal(ctx context.Context, keys []*issuerKey) error {
 // rotated is what a rotation by command has done.
 type rotated struct {
 	made    *issuerKey
-	former  []*issuerKey // all that there were
-	revoked []*issuerKey // of those, as they were
+	former  []*issuerKey // all that could be read
+	revoked []*issuerKey // as they were, where they could be
 }
 
 // nextExistsError is that of a rotation on top of another.
@@ -169,13 +173,15 @@ func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err
 			done.revoked = append(done.revoked, key)
 			delete(found.broken, k.nameOf(key.ID())) // it is whole again
 		}
-		// another node may still have the good key of what is broken here
+		// another node may still have the good key of what is broken here, and doors elsewhere have
 		for name := range found.broken {
-			if err := k.remove(ctx, name); err != nil {
-				failed = append(failed, err)
+			lost := &issuerKey{lost: kidOf(name), created: now, signsFrom: now, ttl: maxTokenTTL, revoked: &keyRevocation{At: now.UTC(), Reason: reason}}
+			if err := k.write(ctx, lost); err != nil {
+				failed = append(failed, fmt.Errorf("revoking key %s: %w", lost.ID(), err))
 				continue
 			}
-			k.logger.Warn("dropped a broken signing key", zap.String("kid", kidOf(name)))
+			k.logger.Warn("revoked a signing key that cannot be read", zap.String("kid", lost.ID()), zap.String("reason", reason))
+			done.revoked = append(done.revoked, lost)
 		}
 		return joinSorted(failed)
 	})

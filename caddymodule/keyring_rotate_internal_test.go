@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -424,22 +427,83 @@ func TestReplaceThatFailsHalfWay(t *testing.T) {
 	}
 }
 
-// TestReplaceDropsBrokenKeys: other nodes may have read them when they were whole.
-func TestReplaceDropsBrokenKeys(t *testing.T) {
+// TestReplaceOfKeysThatCannotBeRead: other nodes, and doors elsewhere, may have read them when they were whole.
+func TestReplaceOfKeysThatCannotBeRead(t *testing.T) {
 	c := newKeyCluster(t)
 	old := c.node(0).start()
 	if _, err := old.rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	next := old.loaded.Load().all[1].ID()
+	first, next := old.signerID(), old.loaded.Load().all[1].ID()
 	c.spoil(next, cutOff)
 	fresh := c.node(0).start()
-	if _, err := fresh.replace(context.Background(), "leaked"); err != nil {
+	done, err := fresh.replace(context.Background(), "leaked")
+	if err != nil || len(done.revoked) != 2 {
+		t.Fatalf("%v, revoked %v", err, done.revoked)
+	}
+	if named := fresh.givenUp(fresh.loaded.Load()); len(named) != 2 || named[first] == 0 || named[next] == 0 {
+		t.Errorf("the feed names %v", named)
+	}
+	for _, node := range []*keyNode{old, fresh, c.node(0).start(), c.node(0, testSeal(t, "a")).start()} {
+		node.mustLook()
+		if node.published().Has(next) || node.published().Len() != 1 || !node.Healthy() {
+			t.Errorf("the key is still taken; problem %q", node.Problem())
+		}
+		if v := node.view(node.loaded.Load().all, node.loaded.Load().key(next)); v.State != keyRevoked || v.RevokedReason != "leaked" || v.Encrypted {
+			t.Errorf("it is shown as %+v", v)
+		}
+	}
+	c.pass(maxTokenTTL + keyLeeway + time.Minute)
+	fresh.mustLook()
+	if slices.Contains(c.stored(), next) {
+		t.Error("it is remembered for ever")
+	}
+}
+
+// TestGivenUpByAnEncryptedObject: to see that a key was given up one need not be able to read it. Who cannot read the new
+// one either says nothing of tokens, and makes none.
+func TestGivenUpByAnEncryptedObject(t *testing.T) {
+	c := newKeyCluster(t)
+	behind := c.node(0).start()
+	leaked := behind.signerID()
+	done, err := c.node(0, testSeal(t, "a")).start().replace(context.Background(), "leaked")
+	if err != nil {
 		t.Fatal(err)
 	}
-	old.mustLook()
-	if old.published().Has(next) || old.published().Len() != 1 {
-		t.Error("the key that was broken in storage is still taken")
+	for range 3 {
+		if err := behind.look(); err == nil || behind.Healthy() {
+			t.Errorf("a look answers %v", err)
+		}
+		if set, err := behind.keySet(context.Background(), leaked); err != nil || set.Has(leaked) {
+			t.Errorf("the key that was given up: %v", err)
+		}
+		if set, err := behind.keySet(context.Background(), done.made.ID()); err == nil {
+			t.Errorf("it says that the new key is none of its %d, and cannot know", set.Len())
+		}
+		if key, err := behind.signer(context.Background()); err == nil {
+			t.Errorf("it signs with %s", key.ID())
+		}
+		c.pass(testTimes.period)
+	}
+	if behind.Revision() != "" || len(c.made) != 2 {
+		t.Errorf("signer %q, %d keys were made", behind.Revision(), len(c.made))
+	}
+}
+
+// TestChangesOfOthersAreLogged: a key that is gone, and another that signs, though nobody here has done it.
+func TestChangesOfOthersAreLogged(t *testing.T) {
+	c := newKeyCluster(t)
+	node := c.node(0).start()
+	gone := node.signerID()
+	delete(c.objects, node.nameOf(gone))
+	other := c.node(0).start().signerID()
+	node.mustLook()
+	lines := node.log.FilterLevelExact(zap.WarnLevel).All()
+	if len(lines) != 1 || lines[0].ContextMap()["kid"] != gone {
+		t.Errorf("of the key that is gone the log says %v", lines)
+	}
+	if lines := node.log.FilterMessage("another key signs").All(); len(lines) != 1 || lines[0].ContextMap()["kid"] != other {
+		t.Errorf("of the one that signs it says %v", lines)
 	}
 }
 

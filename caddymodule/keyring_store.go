@@ -44,6 +44,10 @@ type keyObjects struct {
 	undone []*issuerKey // of keys, those that were given up and no longer are so in storage
 }
 
+func (o *keyObjects) has(key *issuerKey) bool {
+	return key != nil && slices.ContainsFunc(o.keys, func(other *issuerKey) bool { return other.ID() == key.ID() })
+}
+
 // err is what is wrong with the broken ones.
 func (o *keyObjects) err() error {
 	var all []error
@@ -78,10 +82,10 @@ func (k *keyring) read(ctx context.Context) (*keyObjects, error) {
 			found.keys = append(found.keys, former)
 			continue
 		}
-		key, err := k.parse(name, object)
+		key, givenUp, err := k.parse(kidOf(name), object)
 		if err != nil {
-			found.broken[name] = err
-			key = former
+			found.broken[name] = fmt.Errorf("parsing %s: %w", name, err)
+			key = former.orGivenUp(givenUp)
 		}
 		if key != nil && key.revoked == nil && former != nil && former.revoked != nil {
 			key = former // a write that began before has ended after
@@ -95,16 +99,23 @@ func (k *keyring) read(ctx context.Context) (*keyObjects, error) {
 	return found, k.checkFound(found)
 }
 
-// checkFound refuses what a new key must not be the answer to, nor another key than the one that signs: it would part
-// this node from those that have that. A node that runs has had all keys.
-func (k *keyring) checkFound(found *keyObjects) error {
+// blind reports whether no key is known that could sign, but one may be among those that cannot be read.
+func (k *keyring) blind(found *keyObjects) bool {
 	own := func(key *issuerKey) bool { return key.revoked == nil && key.Alg() == k.alg }
+	return len(found.broken) > 0 && !slices.ContainsFunc(found.keys, own)
+}
+
+// checkFound refuses what a new key must not be the answer to, nor another key than the one that signs: it would part
+// this node from those that have that. A node that runs has had all keys, and goes on with them until it is known that
+// they were given up.
+func (k *keyring) checkFound(found *keyObjects) error {
+	loaded, now := k.loaded.Load(), k.now()
 	switch {
-	case len(found.broken) > 0 && !slices.ContainsFunc(found.keys, own):
+	case k.blind(found) && (loaded == nil || !found.has(signerAt(loaded.all, k.alg, now))):
 		return found.err()
-	case len(found.broken) > 0 && k.loaded.Load() == nil && !k.times.inTime(signerAt(found.keys, k.alg, k.now()), k.now()):
-		return fmt.Errorf("%w; it may be the key that signs: restore it, or delete it", found.err())
-	case len(found.keys) == 0 && k.loaded.Load() != nil:
+	case len(found.broken) > 0 && loaded == nil && !k.times.inTime(signerAt(found.keys, k.alg, now), now):
+		return fmt.Errorf("%w; it may be the key that signs: restore it, `caddy m2m key rotate --now` on a node that runs, or, where none does, delete it", found.err())
+	case len(found.keys) == 0 && loaded != nil:
 		return fmt.Errorf("%s is empty, and had keys", k.prefix)
 	}
 	return nil
@@ -124,15 +135,21 @@ func kidOf(name string) string { return strings.TrimSuffix(path.Base(name), ".js
 
 func (k *keyring) nameOf(kid string) string { return path.Join(k.prefix, kid+".json") }
 
-func (k *keyring) parse(name string, object []byte) (*issuerKey, error) {
-	key, err := k.parseObject(kidOf(name), object)
+// parse is the key of an object. That it was given up is told also where the key itself cannot be read.
+func (k *keyring) parse(kid string, object []byte) (key *issuerKey, givenUp *keyRevocation, err error) {
+	stored, err := decodeKey(object)
 	if err != nil {
-		return nil, fmt.Errorf("parsing %s: %w", name, err)
+		return nil, nil, err
 	}
-	return key, nil
+	key, err = k.keyOf(kid, stored)
+	if err != nil {
+		return nil, stored.Revoked, err
+	}
+	key.object = object
+	return key, nil, nil
 }
 
-func (k *keyring) parseObject(kid string, object []byte) (*issuerKey, error) {
+func decodeKey(object []byte) (*storedKey, error) {
 	var stored storedKey
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	decoder.DisallowUnknownFields() // a name that is damaged
@@ -142,6 +159,21 @@ func (k *keyring) parseObject(kid string, object []byte) (*issuerKey, error) {
 	if sum, err := stored.sum(); err != nil || stored.SHA256 != nil && !bytes.Equal(sum, stored.SHA256) {
 		return nil, errors.New("it was damaged or changed: the checksum is not that of the rest")
 	}
+	if stored.SignsFrom.IsZero() {
+		stored.SignsFrom = stored.Created
+	}
+	return &stored, nil
+}
+
+func (k *keyring) keyOf(kid string, stored *storedKey) (*issuerKey, error) {
+	key := &issuerKey{
+		created: stored.Created, signsFrom: stored.SignsFrom, revoked: stored.Revoked, sealedBy: k.seal.current(),
+		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, maxTokenTTL),
+	}
+	if stored.Revoked != nil && stored.Key == nil && stored.Sealed == nil {
+		key.lost = kid
+		return key, nil
+	}
 	private, by := []byte(stored.Key), unsealed
 	if len(stored.Sealed) > 0 {
 		var err error
@@ -149,29 +181,28 @@ func (k *keyring) parseObject(kid string, object []byte) (*issuerKey, error) {
 			return nil, err
 		}
 	}
-	key, err := token.ParseSigningKey(private)
+	signing, err := token.ParseSigningKey(private)
 	if err != nil {
 		return nil, err
 	}
-	if kid != key.ID() {
+	if kid != signing.ID() {
 		return nil, errors.New("it is not named after its key, so it is none that was made here")
 	}
-	if stored.SignsFrom.IsZero() {
-		stored.SignsFrom = stored.Created
-	}
-	return &issuerKey{SigningKey: key, created: stored.Created, signsFrom: stored.SignsFrom,
-		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, maxTokenTTL), revoked: stored.Revoked, sealedBy: by, object: object}, nil
+	key.SigningKey, key.sealedBy = signing, by
+	return key, nil
 }
 
 // write stores a key under its ID, encrypted where that is asked for.
 func (k *keyring) write(ctx context.Context, key *issuerKey) error {
-	private, err := key.MarshalPrivate()
-	if err != nil {
+	stored := storedKey{Created: key.created.UTC(), SignsFrom: key.signsFrom.UTC(), TokenTTL: int64(key.ttl / time.Second), Revoked: key.revoked}
+	private, err := key.private()
+	switch {
+	case err != nil:
 		return fmt.Errorf("encoding the signing key: %w", err)
-	}
-	stored := storedKey{Created: key.created.UTC(), SignsFrom: key.signsFrom.UTC(), TokenTTL: int64(key.ttl / time.Second), Revoked: key.revoked, Key: private}
-	if k.seal != nil {
-		stored.Key, stored.Sealed = nil, k.seal.seal(key.ID(), private)
+	case private != nil && k.seal != nil:
+		stored.Sealed = k.seal.seal(key.ID(), private)
+	default:
+		stored.Key = private
 	}
 	if stored.SHA256, err = stored.sum(); err != nil {
 		return fmt.Errorf("encoding the signing key: %w", err)

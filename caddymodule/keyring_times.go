@@ -50,6 +50,41 @@ type issuerKey struct {
 	revoked   *keyRevocation
 	sealedBy  int    // which of the encryption keys it is stored under; -1 is none
 	object    []byte // as it was read
+	lost      string // its kid, where it is known alone that the key was given up, and there is no SigningKey
+}
+
+// ID is the kid.
+func (k *issuerKey) ID() string {
+	if k.SigningKey == nil {
+		return k.lost
+	}
+	return k.SigningKey.ID()
+}
+
+// Alg is the algorithm; "" is that it is not known.
+func (k *issuerKey) Alg() token.Alg {
+	if k.SigningKey == nil {
+		return ""
+	}
+	return k.SigningKey.Alg()
+}
+
+// private is the private key as it is stored; nil is none.
+func (k *issuerKey) private() ([]byte, error) {
+	if k.SigningKey == nil {
+		return nil, nil
+	}
+	return k.MarshalPrivate()
+}
+
+// orGivenUp is what is known of a key whose object cannot be read any more; nil is nothing.
+func (k *issuerKey) orGivenUp(givenUp *keyRevocation) *issuerKey {
+	if k == nil || givenUp == nil || k.revoked != nil {
+		return k
+	}
+	revoked := *k
+	revoked.revoked = givenUp
+	return &revoked
 }
 
 // keyRevocation says when a key was given up before its time, and why.

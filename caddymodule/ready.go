@@ -116,7 +116,7 @@ func (a *App) lacking() []issuerLacking {
 
 // lacks is what the issuer cannot issue tokens without, and does not have.
 func (i *Issuer) lacks() (what []string) {
-	if i.keys.loaded.Load() == nil {
+	if i.keys.Revision() == "" {
 		what = append(what, lacksKeys)
 	}
 	if i.store != nil && !i.store.Opened() { // a file is read before there is an issuer
