@@ -51,7 +51,7 @@ type fetchedView struct {
 type remoteStatus struct {
 	Issuer      string       `json:"issuer"`
 	Keys        fetchedView  `json:"keys"`
-	Revocations *fetchedView `json:"revocations,omitempty"` // nil when the issuer publishes none
+	Revocations *fetchedView `json:"revocations,omitempty"` // nil when the issuer publishes none, and need not
 }
 
 func (r remoteStatus) healthy() bool {
@@ -126,7 +126,7 @@ func (r *remoteIssuer) status(url string) remoteStatus {
 	if set, ok := r.keys.Known(); ok {
 		view.Keys.Count, view.Keys.Age = set.Len(), time.Since(keys.Fetched).Seconds()
 	}
-	if r.revocations.published() != "" || r.revocations.begun.Load() {
+	if r.revocations.concerns() {
 		problem := r.revocations.problem()
 		view.Revocations = &fetchedView{Count: r.revocations.known.Len(), Healthy: problem == "", Problem: problem}
 		if age, known := r.revocations.age(); known {

@@ -136,7 +136,10 @@ func (k *keyring) find(ctx context.Context, kid string, floor time.Duration) (*t
 	if err != nil {
 		return nil, err
 	}
-	if key := keys.key(kid); keys.public.Has(kid) || key != nil && key.revoked != nil { // what was given up stays so
+	if keys.public.Has(kid) {
+		return keys.public, nil
+	}
+	if key := keys.key(kid); key != nil && key.revoked != nil { // and stays so
 		return keys.public, nil
 	}
 	err = k.search(ctx, floor)

@@ -128,7 +128,7 @@ func (m *metrics) remoteKeys(issuer string, s discovery.Status) {
 // remoteRevocations tells of the revocations of a remote issuer that publishes them. Before any are known they have no
 // age.
 func (m *metrics) remoteRevocations(issuer string, r *remoteRevocations) {
-	if r.published() == "" && !r.begun.Load() {
+	if !r.concerns() {
 		return
 	}
 	m.forReloads(prometheus.Labels{"issuer": issuer}).setHealthy("remote_revocations", r.problem() == "")

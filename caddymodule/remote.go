@@ -27,10 +27,20 @@ type remoteIssuer struct {
 // outlive the config that made it, so it asks for a logger whenever it needs one. A nil client is one of its own.
 func newRemoteIssuer(url string, client *http.Client, logger func() *zap.Logger) *remoteIssuer {
 	named := func() *zap.Logger { return logger().With(zap.String("issuer", url)) }
+	skipped := "" // of the keys that were read last
 	keys := discovery.NewKeys(context.Background(), discovery.Config[*token.KeySet]{
-		Issuer:  url,
-		Client:  client,
-		Parse:   func(jwks []byte) (*token.KeySet, error) { return parseRemoteKeys(jwks, named()) },
+		Issuer: url,
+		Client: client,
+		Parse: func(jwks []byte) (*token.KeySet, error) {
+			set, all, err := token.ParseKeySet(jwks)
+			if text := fmt.Sprint(all); text != skipped {
+				skipped = text
+				for _, why := range all {
+					named().Warn("a key of a remote issuer is left out", zap.Error(why))
+				}
+			}
+			return set, err
+		},
 		Has:     (*token.KeySet).Has,
 		OnError: func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) },
 	})
@@ -45,14 +55,6 @@ func (r *remoteIssuer) Destruct() error {
 	r.revocations.close()
 	r.keys.Close()
 	return nil
-}
-
-func parseRemoteKeys(jwks []byte, logger *zap.Logger) (*token.KeySet, error) {
-	set, skipped, err := token.ParseKeySet(jwks)
-	for _, why := range skipped {
-		logger.Warn("a key of a remote issuer is left out", zap.Error(why))
-	}
-	return set, err
 }
 
 // keySet fetches the keys when there are none, when they are too old, and at most now and then

@@ -94,6 +94,11 @@ func TestBadKeysBesideGoodOnes(t *testing.T) {
 	if got := d.ask("GET", "/", bearer(d.token(""))); got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)
 	}
+	before := d.issuer.Fetches()
+	unknown := d.issuer.Sign(d.issuer.Claims(doorAudience, "", nil), map[string]any{"kid": "unheard-of"})
+	if got := d.ask("GET", "/", bearer(unknown)); got.reason() != "unknown_key" || d.issuer.Fetches() == before {
+		t.Errorf("the keys were not fetched again: %d %s", got.status, got.body)
+	}
 	left := 0
 	for _, line := range d.LogLines("m2m") {
 		if line["msg"] == "a key of a remote issuer is left out" && line["issuer"] == d.issuer.URL {

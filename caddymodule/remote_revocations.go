@@ -89,6 +89,21 @@ func (r *remoteRevocations) begin() {
 	}
 }
 
+// insist notes that the issuer is known to publish nothing, where a door insists on it.
+func (r *remoteRevocations) insist(insisted bool) {
+	switch missing := r.keys.Metadata() != nil && r.published() == "" && !r.begun.Load(); {
+	case missing && insisted:
+		r.note(errNotPublished)
+	case missing:
+		r.fault.Store(nil)
+	}
+}
+
+// concerns reports whether there is something to tell of.
+func (r *remoteRevocations) concerns() bool {
+	return r.published() != "" || r.begun.Load() || r.problem() != ""
+}
+
 func (r *remoteRevocations) follow() {
 	first := sync.OnceFunc(func() { close(r.tried) })
 	retry := feedRetry
@@ -164,7 +179,7 @@ func (r *remoteRevocations) look() error {
 func feedLocation(feed string, since time.Time) (string, time.Time, error) {
 	u, err := url.Parse(feed)
 	if err != nil || feed == "" {
-		return "", since, errors.New("the issuer publishes no revocations")
+		return "", since, errNotPublished
 	}
 	if since.IsZero() {
 		return feed, since, nil
@@ -221,12 +236,15 @@ type revocationBound struct {
 	required bool // an issuer must publish what it has revoked
 }
 
+// insists reports whether no token is taken of an issuer that publishes nothing.
+func (b revocationBound) insists() bool { return b.required && !b.allow }
+
 // within says why the bound does not hold; nil is that it does, or that this is put up with.
 func (b revocationBound) within(r *remoteRevocations) error {
 	switch age, known := r.age(); {
 	case r.published() == "" && !r.begun.Load(): // one that there was once is insisted on
-		if b.required && !b.allow {
-			return errors.New("the issuer publishes no revocations")
+		if b.insists() {
+			return errNotPublished
 		}
 	case !known: // also with allow: who knows nothing would take all that was revoked before a restart
 		return errors.New("the issuer's revocations were not read yet")
@@ -243,6 +261,8 @@ func ownClientID(claims *token.Claims) string {
 	}
 	return claims.ClientID
 }
+
+var errNotPublished = errors.New("the issuer publishes no revocations")
 
 var errNotFollowed = errors.New("the issuer's revocations are not followed any more")
 

@@ -226,8 +226,25 @@ func TestIssuerWithoutFeed(t *testing.T) {
 		"revocation_max_age 1m":   {http.StatusServiceUnavailable, "no_revocations"},
 	} {
 		t.Run(options, func(t *testing.T) {
-			d := newDoorSite(t, doorSite("m2m_auth {\nissuer ISSUER {\naudience "+doorAudience+"\n"+options+"\n}\n}\nreverse_proxy UPSTREAM"))
+			d := newDoorSite(t, doorSite("route {\nmetrics /metrics\nm2m_auth {\nissuer ISSUER {\naudience "+doorAudience+"\n"+options+"\n}\n}\nreverse_proxy UPSTREAM\n}"))
 			d.want(d.sign(nil), want.status, want.reason)
+			told := func() bool {
+				lines := 0
+				for _, line := range d.LogLines("m2m") {
+					if line["error"] == "the issuer publishes no revocations" {
+						lines++
+					}
+				}
+				return lines == 1 && strings.Contains(d.ask("GET", "/metrics", nil).body, `caddy_m2m_reload_healthy{issuer="`+d.issuer.URL+`",kind="remote_revocations"} 0`)
+			}
+			if want.reason == "" {
+				time.Sleep(1500 * time.Millisecond) // after which it would be told
+				if told() {
+					t.Error("something is missing that nobody needs")
+				}
+				return
+			}
+			servertest.Eventually(t, "it is told", told)
 		})
 	}
 }

@@ -1,6 +1,9 @@
 package caddymodule
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // remoteInterval is how often the keys of remote issuers are looked at, which fetches nothing unless
 // they are to be kept fresh and are due.
@@ -21,7 +24,17 @@ func (a *App) lookAtRemotes() {
 			remote.keys.Refresh()
 		}
 		remote.revocations.begin()
+		remote.revocations.insist(a.insistsOn(url))
 		a.metrics.remoteKeys(url, remote.keys.Status())
 		a.metrics.remoteRevocations(url, remote.revocations)
 	}
+}
+
+// insistsOn reports whether a door takes no token of an issuer that does not publish what it has revoked.
+func (a *App) insistsOn(url string) bool {
+	return slices.ContainsFunc(a.doors, func(door *AuthHandler) bool {
+		return slices.ContainsFunc(door.trusted, func(t *TrustedIssuer) bool {
+			return t.remote != nil && t.URL == url && t.bound.insists()
+		})
+	})
 }
