@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // maxReason is how long the reason of a rotation may be, in bytes.
@@ -103,6 +106,9 @@ func rotateKey(a *adminRequest) error {
 	}
 	a.issuer.tellKeys(a.r.Context())
 	answer := a.auditKeys(done) // also of what was done before an error
+	if exists := new(nextExistsError); err != nil && !errors.As(err, &exists) {
+		a.issuer.logger.Error("rotating the signing keys failed", zap.Error(err))
+	}
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,9 @@ func TestKeysWhileStorageIsAway(t *testing.T) {
 	w.want(503, "POST", "/m2m/keys/rotate", "")
 	w.FailStorage("Store")
 	w.want(503, "POST", "/m2m/keys/rotate", `{"now": true, "reason": "leaked"}`)
+	if n := strings.Count(w.Log(), "rotating the signing keys failed"); n != 2 {
+		t.Errorf("the log says %d times that rotating failed", n)
+	}
 	w.FailStorage("")
 	list := w.want(200, "GET", "/m2m/keys", "")
 	if list.field("keys", 0, "kid") != active || list.field("keys", 0, "state") != "active" || list.field("keys", 1) != "<nil>" {

@@ -25,7 +25,7 @@ func (s statusAnswer) healthy() bool {
 }
 
 func (i statusView) healthy() bool {
-	return i.Storage.Reachable && i.Registry.Healthy && i.Policy.Healthy && i.Keys.Healthy && i.Revocations.Healthy
+	return i.Storage.Reachable && i.Storage.Writable && i.Registry.Healthy && i.Policy.Healthy && i.Keys.Healthy && i.Revocations.Healthy
 }
 
 // statusView is what an issuer stands on.
@@ -65,9 +65,10 @@ type doorStatus struct {
 	Policy   policyView `json:"policy"`
 }
 
-// storageView is the storage as the last look found it.
+// storageView is the storage as the last look and the last write found it.
 type storageView struct {
 	Reachable bool   `json:"reachable"`
+	Writable  bool   `json:"writable"`
 	Problem   string `json:"problem,omitempty"`
 }
 
@@ -147,9 +148,16 @@ func (a *adminRequest) doors() []doorStatus {
 	return doors
 }
 
+// viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
 func viewStorage(i *Issuer) storageView {
-	problem := i.storageProblem()
-	return storageView{problem == "", problem}
+	v := storageView{Reachable: true, Writable: true}
+	if why := i.storage.unwritten.Load(); why != nil {
+		v.Writable, v.Problem = false, *why
+	}
+	if err := i.revocations.Fresh(); err != nil {
+		v.Reachable, v.Problem = false, err.Error()
+	}
+	return v
 }
 
 func viewRegistry(i *Issuer) registryView {

@@ -19,9 +19,8 @@ Shows for each issuer whether its storage was reached at the last look, where it
 and its policy come from, which revision is in force, how many signing keys and
 revocations there are, and what is wrong with what was seen last; what is known of issuers
 elsewhere, once their tokens have come; and the policy of each m2m_auth that has one of
-its own. Healthy means that they were read as they are now; that a storage can be written
-as well, only a change tells. Ages, and all there is about a policy bundle, are in
---format json.
+its own. Healthy means that they were read as they are now, and that the last write to the
+storage worked. Ages, and all there is about a policy bundle, are in --format json.
 
 The exit code is 0 when all is healthy and 6 otherwise.`,
 		Args: cobra.NoArgs,
@@ -39,10 +38,17 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 	})
 }
 
-var (
-	health    = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
-	reachable = map[bool]string{true: "reachable", false: "NOT REACHABLE"}
-)
+var health = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+
+func storageState(s storageView) string {
+	switch {
+	case !s.Reachable:
+		return "NOT REACHABLE"
+	case !s.Writable:
+		return "NOT WRITABLE"
+	}
+	return "healthy"
+}
 
 func (s *session) printStatus(answer statusAnswer) {
 	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
@@ -61,6 +67,9 @@ func (s *session) printStatus(answer statusAnswer) {
 		s.printDoors(answer.Doors)
 	}
 	for _, i := range answer.Issuers {
+		if i.Storage.Reachable { // else the others say so
+			s.printProblem(i.Issuer, i.Storage.Problem)
+		}
 		s.printProblem(i.Issuer, i.Registry.Problem)
 		s.printProblem(i.Issuer, i.Policy.Problem)
 		s.printProblem(i.Issuer, i.Keys.Problem)
@@ -81,7 +90,7 @@ func (s *session) printIssuers(issuers []statusView) {
 	rows := [][]string{{"ISSUER", "STORAGE", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
-			i.Issuer, reachable[i.Storage.Reachable], i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
+			i.Issuer, storageState(i.Storage), i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
 			i.Policy.Source, orDash(i.Policy.Revision), health[i.Policy.Healthy],
 			strconv.Itoa(i.Keys.Count), health[i.Keys.Healthy],
 			strconv.Itoa(i.Revocations.Count), health[i.Revocations.Healthy],

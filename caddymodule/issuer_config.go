@@ -61,6 +61,7 @@ type Issuer struct {
 	logger    *zap.Logger
 	decisions *zap.Logger
 	metrics   *issuerMetrics
+	storage   doubtedStorage
 	registry  issuerRegistry
 	store     *registry.Store // the registry, where it can be changed; else nil
 	file      *registry.File  // the registry, where it is a file; else nil
@@ -120,6 +121,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.metrics = m.forIssuer(i.URL)
 	i.feed = newFeed(i)
 	storage := storageOf(ctx)
+	i.storage = storage
 	if i.keys, err = i.newKeyring(storage, alg); err != nil {
 		return err
 	}

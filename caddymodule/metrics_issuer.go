@@ -5,8 +5,8 @@ import "github.com/prometheus/client_golang/prometheus"
 // issuerState is what an issuer stands on, as metrics. It is asked for when somebody looks, so that ages grow while a look
 // at the storage hangs.
 type issuerState struct {
-	issuer                                                    *Issuer
-	storage, registryAge, policy, revocations, revocationsAge *prometheus.Desc
+	issuer                                                              *Issuer
+	storage, writable, registryAge, policy, revocations, revocationsAge *prometheus.Desc
 }
 
 // watch has the state of an issuer shown.
@@ -17,6 +17,7 @@ func (m *metrics) watch(i *Issuer) error {
 	_, err := registerOrExisting(m.registry, &issuerState{
 		issuer:         i,
 		storage:        desc("storage_reachable", "1 when the last look at the storage worked, 0 when not."),
+		writable:       desc("storage_writable", "1 when the last write to the storage worked, or there was none, 0 when not."),
 		registryAge:    desc("registry_age_seconds", "How long ago the registry was last seen to be as it is here."),
 		policy:         desc("policy_info", "The revision of the policy in force, as a label; always 1.", "revision"),
 		revocations:    desc("revocations", "Revocations in force."),
@@ -27,7 +28,7 @@ func (m *metrics) watch(i *Issuer) error {
 
 // Describe tells which metrics there are.
 func (s *issuerState) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{s.storage, s.registryAge, s.policy, s.revocations, s.revocationsAge} {
+	for _, desc := range []*prometheus.Desc{s.storage, s.writable, s.registryAge, s.policy, s.revocations, s.revocationsAge} {
 		to <- desc
 	}
 }
@@ -38,11 +39,9 @@ func (s *issuerState) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	i := s.issuer
-	reachable := 0.0
-	if i.storageProblem() == "" {
-		reachable = 1
-	}
-	tell(s.storage, reachable)
+	storage := viewStorage(i)
+	tell(s.storage, oneIf(storage.Reachable))
+	tell(s.writable, oneIf(storage.Writable))
 	tell(s.registryAge, i.registry.Age().Seconds())
 	tell(s.revocations, float64(i.revocations.Set().Len()))
 	tell(s.revocationsAge, i.revocations.Age().Seconds())
@@ -51,11 +50,9 @@ func (s *issuerState) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// storageProblem says why the storage could not be reached when it was looked at last; "" is that it could. Revocations are
-// what is looked for most often.
-func (i *Issuer) storageProblem() string {
-	if err := i.revocations.Fresh(); err != nil {
-		return err.Error()
+func oneIf(ok bool) float64 {
+	if ok {
+		return 1
 	}
-	return ""
+	return 0
 }

@@ -119,9 +119,15 @@ func TestStorageAndAgesAreShown(t *testing.T) {
 	}
 	w.FailStorage("Load")
 	servertest.Eventually(t, "the registry ages", func() bool { age := value("registry_age_seconds"); return age > 3 && age < 30 })
+	w.FailStorage("Store")
+	w.want(503, "POST", "/m2m/resources", `{"code": "film", "actions": {"read": ""}}`)
+	if value("storage_writable") != 0 || status("storage", "writable") != "false" {
+		t.Errorf("after a write that failed: writable %g %s", value("storage_writable"), status("storage", "writable"))
+	}
 	w.FailStorage("")
+	w.want(201, "POST", "/m2m/resources", `{"code": "film", "actions": {"read": ""}}`)
 	servertest.Eventually(t, "all is well again", func() bool {
-		return status("storage", "reachable") == "true" && value("storage_reachable") == 1 && value("registry_age_seconds") < 3
+		return status("storage", "reachable") == "true" && value("storage_reachable") == 1 && value("storage_writable") == 1 && value("registry_age_seconds") < 3
 	})
 }
 

@@ -12,18 +12,21 @@ import (
 
 // storageOf is the config's storage, for which nobody waits for ever, and whose answers are not taken for more than they
 // say.
-func storageOf(ctx caddy.Context) certmagic.Storage {
+func storageOf(ctx caddy.Context) doubtedStorage {
 	bounded := boundStorage(ctx.Storage())
 	if _, ok := ctx.Storage().(fileStorage); !ok { // files need not be closed, others may be with their config
 		bounded.closed = ctx.Done()
 	}
-	return doubtedStorage{bounded}
+	return doubtedStorage{bounded, bounded.bounds}
 }
 
 // doubtedStorage is Caddy's storage, whose word that an object is not there is not taken at once. That of Redis says
 // so of every error, such as a connection that is lost or a request that was cancelled; a key would be taken for
 // dropped then, and a client for unknown.
-type doubtedStorage struct{ certmagic.Storage }
+type doubtedStorage struct {
+	certmagic.Storage
+	*bounds
+}
 
 // Load fails with fs.ErrNotExist only when the storage works. A listing tells errors apart, and here it is short: what
 // is listed is below the object, where there is nothing. To list what is an object is an error in Redis, too, so one

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -81,6 +82,17 @@ func begin[T any](ctx context.Context, do func(context.Context) (T, error)) (ans
 // write has the storage change something. Whoever asked may go away: what has begun is brought to its end. Nothing else
 // is written before that, however long it takes, for what is older would come to lie over what is newer.
 func (s *boundedStorage) write(ctx context.Context, do func(context.Context) error) error {
+	err := s.writeInTurn(ctx, do)
+	var problem *string
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // as of what another node has deleted
+		text := err.Error()
+		problem = &text
+	}
+	s.unwritten.Store(problem)
+	return err
+}
+
+func (s *boundedStorage) writeInTurn(ctx context.Context, do func(context.Context) error) error {
 	if s.overtime.Load() > 0 {
 		return errWriteUnderWay
 	}

@@ -31,7 +31,7 @@ func TestStorageThatTakesErrorsForAbsence(t *testing.T) {
 		"away":                       {answering{load: errAway}, errAway},
 		"away, and says not there":   {answering{load: fs.ErrNotExist, list: errAway}, errAway},
 	} {
-		object, err := doubtedStorage{c.storage}.Load(t.Context(), "clients/ci-bot.json")
+		object, err := doubtedStorage{Storage: c.storage}.Load(t.Context(), "clients/ci-bot.json")
 		if !errors.Is(err, c.want) || errors.Is(err, fs.ErrNotExist) != (c.want == fs.ErrNotExist) || string(object) != string(c.storage.object) {
 			t.Errorf("%s: %q, %v", name, object, err)
 		}
@@ -57,7 +57,7 @@ func (a *appearing) List(context.Context, string, bool) ([]string, error) {
 
 // TestStorageInWhichAnObjectAppears is that of a node that starts while another one stores the first key.
 func TestStorageInWhichAnObjectAppears(t *testing.T) {
-	if object, err := (doubtedStorage{new(appearing)}).Load(t.Context(), "keys/a.json"); err != nil || string(object) != "x" {
+	if object, err := (doubtedStorage{Storage: new(appearing)}).Load(t.Context(), "keys/a.json"); err != nil || string(object) != "x" {
 		t.Errorf("%q, %v", object, err)
 	}
 }
@@ -66,7 +66,7 @@ func TestStorageInWhichAnObjectAppears(t *testing.T) {
 func TestKeyThatIsSaidNotToBeThere(t *testing.T) {
 	c := newKeyCluster(t)
 	n := c.node(0)
-	n.keyring.storage = doubtedStorage{n.storage}
+	n.keyring.storage = doubtedStorage{Storage: n.storage}
 	n.start()
 	first := n.signerID()
 	if _, err := n.rotate(context.Background()); err != nil {
