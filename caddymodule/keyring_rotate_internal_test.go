@@ -495,10 +495,13 @@ func TestChangesOfOthersAreLogged(t *testing.T) {
 	c := newKeyCluster(t)
 	node := c.node(0).start()
 	gone := node.signerID()
+	if lines := node.log.FilterLevelExact(zap.WarnLevel).All(); len(lines) != 1 || !strings.Contains(lines[0].Message, "this is a new issuer") {
+		t.Errorf("of a start on an empty storage the log says %v", lines)
+	}
 	delete(c.objects, node.nameOf(gone))
 	other := c.node(0).start().signerID()
 	node.mustLook()
-	lines := node.log.FilterLevelExact(zap.WarnLevel).All()
+	lines := node.log.FilterMessageSnippet("is gone from storage").All()
 	if len(lines) != 1 || lines[0].ContextMap()["kid"] != gone {
 		t.Errorf("of the key that is gone the log says %v", lines)
 	}
