@@ -35,8 +35,8 @@ func (t *tokenReference) introspect(w http.ResponseWriter) (result string, _ *oa
 }
 
 // activeClaims are those of a token that doors take now and that the caller may see; nil is that it is
-// none. A revocation of another node may not be known while the storage is away: then a token is not
-// called active.
+// none. A revocation may not be known while the storage is away or an object of it is broken: then a token
+// is not called active.
 func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error) {
 	claims, err := t.claims(ctx, defaultLeeway) // of iat: clocks of nodes differ
 	if err != nil || claims == nil || !t.start.Before(claims.Expires) || !t.maySee(claims) {
@@ -46,7 +46,7 @@ func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error
 	if err != nil || revoked {
 		return nil, err
 	}
-	if err := t.issuer.revocations.Fresh(); err != nil {
+	if err := t.issuer.revocations.Whole(); err != nil {
 		return nil, err
 	}
 	return claims, nil

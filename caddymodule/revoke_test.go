@@ -188,6 +188,23 @@ func TestBrokenRevocations(t *testing.T) {
 	if !strings.Contains(w.Log(), filepath.Base(names[0])) {
 		t.Error("the log does not name the broken object")
 	}
+	refusedToken(t, w.about("introspect", "careful", lost), http.StatusServiceUnavailable, "temporarily_unavailable") // it may be revoked
+	if a := w.about("introspect", "careful", raw); a.body != inactive {
+		t.Errorf("introspecting what is known to be revoked: %s", a)
+	}
+	if a := w.atDoor(lost); a.status != 200 {
+		t.Errorf("the door goes on with what it knows, and: %s", a)
+	}
+	if reachable := w.metricOf("caddy_m2m_storage_reachable", w.url); reachable != "1" {
+		t.Errorf("the storage is reachable, and the metrics say %q", reachable)
+	}
+	if err := os.Remove(names[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitHealth("revocations", "1")
+	if a := w.about("introspect", "careful", lost); !strings.Contains(a.body, `"active":true`) {
+		t.Errorf("without the broken object: %s", a)
+	}
 }
 
 // TestTokenOfADamagedKey: of a token whose key cannot be read nothing is said, and above all not that it is revoked.

@@ -177,13 +177,21 @@ func (s *Store) Healthy() bool { return s.Problem() == "" }
 
 // Problem says why the store is not healthy; "" is that it is.
 func (s *Store) Problem() string {
-	if err := s.Fresh(); err != nil {
+	if err := s.Whole(); err != nil {
 		return err.Error()
 	}
-	if damage := s.damage.Load(); damage != nil {
-		return *damage
-	}
 	return ""
+}
+
+// Whole says why what is revoked may not all be known here: what Fresh does, or that a segment is broken.
+func (s *Store) Whole() error {
+	if err := s.Fresh(); err != nil {
+		return err
+	}
+	if damage := s.damage.Load(); damage != nil {
+		return errors.New(*damage)
+	}
+	return nil
 }
 
 // Reload looks for what other nodes have revoked. It lists the segments and reads those that are new.
