@@ -16,6 +16,9 @@ import (
 func (i *Issuer) openRevocations(storage certmagic.Storage) {
 	i.revocations = revocation.NewStore(storage, path.Join("m2m", storageName(i.URL), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
+	i.revocations.OnStoredAgain = func(entries int) {
+		i.logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))
+	}
 	i.revocations.Present = i.keys.stored
 }
 

@@ -253,6 +253,13 @@ func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
 		w.revokedAtDoor(raw)
 	}
 	w.awaitHealth("revocations", "0")
+	if err := w.Restart(w.caddyfile()); err != nil {
+		t.Fatal(err)
+	}
+	w.revokedAtDoor(raw) // for it was stored again
+	if !strings.Contains(w.Log(), "stored revocations again that the storage had lost") {
+		t.Error("the log does not say that they were stored again")
+	}
 }
 
 // TestRevocationsAgeIsShown: it grows while the storage is away.

@@ -21,14 +21,15 @@ const (
 
 var errVanishing = errors.New("segments are replaced faster than they can be read")
 
-// look reads the segments that are new, deletes those that are over, and lets go of what is over in
-// memory. A segment that is broken is told once, is read again at every look, and hinders no other. It says how many
-// entries it has read, also when it fails.
+// look reads the segments that are new and, from time to time, the others again. It deletes those that are over, and lets
+// go of what is over in memory. A segment that is broken is told once, is read again at every look, and hinders no other.
+// It says how many entries it has found, also when it fails.
 func (s *Store) look(ctx context.Context) (read int, err error) {
 	s.looking.Lock()
 	defer s.looking.Unlock()
 	began := s.now()
 	s.noticeClock(began)
+	s.beginPass(began)
 	keys, found, err := s.readNew(ctx)
 	if err != nil && s.set.Load() == nil {
 		s.Tell(found...) // nothing of it is in force before all is read
@@ -38,6 +39,7 @@ func (s *Store) look(ctx context.Context) (read int, err error) {
 	s.noteDamage()
 	if err == nil {
 		s.looked.Store(began.UnixNano())
+		s.verify(ctx, keys, began)
 	}
 	s.sweep(ctx, keys, began)
 	return len(found), err
@@ -49,6 +51,8 @@ func (s *Store) noticeClock(now time.Time) {
 	now = now.Round(0)
 	if now.Before(s.began) {
 		clear(s.known)
+		clear(s.spoilt)
+		s.pass, s.verified = nil, time.Time{} // reading all is a pass
 		s.adding.Lock()
 		defer s.adding.Unlock()
 		if s.opened.After(now) { // feeds would tell all there is until then
@@ -66,7 +70,7 @@ func (s *Store) readNew(ctx context.Context) (keys []string, found []Entry, err 
 		if err != nil {
 			return nil, found, err
 		}
-		read, vanished, err := s.read(ctx, keys, missing)
+		read, vanished, err := s.read(ctx, keys, s.known, missing)
 		found = append(found, read...)
 		if err != nil {
 			return nil, found, err
@@ -100,13 +104,13 @@ func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error)
 	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
 }
 
-// read reads the segments that are not known, some at a time, and notes those that are missing. One that has vanished
-// since it was listed may have another in its place, which the next listing has. One that is listed again, and again is
-// not there, was never stored, and nobody was told that it was: a storage may list an object before it has it, as that of
-// Redis does, and go on listing it when it or its writer dies in between.
-func (s *Store) read(ctx context.Context, keys []string, missing map[string]bool) (found []Entry, vanished bool, err error) {
+// read reads segments but those to skip, some at a time, and notes those that are missing. It finds what is in those that
+// are not known. One that has vanished since it was listed may have another in its place, which the next listing has. One
+// that is listed again, and again is not there, was never stored, and nobody was told that it was, or is lost: a storage
+// may list an object before it has it, as that of Redis does, and go on listing it when it or its writer dies in between.
+func (s *Store) read(ctx context.Context, keys []string, skip, missing map[string]bool) (found []Entry, vanished bool, err error) {
 	now := s.now()
-	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return isOver(key, now) || s.known[key] })
+	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return isOver(key, now) || skip[key] })
 	for n, got := range s.load(ctx, fresh) {
 		switch key := fresh[n]; {
 		case got == nil: // it was not begun after an error
@@ -118,10 +122,15 @@ func (s *Store) read(ctx context.Context, keys []string, missing map[string]bool
 		case got.err != nil: // the first says enough, and the same one at each look
 		case got.broken != nil:
 			s.breaks(key, got.broken)
+			s.pass.saw(key, nil)
 		default:
+			if !s.known[key] {
+				found = append(found, got.entries...)
+			}
 			delete(s.broken, key)
+			delete(s.spoilt, key)
 			s.known[key] = true
-			found = append(found, got.entries...)
+			s.pass.saw(key, got.entries)
 		}
 	}
 	if ctx.Err() != nil { // no matter which of them it would have been
@@ -182,6 +191,10 @@ func (s *Store) breaks(key string, why error) {
 		s.broken[key] = why.Error()
 		s.tell("reading the revocations in "+key, why)
 	}
+	if s.known[key] {
+		delete(s.known, key)
+		s.spoilt[key] = true
+	}
 }
 
 // forget lets go of the names of segments that are gone, or over.
@@ -192,6 +205,7 @@ func (s *Store) forget(keys []string) {
 	}
 	maps.DeleteFunc(s.known, func(key string, _ bool) bool { return !there[key] })
 	maps.DeleteFunc(s.broken, func(key string, _ string) bool { return !there[key] })
+	maps.DeleteFunc(s.spoilt, func(key string, _ bool) bool { return !there[key] })
 }
 
 // noteDamage notes what is broken, for Problem.

@@ -138,6 +138,19 @@ func (l *layer) addClient(id string, c client) {
 	l.clients[id] = client{max(former.before, c.before), max(former.expires, c.expires)}
 }
 
+// drop lets go of what an entry says.
+func (l *layer) drop(e Entry) {
+	if e.ID != "" {
+		if l.tokens[e.ID] <= e.Expires.Unix() {
+			delete(l.tokens, e.ID)
+		}
+		return
+	}
+	if c := l.clients[e.ClientID]; c.before <= e.Before.Unix() && c.expires <= e.Expires.Unix() {
+		delete(l.clients, e.ClientID)
+	}
+}
+
 func (c client) entry(id string) Entry {
 	return Entry{ClientID: id, Before: time.Unix(c.before, 0).UTC(), Expires: time.Unix(c.expires, 0).UTC()}
 }

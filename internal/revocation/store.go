@@ -55,6 +55,8 @@ type Store struct {
 	writer  string // names this process among the nodes
 	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
 	OnFault func(doing string, err error)
+	// OnStoredAgain, if it is set, is told how many entries were stored again that the storage had lost.
+	OnStoredAgain func(entries int)
 	// Present, if it is set, reports whether the storage has what it certainly had. Where it has not, it is not the one
 	// that it was, as a folder is on which nothing is mounted any more: that there are no revocations means nothing then.
 	Present func(context.Context) bool
@@ -68,11 +70,14 @@ type Store struct {
 	damage  atomic.Pointer[string]
 	kept    atomic.Pointer[string] // why an object was not deleted
 
-	looking sync.Mutex        // one look at a time; guards what follows
-	known   map[string]bool   // the segments that were read
-	broken  map[string]string // those that cannot be, and why
-	swept   time.Time
-	began   time.Time // when the last look did, by the clock on the wall
+	looking  sync.Mutex        // one look at a time; guards what follows
+	known    map[string]bool   // the segments that were read
+	broken   map[string]string // those that cannot be, and why
+	spoilt   map[string]bool   // those of them that were read before
+	swept    time.Time
+	began    time.Time // when the last look did, by the clock on the wall
+	pass     *pass     // nil between two of them
+	verified time.Time // when the last pass began
 
 	adding sync.Mutex // guards the change of set, and what follows
 	opened time.Time  // when set was first there
@@ -96,7 +101,7 @@ type learnt struct {
 // NewStore is the revocations whose objects have keys below the folder.
 func NewStore(storage Storage, folder string) *Store {
 	s := &Store{storage: storage, folder: folder, writer: strings.ToLower(rand.Text()[:16]), now: time.Now}
-	s.known, s.broken = make(map[string]bool), make(map[string]string)
+	s.known, s.broken, s.spoilt = make(map[string]bool), make(map[string]string), make(map[string]bool)
 	return s
 }
 
@@ -224,7 +229,7 @@ func (s *Store) add(entries []Entry, at time.Time) {
 
 func (s *Store) addLocked(entries []Entry, at time.Time) {
 	set := s.set.Load()
-	s.note(set, entries, s.now())
+	s.note(set, entries, at)
 	s.set.Store(set.with(slices.Concat(entries, s.early), at))
 	s.early = nil
 }
@@ -241,15 +246,16 @@ func (s *Store) Tell(entries ...Entry) {
 	s.addLocked(entries, s.now())
 }
 
-// note keeps what is new for as long as a feed tells it apart.
-func (s *Store) note(set *Set, entries []Entry, now time.Time) {
+// note keeps what is new, and not over at that moment, for as long as a feed tells it apart.
+func (s *Store) note(set *Set, entries []Entry, at time.Time) {
+	now := s.now()
 	if set == nil {
 		s.opened = now
 		return
 	}
 	oldest := now.Add(-feedWindow - clockMargin)
 	s.recent = slices.DeleteFunc(s.recent, func(l learnt) bool { return l.at.Before(oldest) })
-	fresh := slices.DeleteFunc(slices.Clone(entries), set.knows)
+	fresh := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return over(e.Expires.Unix(), at) || set.knows(e) })
 	if len(fresh) > 0 {
 		s.recent = append(s.recent, learnt{now, fresh})
 		s.changes.Add(1)

@@ -563,6 +563,232 @@ func TestBrokenObjectHindersNoOther(t *testing.T) {
 	}
 }
 
+// verify has the node look when it is time to read all again.
+func (n *node) verify() {
+	n.t.Helper()
+	n.at.Add(int64(verifyInterval))
+	n.reload()
+}
+
+// TestLostSegmentsAreStoredAgain: what a node knows and the storage has lost is there again for those that start later.
+func TestLostSegmentsAreStoredAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		lose  func(storage *memory, key string)
+		whole bool // it is before the node looks
+	}{
+		"deleted": {func(storage *memory, key string) { delete(storage.objects, key) }, true},
+		"damaged": {func(storage *memory, key string) { storage.objects[key] = []byte("<html>") }, false},
+	} {
+		for _, by := range []string{"who wrote it", "who read it"} {
+			t.Run(name+", "+by, func(t *testing.T) {
+				storage := newMemory()
+				a, b := newNode(t, storage), newNode(t, storage)
+				a.revoke(later("A"), OfClient("bot", noon), token("soon over"))
+				a.reload()
+				b.reload()
+				n := map[string]*node{"who wrote it": a, "who read it": b}[by]
+				var again []int
+				n.OnStoredAgain = func(entries int) { again = append(again, entries) }
+				n.at.Store(int64(20 * time.Minute))
+				n.reload() // a pass, so that the next is due later
+				test.lose(storage, storage.names()[0])
+				if n.at.Add(int64(2 * time.Second)); newNode(t, storage).has("A") {
+					t.Fatal("it was not lost")
+				}
+				changes := n.Changes()
+				n.verify()
+				if !test.whole && (n.Healthy() || n.Whole() == nil || n.Fresh() != nil || len(n.faults) != 1) {
+					t.Errorf("the problem is %q, and it told %q", n.Problem(), n.faults)
+				}
+				for range 3 {
+					n.verify()
+				}
+				fresh := newNode(t, storage)
+				fresh.at.Store(n.at.Load())
+				if revoked, _ := fresh.Revoked(t.Context(), "", "bot", noon); !revoked || !fresh.has("A") || fresh.Set().Len() != 2 {
+					t.Errorf("who starts later knows %v", fresh.Set().Entries(noon, Entry{}, 9))
+				}
+				if !n.Healthy() || !fresh.Healthy() || len(storage.names()) != 1 {
+					t.Errorf("the problem is %q, and there are %q", n.Problem(), storage.names())
+				}
+				if len(a.queue.tail) != 3 {
+					t.Errorf("its last segment has %v", a.queue.tail)
+				}
+				if !slices.Equal(again, []int{2}) || n.Changes() != changes {
+					t.Errorf("it told of %v, and of %d changes", again, n.Changes()-changes)
+				}
+			})
+		}
+	}
+}
+
+func later(id string) Entry { return OfToken(id, noon.Add(12*time.Hour)) }
+
+// TestDamagedSegmentThatNobodyReadStays: nobody knows all that was in it.
+func TestDamagedSegmentThatNobodyReadStays(t *testing.T) {
+	storage := newMemory()
+	newNode(t, storage).revoke(later("A"))
+	key := storage.names()[0]
+	good := storage.objects[key]
+	storage.objects[key] = nil
+	n := newNode(t, storage)
+	n.reload()
+	n.revoke(later("B"))
+	n.reload()
+	loads := storage.ops["Load"]
+	for range 3 {
+		n.verify()
+	}
+	if loads = storage.ops["Load"] - loads; loads != 3*2 {
+		t.Errorf("%d loads of two segments in three passes", loads)
+	}
+	if n.Healthy() || len(storage.names()) != 2 {
+		t.Errorf("the problem is %q, and there are %q", n.Problem(), storage.names())
+	}
+	storage.objects[key] = good
+	if n.verify(); !n.has("A") || !n.Healthy() {
+		t.Errorf("mended, and A is revoked %t: %q", n.has("A"), n.Problem())
+	}
+}
+
+// TestDamageIsNotedUntilItIsMended, also where the entries cannot be stored again.
+func TestDamageIsNotedUntilItIsMended(t *testing.T) {
+	storage := newMemory()
+	n := newNode(t, storage)
+	n.revoke(later("A"))
+	n.reload()
+	key := storage.names()[0]
+	good := storage.objects[key]
+	storage.objects[key] = good[:40]
+	storage.set("Store")
+	n.verify()
+	n.verify()
+	if n.Healthy() || len(storage.names()) != 1 {
+		t.Errorf("the problem is %q, and there are %q", n.Problem(), storage.names())
+	}
+	storage.set("")
+	storage.objects[key] = good
+	if n.reload(); !n.Healthy() {
+		t.Errorf("mended, and the problem is %q", n.Problem())
+	}
+	storage.objects[key] = good[:40]
+	n.verify()
+	n.reload()
+	if !n.Healthy() || slices.Contains(storage.names(), key) || !newNode(t, storage).has("A") {
+		t.Errorf("the problem is %q, and there are %q", n.Problem(), storage.names())
+	}
+}
+
+// TestNothingIsStoredAgain that is in storage, or of which that cannot be known.
+func TestNothingIsStoredAgain(t *testing.T) {
+	begin := func(t *testing.T) (storage *memory, n, other *node) {
+		storage = newMemory()
+		n, other = newNode(t, storage), newNode(t, storage)
+		n.OnStoredAgain = func(entries int) { t.Errorf("%d entries were stored again", entries) }
+		other.revoke(later("A"))
+		n.reload()
+		return storage, n, other
+	}
+	stores := func(t *testing.T, storage *memory, want int) {
+		t.Helper()
+		if got := storage.ops["Store"]; got != want {
+			t.Errorf("%d writes, want %d", got, want)
+		}
+	}
+	t.Run("it is all there", func(t *testing.T) {
+		storage, n, _ := begin(t)
+		for range 3 {
+			n.verify()
+		}
+		stores(t, storage, 1)
+	})
+	t.Run("its segment is replaced while it is read", func(t *testing.T) {
+		storage, n, other := begin(t)
+		storage.onLoad = func(string) {
+			storage.onLoad = nil
+			other.revoke(later("B"))
+			other.awaitDeletion()
+		}
+		n.verify()
+		n.reload()
+		stores(t, storage, 2)
+	})
+	t.Run("it is revoked here while others are read", func(t *testing.T) {
+		storage, n, _ := begin(t)
+		storage.onLoad = func(string) {
+			storage.onLoad = nil
+			n.revoke(later("B"))
+		}
+		n.verify()
+		n.verify()
+		stores(t, storage, 2)
+	})
+	t.Run("a segment cannot be read", func(t *testing.T) {
+		storage, n, other := begin(t)
+		newNode(t, storage).revoke(later("B"))
+		n.reload()
+		delete(storage.objects, other.queue.name)
+		storage.set("Load")
+		n.verify()
+		stores(t, storage, 2)
+		if len(n.faults) != 1 || !n.Healthy() {
+			t.Errorf("told %q, and the problem is %q", n.faults, n.Problem())
+		}
+	})
+	t.Run("it is another storage", func(t *testing.T) {
+		storage, n, _ := begin(t)
+		n.Present = func(context.Context) bool { return false }
+		clear(storage.objects)
+		n.at.Add(int64(verifyInterval))
+		if err := n.Reload(); err == nil {
+			t.Error("the look worked")
+		}
+		stores(t, storage, 1)
+	})
+}
+
+// TestWhatPeersToldIsStoredAgain by a config that takes over, which does not read it.
+func TestWhatPeersToldIsStoredAgain(t *testing.T) {
+	storage := newMemory()
+	former, other := newNode(t, storage), newNode(t, storage)
+	former.revoke(later("A"), later("B"))
+	other.revoke(later("C"))
+	former.reload()
+	storage.objects[former.queue.name] = nil
+	n := newNode(t, storage)
+	n.Tell(former.Set().Entries(noon, Entry{}, 9)...)
+	if err := n.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if fresh := newNode(t, storage); !fresh.has("A") || !fresh.has("B") || len(storage.names()) != 3 || len(n.queue.tail) != 2 {
+		t.Errorf("A is revoked %t, B %t, and there are %q", fresh.has("A"), fresh.has("B"), storage.names())
+	}
+}
+
+// TestVerifyingHoldsUpNoLook, however much there is and however slow the storage is: the next look goes on.
+func TestVerifyingHoldsUpNoLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := newMemory()
+		n := newNode(t, &slow{memory: storage, each: 120 * time.Millisecond})
+		storage.flood(t, 200)
+		n.reload()
+		key := storage.names()[199]
+		storage.objects[key] = nil
+		n.at.Add(int64(verifyInterval))
+		loads := storage.ops["Load"]
+		for looks := 1; slices.Contains(storage.names(), key); looks++ {
+			began := time.Now()
+			n.reload()
+			if took := time.Since(began); took > 1500*time.Millisecond || looks > 4 {
+				t.Fatalf("look %d took %s", looks, took)
+			}
+		}
+		if n.reload(); storage.ops["Load"]-loads > 205 || !n.Healthy() {
+			t.Errorf("%d loads, and the problem is %q", storage.ops["Load"]-loads, n.Problem())
+		}
+	})
+}
+
 func TestStorageAway(t *testing.T) {
 	storage := newMemory()
 	a, b := newNode(t, storage), newNode(t, storage)

@@ -43,9 +43,14 @@ func (s *Store) Revoke(ctx context.Context, entries ...Entry) error {
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
+	return s.store(ctx, entries)
+}
+
+// store waits until entries are written. What has begun is brought to its end, also when nobody waits any more.
+func (s *Store) store(ctx context.Context, entries []Entry) error {
 	b := s.enqueue(entries)
 	select {
-	case <-ctx.Done(): // what has begun is brought to its end
+	case <-ctx.Done():
 		return unavailable("revoking", ctx.Err())
 	case <-b.done:
 		return b.err
@@ -88,7 +93,10 @@ func (s *Store) writeNext() {
 func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, err error) {
 	q := &s.queue
 	now := s.now() // what this clock alone takes for over stays, as in other segments
-	tail := slices.DeleteFunc(slices.Clone(q.tail), func(e Entry) bool { return over(e.Expires.Unix(), now.Add(-storageGrace)) })
+	given := new(Set).with(entries, now)
+	tail := slices.DeleteFunc(slices.Clone(q.tail), func(e Entry) bool {
+		return over(e.Expires.Unix(), now.Add(-storageGrace)) || given.knows(e)
+	})
 	if replaced = q.name; len(tail)+len(entries) > segmentSize {
 		tail, replaced = nil, ""
 	}
