@@ -192,7 +192,7 @@ func TestRotationOutlastsStorage(t *testing.T) {
 
 // TestBrokenKeyInStorage: only that one fails. Who had read it before goes on with it.
 func TestBrokenKeyInStorage(t *testing.T) {
-	for name, spoil := range map[string]func(string) string{"cut off": cutOff, "flipped": flipped, "empty": func(string) string { return "" }} {
+	for name, spoil := range map[string]func(string) string{"cut off": cutOff, "flipped": flipped, "empty": func(string) string { return "" }, "a brace too much": func(object string) string { return object + "}" }} {
 		t.Run(name, func(t *testing.T) {
 			c := newKeyCluster(t)
 			node := c.node(0).start()

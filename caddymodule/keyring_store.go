@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	strictjson "github.com/go-json-experiment/json"
+
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -151,9 +153,7 @@ func (k *keyring) parse(kid string, object []byte) (key *issuerKey, givenUp *key
 
 func decodeKey(object []byte) (*storedKey, error) {
 	var stored storedKey
-	decoder := json.NewDecoder(bytes.NewReader(object))
-	decoder.DisallowUnknownFields() // a name that is damaged
-	if decoder.Decode(&stored) != nil || decoder.More() {
+	if strictjson.Unmarshal(object, &stored, strictjson.RejectUnknownMembers(true)) != nil { // as of a name that is damaged
 		return nil, errors.New("not a stored key")
 	}
 	if sum, err := stored.sum(); err != nil || stored.SHA256 != nil && !bytes.Equal(sum, stored.SHA256) {

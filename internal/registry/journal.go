@@ -1,13 +1,13 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"math/rand/v2"
+
+	strictjson "github.com/go-json-experiment/json"
 )
 
 // maxRecent is how many keys a journal remembers. Whoever has not looked for longer forgets all it
@@ -120,12 +120,7 @@ func encodeJournal(j journal) (object []byte, err error) {
 // decodeJournal refuses what it does not know, for a member may have lost its name by a bit that flipped.
 func decodeJournal(object []byte) (*journal, error) {
 	var j journal
-	content := json.NewDecoder(bytes.NewReader(object))
-	content.DisallowUnknownFields()
-	if err := content.Decode(&j); err != nil {
-		return nil, errNoJournal
-	}
-	if _, err := content.Token(); err != io.EOF {
+	if err := strictjson.Unmarshal(object, &j, strictjson.RejectUnknownMembers(true)); err != nil {
 		return nil, errNoJournal
 	}
 	if sum, err := j.checksum(); err != nil || j.SHA256 != "" && j.SHA256 != sum {
