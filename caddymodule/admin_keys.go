@@ -106,10 +106,10 @@ func rotateKey(a *adminRequest) error {
 	}
 	a.issuer.tellKeys(a.r.Context())
 	answer := a.auditKeys(done) // also of what was done before an error
-	if exists := new(nextExistsError); err != nil && !errors.As(err, &exists) {
-		a.issuer.logger.Error("rotating the signing keys failed", zap.Error(err))
-	}
 	if err != nil {
+		if exists := new(nextExistsError); !errors.As(err, &exists) {
+			a.issuer.logger.Error("rotating the signing keys failed", zap.Error(err))
+		}
 		return err
 	}
 	writeAdminJSON(a.w, http.StatusCreated, answer)

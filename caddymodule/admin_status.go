@@ -151,8 +151,8 @@ func (a *adminRequest) doors() []doorStatus {
 // viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
 func viewStorage(i *Issuer) storageView {
 	v := storageView{Reachable: true, Writable: true}
-	if why := i.storage.unwritten.Load(); why != nil {
-		v.Writable, v.Problem = false, *why
+	if why := i.storage.unwritten.Reason(); why != "" {
+		v.Writable, v.Problem = false, why
 	}
 	if err := i.revocations.Fresh(); err != nil {
 		v.Reachable, v.Problem = false, err.Error()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/together"
 )
 
 const (
@@ -96,7 +97,7 @@ func (f *feed) get(ctx context.Context, since int64) (*madeFeed, error) {
 	if made := f.kept(ctx, since); made != nil {
 		return made, nil
 	}
-	return together(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*madeFeed, error) {
+	return together.Do(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*madeFeed, error) {
 		if made := f.kept(ctx, since); made != nil {
 			return made, nil
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -120,13 +119,12 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.decisions = logger.Named("decisions")
 	i.metrics = m.forIssuer(i.URL)
 	i.feed = newFeed(i)
-	storage := storageOf(ctx)
-	i.storage = storage
-	if i.keys, err = i.newKeyring(storage, alg); err != nil {
+	i.storage = storageOf(ctx)
+	if i.keys, err = i.newKeyring(alg); err != nil {
 		return err
 	}
-	i.openRevocations(storage)
-	if err := errors.Join(i.openRegistry(storage), i.loadPolicy(storage), m.watch(i)); err != nil {
+	i.openRevocations()
+	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.watch(i)); err != nil {
 		return err
 	}
 	i.meetPeers()
@@ -190,8 +188,8 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-func (i *Issuer) loadPolicy(storage certmagic.Storage) error {
-	engine, err := i.Policy.load(storage, path.Join("m2m", storageName(i.URL)), i.logger)
+func (i *Issuer) loadPolicy() error {
+	engine, err := i.Policy.load(i.storage, path.Join("m2m", storageName(i.URL)), i.logger)
 	if err != nil {
 		return fmt.Errorf("loading the policy: %w", err)
 	}

@@ -3,14 +3,11 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
 // issuersOf are the issuers of each URL in all configs of this process: there are two while one config replaces
@@ -28,7 +25,7 @@ func (i *Issuer) meetPeers() {
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
 	issuersOf.Unlock()
 	for _, peer := range i.peers() {
-		i.revocations.Tell(peer.revocations.Set().Entries(time.Now(), revocation.Entry{}, math.MaxInt)...)
+		i.revocations.Tell(peer.revocations.Set().All(time.Now())...)
 	}
 }
 

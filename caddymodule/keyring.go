@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/together"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -87,7 +88,7 @@ func (k *keyring) current(ctx context.Context) (*keys, error) {
 	if failure := k.failure.Load(); failure != nil && time.Since(failure.at) < keyRetryAfter {
 		return nil, failure.err
 	}
-	return together(ctx, &k.loading, "load", k.load)
+	return together.Do(ctx, &k.loading, "load", k.load)
 }
 
 func (k *keyring) load(ctx context.Context) (*keys, error) {
@@ -164,19 +165,17 @@ func (k *keyring) search(ctx context.Context, floor time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, keySearchTimeout)
 	defer cancel()
-	done := k.loading.DoChan("search after "+floor.String(), func() (any, error) {
+	_, err := together.Do(ctx, &k.loading, "search after "+floor.String(), func(ctx context.Context) (none struct{}, _ error) {
 		k.searching.Store(true)
 		defer k.searching.Store(false)
 		if now := k.now().UnixNano(); now-k.searched.Load() >= int64(floor) {
 			k.searched.Store(now)
-			_, _ = k.refresh(context.WithoutCancel(ctx), false)
+			_, _ = k.refresh(ctx, false)
 		}
-		return nil, nil
+		return none, nil
 	})
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("looking for the key: %w", ctx.Err())
-	case <-done:
-		return nil
+	if err != nil {
+		return fmt.Errorf("looking for the key: %w", err)
 	}
+	return nil
 }

@@ -41,9 +41,9 @@ func (k *keyring) tend(ctx context.Context) (found *keyObjects, err error) {
 			if _, err := k.make(ctx, plan.signsFrom); err != nil {
 				return err
 			}
-		}
-		if plan.make && len(found.keys)+len(found.broken) == 0 {
-			k.logger.Warn("there were no signing keys, so this is a new issuer; if there should be some, the storage is not the one that it was")
+			if len(found.keys)+len(found.broken) == 0 {
+				k.logger.Warn("there were no signing keys, so this is a new issuer; if there should be some, the storage is not the one that it was")
+			}
 		}
 		if plan.make || k.halfSealed(found.keys) {
 			if err := k.reseal(ctx, found.keys); err != nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/certmagic"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -49,7 +48,7 @@ type KeyTiming struct {
 }
 
 // newKeyring makes the keyring of an issuer whose other settings have been checked.
-func (i *Issuer) newKeyring(storage certmagic.Storage, alg token.Alg) (*keyring, error) {
+func (i *Issuer) newKeyring(alg token.Alg) (*keyring, error) {
 	times, err := i.KeySettings.times(time.Duration(i.TokenTTL))
 	if err != nil {
 		return nil, err
@@ -59,7 +58,7 @@ func (i *Issuer) newKeyring(storage certmagic.Storage, alg token.Alg) (*keyring,
 		return nil, err
 	}
 	i.metrics.setHealthy("keys", true)
-	return newKeyring(storage, i.URL, alg, times, seal, i.logger), nil
+	return newKeyring(i.storage, i.URL, alg, times, seal, i.logger), nil
 }
 
 func (s *KeySettings) times(ttl time.Duration) (keyTimes, error) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -34,8 +33,8 @@ type RegistrySource struct {
 }
 
 // openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
-func (i *Issuer) openRegistry(storage certmagic.Storage) error {
-	i.usage = registry.NewUsage(storage, path.Join("m2m", storageName(i.URL), "usage"))
+func (i *Issuer) openRegistry() error {
+	i.usage = registry.NewUsage(i.storage, path.Join("m2m", storageName(i.URL), "usage"))
 	source := RegistrySource{}
 	if i.Registry != nil {
 		source = *i.Registry
@@ -44,7 +43,7 @@ func (i *Issuer) openRegistry(storage certmagic.Storage) error {
 		return err
 	}
 	if source.Source != fileSource {
-		i.store = registry.NewStore(storage, path.Join("m2m", storageName(i.URL), "registry"))
+		i.store = registry.NewStore(i.storage, path.Join("m2m", storageName(i.URL), "registry"))
 		if source.CacheSize > 0 {
 			i.store.SetCacheSize(source.CacheSize)
 		}

@@ -47,7 +47,7 @@ type remoteRevocations struct {
 	mu     sync.Mutex    // guards that nothing begins twice, or after the end
 	begun  atomic.Bool   // somebody needs it, and there is one
 	tried  chan struct{} // closed when the first answer has come, whatever it was
-	fault  atomic.Pointer[string]
+	fault  fault.Last
 
 	// of the one who follows alone
 	feed           string    // where it was published last
@@ -95,7 +95,7 @@ func (r *remoteRevocations) insist(insisted bool) {
 	case missing && insisted:
 		r.note(errNotPublished)
 	case missing:
-		r.fault.Store(nil)
+		r.fault.Worked()
 	}
 }
 
@@ -126,14 +126,10 @@ func (r *remoteRevocations) note(err error) {
 	if r.ctx.Err() != nil {
 		return
 	}
-	former := r.fault.Load()
 	switch {
-	case err == nil && former != nil:
-		r.fault.Store(nil)
+	case err == nil && r.fault.Worked():
 		r.logger().Info("revocations of a remote issuer are known again", zap.Int("count", r.known.Len()))
-	case err != nil && (former == nil || *former != fault.Reason(err)):
-		text := fault.Reason(err)
-		r.fault.Store(&text)
+	case err != nil && r.fault.Failed(err):
 		r.logger().Error("revocations of a remote issuer cannot be read, those that are known stay in force", zap.Error(err))
 	}
 }
@@ -222,12 +218,7 @@ func (r *remoteRevocations) age() (age time.Duration, known bool) {
 }
 
 // problem says why the feed was not read at the last attempt; "" is that it was.
-func (r *remoteRevocations) problem() string {
-	if fault := r.fault.Load(); fault != nil {
-		return *fault
-	}
-	return ""
-}
+func (r *remoteRevocations) problem() string { return r.fault.Reason() }
 
 // revocationBound is how old a door's knowledge of what a remote issuer has revoked may be.
 type revocationBound struct {

@@ -5,7 +5,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
@@ -13,8 +12,8 @@ import (
 )
 
 // openRevocations reads nothing: Start does, or whoever asks first.
-func (i *Issuer) openRevocations(storage certmagic.Storage) {
-	i.revocations = revocation.NewStore(storage, path.Join("m2m", storageName(i.URL), "revocations"))
+func (i *Issuer) openRevocations() {
+	i.revocations = revocation.NewStore(i.storage, path.Join("m2m", storageName(i.URL), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
 	i.revocations.OnStoredAgain = func(entries int) {
 		i.logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))

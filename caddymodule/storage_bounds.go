@@ -83,12 +83,11 @@ func begin[T any](ctx context.Context, do func(context.Context) (T, error)) (ans
 // is written before that, however long it takes, for what is older would come to lie over what is newer.
 func (s *boundedStorage) write(ctx context.Context, do func(context.Context) error) error {
 	err := s.writeInTurn(ctx, do)
-	var problem *string
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // as of what another node has deleted
-		text := err.Error()
-		problem = &text
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // another node has deleted it
+		s.unwritten.Worked()
+	} else {
+		s.unwritten.Failed(err)
 	}
-	s.unwritten.Store(problem)
 	return err
 }
 

@@ -9,13 +9,15 @@ import (
 	"weak"
 
 	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 )
 
 // bounds are what the calls of one storage have in common, whoever in this process makes them.
 type bounds struct {
-	places    chan struct{}          // one for each call that is under way
-	overtime  atomic.Int64           // writes under way that nobody waits for any more
-	unwritten atomic.Pointer[string] // why the last write failed; nil is that it worked
+	places    chan struct{} // one for each call that is under way
+	overtime  atomic.Int64  // writes under way that nobody waits for any more
+	unwritten fault.Last    // why the last write failed
 
 	mu    sync.Mutex
 	taken map[string]time.Time // the stamps of locks that were taken last, by name

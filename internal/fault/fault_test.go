@@ -41,3 +41,30 @@ func TestReasonOfConnections(t *testing.T) {
 		}
 	}
 }
+
+func TestLast(t *testing.T) {
+	var last Last
+	for n, step := range []struct {
+		err    error // nil is that it worked
+		news   bool
+		reason string
+	}{
+		{nil, false, ""},
+		{errors.New("read 10.0.0.1:1->10.0.0.2:6379: EOF"), true, "read 10.0.0.1->10.0.0.2:6379: EOF"},
+		{errors.New("read 10.0.0.1:2->10.0.0.2:6379: EOF"), false, "read 10.0.0.1->10.0.0.2:6379: EOF"},
+		{os.ErrClosed, true, os.ErrClosed.Error()},
+		{nil, true, ""},
+		{nil, false, ""},
+		{os.ErrClosed, true, os.ErrClosed.Error()},
+	} {
+		news := false
+		if step.err == nil {
+			news = last.Worked()
+		} else {
+			news = last.Failed(step.err)
+		}
+		if news != step.news || last.Reason() != step.reason {
+			t.Errorf("step %d: news %t, reason %q", n, news, last.Reason())
+		}
+	}
+}

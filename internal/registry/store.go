@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/fault"
+	"github.com/caddy-m2m/caddy-m2m/internal/together"
 )
 
 // storeTimeout bounds what one lookup, look or change waits for the storage. A lock that a dead
@@ -45,7 +46,7 @@ type Store struct {
 	opened   atomic.Bool
 	looked   atomic.Int64  // when the last look that worked began, in nanoseconds since 1970
 	sequence atomic.Uint64 // of the journal that was followed last
-	fault    atomic.Pointer[string]
+	fault    fault.Last
 	now      func() time.Time
 }
 
@@ -85,8 +86,8 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	if err := s.Open(ctx); err != nil { // first the journal: what changes after this is dropped again
 		return nil, err
 	}
-	result := s.loading.DoChan(id, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	client, err := together.Do(ctx, &s.loading, id, func(ctx context.Context) (*Client, error) {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		generation := s.clients.generation.Load()
 		client, err := s.readClient(ctx, name, id)
@@ -95,15 +96,10 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 		}
 		return client, err
 	})
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-result:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return found(r.Val.(*Client))
+	if err != nil {
+		return nil, err
 	}
+	return found(client)
 }
 
 func found(client *Client) (*Client, error) {
@@ -141,8 +137,8 @@ func (s *Store) Healthy() bool { return s.Problem() == "" }
 
 // Problem says why the registry is not healthy; "" is that it is.
 func (s *Store) Problem() string {
-	if fault := s.fault.Load(); fault != nil {
-		return *fault
+	if reason := s.fault.Reason(); reason != "" {
+		return reason
 	}
 	if err := s.Damage(); err != nil {
 		return err.Error()
@@ -158,11 +154,10 @@ func (s *Store) Problem() string {
 func (s *Store) Reload() (changed bool, err error) {
 	changed, err = s.lookInTime()
 	if err == nil {
-		s.fault.Store(nil)
+		s.fault.Worked()
 		return changed, nil
 	}
-	text := fault.Reason(err)
-	if before := s.fault.Swap(&text); before != nil && *before == text {
+	if !s.fault.Failed(err) {
 		return false, nil
 	}
 	return false, err

@@ -155,18 +155,23 @@ func (c client) entry(id string) Entry {
 	return Entry{ClientID: id, Before: time.Unix(c.before, 0).UTC(), Expires: time.Unix(c.expires, 0).UTC()}
 }
 
-// Entries are those that are not over: of clients first, each kind sorted by name. They are those behind
-// an entry, if one is given, at most limit of them.
-func (s *Set) Entries(now time.Time, after Entry, limit int) []Entry {
+// All are the entries that are not over, in no order.
+func (s *Set) All(now time.Time) []Entry {
 	all := s.without(now)
-	var entries []Entry
+	entries := make([]Entry, 0, all.old.len())
 	for id, c := range all.old.clients {
 		entries = append(entries, c.entry(id))
 	}
 	for id, expires := range all.old.tokens {
 		entries = append(entries, OfToken(id, time.Unix(expires, 0)))
 	}
-	entries = slices.DeleteFunc(entries, func(e Entry) bool { return after != Entry{} && compare(e, after) <= 0 })
+	return entries
+}
+
+// Entries are those that are not over: of clients first, each kind sorted by name. They are those behind
+// an entry, if one is given, at most limit of them.
+func (s *Set) Entries(now time.Time, after Entry, limit int) []Entry {
+	entries := slices.DeleteFunc(s.All(now), func(e Entry) bool { return after != Entry{} && compare(e, after) <= 0 })
 	slices.SortFunc(entries, compare)
 	return entries[:min(limit, len(entries))]
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/fault"
+	"github.com/caddy-m2m/caddy-m2m/internal/together"
 )
 
 // Storage is where a Store keeps its segments. An object is written whole or not at all. Load returns
@@ -66,9 +67,9 @@ type Store struct {
 	failure atomic.Pointer[failure]
 	changes atomic.Uint64
 	looked  atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
-	fault   atomic.Pointer[string]
+	fault   fault.Last
 	damage  atomic.Pointer[string]
-	kept    atomic.Pointer[string] // why an object was not deleted
+	kept    fault.Last // why an object was not deleted
 
 	looking  sync.Mutex        // one look at a time; guards what follows
 	known    map[string]bool   // the segments that were read
@@ -113,23 +114,18 @@ func (s *Store) Open(ctx context.Context) error {
 	if failed := s.failure.Load(); failed != nil && s.now().Sub(failed.at) < retryAfter {
 		return failed.err
 	}
-	result := s.opening.DoChan("", func() (any, error) {
+	_, err := together.Do(ctx, &s.opening, "", func(context.Context) (none struct{}, _ error) {
 		if s.isOpen() {
-			return nil, nil
+			return none, nil
 		}
 		err := s.lookFirst()
 		if err != nil {
 			s.failure.Store(&failure{err, s.now()})
 			s.tell("reading revocations", err)
 		}
-		return nil, err
+		return none, err
 	})
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case r := <-result:
-		return r.Err
-	}
+	return err
 }
 
 // lookFirst is a first look. What one does not get to in its time the next one reads, as long as each of them gets on.
@@ -165,8 +161,8 @@ func (s *Store) Set() *Set { return s.set.Load() }
 // Fresh says why what other nodes have revoked may not be known here; nil is that it is, but for the
 // time between two looks.
 func (s *Store) Fresh() error {
-	if fault := s.fault.Load(); fault != nil {
-		return errors.New(*fault)
+	if reason := s.fault.Reason(); reason != "" {
+		return errors.New(reason)
 	}
 	if age := s.Age(); age > maxAge {
 		return fmt.Errorf("%w: the last look that worked was %s ago", ErrUnavailable, age.Round(time.Second))
@@ -204,11 +200,10 @@ func (s *Store) Whole() error {
 func (s *Store) Reload() error {
 	_, err := s.lookInTime()
 	if err == nil {
-		s.fault.Store(nil)
+		s.fault.Worked()
 		return nil
 	}
-	text := fault.Reason(err)
-	if before := s.fault.Swap(&text); before != nil && *before == text {
+	if !s.fault.Failed(err) {
 		return nil
 	}
 	return err

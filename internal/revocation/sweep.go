@@ -2,12 +2,11 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 )
 
 // deleteTime is how long a sweep goes on to delete, for who waits for what others have revoked waits for that, too. The
@@ -39,14 +38,13 @@ func (s *Store) clean(ctx context.Context, keys []string) {
 		}
 	}
 	if len(keys) > 0 {
-		s.kept.Store(nil)
+		s.kept.Worked()
 	}
 }
 
 // noteKept tells why an object could not be deleted, once for the same reason, whichever object it is: it does no harm.
 func (s *Store) noteKept(key string, err error) {
-	reason := strings.ReplaceAll(fault.Reason(err), path.Base(key), "")
-	if before := s.kept.Swap(&reason); before == nil || *before != reason {
+	if s.kept.Failed(errors.New(strings.ReplaceAll(err.Error(), path.Base(key), ""))) {
 		s.tell("deleting "+key, err)
 	}
 }

@@ -2,7 +2,6 @@ package revocation
 
 import (
 	"context"
-	"math"
 	"slices"
 	"time"
 )
@@ -93,7 +92,7 @@ func (s *Store) readAgain(ctx, beginning context.Context, keys []string, now tim
 // storeAgain stores what no segment has. It is not whole when there was no time for all.
 func (s *Store) storeAgain(ctx, beginning context.Context, now time.Time) (whole bool, err error) {
 	lost := &Set{old: s.pass.lost}
-	for some := range slices.Chunk(lost.Entries(now, Entry{}, math.MaxInt), segmentSize) {
+	for some := range slices.Chunk(lost.All(now), segmentSize) {
 		if beginning.Err() != nil {
 			return false, nil
 		}

@@ -1,0 +1,47 @@
+package together
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// TestDo: who goes away gets an error and ends nothing for those who stay.
+func TestDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var group singleflight.Group
+		times := 0
+		do := func(ctx context.Context) (int, error) {
+			times++
+			time.Sleep(time.Second)
+			return times, ctx.Err()
+		}
+		leaving, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := Do(leaving, &group, "it", do); !errors.Is(err, context.Canceled) {
+				t.Errorf("who left got %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 3 {
+			all.Go(func() {
+				if got, err := Do(t.Context(), &group, "it", do); got != 1 || err != nil {
+					t.Errorf("who stayed got %d, %v", got, err)
+				}
+			})
+		}
+		synctest.Wait()
+		leave()
+		all.Wait()
+		fails := func(context.Context) (int, error) { return 1, errors.ErrUnsupported }
+		if got, err := Do(t.Context(), &group, "it", fails); got != 0 || !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("a failure is %d, %v", got, err)
+		}
+	})
+}
