@@ -196,7 +196,7 @@ func (p *RequestPolicy) input(r *http.Request, claims *token.Claims, found match
 		Token: policy.Token{ClientID: claims.ClientID, Subject: claims.Subject, Scopes: claims.Scopes, Claims: claims.All},
 	}
 	if found.route != nil {
-		in.Request.Route = policy.Route{Pattern: found.route.pattern, Parameters: found.parameters()}
+		in.Request.Route = policy.Route{Pattern: found.route.pattern, Parameters: found.parameters}
 	}
 	return in
 }

@@ -146,10 +146,10 @@ func foldPattern(pattern string) string {
 
 // matched is the rule that a request matches.
 type matched struct {
-	method string // as the upstream will see it
-	needed []scope.Scope
-	route  *route
-	value  func(string) string
+	method     string // as the upstream will see it
+	needed     []scope.Scope
+	route      *route
+	parameters map[string]string // the pattern's, with their values
 }
 
 // match returns the rule for the request, as it will reach the upstream. It refuses what no rule
@@ -166,11 +166,11 @@ func (c *requirements) match(r *http.Request) (matched, *refusal) {
 	if found.route != nil && c.folds(seen) != found.route {
 		return matched{}, ambiguous(reasonAmbiguousPath, "letters of the other case belong to another rule")
 	}
-	needed, ok := found.route.fill(found.value)
+	needed, ok := found.route.fill(found.values)
 	if !ok {
 		return matched{}, forbidden(reasonNoRule, "no rule allows this request", "")
 	}
-	return matched{method, needed, found.route, found.value}, nil
+	return matched{method, needed, found.route, found.values}, nil
 }
 
 func upstreamMethod(r *http.Request) (string, *refusal) {
@@ -198,35 +198,36 @@ type route struct {
 
 func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	found := w.(*match)
-	found.route, found.value = r, request.PathValue
+	found.route, found.values = r, r.valuesOf(request)
+}
+
+// valuesOf copies the path's values. The mux for letters of the other case runs on the same request
+// and overwrites them there: a value read after that is the lower-case one.
+func (r *route) valuesOf(request *http.Request) map[string]string {
+	if len(r.parameters) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(r.parameters))
+	for _, name := range r.parameters {
+		values[name] = request.PathValue(name)
+	}
+	return values
 }
 
 // fill returns the scopes with the path's values, and false for no route at all and for a value
 // that cannot stand in a scope.
-func (r *route) fill(value func(string) string) ([]scope.Scope, bool) {
+func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
 	if r == nil {
 		return nil, false
 	}
 	scopes := make([]scope.Scope, len(r.scopes))
 	for n, template := range r.scopes {
 		var ok bool
-		if scopes[n], ok = template.fill(value); !ok {
+		if scopes[n], ok = template.fill(values); !ok {
 			return nil, false
 		}
 	}
 	return scopes, true
-}
-
-// parameters are the pattern's, with their values.
-func (m matched) parameters() map[string]string {
-	if m.route == nil {
-		return nil
-	}
-	values := make(map[string]string, len(m.route.parameters))
-	for _, name := range m.route.parameters {
-		values[name] = m.value(name)
-	}
-	return values
 }
 
 var parameterNames = regexp.MustCompile(`/\{([^}$]+?)(?:\.\.\.)?\}`)
@@ -245,7 +246,7 @@ func parametersOf(path string) []string {
 type match struct {
 	header http.Header
 	route  *route
-	value  func(string) string
+	values map[string]string
 }
 
 func (m *match) Header() http.Header {

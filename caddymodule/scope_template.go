@@ -84,12 +84,12 @@ func hasParameter(pattern, name string) bool {
 
 // fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope
 // that would be longer than any that a token can hold.
-func (t scopeTemplate) fill(value func(string) string) (scope.Scope, bool) {
+func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
 	var identifier strings.Builder
 	for _, part := range t.parts {
 		text := part.text
 		if part.parameter != "" {
-			if text = scope.EscapeIdentifier(value(part.parameter), part.separator); text == "" {
+			if text = scope.EscapeIdentifier(values[part.parameter], part.separator); text == "" {
 				return scope.Scope{}, false
 			}
 		}
