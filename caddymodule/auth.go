@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -221,7 +222,7 @@ func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *r
 		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
 	if err == nil {
-		return claims, h.refuseRevoked(ctx, claims, key)
+		return claims, cmp.Or(h.refuseRevoked(ctx, claims, key), h.identity.check(claims))
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" {

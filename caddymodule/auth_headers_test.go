@@ -132,7 +132,10 @@ func TestClaimsAsHeaders(t *testing.T) {
 		"CR LF":          {"a\r\nX-Client-Id: admin", nil},
 		"LF":             {"a\nb", nil},
 		"NUL":            {"a\x00b", nil},
-		"LF in a list":   {[]string{"a", "b\nc"}, nil},
+		"space around":   {" admin", nil}, // a reader trims it
+		"tab behind":     {"admin\t", nil},
+		"empty list":     {[]string{}, nil},
+		"JSON of spaces": {[]any{"x admin", 1}, []string{`["x admin",1]`}},
 		"LF in a member": {map[string]any{"a": "b\n"}, []string{`{"a":"b\n"}`}}, // escaped by JSON
 	}
 	for name, c := range cases {
@@ -149,6 +152,35 @@ func TestClaimsAsHeaders(t *testing.T) {
 				t.Errorf("another header came of it: %v", seen)
 			}
 		})
+	}
+}
+
+// TestListsThatCannotBeTold has lists that are another list once they are separated by spaces.
+func TestListsThatCannotBeTold(t *testing.T) {
+	d := newDoor(t, "header x-groups groups")
+	for name, groups := range map[string][]string{
+		"a space": {"x admin"}, "a space among others": {"staff", "x admin"}, "a tab": {"x\tadmin"}, "a line feed": {"x\nadmin"},
+		"a no-break space": {"x\u00a0admin"}, "an ideographic space": {"x\u3000admin"}, "at its end": {"admin "}, "an empty element": {"", "admin"},
+	} {
+		token := d.issuer.Sign(d.issuer.Claims(doorAudience, "", map[string]any{"groups": groups}), nil)
+		got := d.ask("GET", "/", bearer(token))
+		if got.status != http.StatusUnauthorized || got.reason() != "bad_claims" || len(d.upstream.taken()) > 0 {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+	token := d.issuer.Sign(d.issuer.Claims(doorAudience, "", map[string]any{"groups": []string{"x", "admin"}, "other": []string{"x admin"}, "scope": "a b"}), nil)
+	if got := d.ask("GET", "/", bearer(token)); got.status != http.StatusOK || d.upstream.taken()[0].Header.Get("X-Groups") != "x admin" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestAPlaceholderOfAListThatCannotBeToldIsEmpty(t *testing.T) {
+	d := newDoorSite(t, doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nrespond `<{http.auth.user.claims.groups}>`"))
+	for want, groups := range map[string][]string{"<x admin>": {"x", "admin"}, "<>": {"x admin"}} {
+		token := d.issuer.Sign(d.issuer.Claims(doorAudience, "", map[string]any{"groups": groups}), nil)
+		if got := d.ask("GET", "/", bearer(token)); got.body != want {
+			t.Errorf("%v: %s, want %s", groups, got.body, want)
+		}
 	}
 }
 

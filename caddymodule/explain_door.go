@@ -63,6 +63,8 @@ func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.
 		}})
 	case !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(of.Audience, aud) }):
 		d.refuse(invalidToken(&token.Error{Reason: token.WrongAudience}))
+	case h.identity.check(claims) != nil:
+		d.refuse(h.identity.check(claims))
 	default:
 		d.TakesToken = true
 	}

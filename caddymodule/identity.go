@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
@@ -99,17 +100,35 @@ func (g *trailerGuard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// set writes the claims that the token has. A value that cannot stand in a header is left out.
+// check refuses a token with a list that its header would show as another list: ["x admin"] and
+// ["x", "admin"] would both be "x admin".
+func (h *identityHeaders) check(claims *token.Claims) *refusal {
+	for _, name := range h.claims {
+		if list, ok := claims.All[name].([]any); ok && !isSeparable(list) && !isOwnText(name) {
+			refused := invalidToken(&token.Error{Reason: token.BadClaims, Detail: "an element of a list for a header is empty or has white space"})
+			refused.issuer = claims.Issuer
+			return refused
+		}
+	}
+	return nil
+}
+
+// set writes the claims that the token has. It leaves out a value that cannot stand in a header, and
+// one that a reader would trim (RFC 9110 §5.5): " admin" is not admin.
 func (h *identityHeaders) set(header http.Header, claims *token.Claims) {
 	for name, claim := range h.claims {
-		if value := identityText(claims, claim); value != "" && httpguts.ValidHeaderFieldValue(value) {
+		if value := identityText(claims, claim); value != "" && httpguts.ValidHeaderFieldValue(value) && strings.TrimSpace(value) == value {
 			header[name] = []string{value}
 		}
 	}
 }
 
-// identityText is a claim for the upstream. What is taken for client_id and scope may be in other claims
-// of another issuer's token, where a claim of that name may mean anything.
+// isOwnText reports whether identityText takes the claim from a field of the token and not from the
+// claim of that name, which may mean anything in another issuer's token.
+func isOwnText(name string) bool { return name == "client_id" || name == "scope" }
+
+// identityText returns a claim for the upstream. The issuer's options say which claims hold the
+// client and the scopes.
 func identityText(claims *token.Claims, name string) string {
 	switch name {
 	case "client_id":
@@ -120,8 +139,9 @@ func identityText(claims *token.Claims, name string) string {
 	return claimText(claims.All[name])
 }
 
-// claimText is a claim as text: a string as it is, a list of strings separated by spaces, and
-// anything else as JSON. A claim that is not there is "".
+// claimText returns a claim as text: a string as it is, a list of strings separated by spaces, and
+// anything else as JSON. It returns "" for a claim that is not there, and for a list of strings that
+// cannot be told from another one in this form.
 func claimText(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -129,7 +149,11 @@ func claimText(value any) string {
 	case string:
 		return v
 	case []any:
-		if words, ok := allStrings(v); ok {
+		words, ok := allStrings(v)
+		switch {
+		case ok && !isSeparable(v):
+			return ""
+		case ok:
 			return strings.Join(words, " ")
 		}
 	}
@@ -150,6 +174,15 @@ func allStrings(values []any) ([]string, bool) {
 		words[n] = word
 	}
 	return words, true
+}
+
+// isSeparable reports whether a list is the same list to a reader who splits its text at white
+// space, of any kind. A list that is not one of strings is written as JSON, and needs no separator.
+func isSeparable(list []any) bool {
+	words, ok := allStrings(list)
+	return !ok || !slices.ContainsFunc(words, func(word string) bool {
+		return word == "" || strings.ContainsFunc(word, unicode.IsSpace)
+	})
 }
 
 // claimPlaceholder is the prefix of the placeholders that hold claims.

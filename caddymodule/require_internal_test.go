@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,8 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 	for want, r := range map[string]*Requirement{
 		"nothing stands between {a} and {b}":  {Path: "/{a}/{b}", Scopes: []string{"x:{a}{b}:read"}},
 		"begins with a letter or digit":       {Path: "/{a}/{b}", Scopes: []string{"x:{a}and{b}:read"}},
+		"a value may contain a %":             {Path: "/{a}/{b}", Scopes: []string{"x:{a}%20{b}:read"}},
+		"may contain a %, because":            {Path: "/{a}/{b}", Scopes: []string{"x:{a}-%2D{b}:read"}},
 		"the host is in lower case":           {Path: "API.example.com/", Scopes: []string{"x"}},
 		"the host is in lower case, without ": {Path: "api.example.com:8443/", Scopes: []string{"x"}},
 		"without regard to case":              {Path: "/ADMIN/{x}", Scopes: []string{"x"}},
@@ -80,4 +83,33 @@ func needs(rules *requirements, r *http.Request) ([]scope.Scope, *refusal) {
 		return nil, refused
 	}
 	return found.needed, nil
+}
+
+// FuzzScopeTemplate fills any template that compiles with two pairs of values. The same scope means
+// the same values: a token for one object never opens another one.
+func FuzzScopeTemplate(f *testing.F) {
+	for _, template := range []string{"x:{a}:{b}:read", "x:{a}%20{b}:read", "x:{a}-%2D{b}:read", "x:-{b}~{a}-:read", "x:{a}/{b}*:read", "x:{a}.{a}:read"} {
+		f.Add(template, "p q", "r", "p", "q r")
+		f.Add(template, "p", "~r", "p%20", "r:")
+		f.Add(template, "P-", "r", "P", "-r")
+		f.Add(template, "k", "-", "\u212a", "-")
+	}
+	f.Fuzz(func(t *testing.T, raw, a1, b1, a2, b2 string) {
+		template, err := parseScopeTemplate(raw, "/{a}/{b}")
+		if err != nil {
+			return
+		}
+		one, ok1 := template.fill(map[string]string{"a": a1, "b": b1})
+		two, ok2 := template.fill(map[string]string{"a": a2, "b": b2})
+		if !ok1 || !ok2 || one.Raw != two.Raw {
+			return
+		}
+		if hasTemplateParameter(template, "a") && a1 != a2 || hasTemplateParameter(template, "b") && b1 != b2 {
+			t.Fatalf("%q: %q, %q and %q, %q all need %q", raw, a1, b1, a2, b2, one.Raw)
+		}
+	})
+}
+
+func hasTemplateParameter(t scopeTemplate, name string) bool {
+	return slices.ContainsFunc(t.parts, func(part templatePart) bool { return part.parameter == name })
 }

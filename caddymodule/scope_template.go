@@ -13,9 +13,10 @@ type scopeTemplate struct {
 	parts []templatePart // of the identifier
 }
 
-// templatePart is text, or the name of a path parameter. When another parameter follows, the text
-// between them begins with separator, which the value then does not: else a part of one value could
-// pass for a part of the other.
+// templatePart is text, or the name of a path parameter. Text between two parameters begins with
+// the separator of the first one. The value of that one never contains its separator, because fill
+// escapes it there. So a filled template can be read in one way only, and two requests with other
+// values never need the same scope.
 type templatePart struct {
 	text, parameter, separator string
 }
@@ -51,28 +52,35 @@ func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
 	return t, t.separate()
 }
 
-// separate finds what stands between parameters.
+// separate finds the separator of each parameter that another one follows. It fails where a value,
+// once it is escaped, could contain what stands between the two.
 func (t scopeTemplate) separate() error {
 	previous := -1 // the last parameter
 	for n, part := range t.parts {
-		switch {
-		case part.parameter == "":
+		if part.parameter == "" {
 			continue
-		case previous == n-1 && n > 0:
-			return fmt.Errorf("nothing stands between {%s} and {%s}", t.parts[previous].parameter, part.parameter)
-		case previous >= 0:
-			separator := t.parts[previous+1].text[:1]
-			if isLetterOrDigit(separator[0]) {
-				return fmt.Errorf("what stands after {%s} begins with a letter or digit", t.parts[previous].parameter)
+		}
+		if previous >= 0 {
+			before := &t.parts[previous]
+			if previous == n-1 {
+				return fmt.Errorf("nothing stands between {%s} and {%s}", before.parameter, part.parameter)
 			}
-			t.parts[previous].separator = separator
+			between := t.parts[previous+1].text
+			if strings.Contains(between, "%") {
+				return fmt.Errorf("%q stands between {%s} and {%s}; a value may contain a %%, because characters are percent-encoded in it",
+					between, before.parameter, part.parameter)
+			}
+			if isLetterOrDigit(between[0]) {
+				return fmt.Errorf("what stands after {%s} begins with a letter or digit, which a value may contain", before.parameter)
+			}
+			before.separator = between[:1]
 		}
 		previous = n
 	}
 	return nil
 }
 
-// isLetterOrDigit says what identifiers never have escaped.
+// isLetterOrDigit reports whether c may be part of a percent-encoding, or is never encoded itself.
 func isLetterOrDigit(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
