@@ -25,7 +25,7 @@ import (
 // answer is held against docs/openapi.yaml.
 type adminWorld struct {
 	*servertest.Server
-	t      *testing.T
+	t      testing.TB
 	issuer string
 	admin  string
 }
@@ -43,7 +43,7 @@ const adminConfig = `{
 }
 `
 
-func startAdmin(t *testing.T, options ...string) *adminWorld {
+func startAdmin(t testing.TB, options ...string) *adminWorld {
 	t.Helper()
 	w := &adminWorld{Server: servertest.New(t), t: t, issuer: servertest.FreeURL(t)}
 	w.Admin = strings.TrimPrefix(servertest.FreeURL(t), "http://")
