@@ -17,12 +17,17 @@ const (
 	listTimeout = 5 * time.Minute
 	// storageCalls is how many calls may be under way at once.
 	storageCalls = 100
+	// strangerCalls is how many of them may be caused by callers that have not authenticated, and strangerWait how long
+	// such a caller waits for its turn.
+	strangerCalls = 20
+	strangerWait  = 5 * time.Second
 )
 
 var (
-	errWaiting        = errors.New("waiting for the storage")
-	errTooManyWaiting = errors.New("waiting for the storage, as many others do")
-	errWriteUnderWay  = errors.New("what the storage was to write before is still under way")
+	errWaiting          = errors.New("waiting for the storage")
+	errTooManyWaiting   = errors.New("waiting for the storage, as many others do")
+	errTooManyStrangers = errors.New("waiting for the storage, as many callers do that have not authenticated")
+	errWriteUnderWay    = errors.New("what the storage was to write before is still under way")
 )
 
 // boundedStorage is a storage that nobody waits for longer than the context says. Caddy's file storage does not heed
@@ -34,6 +39,7 @@ type boundedStorage struct {
 	timeout     time.Duration
 	listTimeout time.Duration
 	closed      <-chan struct{} // from when on the storage may be closed; nil is never
+	share       chan struct{}   // of the places, which calls take first; nil if they may take all
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
@@ -51,16 +57,43 @@ type answered[T any] struct {
 func wait[T any](ctx context.Context, s *boundedStorage, limit time.Duration, do func(context.Context) (T, error)) (answer answered[T], late <-chan answered[T]) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	select {
-	case s.places <- struct{}{}:
-	case <-ctx.Done():
-		answer.err = fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
+	if answer.err = s.enter(ctx); answer.err != nil {
 		return answer, nil
 	}
 	return begin(ctx, func(ctx context.Context) (T, error) {
-		defer func() { <-s.places }()
+		defer s.leave()
 		return do(ctx)
 	})
+}
+
+// enter takes a place. Calls that have only a share of the places wait for one of those first, in turn and briefly, so
+// that all others find a place.
+func (s *boundedStorage) enter(ctx context.Context) error {
+	if s.share != nil {
+		turn, cancel := context.WithTimeout(ctx, strangerWait)
+		defer cancel()
+		select {
+		case s.share <- struct{}{}:
+		case <-turn.Done():
+			return fmt.Errorf("%w: %w", errTooManyStrangers, turn.Err())
+		}
+	}
+	select {
+	case s.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		if s.share != nil {
+			<-s.share
+		}
+		return fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
+	}
+}
+
+func (s *boundedStorage) leave() {
+	<-s.places
+	if s.share != nil {
+		<-s.share
+	}
 }
 
 // begin is wait without a place.
@@ -133,8 +166,14 @@ func (s *boundedStorage) List(ctx context.Context, path string, recursive bool) 
 
 // Exists reports whether an object is there, as far as can be told.
 func (s *boundedStorage) Exists(ctx context.Context, key string) bool {
+	there, _ := s.Has(ctx, key)
+	return there
+}
+
+// Has is Exists, with an error if the storage was not asked or has not answered.
+func (s *boundedStorage) Has(ctx context.Context, key string) (bool, error) {
 	answer, _ := wait(ctx, s, s.timeout, func(ctx context.Context) (bool, error) { return s.Storage.Exists(ctx, key), nil })
-	return answer.value
+	return answer.value, answer.err
 }
 
 // Store stores an object. After an error it may be stored all the same.
