@@ -27,7 +27,7 @@ func (s doubtedStorage) once() *boundedStorage { return s.Storage.(*boundedStora
 // second look.
 func (s doubtedStorage) forStrangers() *boundedStorage {
 	shared := *s.once()
-	shared.share = shared.strangers
+	shared.share = &shared.strangers
 	return &shared
 }
 

@@ -17,17 +17,12 @@ const (
 	listTimeout = 5 * time.Minute
 	// storageCalls is how many calls may be under way at once.
 	storageCalls = 100
-	// strangerCalls is how many of them may be caused by callers that have not authenticated, and strangerWait how long
-	// such a caller waits for its turn.
-	strangerCalls = 20
-	strangerWait  = 5 * time.Second
 )
 
 var (
-	errWaiting          = errors.New("waiting for the storage")
-	errTooManyWaiting   = errors.New("waiting for the storage, as many others do")
-	errTooManyStrangers = errors.New("waiting for the storage, as many callers do that have not authenticated")
-	errWriteUnderWay    = errors.New("what the storage was to write before is still under way")
+	errWaiting        = errors.New("waiting for the storage")
+	errTooManyWaiting = errors.New("waiting for the storage, as many others do")
+	errWriteUnderWay  = errors.New("what the storage was to write before is still under way")
 )
 
 // boundedStorage is a storage that nobody waits for longer than the context says. Caddy's file storage does not heed
@@ -39,7 +34,7 @@ type boundedStorage struct {
 	timeout     time.Duration
 	listTimeout time.Duration
 	closed      <-chan struct{} // from when on the storage may be closed; nil is never
-	share       chan struct{}   // of the places, which calls take first; nil if they may take all
+	share       *share          // of the places, for these calls; nil is all of them
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
@@ -66,34 +61,23 @@ func wait[T any](ctx context.Context, s *boundedStorage, limit time.Duration, do
 	})
 }
 
-// enter takes a place. Calls that have only a share of the places wait for one of those first, in turn and briefly, so
-// that all others find a place.
+// enter takes a place, first of the share.
 func (s *boundedStorage) enter(ctx context.Context) error {
-	if s.share != nil {
-		turn, cancel := context.WithTimeout(ctx, strangerWait)
-		defer cancel()
-		select {
-		case s.share <- struct{}{}:
-		case <-turn.Done():
-			return fmt.Errorf("%w: %w", errTooManyStrangers, turn.Err())
-		}
+	if err := s.share.enter(ctx); err != nil {
+		return err
 	}
 	select {
 	case s.places <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		if s.share != nil {
-			<-s.share
-		}
+		s.share.leave()
 		return fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
 	}
 }
 
 func (s *boundedStorage) leave() {
 	<-s.places
-	if s.share != nil {
-		<-s.share
-	}
+	s.share.leave()
 }
 
 // begin is wait without a place.

@@ -16,9 +16,9 @@ import (
 // bounds are what the calls of one storage have in common, whoever in this process makes them.
 type bounds struct {
 	places    chan struct{} // one for each call that is under way
-	strangers chan struct{} // one for each of them that a stranger has caused
-	overtime  atomic.Int64  // writes under way that nobody waits for any more
-	unwritten fault.Last    // why the last write failed
+	strangers share
+	overtime  atomic.Int64 // writes under way that nobody waits for any more
+	unwritten fault.Last   // why the last write failed
 
 	mu    sync.Mutex
 	taken map[string]time.Time // the stamps of locks that were taken last, by name
@@ -40,7 +40,7 @@ func boundsOf(storage certmagic.Storage) *bounds {
 	}
 	fresh := &bounds{
 		places:    make(chan struct{}, storageCalls),
-		strangers: make(chan struct{}, strangerCalls),
+		strangers: share{places: make(chan struct{}, strangerCalls)},
 		taken:     make(map[string]time.Time),
 		kept:      make(map[string]*keptLock),
 	}

@@ -70,7 +70,12 @@ func (s *Store) Open(ctx context.Context) error {
 	if s.opened.Load() {
 		return nil
 	}
-	_, err := s.look(ctx)
+	_, err := together.Do(ctx, &s.loading, "", func(ctx context.Context) (bool, error) { // no client has that id
+		if s.opened.Load() {
+			return false, nil
+		}
+		return s.look(ctx)
+	})
 	return err
 }
 

@@ -326,3 +326,45 @@ func TestStoreRefusalsDuringChanges(t *testing.T) {
 	stop()
 	asking.Wait()
 }
+
+// hangingJournal is a storage that hangs when it is asked for the journal.
+type hangingJournal struct {
+	*memory
+	let chan struct{}
+}
+
+func (h hangingJournal) Load(ctx context.Context, key string) ([]byte, error) {
+	if strings.HasSuffix(key, "/journal.json") {
+		<-h.let
+	}
+	return h.memory.Load(ctx, key)
+}
+
+// TestStoreIsOpenedOnce: those that ask before a store is open wait for one look, for as long as they like.
+func TestStoreIsOpenedOnce(t *testing.T) {
+	h := hangingJournal{newMemory(), make(chan struct{})}
+	s := newStore(h)
+	var asking sync.WaitGroup
+	for range 50 {
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if _, _, err := s.Authenticate(ctx, "demo", registry.NewSecret(), time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("while the storage hangs: %v", err)
+			}
+		})
+	}
+	asking.Wait()
+	h.fail = func(string, string) error { return errDisk }
+	close(h.let)
+	if err := s.Open(ctx); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("opening says %v", err)
+	}
+	if h.loads > 2 { // the look for all of them, and at most one more
+		t.Errorf("the journal was loaded %d times", h.loads)
+	}
+	h.failing("nothing", "")
+	if err := s.Open(ctx); err != nil {
+		t.Errorf("opening, once the storage is back: %v", err)
+	}
+}
