@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -22,18 +25,38 @@ func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.
 	return parse(w, r)
 }
 
-// authenticate finds the client; nil is that it did not prove who it is. An unknown client, a wrong
-// secret, and a disabled or expired client are answered alike, and cost alike. An error is the
-// registry's.
+// authenticate returns the client whose secret this is, or nil. An unknown client, a wrong secret, and a disabled or
+// expired client are answered alike, and cost alike. An error is the registry's.
 func (i *Issuer) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
-	client, err := i.registry.Client(ctx, id)
-	if err != nil && !errors.Is(err, registry.ErrNotFound) {
-		return nil, err
-	}
-	secretID, ok := client.Authenticate(secret, now)
-	if !ok {
+	client, secretID, err := i.registry.Authenticate(ctx, id, secret, now)
+	switch {
+	case errors.Is(err, registry.ErrRefused):
 		return nil, nil
+	case errors.Is(err, errTooManyStrangers):
+		i.tellOfCrowd()
+	}
+	if err != nil {
+		return nil, err
 	}
 	i.usage.Seen(client.ID, secretID, now)
 	return client, nil
+}
+
+// crowdInterval is how often it is logged that too many strangers ask at once.
+const crowdInterval = time.Minute
+
+// tellOfCrowd logs, once in a while, that requests are refused because too many strangers ask.
+func (i *Issuer) tellOfCrowd() {
+	now, last := time.Now().UnixNano(), i.crowd.Load()
+	if now-last >= int64(crowdInterval) && i.crowd.CompareAndSwap(last, now) {
+		i.logger.Warn("clients that are not in memory are refused for now: too many requests with unknown ids or wrong secrets ask the storage at once")
+	}
+}
+
+// faultLevel is the level at which a fault of ours is logged. What strangers can cause at will is at debug level.
+func faultLevel(r *http.Request, err error) zapcore.Level {
+	if r.Context().Err() != nil || errors.Is(err, errTooManyStrangers) {
+		return zap.DebugLevel
+	}
+	return zap.ErrorLevel
 }

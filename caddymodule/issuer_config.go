@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -68,6 +69,7 @@ type Issuer struct {
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents
+	crowd     atomic.Int64 // when it was last logged that too many strangers ask
 
 	revocations *revocation.Store
 	feed        *feed

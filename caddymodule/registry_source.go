@@ -44,6 +44,7 @@ func (i *Issuer) openRegistry() error {
 	}
 	if source.Source != fileSource {
 		i.store = registry.NewStore(i.storage, path.Join("m2m", storageName(i.URL), "registry"))
+		i.store.SetLookups(i.storage.forStrangers(), i.storage.once())
 		if source.CacheSize > 0 {
 			i.store.SetCacheSize(source.CacheSize)
 		}

@@ -20,6 +20,17 @@ func storageOf(ctx caddy.Context) doubtedStorage {
 	return doubtedStorage{bounded, bounded.bounds}
 }
 
+// once is the storage without a second look for what is not there.
+func (s doubtedStorage) once() *boundedStorage { return s.Storage.(*boundedStorage) }
+
+// forStrangers is the storage for what callers cause that have not authenticated. It has a share of the places, and no
+// second look.
+func (s doubtedStorage) forStrangers() *boundedStorage {
+	shared := *s.once()
+	shared.share = &shared.strangers
+	return &shared
+}
+
 // doubtedStorage is Caddy's storage, whose word that an object is not there is not taken at once. That of Redis says
 // so of every error, such as a connection that is lost or a request that was cancelled; a key would be taken for
 // dropped then, and a client for unknown.

@@ -34,6 +34,7 @@ type boundedStorage struct {
 	timeout     time.Duration
 	listTimeout time.Duration
 	closed      <-chan struct{} // from when on the storage may be closed; nil is never
+	share       *share          // of the places, for these calls; nil is all of them
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
@@ -51,16 +52,32 @@ type answered[T any] struct {
 func wait[T any](ctx context.Context, s *boundedStorage, limit time.Duration, do func(context.Context) (T, error)) (answer answered[T], late <-chan answered[T]) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	select {
-	case s.places <- struct{}{}:
-	case <-ctx.Done():
-		answer.err = fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
+	if answer.err = s.enter(ctx); answer.err != nil {
 		return answer, nil
 	}
 	return begin(ctx, func(ctx context.Context) (T, error) {
-		defer func() { <-s.places }()
+		defer s.leave()
 		return do(ctx)
 	})
+}
+
+// enter takes a place, first of the share.
+func (s *boundedStorage) enter(ctx context.Context) error {
+	if err := s.share.enter(ctx); err != nil {
+		return err
+	}
+	select {
+	case s.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		s.share.leave()
+		return fmt.Errorf("%w: %w", errTooManyWaiting, ctx.Err())
+	}
+}
+
+func (s *boundedStorage) leave() {
+	<-s.places
+	s.share.leave()
 }
 
 // begin is wait without a place.
@@ -133,8 +150,14 @@ func (s *boundedStorage) List(ctx context.Context, path string, recursive bool) 
 
 // Exists reports whether an object is there, as far as can be told.
 func (s *boundedStorage) Exists(ctx context.Context, key string) bool {
+	there, _ := s.Has(ctx, key)
+	return there
+}
+
+// Has is Exists, with an error if the storage was not asked or has not answered.
+func (s *boundedStorage) Has(ctx context.Context, key string) (bool, error) {
 	answer, _ := wait(ctx, s, s.timeout, func(ctx context.Context) (bool, error) { return s.Storage.Exists(ctx, key), nil })
-	return answer.value
+	return answer.value, answer.err
 }
 
 // Store stores an object. After an error it may be stored all the same.

@@ -16,8 +16,9 @@ import (
 // bounds are what the calls of one storage have in common, whoever in this process makes them.
 type bounds struct {
 	places    chan struct{} // one for each call that is under way
-	overtime  atomic.Int64  // writes under way that nobody waits for any more
-	unwritten fault.Last    // why the last write failed
+	strangers share
+	overtime  atomic.Int64 // writes under way that nobody waits for any more
+	unwritten fault.Last   // why the last write failed
 
 	mu    sync.Mutex
 	taken map[string]time.Time // the stamps of locks that were taken last, by name
@@ -38,9 +39,10 @@ func boundsOf(storage certmagic.Storage) *bounds {
 		return known
 	}
 	fresh := &bounds{
-		places: make(chan struct{}, storageCalls),
-		taken:  make(map[string]time.Time),
-		kept:   make(map[string]*keptLock),
+		places:    make(chan struct{}, storageCalls),
+		strangers: share{places: make(chan struct{}, strangerCalls)},
+		taken:     make(map[string]time.Time),
+		kept:      make(map[string]*keptLock),
 	}
 	allBounds.of[key] = weak.Make(fresh)
 	runtime.AddCleanup(fresh, forgetBounds, key)

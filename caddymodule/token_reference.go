@@ -80,11 +80,7 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 
 // fault is our failure, not the caller's: it is logged with its cause, and answered without it.
 func (t *tokenReference) fault(doing string, err error) *oauth.Error {
-	level := zap.ErrorLevel
-	if t.http.Context().Err() != nil {
-		level = zap.DebugLevel // the caller went away, which strangers can do at will
-	}
-	t.issuer.logger.Log(level, doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
+	t.issuer.logger.Log(faultLevel(t.http, err), doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
 	return oauth.Unavailable("nothing can be said of the token now")
 }
 

@@ -215,11 +215,7 @@ func (t *tokenRequest) invalidScope(description string) *oauth.Error {
 // fault is our failure, not the caller's: it is logged with its cause, and answered without it.
 func (t *tokenRequest) fault(doing string, err error) *oauth.Error {
 	t.issuer.metrics.failed(err)
-	level := zap.ErrorLevel
-	if t.http.Context().Err() != nil {
-		level = zap.DebugLevel // the caller went away, which strangers can do at will
-	}
-	t.issuer.logger.Log(level, doing+" failed, no token is issued",
+	t.issuer.logger.Log(faultLevel(t.http, err), doing+" failed, no token is issued",
 		zap.String("decision_id", t.id), zap.String("client_id", t.clientID()), zap.Error(err))
 	return t.named(oauth.Unavailable("no decision can be made now"))
 }

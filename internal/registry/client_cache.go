@@ -2,6 +2,7 @@ package registry
 
 import (
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -9,43 +10,81 @@ import (
 // DefaultCacheSize is how many clients a Store holds in memory unless it is told otherwise.
 const DefaultCacheSize = 10_000
 
-// maxUnknown is how many ids are remembered that no client has. They have a cache of their own, so that
-// strangers who make up ids push no client out of memory.
-const maxUnknown = 1_000
+const (
+	// maxRefused is how many refused ids are remembered. They have a cache of their own, so that strangers who make
+	// up ids push no client out of memory.
+	maxRefused = 1_000
+	// refusedFor is how long an id is remembered as refused. No journal tells of a record that is restored by hand:
+	// it is found after that time.
+	refusedFor = 5 * time.Second
+)
 
-// clientCache holds the clients that were asked for last. A client that is put into it was read in a
-// generation, and is not taken when something has been dropped since: it may be from before a change.
+// clientCache holds the clients that were asked for last, and the ids whose authentication failed or that no client
+// has. A client that is put into it was read in a generation, and is not taken when something has been dropped since:
+// it may be from before a change.
 type clientCache struct {
 	known      *lru.Cache[string, *Client]
-	unknown    *lru.Cache[string, struct{}]
+	refused    *lru.Cache[string, refusal]
+	left       *lru.Cache[string, struct{}] // ids of clients that were known, and were dropped
 	generation atomic.Uint64
 }
 
+// refusal is why an id was refused, and until when that is remembered. It holds the client, so that a known id costs no
+// more than an unknown one when it has left the memory meanwhile.
+type refusal struct {
+	client *Client // nil if no client has the id
+	until  time.Time
+}
+
 func newClientCache(size int) *clientCache {
-	known, _ := lru.New[string, *Client](max(size, 1)) // fails for sizes below 1
-	unknown, _ := lru.New[string, struct{}](maxUnknown)
-	return &clientCache{known: known, unknown: unknown}
+	size = max(size, 1) // New fails for sizes below 1
+	c := new(clientCache)
+	c.left, _ = lru.New[string, struct{}](size)
+	c.known, _ = lru.NewWithEvict(size, func(id string, _ *Client) { c.left.Add(id, struct{}{}) })
+	c.refused, _ = lru.New[string, refusal](maxRefused)
+	return c
 }
 
-// get returns the client, or nil for an id that no client has; ok is false when neither is known.
-func (c *clientCache) get(id string) (client *Client, ok bool) {
-	if client, ok = c.known.Get(id); ok {
-		return client, true
+// get returns the client, or nil if it is not in memory or no client has the id. It also reports whether the id was
+// refused lately: then a nil client says that no client has it.
+func (c *clientCache) get(id string, now time.Time) (client *Client, refused bool) {
+	r, refused := c.refused.Get(id)
+	refused = refused && now.Before(r.until)
+	if client, ok := c.known.Get(id); ok {
+		return client, refused
 	}
-	_, ok = c.unknown.Get(id)
-	return nil, ok
+	if refused {
+		return r.client, true
+	}
+	return nil, false
 }
 
+// put keeps a client that was read in a generation.
 func (c *clientCache) put(generation uint64, id string, client *Client) {
-	if client == nil {
-		c.unknown.Add(id, struct{}{})
-	} else {
-		c.known.Add(id, client)
-	}
+	c.known.Add(id, client)
+	c.left.Remove(id)
 	if c.generation.Load() != generation { // looked at last: a drop raises it first
 		c.remove(id)
 	}
 }
+
+// refuse remembers that an id was refused, in a generation in which its client is this one; nil is that there is none.
+func (c *clientCache) refuse(generation uint64, id string, client *Client, now time.Time) {
+	c.refused.Add(id, refusal{client, now.Add(refusedFor)})
+	if client.isWhole() {
+		if current, ok := c.known.Peek(id); !ok || current != client { // also looked at last: a drop removes it first
+			c.refused.Remove(id)
+		}
+		return
+	}
+	c.left.Remove(id)
+	if c.generation.Load() != generation {
+		c.remove(id)
+	}
+}
+
+// wasKnown reports whether a client of that id has been in memory, as far as that is remembered.
+func (c *clientCache) wasKnown(id string) bool { return c.left.Contains(id) }
 
 func (c *clientCache) drop(id string) {
 	c.generation.Add(1)
@@ -55,10 +94,10 @@ func (c *clientCache) drop(id string) {
 func (c *clientCache) dropAll() {
 	c.generation.Add(1)
 	c.known.Purge()
-	c.unknown.Purge()
+	c.refused.Purge()
 }
 
 func (c *clientCache) remove(id string) {
 	c.known.Remove(id)
-	c.unknown.Remove(id)
+	c.refused.Remove(id)
 }

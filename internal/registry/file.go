@@ -166,6 +166,11 @@ func (f *File) Client(ctx context.Context, id string) (*Client, error) {
 	return f.current.Load().Client(ctx, id)
 }
 
+// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
+func (f *File) Authenticate(ctx context.Context, id, secret string, now time.Time) (*Client, string, error) {
+	return f.current.Load().Authenticate(ctx, id, secret, now)
+}
+
 // Resource returns a resource, or ErrNotFound.
 func (f *File) Resource(ctx context.Context, code string) (*Resource, error) {
 	return f.current.Load().Resource(ctx, code)

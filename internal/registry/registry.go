@@ -21,11 +21,18 @@ import (
 // other error is a fault of the registry itself and says nothing about the entry.
 var ErrNotFound = errors.New("not in the registry")
 
+// ErrRefused is what a Registry answers for credentials that are not those of a client that may authenticate: an unknown
+// client, a wrong or expired secret, a client that is disabled or expired, or one whose object is damaged, alike.
+var ErrRefused = errors.New("client authentication failed")
+
 // Registry holds clients and resources. It is safe for concurrent use. What it returns is shared
 // and must not be changed.
 type Registry interface {
 	// Client returns the client of that client_id (RFC 6749 §2.2), also when it is disabled.
 	Client(ctx context.Context, id string) (*Client, error)
+	// Authenticate returns the client whose secret works at now, and the ID of the secret, or ErrRefused. The work does
+	// not depend on why it is refused.
+	Authenticate(ctx context.Context, id, secret string, now time.Time) (client *Client, secretID string, err error)
 	// Resource returns the resource of that code.
 	Resource(ctx context.Context, code string) (*Resource, error)
 	// Resources returns all resources, sorted by code.

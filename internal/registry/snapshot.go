@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // MaxFileSize is the greatest number of bytes of a registry file.
@@ -54,6 +55,11 @@ func (s *Snapshot) Client(_ context.Context, id string) (*Client, error) {
 		return c, nil
 	}
 	return nil, ErrNotFound
+}
+
+// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
+func (s *Snapshot) Authenticate(_ context.Context, id, secret string, now time.Time) (*Client, string, error) {
+	return s.clients[id].prove(secret, now)
 }
 
 // Resource returns a resource, or ErrNotFound.

@@ -36,6 +36,9 @@ type Store struct {
 	// answer.
 	OnWrite func()
 
+	strangers, known    Lookups // for callers that have not authenticated
+	lookingUp, refusing singleflight.Group
+
 	clients   *clientCache
 	loading   singleflight.Group
 	resources atomic.Pointer[resourceSet]
@@ -53,6 +56,7 @@ type Store struct {
 // NewStore is the registry whose objects have keys that begin with the prefix.
 func NewStore(storage Storage, prefix string) *Store {
 	s := &Store{storage: storage, prefix: prefix, clients: newClientCache(DefaultCacheSize), now: time.Now}
+	s.SetLookups(allOf{storage}, allOf{storage})
 	s.lease = lease{storage: storage, name: prefix + "/write", tell: s.tell}
 	return s
 }
@@ -66,7 +70,12 @@ func (s *Store) Open(ctx context.Context) error {
 	if s.opened.Load() {
 		return nil
 	}
-	_, err := s.look(ctx)
+	_, err := together.Do(ctx, &s.loading, "", func(ctx context.Context) (bool, error) { // no client has that id
+		if s.opened.Load() {
+			return false, nil
+		}
+		return s.look(ctx)
+	})
 	return err
 }
 
@@ -74,9 +83,10 @@ func (s *Store) Open(ctx context.Context) error {
 func (s *Store) Opened() bool { return s.opened.Load() }
 
 // Client returns a client, or ErrNotFound. Any other error is a fault of the storage, or of the one
-// object.
+// object. It is for callers that have authenticated: an answer shows which clients there are, and how fast it is shows
+// which are in memory.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
-	if client, ok := s.clients.get(id); ok {
+	if client, refused := s.clients.get(id, s.now()); client != nil || refused {
 		return found(client)
 	}
 	name, err := clientName(id)
@@ -91,7 +101,11 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 		defer cancel()
 		generation := s.clients.generation.Load()
 		client, err := s.readClient(ctx, name, id)
-		if err == nil {
+		switch {
+		case err != nil:
+		case client == nil:
+			s.clients.refuse(generation, id, nil, s.now())
+		default:
 			s.clients.put(generation, id, client)
 		}
 		return client, err
@@ -103,8 +117,11 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 }
 
 func found(client *Client) (*Client, error) {
-	if client == nil {
+	switch {
+	case client == nil:
 		return nil, ErrNotFound
+	case client.Damage != nil:
+		return nil, client.Damage
 	}
 	return client, nil
 }
@@ -232,6 +249,7 @@ func (s *Store) renew(ctx context.Context, stale keys) error {
 func (s *Store) forgetClient(id string) {
 	s.clients.drop(id)
 	s.loading.Forget(id)
+	s.lookingUp.Forget(id)
 }
 
 func (s *Store) tell(doing string, err error) {

@@ -65,6 +65,7 @@ func New(t testing.TB) *Server {
 			t.Errorf("stopping Caddy: %v", err)
 		}
 		s.FailStorage("")
+		s.WatchStorage(nil)
 	})
 	return s
 }

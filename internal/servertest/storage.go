@@ -39,7 +39,17 @@ func (s *Server) FailLoad(name string) { failing.Store("Load " + name) }
 // "Lock". The empty name heals it.
 func (s *Server) FailStorage(operation string) { failing.Store(operation) }
 
+// watching is called before each operation.
+var watching atomic.Pointer[func(operation, key string)]
+
+// WatchStorage has a function called before each "Load", "Store", "List", "Exists" and "Lock" of the storage, which
+// waits for it. The function may be called by several goroutines at once; nil ends it.
+func (s *Server) WatchStorage(watch func(operation, key string)) { watching.Store(&watch) }
+
 func fault(operation, name string) error {
+	if watch := watching.Load(); watch != nil && *watch != nil {
+		(*watch)(operation, name)
+	}
 	if now := failing.Load(); now == operation || now == operation+" "+path.Base(name) {
 		return errStorage
 	}
@@ -74,4 +84,8 @@ func (s *storage) Lock(ctx context.Context, name string) error {
 		return err
 	}
 	return s.FileStorage.Lock(ctx, name)
+}
+
+func (s *storage) Exists(ctx context.Context, key string) bool {
+	return fault("Exists", key) == nil && s.FileStorage.Exists(ctx, key)
 }

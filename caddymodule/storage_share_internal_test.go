@@ -1,0 +1,64 @@
+package caddymodule
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestStrangersHaveAShareOfTheStorage: however many ask a storage that hangs, others find a place.
+func TestStrangersHaveAShareOfTheStorage(t *testing.T) {
+	hanging := newHangingStorage(t)
+	bounded := impatient(hanging)
+	strangers := doubtedStorage{bounded, bounded.bounds}.forStrangers()
+	var asking sync.WaitGroup
+	for n := range storageCalls + 50 {
+		asking.Go(func() {
+			err := func() error { _, err := strangers.Load(t.Context(), "k"); return err }()
+			if n%2 == 0 {
+				_, err = strangers.Has(t.Context(), "k")
+			}
+			if err == nil {
+				t.Error("the storage has answered")
+			}
+		})
+	}
+	asking.Wait()
+	if _, err := strangers.Has(t.Context(), "k"); !errors.Is(err, errTooManyStrangers) {
+		t.Errorf("one more stranger gets %v", err)
+	}
+	if hanging.begun() != strangerCalls {
+		t.Errorf("%d calls of strangers are under way", hanging.begun())
+	}
+	_, _ = bounded.Load(t.Context(), "k")
+	soon(t, "a call of another has begun", func() bool { return hanging.begun() == strangerCalls+1 })
+	hanging.letGo()
+	strangers.timeout = time.Minute
+	for range 2 * storageCalls {
+		if _, err := strangers.Load(t.Context(), "k"); err != nil {
+			t.Fatalf("when the storage answers, a stranger gets %v", err)
+		}
+	}
+	soon(t, "all places are free", func() bool { return len(bounded.places) == 0 && len(bounded.strangers.places) == 0 })
+}
+
+// TestStrangersThatWaitAreCounted: of more than may wait, the others are refused at once.
+func TestStrangersThatWaitAreCounted(t *testing.T) {
+	hanging := newHangingStorage(t)
+	bounded := boundStorage(hanging)
+	strangers := doubtedStorage{bounded, bounded.bounds}.forStrangers()
+	var asking sync.WaitGroup
+	for range strangerCalls + maxStrangersWaiting {
+		asking.Go(func() { _, _ = strangers.Load(t.Context(), "k") })
+	}
+	soon(t, "as many as may wait", func() bool {
+		return hanging.begun() == strangerCalls && bounded.strangers.waiting.Load() == maxStrangersWaiting
+	})
+	begun := time.Now()
+	if _, err := strangers.Load(t.Context(), "k"); !errors.Is(err, errTooManyStrangers) || time.Since(begun) > strangerWait/2 {
+		t.Errorf("one more gets %v, after %s", err, time.Since(begun))
+	}
+	hanging.letGo()
+	asking.Wait()
+}

@@ -1,0 +1,150 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/together"
+)
+
+// Lookups is what a Store asks of its storage for callers that have not authenticated. They can cause as many of these
+// calls as they like, so the storage should grant them a small share of what it can do. The methods are those of
+// Storage, but an error of Load that is fs.ErrNotExist may stand for any other: the Store finds out.
+type Lookups interface {
+	Load(ctx context.Context, key string) ([]byte, error)
+	List(ctx context.Context, path string, recursive bool) ([]string, error)
+	// Has reports whether an object is there, or why it could not be asked for.
+	Has(ctx context.Context, key string) (bool, error)
+}
+
+// allOf is a storage that grants lookups all that it can do.
+type allOf struct{ Storage }
+
+func (s allOf) Has(ctx context.Context, key string) (bool, error) { return s.Exists(ctx, key), nil }
+
+// SetLookups sets what is asked for callers that have not authenticated, and for those of them that name a client that
+// was in memory before. It is for before the first lookup.
+func (s *Store) SetLookups(strangers, known Lookups) { s.strangers, s.known = strangers, known }
+
+// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
+//
+// Which clients there are must not show in how long a refusal takes. So each one asks the same of the storage: to load
+// one object, whether it is there or not, and whether the storage is the one that it was. An id that was refused is
+// refused again for some seconds without asking the storage, whether a client has it or not. What can be neither an id
+// nor a secret is refused without asking anything.
+func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Time) (*Client, string, error) {
+	client, refused := s.clients.get(id, s.now())
+	found, secretID, err := client.prove(secret, now)
+	if refused || !errors.Is(err, ErrRefused) {
+		return found, secretID, err
+	}
+	name, invalid := clientName(id)
+	if invalid != nil || CheckSecret(secret) != nil {
+		return nil, "", ErrRefused
+	}
+	if err := s.Open(ctx); err != nil {
+		return nil, "", err
+	}
+	read, err := s.lookUp(ctx, name, id, client)
+	if err != nil {
+		return nil, "", err
+	}
+	found, secretID, err = read.client.prove(secret, now)
+	if !errors.Is(err, ErrRefused) {
+		return found, secretID, err
+	}
+	if err := s.refuse(ctx, name, id, read); err != nil {
+		return nil, "", err
+	}
+	return nil, "", ErrRefused
+}
+
+// prove returns the client if the secret is its own. A client whose object is damaged proves no more than that: its
+// damage is the error.
+func (c *Client) prove(secret string, now time.Time) (*Client, string, error) {
+	secretID, ok := c.Authenticate(secret, now)
+	switch {
+	case !ok:
+		return nil, "", ErrRefused
+	case c.Damage != nil:
+		return nil, "", c.Damage
+	}
+	return c, secretID, nil
+}
+
+// clientRead is a client as it was in a generation of the cache; nil if there is none.
+type clientRead struct {
+	client     *Client
+	generation uint64
+}
+
+// lookUp reads a client. One that is in memory is not read again: an object is loaded in its place that is never there,
+// as that of an unknown client.
+func (s *Store) lookUp(ctx context.Context, name, id string, inMemory *Client) (clientRead, error) {
+	return together.Do(ctx, &s.lookingUp, id, func(ctx context.Context) (clientRead, error) {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		read := clientRead{inMemory, s.clients.generation.Load()}
+		key, storage := s.clientKey(name), s.strangers
+		switch {
+		case inMemory != nil:
+			key = decoyOf(key)
+		case s.clients.wasKnown(id):
+			storage = s.known
+		}
+		object, err := storage.Load(ctx, key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return clientRead{}, unavailable("loading "+key, err)
+		}
+		if err == nil && inMemory == nil {
+			read.client = decodeOrSalvage(key, id, object)
+		}
+		if inMemory == nil && read.client.isWhole() {
+			s.clients.put(read.generation, id, read.client)
+		}
+		return read, nil
+	})
+}
+
+// decoyOf is a key of the same length, next to that of a record, that no record has. Each record has one of its own, for
+// a storage may answer faster for a key that it has been asked for before.
+func decoyOf(key string) string { return strings.TrimSuffix(key, recordSuffix) + ".none" }
+
+// refuse remembers that an id was refused, once the storage has shown that it works.
+func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) error {
+	_, err := together.Do(ctx, &s.refusing, id, func(ctx context.Context) (none struct{}, _ error) {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		if err := s.checkAnswers(ctx, s.clientKey(name)); err != nil {
+			return none, err
+		}
+		s.clients.refuse(read.generation, id, read.client, s.now())
+		if read.client != nil && read.client.Damage != nil {
+			s.tell("reading a client", read.client.Damage) // strangers are not told
+		}
+		return none, nil
+	})
+	return err
+}
+
+// checkAnswers fails when a client that is not found may be there all the same: the storage does not answer, or has lost
+// the journal, too. Before the first change there is no journal; then a listing shows whether the storage answers.
+func (s *Store) checkAnswers(ctx context.Context, key string) error {
+	if s.sequence.Load() == 0 {
+		if _, err := s.strangers.List(ctx, decoyOf(key), false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return unavailable("listing "+key, err)
+		}
+		return nil
+	}
+	there, err := s.strangers.Has(ctx, s.journalKey())
+	if err == nil && !there {
+		err = errLost
+	}
+	if err != nil {
+		return unavailable("looking for "+s.journalKey(), err)
+	}
+	return nil
+}
