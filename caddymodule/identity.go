@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -70,33 +69,11 @@ func (h *identityHeaders) strip(r *http.Request) {
 	if len(h.pinned) > 0 {
 		httpguard.PinHeaders(r.Header, h.pinned)
 	}
-	if r.Trailer == nil || r.Body == nil {
-		return // net/http passes a trailer on only when it was announced
-	}
-	h.stripTrailer(r.Trailer)
-	r.Body = &trailerGuard{ReadCloser: r.Body, identity: h, trailer: r.Trailer}
-}
-
-func (h *identityHeaders) stripTrailer(trailer http.Header) {
-	httpguard.StripIdentityHeaders(trailer, h.stripped)
-	httpguard.StripIdentityHeaders(trailer, h.pinned)
-}
-
-// trailerGuard strips the trailer once more as soon as its values are there, which is when the
-// body has been read to its end: a proxy sends it right after. Fields that were not announced
-// are among them, too.
-type trailerGuard struct {
-	io.ReadCloser
-	identity *identityHeaders
-	trailer  http.Header
-}
-
-func (g *trailerGuard) Read(p []byte) (int, error) {
-	n, err := g.ReadCloser.Read(p)
-	if err == io.EOF {
-		g.identity.stripTrailer(g.trailer)
-	}
-	return n, err
+	// No trailer goes on: an upstream that merges it into the header (RFC 9110 §6.5.1 has it know the
+	// field) would take the client's fields for those that the door or a later handler has set. What
+	// net/http reads after the body it keeps with its own request, of which Caddy's handlers have a copy.
+	r.Trailer = nil
+	delete(r.Header, "Trailer")
 }
 
 // set writes the claims that the token has. A value that cannot stand in a header is left out.

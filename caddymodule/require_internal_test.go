@@ -34,10 +34,6 @@ func TestWebSocketsOverNewerHTTP(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, needed, refused)
 		}
 	}
-	tunnel := &http.Request{Method: "CONNECT", ProtoMajor: 1, URL: &url.URL{Path: "/books"}, Header: http.Header{}}
-	if needed, refused := needs(rules, tunnel); refused == nil || refused.Reason != reasonAmbiguousMethod {
-		t.Errorf("a tunnel needs %v", needed)
-	}
 }
 
 // TestParametersDoNotRunTogether: a part of one value must not pass for a part of another.
