@@ -95,9 +95,9 @@ func (r *Requirement) check() error {
 	case strings.Contains(r.Path, "{http."):
 		return fmt.Errorf("requiring for %q: this parameter name is a placeholder of the Caddyfile; choose another", r.Path)
 	case httpguard.FoldHost(r.host()) != r.host():
-		return fmt.Errorf("requiring for %q: the host must be in lower case, without a port, and an IPv6 address in its shortest form", r.Path)
+		return fmt.Errorf("requiring for %q: the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form", r.Path)
 	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
-		return fmt.Errorf("requiring for %q: no request can match: %s", r.Path, httpguard.AmbiguousHostname(r.host()))
+		return fmt.Errorf("requiring for %q: no request can match its host: %s", r.Path, httpguard.AmbiguousHostname(r.host()))
 	case strings.ToUpper(r.Method) != r.Method:
 		return fmt.Errorf("requiring for %s: method %q is not in upper case", r.Path, r.Method)
 	case len(r.Scopes) == 0:

@@ -69,6 +69,20 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 	}
 }
 
+// TestHostsThatNoRequestHas: a request with such a host is refused before its rule is looked for.
+func TestHostsThatNoRequestHas(t *testing.T) {
+	for _, host := range []string{
+		"bücher.example", "admin.local.", "admin..local", "admin,x", "*.example.com", "0x7f.1", "127.1", "[admin.local]", "[0:0:0:0:0:0:0:1]", "[::1%25lo]", "::1", "admin.local:", "xn--admin-.local", "user@admin.local",
+	} {
+		if _, err := compileRequirements([]*Requirement{{Path: host + "/x", Scopes: []string{"x"}}}); err == nil {
+			t.Errorf("%q is taken", host)
+		}
+	}
+	for _, host := range []string{"xn--bcher-kva.example", "[::1]", "127.0.0.1", "localhost", "my_service"} {
+		compile(t, &Requirement{Path: host + "/x", Scopes: []string{"x"}})
+	}
+}
+
 // needs is what the rule for a request needs.
 func needs(rules *requirements, r *http.Request) ([]scope.Scope, *refusal) {
 	found, refused := rules.match(r)

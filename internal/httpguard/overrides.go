@@ -83,7 +83,7 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !overridesAny(canonical):
-			return nil, fmt.Errorf("header %q is not one that overrides the method, the URL or the host, so trusting it would do nothing", canonical)
+			return nil, fmt.Errorf("header %q is neither removed nor refused, so trusting it does nothing", canonical)
 		case foldsToAny(canonical, o.pinned):
 			return nil, fmt.Errorf("header %q is trusted already", canonical)
 		}
@@ -100,6 +100,15 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 	}
 	o.pinned = append(o.pinned, ofTheProxy...)
 	return o, nil
+}
+
+// OverrideNames yields the names of the list.
+func OverrideNames(yield func(name string) bool) {
+	for _, override := range overrides {
+		if !yield(override.name) {
+			return
+		}
+	}
 }
 
 func overridesAny(field string) bool {
