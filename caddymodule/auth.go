@@ -78,15 +78,16 @@ type AuthHandler struct {
 	// NoHeaders sets no identity headers. The default names are removed from requests all the same.
 	NoHeaders bool `json:"no_headers,omitempty"`
 
-	// TrustHeaders are header fields that override the method, the URL or the host, and that the
-	// upstream is to get all the same, because Caddy or a proxy in front sets them on every request.
-	// Only the spelling X-Name goes on; of other names that some upstreams take for it, only the one
-	// that is given here. Without this the door removes those for the URL or the host, such as
-	// X-Forwarded-Prefix, X-Original-URL and Forwarded (RFC 7239), and answers those for the method,
-	// such as X-HTTP-Method-Override, with 400. A method that is trusted is not judged: Require and
-	// Policy see the request's own, and whoever can send the field chooses the one that the upstream
-	// acts on. X-Forwarded-For, X-Forwarded-Host and X-Forwarded-Proto are not among them, for
-	// reverse_proxy has its trusted_proxies. A name that the door leaves alone is an error. Default: none.
+	// TrustHeaders are header fields that override the method, the URL or the host, and that reach the
+	// upstream all the same. Name those that a proxy in front sets on every request. Only the spelling
+	// that is given here passes, without regard to case. Without this option the door removes fields
+	// that override the URL or the host, such as X-Forwarded-Prefix, X-Original-URL and Forwarded
+	// (RFC 7239), and refuses a request with one that overrides the method, such as
+	// X-HTTP-Method-Override, with 400. A trusted method is not judged: Require and Policy see the
+	// request's own method, and a client that can send the field chooses the method that the upstream
+	// acts on. A name that the door neither removes nor refuses is an error; X-Forwarded-For,
+	// X-Forwarded-Host and X-Forwarded-Proto are governed by reverse_proxy's trusted_proxies. Default:
+	// none.
 	TrustHeaders []string `json:"trust_headers,omitempty"`
 
 	// KeepToken leaves the Authorization header on the request to the next handler, which can then

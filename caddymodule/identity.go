@@ -69,9 +69,9 @@ func (h *identityHeaders) strip(r *http.Request) {
 	if len(h.pinned) > 0 {
 		httpguard.PinHeaders(r.Header, h.pinned)
 	}
-	// No trailer goes on: an upstream that merges it into the header (RFC 9110 §6.5.1 has it know the
-	// field) would take the client's fields for those that the door or a later handler has set. What
-	// net/http reads after the body it keeps with its own request, of which Caddy's handlers have a copy.
+	// An upstream that merges a trailer into the header, against RFC 9110 §6.5.1, would take the client's
+	// fields for those of the door or of a later handler. So no trailer goes on. net/http adds what it reads
+	// after the body to its own request, of which the handlers of Caddy have a copy.
 	r.Trailer = nil
 	delete(r.Header, "Trailer")
 }

@@ -20,7 +20,7 @@ const (
 // host. A host is one of
 //
 //   - a name of the DNS: labels of letters, digits, "-" and "_", and one dot at the end at most;
-//   - an IPv4 address in dotted decimal. A name whose last label is a number is none, for some read
+//   - an IPv4 address in dotted decimal. A name whose last label is a number is refused, for some read
 //     0x7f.1 as an address;
 //   - an IPv6 address in brackets, without a zone and without an IPv4 address in it.
 //
@@ -50,9 +50,6 @@ func AmbiguousHostname(name string) (reason string) {
 		}
 		return ""
 	}
-	if _, err := netip.ParseAddr(name); err == nil && !strings.Contains(name, ":") {
-		return ""
-	}
 	if len(name) > maxName+1 || len(strings.TrimSuffix(name, ".")) > maxName {
 		return "the host is too long"
 	}
@@ -62,10 +59,15 @@ func AmbiguousHostname(name string) (reason string) {
 			return reason
 		}
 	}
-	if isNumber(last) {
+	if isNumber(last) && !isIPv4(name) {
 		return "the host may be an address"
 	}
 	return ""
+}
+
+func isIPv4(name string) bool {
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.Is4()
 }
 
 func ambiguousLabel(label string) string {

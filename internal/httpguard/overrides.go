@@ -2,6 +2,7 @@ package httpguard
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -69,16 +70,42 @@ var ofTheProxy = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Pr
 
 // Overrides keeps a request from telling the upstream to act on another one.
 type Overrides struct {
-	refused  []string // for the method: without them the request would mean something else
-	stripped []string // for URL and host: proxies in front set them in good faith
-	pinned   []string // only this spelling goes on
+	refused  foldedNames // for the method: without them the request would mean something else
+	stripped foldedNames // for URL and host: proxies in front set them in good faith
+	pinned   []string    // only this spelling goes on
 }
 
-// NewOverrides trusts whoever sends the named fields: exactly these spellings go on, and the method that
-// such a field may have is not judged. It fails on a name that is not in the list of overrides,
-// where that would do nothing, and on one given twice.
+// foldedNames finds a name among many as quickly as among few.
+type foldedNames map[string]struct{}
+
+func (names foldedNames) add(name string) { names[foldName(name)] = struct{}{} }
+
+// has reports whether name folds to one of the names. It does not allocate.
+func (names foldedNames) has(name string) bool {
+	var folded [32]byte // no name of the list is longer
+	if len(name) > len(folded) {
+		return false
+	}
+	for i := range len(name) {
+		folded[i] = fold(name[i])
+	}
+	_, found := names[string(folded[:len(name)])]
+	return found
+}
+
+func foldName(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = fold(c)
+	}
+	return string(folded)
+}
+
+// NewOverrides lets the trusted fields go on in exactly the given spelling. A method in such a field is
+// not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
+// do nothing, and on a name that is given twice.
 func NewOverrides(trusted []string) (*Overrides, error) {
-	o := new(Overrides)
+	o := &Overrides{refused: make(foldedNames), stripped: make(foldedNames)}
 	for _, name := range trusted {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
@@ -93,9 +120,9 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 		switch {
 		case foldsToAny(override.name, o.pinned):
 		case override.what == theMethod:
-			o.refused = append(o.refused, override.name)
+			o.refused.add(override.name)
 		default:
-			o.stripped = append(o.stripped, override.name)
+			o.stripped.add(override.name)
 		}
 	}
 	o.pinned = append(o.pinned, ofTheProxy...)
@@ -123,13 +150,20 @@ func overridesAny(field string) bool {
 // Strip deletes the fields that override the URL or the host, unless they are trusted, and other
 // spellings of those that are.
 func (o *Overrides) Strip(h http.Header) {
-	StripIdentityHeaders(h, o.stripped)
+	for field := range h {
+		if o.stripped.has(field) {
+			delete(h, field)
+		}
+	}
+	if len(h["Connection"]) > 0 {
+		dropOptions(h, slices.Collect(maps.Keys(o.stripped)))
+	}
 	PinHeaders(h, o.pinned)
 }
 
 // Drops reports whether no field of this name goes on. The name is canonical.
 func (o *Overrides) Drops(name string) bool {
-	return foldsToAny(name, o.refused) || foldsToAny(name, o.stripped) || foldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
+	return o.refused.has(name) || o.stripped.has(name) || foldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
 }
 
 // AmbiguousMethod says why an upstream may take the request for one with another method, "" when it may
@@ -148,7 +182,7 @@ func (o *Overrides) AmbiguousMethod(r *http.Request) (reason string) {
 		return "a query parameter overrides the method"
 	}
 	for field := range r.Header {
-		if foldsToAny(field, o.refused) {
+		if o.refused.has(field) {
 			return "a header field overrides the method"
 		}
 	}

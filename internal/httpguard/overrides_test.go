@@ -119,6 +119,16 @@ func TestTrustedOverrides(t *testing.T) {
 	}
 }
 
+// TestEveryOverrideIsFound: a name that is too long for foldedNames would never be.
+func TestEveryOverrideIsFound(t *testing.T) {
+	o := newTestOverrides(t)
+	for name := range OverrideNames {
+		if !o.refused.has(name) && !o.stripped.has(strings.ToLower(name)) {
+			t.Errorf("%s is not found", name)
+		}
+	}
+}
+
 // FuzzOverrides: of whatever fields a client sends, none that folds to an entry of the list is left when
 // the request is not refused.
 func FuzzOverrides(f *testing.F) {

@@ -8,18 +8,30 @@ import (
 // methodParameters override the method: the first for Laravel and Symfony, Express method-override,
 // WordPress, Jersey and Mojolicious, the other for Catalyst and Plack. ASP.NET reads parameters that
 // are named like the header fields.
-var methodParameters = []string{"_method", "x-tunneled-method"}
+var methodParameters = namesForMethod("_method", "x-tunneled-method")
+
+// namesForMethod are the fields of the list that override the method, and more.
+func namesForMethod(more ...string) foldedNames {
+	names := make(foldedNames)
+	for _, name := range more {
+		names.add(name)
+	}
+	for _, override := range overrides {
+		if override.what == theMethod {
+			names.add(override.name)
+		}
+	}
+	return names
+}
 
 // queryOverridesMethod reports whether some upstream finds a parameter in the query that overrides the
 // method. Parsers differ, so a name counts if any of them may make such a one of it.
 func queryOverridesMethod(raw string) bool {
 	for parameter := range strings.FieldsFuncSeq(raw, isSeparator) {
 		name, _, _ := strings.Cut(parameter, "=")
-		for range 2 { // some decode twice
-			name = decodeLeniently(name)
-			if namesMethod(name) {
-				return true
-			}
+		once := decodeLeniently(name)
+		if namesMethod(once) || once != name && namesMethod(decodeLeniently(once)) { // some decode twice
+			return true
 		}
 	}
 	return false
@@ -42,16 +54,7 @@ func isMethodName(name string) bool {
 	if end := strings.IndexAny(name[1:], "[]=\x00"); end >= 0 {
 		name = name[:1+end]
 	}
-	name = strings.TrimRight(name, " \t\r\n\v\f")
-	if foldsToAny(name, methodParameters) {
-		return true
-	}
-	for _, override := range overrides {
-		if override.what == theMethod && foldsTo(name, override.name) {
-			return true
-		}
-	}
-	return false
+	return methodParameters.has(strings.TrimRight(name, " \t\r\n\v\f"))
 }
 
 // decodeLeniently decodes what is percent-encoded, in the way of IIS (%u005f) too, and leaves what is
