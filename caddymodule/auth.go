@@ -33,8 +33,9 @@ const rememberedTokens = 4096
 // route requires. Refusals are RFC 6750's: 400, 401 and 403 with a challenge; 503 when the keys
 // cannot be had.
 //
-// What goes on to the next handler has no Authorization header, unless KeepToken, and identity
-// headers that only this handler has set. It also has placeholders:
+// What goes on to the next handler has no Authorization header, unless KeepToken, no trailer, no header
+// that overrides its URL or host, unless TrustHeaders, and identity headers that only this handler has
+// set. It also has placeholders:
 //
 //	{http.auth.user.id}             the token's sub
 //	{http.auth.user.client_id}      its client_id
@@ -78,6 +79,18 @@ type AuthHandler struct {
 	// NoHeaders sets no identity headers. The default names are removed from requests all the same.
 	NoHeaders bool `json:"no_headers,omitempty"`
 
+	// TrustHeaders are header fields that override the method, the URL or the host, and that reach the
+	// upstream all the same. Name those that a proxy in front sets on every request. Only the spelling
+	// that is given here passes, without regard to case. Without this option the door removes fields
+	// that override the URL or the host, such as X-Forwarded-Prefix, X-Original-URL and Forwarded
+	// (RFC 7239), and refuses a request with one that overrides the method, such as
+	// X-HTTP-Method-Override, with 400. A trusted method is not judged: Require and Policy see the
+	// request's own method, and a client that can send the field chooses the method that the upstream
+	// acts on. A name that the door neither removes nor refuses is an error; X-Forwarded-For,
+	// X-Forwarded-Host and X-Forwarded-Proto are governed by reverse_proxy's trusted_proxies. Default:
+	// none.
+	TrustHeaders []string `json:"trust_headers,omitempty"`
+
 	// KeepToken leaves the Authorization header on the request to the next handler, which can then
 	// use the token itself. Only for upstreams that are trusted with it. Default: false.
 	KeepToken bool `json:"keep_token,omitempty"`
@@ -86,13 +99,14 @@ type AuthHandler struct {
 	// challenges. Default: false, where the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
-	trusted  []*TrustedIssuer // of Issuer or Issuers, at least one
-	verifier *token.Verifier
-	routes   *requirements
-	identity *identityHeaders
-	metadata *resourceMetadata
-	metrics  *authMetrics
-	logger   *zap.Logger
+	trusted   []*TrustedIssuer // of Issuer or Issuers, at least one
+	verifier  *token.Verifier
+	routes    *requirements
+	identity  *identityHeaders
+	overrides *httpguard.Overrides
+	metadata  *resourceMetadata
+	metrics   *authMetrics
+	logger    *zap.Logger
 	// decisions is where the policy's decisions are logged.
 	decisions *zap.Logger
 }
@@ -142,6 +156,9 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("policy: %w", err)
 		}
 	}
+	if h.overrides, err = h.trustHeaders(); err != nil {
+		return err
+	}
 	app.doors = append(app.doors, h)
 	return h.setVerifier()
 }
@@ -176,7 +193,7 @@ func (h *AuthHandler) Cleanup() error {
 
 // ServeHTTP checks the request and either refuses it or passes it on.
 func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	h.identity.strip(r)
+	h.strip(r)
 	if h.metadata.serves(r) {
 		return h.metadata.serve(w, r)
 	}
@@ -205,8 +222,8 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 
 // check finds out who asks.
 func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
-	if why := httpguard.AmbiguousPath(r.URL); why != "" {
-		return nil, ambiguous(reasonAmbiguousPath, why)
+	if refused := h.ambiguity(r); refused != nil {
+		return nil, refused
 	}
 	raw, challenge := oauth.BearerToken(r)
 	if challenge != nil {
@@ -256,8 +273,7 @@ func (h *AuthHandler) match(r *http.Request) (matched, *refusal) {
 	case h.Policy == nil:
 		return matched{}, nil
 	}
-	method, refused := upstreamMethod(r)
-	return matched{method: method}, refused
+	return matched{method: httpguard.UpstreamMethod(r)}, nil
 }
 
 // requireScopes refuses a token that does not cover all of them (RFC 6750 §3.1).

@@ -103,6 +103,7 @@ func (*ReadyHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		}
 //		leeway   <duration>
 //		header   <name> <claim> | off
+//		trust_header <name...>
 //		keep_token
 //		metadata off
 //	}
@@ -127,12 +128,13 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	defer h.settleIssuer()
 	return parseBlock(d, subdirectives{
-		"issuer":   repeatable(h.parseIssuer),
-		"audience": once(func(d *caddyfile.Dispenser) error { return someArgs(d, &h.Audience) }),
-		"require":  repeatable(h.parseRequire),
-		"policy":   once(h.parsePolicy),
-		"leeway":   once(h.parseLeeway),
-		"header":   repeatable(h.parseHeader),
+		"issuer":       repeatable(h.parseIssuer),
+		"audience":     once(func(d *caddyfile.Dispenser) error { return someArgs(d, &h.Audience) }),
+		"require":      repeatable(h.parseRequire),
+		"policy":       once(h.parsePolicy),
+		"leeway":       once(h.parseLeeway),
+		"header":       repeatable(h.parseHeader),
+		"trust_header": repeatable(h.parseTrustHeader),
 		"keep_token": once(func(d *caddyfile.Dispenser) error {
 			h.KeepToken = true
 			return noArgs(d)

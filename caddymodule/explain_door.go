@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -46,13 +45,13 @@ type requiredScope struct {
 // claims there is no token. The first reason to refuse it counts, and the others are looked for all the same.
 func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.Claims, trace bool, now time.Time) doorExplanation {
 	d := doorExplanation{Issuer: of.URL, Audience: of.Audience, Requirements: len(h.Require), Required: []requiredScope{}}
-	h.identity.strip(r)
+	h.strip(r)
 	if h.metadata.serves(r) {
 		d.LetThrough, d.Description = true, "the door answers itself, with its metadata, and needs no token"
 		return d
 	}
-	if why := httpguard.AmbiguousPath(r.URL); why != "" {
-		d.refuse(ambiguous(reasonAmbiguousPath, why))
+	if refused := h.explainedAmbiguity(r); refused != nil {
+		d.refuse(refused)
 		return d
 	}
 	var held []scope.Scope
@@ -84,6 +83,14 @@ func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.
 	}
 	d.LetThrough = d.Status == 0
 	return d
+}
+
+// explainedAmbiguity is ambiguity for a request whose host may not be given.
+func (h *AuthHandler) explainedAmbiguity(r *http.Request) *refusal {
+	if r.Host == "" {
+		return h.ambiguityOfTarget(r)
+	}
+	return h.ambiguity(r)
 }
 
 // ask has the door's policy say what it makes of the request, and takes that over, unless the policy only

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -71,33 +70,11 @@ func (h *identityHeaders) strip(r *http.Request) {
 	if len(h.pinned) > 0 {
 		httpguard.PinHeaders(r.Header, h.pinned)
 	}
-	if r.Trailer == nil || r.Body == nil {
-		return // net/http passes a trailer on only when it was announced
-	}
-	h.stripTrailer(r.Trailer)
-	r.Body = &trailerGuard{ReadCloser: r.Body, identity: h, trailer: r.Trailer}
-}
-
-func (h *identityHeaders) stripTrailer(trailer http.Header) {
-	httpguard.StripIdentityHeaders(trailer, h.stripped)
-	httpguard.StripIdentityHeaders(trailer, h.pinned)
-}
-
-// trailerGuard strips the trailer once more as soon as its values are there, which is when the
-// body has been read to its end: a proxy sends it right after. Fields that were not announced
-// are among them, too.
-type trailerGuard struct {
-	io.ReadCloser
-	identity *identityHeaders
-	trailer  http.Header
-}
-
-func (g *trailerGuard) Read(p []byte) (int, error) {
-	n, err := g.ReadCloser.Read(p)
-	if err == io.EOF {
-		g.identity.stripTrailer(g.trailer)
-	}
-	return n, err
+	// An upstream that merges a trailer into the header, against RFC 9110 §6.5.1, would take the client's
+	// fields for those of the door or of a later handler. So no trailer goes on. net/http adds what it reads
+	// after the body to its own request, of which the handlers of Caddy have a copy.
+	r.Trailer = nil
+	delete(r.Header, "Trailer")
 }
 
 // check refuses a token with a list that its header would show as another list: ["x admin"] and

@@ -23,6 +23,7 @@ type refusal struct {
 
 // Reasons of refusals, beside those of package oauth and of package token.
 const (
+	reasonAmbiguousHost   = "ambiguous_host"
 	reasonAmbiguousMethod = "ambiguous_method"
 	reasonAmbiguousPath   = "ambiguous_path"
 	reasonDenied          = "denied_by_policy"

@@ -19,7 +19,9 @@ type Requirement struct {
 	Method string `json:"method,omitempty"`
 
 	// Path is a pattern of Go's net/http.ServeMux: /books, /books/{id}, /files/{rest...}, /docs/,
-	// with an optional host before it, in lower case and without a port. The most specific pattern
+	// with an optional host before it, in lower case, without a port, and in Punycode (xn--) if it is
+	// not ASCII. A request's host matches without regard to case, to its port and to a dot at its end.
+	// The most specific pattern
 	// wins; two of which neither is more specific are an error, also when they are alike but for the
 	// case of letters. Required.
 	Path string `json:"path"`
@@ -93,7 +95,9 @@ func (r *Requirement) check() error {
 	case strings.Contains(r.Path, "{http."):
 		return fmt.Errorf("requiring for %q: this parameter name is a placeholder of the Caddyfile; choose another", r.Path)
 	case httpguard.FoldHost(r.host()) != r.host():
-		return fmt.Errorf("requiring for %q: the host is in lower case, without a port", r.Path)
+		return fmt.Errorf("requiring for %q: the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form", r.Path)
+	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
+		return fmt.Errorf("requiring for %q: no request can match its host: %s", r.Path, httpguard.AmbiguousHostname(r.host()))
 	case strings.ToUpper(r.Method) != r.Method:
 		return fmt.Errorf("requiring for %s: method %q is not in upper case", r.Path, r.Method)
 	case len(r.Scopes) == 0:
@@ -155,10 +159,7 @@ type matched struct {
 // match returns the rule for the request, as it will reach the upstream. It refuses what no rule
 // allows, and what Caddy or an upstream may take for another request.
 func (c *requirements) match(r *http.Request) (matched, *refusal) {
-	method, refused := upstreamMethod(r)
-	if refused != nil {
-		return matched{}, refused
-	}
+	method := httpguard.UpstreamMethod(r)
 	seen := r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
 	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
 	found := new(match)
@@ -171,14 +172,6 @@ func (c *requirements) match(r *http.Request) (matched, *refusal) {
 		return matched{}, forbidden(reasonNoRule, "no rule allows this request", "")
 	}
 	return matched{method, needed, found.route, found.values}, nil
-}
-
-func upstreamMethod(r *http.Request) (string, *refusal) {
-	method, why := httpguard.UpstreamMethod(r)
-	if why != "" {
-		return "", ambiguous(reasonAmbiguousMethod, why)
-	}
-	return method, nil
 }
 
 // folds is the route of the request without regard to case.

@@ -35,10 +35,6 @@ func TestWebSocketsOverNewerHTTP(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, needed, refused)
 		}
 	}
-	tunnel := &http.Request{Method: "CONNECT", ProtoMajor: 1, URL: &url.URL{Path: "/books"}, Header: http.Header{}}
-	if needed, refused := needs(rules, tunnel); refused == nil || refused.Reason != reasonAmbiguousMethod {
-		t.Errorf("a tunnel needs %v", needed)
-	}
 }
 
 // TestParametersDoNotRunTogether: a part of one value must not pass for a part of another.
@@ -73,6 +69,20 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", r, err, want)
 		}
+	}
+}
+
+// TestHostsThatNoRequestHas: a request with such a host is refused before its rule is looked for.
+func TestHostsThatNoRequestHas(t *testing.T) {
+	for _, host := range []string{
+		"bücher.example", "admin.local.", "admin..local", "admin,x", "*.example.com", "0x7f.1", "127.1", "[admin.local]", "[0:0:0:0:0:0:0:1]", "[::1%25lo]", "::1", "admin.local:", "xn--admin-.local", "user@admin.local",
+	} {
+		if _, err := compileRequirements([]*Requirement{{Path: host + "/x", Scopes: []string{"x"}}}); err == nil {
+			t.Errorf("%q is taken", host)
+		}
+	}
+	for _, host := range []string{"xn--bcher-kva.example", "[::1]", "127.0.0.1", "localhost", "my_service"} {
+		compile(t, &Requirement{Path: host + "/x", Scopes: []string{"x"}})
 	}
 }
 

@@ -5,39 +5,19 @@ import (
 	"strings"
 )
 
-// methodOverrides are header fields that have some upstreams take another method for the request's.
-var methodOverrides = []string{"X-Http-Method", "X-Http-Method-Override", "X-Method-Override"}
-
 // UpstreamMethod is the method that an upstream gets to see of r: its own, but GET for a WebSocket
-// over HTTP/2 or HTTP/3 (RFC 8441, RFC 9220), which a proxy sends on as HTTP/1.1 has it. The reason
-// says why an upstream may take the request for one with another method, "" when it may not; such a
-// request is to be refused where its method is judged. Refused are
-//
-//   - a method that is not in upper case, for some compare methods without regard to case;
-//   - every other CONNECT, which asks for a tunnel;
-//   - header fields that override the method.
-func UpstreamMethod(r *http.Request) (method, reason string) {
-	switch {
-	case r.Method != strings.ToUpper(r.Method):
-		return "", "the method is not in upper case"
-	case r.Method == http.MethodConnect && !isExtendedConnect(r):
-		return "", "the method asks for a tunnel"
+// over HTTP/2 or HTTP/3 (RFC 8441, RFC 9220), which a proxy sends on as HTTP/1.1 has it.
+func UpstreamMethod(r *http.Request) string {
+	if isExtendedConnect(r) {
+		return http.MethodGet
 	}
-	for field := range r.Header {
-		if foldsToAny(field, methodOverrides) {
-			return "", "a header field overrides the method"
-		}
-	}
-	if r.Method == http.MethodConnect {
-		return http.MethodGet, ""
-	}
-	return r.Method, ""
+	return r.Method
 }
 
 // isExtendedConnect sees a WebSocket as net/http has it for HTTP/2 and quic-go for HTTP/3.
 func isExtendedConnect(r *http.Request) bool {
-	return r.ProtoMajor == 2 && r.Header.Get(":protocol") == websocket ||
-		r.ProtoMajor == 3 && r.Proto == websocket
+	return r.Method == http.MethodConnect &&
+		(r.ProtoMajor == 2 && r.Header.Get(":protocol") == websocket || r.ProtoMajor == 3 && r.Proto == websocket)
 }
 
 const websocket = "websocket"
@@ -53,20 +33,4 @@ func DropUpgrades(h http.Header) {
 			return
 		}
 	}
-}
-
-// FoldHost is a request's host as a host pattern has it: in lower case, without the port and
-// without the dot of a fully qualified name.
-func FoldHost(host string) string {
-	if name, port, found := cutLast(host, ":"); found && !strings.Contains(port, "]") {
-		host = name
-	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }

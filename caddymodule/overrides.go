@@ -1,0 +1,79 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+)
+
+// strip removes what the client sent in the place of what the door or a later handler sets, and what
+// overrides the URL or the host. It comes before anything else.
+func (h *AuthHandler) strip(r *http.Request) {
+	h.overrides.Strip(r.Header)
+	h.identity.strip(r)
+}
+
+// ambiguity refuses a request that the upstream may take for another one.
+func (h *AuthHandler) ambiguity(r *http.Request) *refusal {
+	if why := httpguard.AmbiguousHost(r); why != "" {
+		return ambiguous(reasonAmbiguousHost, why)
+	}
+	return h.ambiguityOfTarget(r)
+}
+
+// ambiguityOfTarget is ambiguity without the host.
+func (h *AuthHandler) ambiguityOfTarget(r *http.Request) *refusal {
+	if why := httpguard.AmbiguousPath(r.URL); why != "" {
+		return ambiguous(reasonAmbiguousPath, why)
+	}
+	if why := h.overrides.AmbiguousMethod(r); why != "" {
+		return ambiguous(reasonAmbiguousMethod, why)
+	}
+	return nil
+}
+
+// trustHeaders fails on a name that overrides nothing, and where a header is to arrive that does not.
+func (h *AuthHandler) trustHeaders() (*httpguard.Overrides, error) {
+	overrides, err := newOverrides(h.TrustHeaders)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range h.TrustHeaders {
+		probe := http.Header{http.CanonicalHeaderKey(name): nil}
+		if httpguard.StripIdentityHeaders(probe, h.identity.stripped); len(probe) == 0 {
+			return nil, fmt.Errorf("header %q is trusted, and is set by this door or its policy", name)
+		}
+	}
+	for _, name := range h.identity.pinned {
+		if overrides.Drops(name) {
+			return nil, fmt.Errorf("the policy never sees the header %q, which overrides the request; see trust_header", name)
+		}
+	}
+	return overrides, nil
+}
+
+func newOverrides(trusted []string) (*httpguard.Overrides, error) {
+	for _, name := range trusted {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return nil, fmt.Errorf("%q is not a header name", name)
+		}
+	}
+	return httpguard.NewOverrides(trusted)
+}
+
+// parseTrustHeader holds all names against the rules at once, for the sake of the line.
+func (h *AuthHandler) parseTrustHeader(d *caddyfile.Dispenser) error {
+	names := d.RemainingArgs()
+	if len(names) == 0 {
+		return d.ArgErr()
+	}
+	h.TrustHeaders = append(h.TrustHeaders, names...)
+	if _, err := newOverrides(h.TrustHeaders); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}

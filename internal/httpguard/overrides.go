@@ -1,0 +1,190 @@
+package httpguard
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// overridden is the part of a request that a field replaces for those upstreams that heed it.
+type overridden int
+
+const (
+	theMethod overridden = iota
+	theURL               // its path, the whole of it, or a prefix that the upstream puts before it
+	theHost
+)
+
+// overrides are the header fields that have some upstream act on another request than the one that
+// was judged, each with upstreams that heed it. A field that folds to one of these names counts as it.
+var overrides = []struct {
+	name   string
+	what   overridden
+	heeded string
+}{
+	{"X-Http-Method-Override", theMethod, "Rack and Rails, Symfony and Laravel, ASP.NET, Express method-override, Jersey, WordPress, Google APIs"},
+	{"X-Http-Method", theMethod, "OData services, Express method-override"},
+	{"X-Method-Override", theMethod, "Express method-override, IBM products"},
+	{"X-Override-Method", theMethod, "Personium"},
+	{"X-Original-Method", theMethod, "authorization servers of nginx's auth_request, such as Authelia"},
+	{"X-Forwarded-Method", theMethod, "authorization servers of Traefik's and Caddy's forward auth, such as Authelia and Oathkeeper"},
+
+	{"X-Original-Url", theURL, "IIS URL Rewrite, Symfony, Laminas"},
+	{"X-Rewrite-Url", theURL, "ISAPI_Rewrite, Symfony, Yii, Zend Framework"},
+	{"X-Original-Uri", theURL, "authorization servers of nginx's auth_request"},
+	{"X-Request-Uri", theURL, "NewLife.Core, BlueKing"},
+	{"X-Original-Path", theURL, "adapters of functions on Netlify and Vercel"},
+	{"X-Rewrite-Path", theURL, "adapters of functions on Netlify and Vercel"},
+	{"X-Path-Info", theURL, "PHP applications on IIS"},
+	{"X-Matched-Path", theURL, "Next.js in minimal mode"},
+	{"X-Invoke-Path", theURL, "Next.js before version 14"},
+	{"X-Waws-Unencoded-Url", theURL, "applications on Azure App Service"},
+	{"X-Ms-Original-Url", theURL, "Nitro and SvelteKit on Azure"},
+	{"X-Envoy-Original-Path", theURL, "services behind Envoy that want the path before a rewrite"},
+	{"X-Forwarded-Uri", theURL, "authorization servers of Traefik's and Caddy's forward auth, oauth2-proxy"},
+	{"X-Forwarded-Url", theURL, "actions of OpenWhisk"},
+	{"X-Forwarded-Path", theURL, "GeoServer, services behind Kong"},
+	{"X-Forwarded-Prefix", theURL, "Spring, Symfony, Werkzeug, ASP.NET Core, Apache NiFi"},
+	{"X-Forwarded-Pathbase", theURL, "ASP.NET Core behind YARP"},
+	{"X-Forwarded-Context", theURL, "Apache NiFi and Knox"},
+	{"X-Proxycontextpath", theURL, "Apache NiFi"},
+	{"X-Script-Name", theURL, "WSGI middleware, such as Flask's ReverseProxied"},
+	{"Script-Name", theURL, "Gunicorn, as SCRIPT_NAME"},
+	{"Path-Info", theURL, "Gunicorn, as PATH_INFO"},
+
+	{"Forwarded", theHost, "RFC 7239: Spring, Symfony, Rails, Jetty, Vert.x, Quarkus"},
+	{"X-Original-Host", theHost, "applications behind Azure Application Gateway or ngrok"},
+	{"X-Host", theHost, "CamCOPS, SPIP"},
+	{"X-Forwarded-Server", theHost, "Jetty, SPIP"},
+	{"X-Proxyhost", theHost, "Apache NiFi"},
+	{"X-Envoy-Original-Dst-Host", theHost, "Envoy, which sends the request there"},
+	{"$wssn", theHost, "WebSphere"},
+}
+
+// ofTheProxy are the fields that a proxy behind the gateway sets itself, by its own rules on whom it
+// believes. It does so under exactly these names, so other spellings would be the client's.
+var ofTheProxy = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
+// Overrides keeps a request from telling the upstream to act on another one.
+type Overrides struct {
+	refused  foldedNames // for the method: without them the request would mean something else
+	stripped foldedNames // for URL and host: proxies in front set them in good faith
+	pinned   []string    // only this spelling goes on
+}
+
+// foldedNames finds a name among many as quickly as among few.
+type foldedNames map[string]struct{}
+
+func (names foldedNames) add(name string) { names[foldName(name)] = struct{}{} }
+
+// has reports whether name folds to one of the names. It does not allocate.
+func (names foldedNames) has(name string) bool {
+	var folded [32]byte // no name of the list is longer
+	if len(name) > len(folded) {
+		return false
+	}
+	for i := range len(name) {
+		folded[i] = fold(name[i])
+	}
+	_, found := names[string(folded[:len(name)])]
+	return found
+}
+
+func foldName(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = fold(c)
+	}
+	return string(folded)
+}
+
+// NewOverrides lets the trusted fields go on in exactly the given spelling. A method in such a field is
+// not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
+// do nothing, and on a name that is given twice.
+func NewOverrides(trusted []string) (*Overrides, error) {
+	o := &Overrides{refused: make(foldedNames), stripped: make(foldedNames)}
+	for _, name := range trusted {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case !overridesAny(canonical):
+			return nil, fmt.Errorf("header %q is neither removed nor refused, so trusting it does nothing", canonical)
+		case foldsToAny(canonical, o.pinned):
+			return nil, fmt.Errorf("header %q is trusted already", canonical)
+		}
+		o.pinned = append(o.pinned, canonical)
+	}
+	for _, override := range overrides {
+		switch {
+		case foldsToAny(override.name, o.pinned):
+		case override.what == theMethod:
+			o.refused.add(override.name)
+		default:
+			o.stripped.add(override.name)
+		}
+	}
+	o.pinned = append(o.pinned, ofTheProxy...)
+	return o, nil
+}
+
+// OverrideNames yields the names of the list.
+func OverrideNames(yield func(name string) bool) {
+	for _, override := range overrides {
+		if !yield(override.name) {
+			return
+		}
+	}
+}
+
+func overridesAny(field string) bool {
+	for _, override := range overrides {
+		if foldsTo(field, override.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Strip deletes the fields that override the URL or the host, unless they are trusted, and other
+// spellings of those that are.
+func (o *Overrides) Strip(h http.Header) {
+	for field := range h {
+		if o.stripped.has(field) {
+			delete(h, field)
+		}
+	}
+	if len(h["Connection"]) > 0 {
+		dropOptions(h, slices.Collect(maps.Keys(o.stripped)))
+	}
+	PinHeaders(h, o.pinned)
+}
+
+// Drops reports whether no field of this name goes on. The name is canonical.
+func (o *Overrides) Drops(name string) bool {
+	return o.refused.has(name) || o.stripped.has(name) || foldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
+}
+
+// AmbiguousMethod says why an upstream may take the request for one with another method, "" when it may
+// not. Such a request is to be refused. Refused are
+//
+//   - a method that is not in upper case, for some compare methods without regard to case;
+//   - CONNECT, which asks for a tunnel, unless it is for a WebSocket;
+//   - header fields and query parameters that override the method. A body is not read.
+func (o *Overrides) AmbiguousMethod(r *http.Request) (reason string) {
+	switch {
+	case r.Method != strings.ToUpper(r.Method):
+		return "the method is not in upper case"
+	case r.Method == http.MethodConnect && !isExtendedConnect(r):
+		return "the method asks for a tunnel"
+	case queryOverridesMethod(r.URL.RawQuery):
+		return "a query parameter overrides the method"
+	}
+	for field := range r.Header {
+		if o.refused.has(field) {
+			return "a header field overrides the method"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,88 @@
+package httpguard
+
+import (
+	"strconv"
+	"strings"
+)
+
+// methodParameters override the method: the first for Laravel and Symfony, Express method-override,
+// WordPress, Jersey and Mojolicious, the other for Catalyst and Plack. ASP.NET reads parameters that
+// are named like the header fields.
+var methodParameters = namesForMethod("_method", "x-tunneled-method")
+
+// namesForMethod are the fields of the list that override the method, and more.
+func namesForMethod(more ...string) foldedNames {
+	names := make(foldedNames)
+	for _, name := range more {
+		names.add(name)
+	}
+	for _, override := range overrides {
+		if override.what == theMethod {
+			names.add(override.name)
+		}
+	}
+	return names
+}
+
+// queryOverridesMethod reports whether some upstream finds a parameter in the query that overrides the
+// method. Parsers differ, so a name counts if any of them may make such a one of it.
+func queryOverridesMethod(raw string) bool {
+	for parameter := range strings.FieldsFuncSeq(raw, isSeparator) {
+		name, _, _ := strings.Cut(parameter, "=")
+		once := decodeLeniently(name)
+		if namesMethod(once) || once != name && namesMethod(decodeLeniently(once)) { // some decode twice
+			return true
+		}
+	}
+	return false
+}
+
+func isSeparator(c rune) bool { return c == '&' || c == ';' }
+
+// namesMethod knows what PHP and qs make of a name: spaces around it go, "_method[]" and "[_method]"
+// are "_method", and so are ".method" and "[method", for "." and "[" become "_".
+func namesMethod(name string) bool {
+	name = strings.TrimLeft(name, " \t\r\n\v\f")
+	return isMethodName(name) || isMethodName(strings.TrimLeft(name, "["))
+}
+
+// isMethodName looks at a name up to where a parser may end it.
+func isMethodName(name string) bool {
+	if name == "" {
+		return false
+	}
+	if end := strings.IndexAny(name[1:], "[]=\x00"); end >= 0 {
+		name = name[:1+end]
+	}
+	return methodParameters.has(strings.TrimRight(name, " \t\r\n\v\f"))
+}
+
+// decodeLeniently decodes what is percent-encoded, in the way of IIS (%u005f) too, and leaves what is
+// not well-formed, as lenient parsers do.
+func decodeLeniently(name string) string {
+	if !strings.ContainsAny(name, "%+") {
+		return name
+	}
+	var decoded strings.Builder
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%' && isEncoded(name[i:]):
+			c = byteOf(name[i+1 : i+3])
+			i += 2
+		case strings.HasPrefix(name[i:], "%u00") && isEncoded("%"+name[i+4:]):
+			c = byteOf(name[i+4 : i+6])
+			i += 5
+		}
+		decoded.WriteByte(c)
+	}
+	return decoded.String()
+}
+
+// byteOf is the value of two hexadecimal digits.
+func byteOf(digits string) byte {
+	value, _ := strconv.ParseUint(digits, 16, 8)
+	return byte(value)
+}
