@@ -106,6 +106,13 @@ func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
 	return nil
 }
 
+// setByProxy are the headers that reverse_proxy sets or removes after the door. What the policy saw of
+// them would not be what the upstream gets.
+var setByProxy = []string{
+	"Alt-Svc", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
+
 func (p *RequestPolicy) checkNames() error {
 	for n, name := range p.InputHeaders {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
@@ -114,6 +121,8 @@ func (p *RequestPolicy) checkNames() error {
 			return fmt.Errorf("%q is not a header name", name)
 		case credentialNames.MatchString(canonical):
 			return fmt.Errorf("header %q holds credentials by its name, which a policy does not see, nor the decision log", canonical)
+		case slices.Contains(setByProxy, canonical):
+			return fmt.Errorf("reverse_proxy sets or removes the header %q after the policy has judged it; use input.request.remote_ip or input.request.host", canonical)
 		}
 		p.InputHeaders[n] = canonical
 	}

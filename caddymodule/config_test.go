@@ -112,6 +112,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"trusted for nothing":    {configGoodIssuer, door(`, "trust_headers": ["Accept"]`), `header "Accept" is neither removed nor refused`},
 		"trusted with a newline": {configGoodIssuer, door(`, "trust_headers": ["Forwarded\r\nX"]`), "is not a header name"},
 		"trusted and set":        {configGoodIssuer, door(`, "headers": {"X-Original-Host": "host"}, "trust_headers": ["x-original-host"]`), "is set by this door"},
+		"input that is replaced": {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-forwarded-host"]}`), `reverse_proxy sets or removes the header "X-Forwarded-Host"`},
 		"input that is removed":  {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-forwarded-prefix"]}`), `the policy never sees the header "X-Forwarded-Prefix"`},
 		"header of the message":  {configGoodIssuer, door(`, "headers": {"transfer-encoding": "team"}`), "cannot carry a claim"},
 	}
