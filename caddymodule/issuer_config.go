@@ -70,7 +70,9 @@ type Issuer struct {
 	documents documents
 
 	revocations *revocation.Store
-	feed        *feed
+	// revokedShares bound what clients revoke.
+	revokedShares revokedShares
+	feed          *feed
 }
 
 // issuerRegistry is a registry that may change while the issuer runs.
