@@ -68,7 +68,7 @@ func cutToFit(all map[string]any) (map[string]any, cuts) {
 	for name := range all {
 		none[name] = 1
 	}
-	return nil, none
+	return nil, none.bounded()
 }
 
 func (c *cutter) value(value any, place string, depth int) any {

@@ -210,6 +210,17 @@ func TestManyPlacesAreCut(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeCut: a line says that everything is left out, rather than being too long.
+func TestWhatCannotBeCut(t *testing.T) {
+	all := make(map[string]any)
+	for i := range 2000 {
+		all[fmt.Sprint("member", i)] = true
+	}
+	if kept, cut := cutToFit(all); kept != nil || len(cut) == 0 || cut.size() > maxDecision {
+		t.Errorf("%d members are left, and cut is %v", len(kept), cut)
+	}
+}
+
 // TestMasksSeeWhatIsCut: a client cannot make a line so long that a mask does not see why it should mask.
 func TestMasksSeeWhatIsCut(t *testing.T) {
 	in, d := longTokenDecision(t, 512)
