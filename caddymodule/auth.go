@@ -24,9 +24,12 @@ const (
 	maxLeeway     = 5 * time.Minute
 )
 
-// rememberedTokens is how many verified tokens a door remembers, the most recently used ones. Each
-// takes a few KiB; clients use one token at a time.
-const rememberedTokens = 4096
+// A door remembers verified tokens that it has let in, the most recently used ones: so many, and so
+// many bytes of memory. A usual token takes less than 4 KiB, and clients use one at a time.
+const (
+	rememberedTokens = 4096
+	rememberedBytes  = 16 << 20
+)
 
 // AuthHandler is the m2m_auth directive: it lets a request through to the next handler only with
 // an access token (RFC 9068) of one of its issuers, for its audience, that covers the scope which the
@@ -197,15 +200,17 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	if h.metadata.serves(r) {
 		return h.metadata.serve(w, r)
 	}
-	claims, refusal := h.check(r)
+	verified, refusal := h.check(r)
 	if refusal != nil {
 		return h.refuse(w, r, refusal)
 	}
+	claims := verified.Claims
 	told, refusal := h.authorize(r, claims)
 	if refusal != nil {
 		refusal.issuer = claims.Issuer
 		return h.refuse(w, r, refusal)
 	}
+	h.verifier.Remember(verified)
 	if !h.KeepToken {
 		r.Header.Del("Authorization")
 	}
@@ -221,32 +226,32 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 }
 
 // check finds out who asks.
-func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
+func (h *AuthHandler) check(r *http.Request) (token.Verified, *refusal) {
 	if refused := h.ambiguity(r); refused != nil {
-		return nil, refused
+		return token.Verified{}, refused
 	}
 	raw, challenge := oauth.BearerToken(r)
 	if challenge != nil {
-		return nil, &refusal{Challenge: challenge}
+		return token.Verified{}, &refusal{Challenge: challenge}
 	}
 	return h.verify(r.Context(), raw)
 }
 
-func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
+func (h *AuthHandler) verify(ctx context.Context, raw string) (token.Verified, *refusal) {
 	judge, key := "", ""
-	claims, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
+	verified, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
 		judge, key = issuer, kid
 		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
 	if err == nil {
-		return claims, cmp.Or(h.refuseRevoked(ctx, claims, key), h.identity.check(claims))
+		return verified, cmp.Or(h.refuseRevoked(ctx, verified, key), h.identity.check(verified.Claims))
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" {
 		refused = noKeys(err)
 	}
 	refused.issuer = judge
-	return nil, refused
+	return token.Verified{}, refused
 }
 
 // authorize holds the token's scopes against what the route requires, and asks the policy, if there is

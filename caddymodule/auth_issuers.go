@@ -110,6 +110,6 @@ func (h *AuthHandler) setVerifier() error {
 	for n, t := range h.trusted {
 		expects[n] = t.expect(leeway)
 	}
-	h.verifier = token.NewVerifier(rememberedTokens, expects...)
+	h.verifier = token.NewVerifier(rememberedTokens, rememberedBytes, expects...)
 	return nil
 }

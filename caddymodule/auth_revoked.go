@@ -15,16 +15,17 @@ const (
 // refuseRevoked refuses a genuine token that has been revoked. It asks for every request, also for a token
 // that was verified before. Before the revocations have been read once, no token is let through, nor when those of an
 // issuer elsewhere are known as of too long ago.
-func (h *AuthHandler) refuseRevoked(ctx context.Context, claims *token.Claims, kid string) *refusal {
+func (h *AuthHandler) refuseRevoked(ctx context.Context, t token.Verified, kid string) *refusal {
 	var refused *refusal
-	switch revoked, err := h.trust(claims.Issuer).isRevoked(ctx, claims, kid); {
+	switch revoked, err := h.trust(t.Issuer).isRevoked(ctx, t.Claims, kid); {
 	case err != nil:
 		refused = unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
 	case revoked:
+		h.verifier.Forget(t)
 		refused = invalidToken(&token.Error{Reason: reasonRevoked, Detail: "the token was revoked"})
 	default:
 		return nil
 	}
-	refused.issuer = claims.Issuer
+	refused.issuer = t.Issuer
 	return refused
 }

@@ -51,6 +51,7 @@ func printTotals(out io.Writer, report *replay.Report) {
 	}{
 		{t.Uncertain, "of these are uncertain, for something in them is masked"},
 		{t.Masked, "could not be made again, for too much is masked"},
+		{t.Cut, "could not be made again, for their lines were cut"},
 		{t.Unreadable, "lines could not be read"},
 		{t.Other, "other lines"},
 	} {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,6 +33,8 @@ type decisionEvent struct {
 	took time.Duration
 	// more are fields of one kind of decision alone. None of them may repeat what is in the input.
 	more []zap.Field
+	// changes tell what the line has not as it was: what was masked and what was cut.
+	changes []zap.Field
 }
 
 // tokenEvent is a decision on a token request, which came at the time of the input.
@@ -73,7 +76,7 @@ func (e *decisionEvent) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	addText(line, "client_id", e.clientID)
 	e.input.AddTo(line)
 	e.result.AddTo(line)
-	for _, field := range e.more {
+	for _, field := range slices.Concat(e.more, e.changes) {
 		field.AddTo(line)
 	}
 	return line.AddObject("metrics", (*eventMetrics)(e))
@@ -100,33 +103,40 @@ func addText(object zapcore.ObjectEncoder, name, text string) {
 	}
 }
 
-// write writes the line, without what the policy masks. An error is the policy's; the line has it, too,
-// and nothing that might have been meant to be masked.
+// write writes the line, without what the policy masks and within a bound. An error is the policy's; the
+// line has it, too, and nothing that might have been meant to be masked.
 func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
+	err := e.mask(ctx, engine)
+	e.cut()
+	c.Write(zap.Inline(e))
+	return err
+}
+
+// mask takes out what the policy says. It comes before any cut, so that no caller can make a request so
+// large that a mask does not see what it is about.
+func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 	if !engine.Masks() {
-		c.Write(zap.Inline(e))
 		return nil
 	}
 	line := zapcore.NewMapObjectEncoder()
 	if err := e.MarshalLogObject(line); err != nil {
+		e.show(nil)
 		return err
 	}
 	// who hangs up is not to choose what the log shows of them
 	masked, err := engine.Mask(context.WithoutCancel(ctx), line.Fields)
 	if err != nil {
 		e.show(nil)
-		e.more = append(e.more, zap.String("mask_error", err.Error()))
-		c.Write(zap.Inline(e))
+		e.changes = append(e.changes, zap.String("mask_error", err.Error()))
 		return err
 	}
 	e.show(masked.Event)
 	if len(masked.Erased) > 0 {
-		e.more = append(e.more, zap.Strings("erased", masked.Erased))
+		e.changes = append(e.changes, zap.Strings("erased", masked.Erased))
 	}
 	if len(masked.Replaced) > 0 {
-		e.more = append(e.more, zap.Strings("masked", masked.Replaced))
+		e.changes = append(e.changes, zap.Strings("masked", masked.Replaced))
 	}
-	c.Write(zap.Inline(e))
 	return nil
 }
 

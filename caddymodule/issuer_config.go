@@ -72,7 +72,9 @@ type Issuer struct {
 	crowd     atomic.Int64 // when it was last logged that too many strangers ask
 
 	revocations *revocation.Store
-	feed        *feed
+	// revokedShares bound what clients revoke.
+	revokedShares revokedShares
+	feed          *feed
 }
 
 // issuerRegistry is a registry that may change while the issuer runs.

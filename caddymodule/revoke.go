@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // revoke is the revocation endpoint (RFC 7009 §2): a client ends a token of its own. When the answer is
@@ -28,12 +29,27 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 		return "", t.fault("revoking", err)
 	}
 	if !revoked {
-		entry := revocation.OfToken(claims.ID, claims.Expires)
-		if err := t.issuer.revoke(ctx, entry); err != nil {
-			return "", t.fault("revoking", err)
+		if refused := t.revokeOwn(claims); refused != nil {
+			return "", refused
 		}
-		t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
 	}
 	oauth.WriteRevoked(w)
 	return "revoked", nil
+}
+
+// revokeOwn revokes a token of the client, within its share.
+func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
+	ctx, shares := t.http.Context(), &t.issuer.revokedShares
+	if !shares.take(t.client.ID, claims.Expires, t.start) {
+		return oauth.TooManyRevocations()
+	}
+	entry := revocation.OfToken(claims.ID, claims.Expires)
+	if err := t.issuer.revoke(ctx, entry); err != nil {
+		if ctx.Err() == nil { // else it may be stored when the caller has gone
+			shares.giveBack(t.client.ID, claims.Expires)
+		}
+		return t.fault("revoking", err)
+	}
+	t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
+	return nil
 }

@@ -88,6 +88,15 @@ func OthersToken() *Error {
 	}
 }
 
+// TooManyRevocations answers a client that has revoked more tokens of its own than are kept for it: 429 (RFC 6585
+// §4). As after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again.
+func TooManyRevocations() *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Header: header("Retry-After", "60"),
+		Description: "too many tokens of this client are revoked and have not expired; the token is not revoked",
+	}
+}
+
 // InvalidScope answers a scope that is malformed, missing, or rejected as a whole: 400.
 func InvalidScope(description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidScope, Description: description}

@@ -17,7 +17,7 @@ func twoIssuers(t *testing.T) (v *Verifier, ours, theirs *SigningKey, keysFor Ke
 	other := testExpect()
 	other.Issuer = otherIssuer
 	asked = new([]string)
-	return NewVerifier(10, testExpect(), other), ours, theirs, func(issuer, _ string) (*KeySet, error) {
+	return NewVerifier(10, testBytes, testExpect(), other), ours, theirs, func(issuer, _ string) (*KeySet, error) {
 		*asked = append(*asked, issuer)
 		return sets[issuer], nil
 	}, asked
@@ -72,7 +72,7 @@ func TestVerifierOfSeveralRemembersWhoseATokenIs(t *testing.T) {
 	keys := NewKeySet(key)
 	other := testExpect()
 	other.Issuer, other.Audiences = otherIssuer, []string{"https://else.example.com"}
-	v := NewVerifier(10, testExpect(), other)
+	v := NewVerifier(10, testBytes, testExpect(), other)
 	m := testMint()
 	m.Issuer = otherIssuer
 	for range 2 {
@@ -163,11 +163,13 @@ func TestExpectCheck(t *testing.T) {
 
 func BenchmarkVerifierOfTwo(b *testing.B) {
 	key := testKey(b, ES256)
-	keys := fixedKeys(NewKeySet(key))
+	set := NewKeySet(key)
+	keys := fixedKeys(set)
 	raw := signed(b, key, testMint())
 	other := testExpect()
 	other.Issuer = otherIssuer
-	v := NewVerifier(10, other, testExpect())
+	v := NewVerifier(10, testBytes, other, testExpect())
+	letIn(b, v, raw, set)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := v.Verify(raw, keys); err != nil {

@@ -2,33 +2,42 @@ package token
 
 import (
 	"crypto/sha256"
-
-	lru "github.com/hashicorp/golang-lru/v2"
+	"weak"
 )
 
-// Verifier verifies the tokens of one or several issuers, and remembers those that passed: a client
-// uses a token many times, and all but the first then cost a hash and not the check of a signature.
-// It remembers a bounded number of tokens, the most recently used ones, and only genuine ones, so
-// that strangers cannot fill it. It is safe for concurrent use.
+// Verifier verifies the tokens of one or several issuers. It remembers those that it is told to, so
+// that a client pays for the check of a signature once, and for a hash each further time that it
+// uses the token. What it remembers is bounded, in tokens and in bytes. It is safe for concurrent use.
 type Verifier struct {
 	expects []Expect // each of another issuer
-	passed  *lru.Cache[[sha256.Size]byte, passed]
+	memory  *memory
 }
 
-// passed is a verified token: it holds for as long as its keys are those in force, and its times
-// are checked anew whenever it is used.
+// Verified is a token that Verify has taken.
+type Verified struct {
+	// Claims are shared with other requests and must not be changed.
+	*Claims
+	passed
+	known bool
+}
+
+// passed is how a token was verified. That holds for as long as its keys are those in force; its times
+// are checked again whenever it is used.
 type passed struct {
+	id     tokenID
 	expect *Expect
 	kid    string
-	keys   *KeySet
-	claims *Claims
+	// keys is weak, so that an idle token does not keep a key set that was replaced in memory.
+	keys weak.Pointer[KeySet]
 }
 
-// NewVerifier makes a Verifier that remembers up to size tokens, at least one. Each Expect is that of
-// another issuer.
-func NewVerifier(size int, expects ...Expect) *Verifier {
-	cache, _ := lru.New[[sha256.Size]byte, passed](max(size, 1)) // fails only for a size below one
-	return &Verifier{expects: expects, passed: cache}
+// tokenID stands for a token's text.
+type tokenID [sha256.Size]byte
+
+// NewVerifier makes a Verifier that remembers up to that many tokens, at least one, which take up to
+// that many bytes of memory. Each Expect is that of another issuer.
+func NewVerifier(tokens, bytes int, expects ...Expect) *Verifier {
+	return &Verifier{expects: expects, memory: newMemory(max(tokens, 1), bytes)}
 }
 
 // KeysFor returns the keys of an issuer, of which a token names one.
@@ -36,45 +45,68 @@ type KeysFor func(issuer, kid string) (*KeySet, error)
 
 // Verify is the function Verify with the keys that keysFor returns. Where there are several issuers the
 // token's iss chooses: WrongIssuer is one that is none of them, and its keys are not asked for. An
-// error of keysFor is returned as it is; all that is wrong with a token is an *Error. The claims are
-// shared with other requests and must not be changed.
-func (v *Verifier) Verify(raw string, keysFor KeysFor) (*Claims, error) {
+// error of keysFor is returned as it is; all that is wrong with a token is an *Error.
+//
+// Verify does not remember the token. The caller knows whether it lets the token in, and calls
+// Remember then.
+func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	if len(raw) > MaxTokenSize {
-		return nil, refuse(Malformed, "larger than a token may be")
+		return Verified{}, refuse(Malformed, "larger than a token may be")
 	}
-	id := sha256.Sum256([]byte(raw))
-	if known, ok := v.passed.Get(id); ok {
-		keys, err := keysFor(known.expect.Issuer, known.kid)
-		if err != nil {
-			return nil, err
-		}
-		if keys == known.keys {
-			return known.claims, known.expect.check(known.claims)
-		}
+	id := tokenID(sha256.Sum256([]byte(raw)))
+	known := v.memory.get(id)
+	if known == nil {
+		return v.verifyNew(id, raw, keysFor)
 	}
-	return v.verifyNew(id, raw, keysFor)
+	keys, err := keysFor(known.expect.Issuer, known.kid)
+	if err != nil {
+		return Verified{}, err
+	}
+	if keys == nil || keys != known.keys.Value() {
+		v.memory.forget(id)
+		return v.verifyNew(id, raw, keysFor)
+	}
+	if err := known.expect.check(known.claims); err != nil {
+		v.memory.forget(id)
+		return Verified{}, err
+	}
+	return Verified{known.claims, known.passed, true}, nil
 }
 
-func (v *Verifier) verifyNew(id [sha256.Size]byte, raw string, keysFor KeysFor) (*Claims, error) {
+// Remember spares the next Verify of the token the check of its signature. It is for tokens that were
+// let in: a token that is refused, for what it lacks or because it was revoked, costs its sender no
+// less the next time, and must not take the place of one that is of use.
+func (v *Verifier) Remember(t Verified) {
+	if !t.known && t.Claims != nil {
+		v.memory.add(&remembered{passed: t.passed, claims: t.Claims})
+	}
+}
+
+// Forget undoes Remember.
+func (v *Verifier) Forget(t Verified) {
+	if t.known {
+		v.memory.forget(t.id)
+	}
+}
+
+func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified, error) {
 	kid, err := KeyID(raw)
 	if err != nil {
-		return nil, err
+		return Verified{}, err
 	}
 	expect, err := v.choose(raw)
 	if err != nil {
-		return nil, err
+		return Verified{}, err
 	}
 	keys, err := keysFor(expect.Issuer, kid)
 	if err != nil {
-		return nil, err
+		return Verified{}, err
 	}
 	claims, err := Verify(raw, keys, *expect)
 	if err != nil {
-		v.passed.Remove(id)
-		return nil, err
+		return Verified{}, err
 	}
-	v.passed.Add(id, passed{expect, kid, keys, claims})
-	return claims, nil
+	return Verified{Claims: claims, passed: passed{id, expect, kid, weak.Make(keys)}}, nil
 }
 
 // choose finds what is expected of the token. A single issuer needs no choice: Verify looks at iss.

@@ -26,6 +26,8 @@ const (
 	isUnreadable
 	// isMasked is a decision that is masked so far that it cannot be made again.
 	isMasked
+	// isCut is a decision of which the line does not have everything, as it would be too long.
+	isCut
 )
 
 // event is a logged decision.
@@ -71,6 +73,7 @@ func parseEvent(text []byte) (*event, verdict) {
 		Erased    []string        `json:"erased"`
 		Masked    []string        `json:"masked"`
 		MaskError string          `json:"mask_error"`
+		Cut       json.RawMessage `json:"cut"`
 	}
 	err := json.Unmarshal(text, &read)
 	var wrong *json.UnmarshalTypeError
@@ -87,8 +90,11 @@ func parseEvent(text []byte) (*event, verdict) {
 		return &event{problem: errors.New("decision_id is missing")}, isUnreadable
 	}
 	e := &event{id: read.ID, masked: append(read.Erased, read.Masked...)}
-	if read.MaskError != "" {
+	switch {
+	case read.MaskError != "":
 		return nil, isMasked
+	case !isAbsent(read.Cut): // what is left may look whole, and be decided otherwise
+		return nil, isCut
 	}
 	if e.problem = e.parse(path, read.Timestamp, read.Input, read.Result); e.problem == nil {
 		return e, isDecision

@@ -95,6 +95,9 @@ func replayLine(ctx context.Context, cfg *Config, report *Report, l line) error 
 	case isMasked:
 		report.count(func(t *Totals) { t.Decisions++; t.Masked++ })
 		return nil
+	case isCut:
+		report.count(func(t *Totals) { t.Decisions++; t.Cut++ })
+		return nil
 	}
 	d := &decision{event: e, line: l.where}
 	if e.token != nil {

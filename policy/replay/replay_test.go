@@ -106,6 +106,9 @@ func summary(r *replay.Report) string {
 		parts = append(parts, fmt.Sprintf("fails %s x%d", f.Kind, f.Count))
 	}
 	t := r.Totals
+	if t.Cut > 0 {
+		parts = append(parts, fmt.Sprintf("%d cut", t.Cut))
+	}
 	return strings.Join(append(parts, fmt.Sprintf("%d=%d+%d+%d+%d ~%d !%d .%d", t.Decisions, t.Same, t.Changed, t.Failed, t.Masked, t.Uncertain, t.Unreadable, t.Other)), ", ")
 }
 
@@ -147,6 +150,13 @@ func TestReplay(t *testing.T) {
 			"5=0+0+0+5 ~0 !0 .0"},
 		"masked claims are not compared": {head + "claims.team := 1\nttl contains 5", []string{token(t, `"jti"`, `"erased":["/result/claims/team"],"jti"`), token(t, `"jti"`, `"masked":["/result/ttl"],"jti"`)},
 			"ci-bot claim team x1 ->1 ~1, ci-bot ttl  x1 ->5 ~1, 2=0+2+0+0 ~2 !0 .0"},
+		// each of them would be read as a whole decision: with fewer scopes, grants, attributes or reasons
+		"cut": {frozen, []string{token(t, `"jti"`, `"cut":{"input.scopes":98,"result.rejected":98},"jti"`), token(t, `"jti"`, `"cut":{"input.client.grants":1},"jti"`),
+			token(t, `"jti"`, `"erased":["/input/client/id"],"cut":{"result.observed":1},"jti"`), token(t, `"input":`, `"x":`, `"result":`, `"y":`, `"jti"`, `"cut":{"input":1,"result":1},"jti"`),
+			request(t, `"decision_id"`, `"cut":{"input.token.claims":3},"decision_id"`), token(t, `"jti"`, `"cut":true,"jti"`)},
+			"6 cut, 6=0+0+0+0 ~0 !0 .0"},
+		"cut and masked beyond use": {frozen, []string{token(t, `"jti"`, `"mask_error":"x","cut":{"mask_error":5000},"jti"`)}, "1=0+0+0+1 ~0 !0 .0"},
+		"not cut":                   {"", []string{token(t, `"jti"`, `"cut":null,"jti"`)}, "1=1+0+0+0 ~0 !0 .0"},
 		"unreadable": {"", []string{"{", `{"path":`, token(t, `"client":`, `"x":`), token(t, `"2026-03-04T05:06:07.123456789Z"`, `"yesterday"`), token(t, `"result":`, `"x":`), token(t, `"decision_id":"D1"`, `"decision_id":7`),
 			token(t, `"decision_id"`, `"x"`), token(t, `,"rejected":[{"scope":"book:1:edit","reason":"no grant covers it"}]`, ``), token(t, `"granted":["book:1:read"]`, `"granted":"book:1:read"`)},
 			"0=0+0+0+0 ~0 !9 .0"},
@@ -337,7 +347,7 @@ func FuzzLog(f *testing.F) {
 		if got := totals.Decisions + totals.Unreadable + totals.Other; got != lines {
 			t.Errorf("%d lines are counted, of %d: %+v", got, lines, totals)
 		}
-		if totals.Decisions != totals.Same+totals.Changed+totals.Failed+totals.Masked {
+		if totals.Decisions != totals.Same+totals.Changed+totals.Failed+totals.Masked+totals.Cut {
 			t.Errorf("the totals are %+v", totals)
 		}
 	})

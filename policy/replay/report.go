@@ -77,6 +77,8 @@ type Totals struct {
 	Failed int `json:"failed"`
 	// Masked are masked so far that they cannot be made again.
 	Masked int `json:"masked"`
+	// Cut cannot be made again, for their lines do not have everything.
+	Cut int `json:"cut"`
 	// Uncertain were made again, and something in them is masked.
 	Uncertain int `json:"uncertain"`
 	// Unreadable are lines that are no JSON, or decisions that are malformed.

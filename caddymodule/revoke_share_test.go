@@ -1,0 +1,30 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/caddymodule"
+)
+
+// TestOneClientRevokesNoMoreThanItsShare: beyond that its tokens stay valid, and others revoke theirs.
+func TestOneClientRevokesNoMoreThanItsShare(t *testing.T) {
+	caddymodule.SetMaxRevokedByClient(t, 3)
+	w := startIssuer(t, issuerSettings{})
+	token := func(client string) string { return *w.ask(client, "book:1:read").AccessToken }
+	for range 3 {
+		w.revoke("demo", token("demo"))
+	}
+	again := token("demo")
+	for range 2 {
+		a := w.about("revoke", "demo", again)
+		if a.status != http.StatusTooManyRequests || a.Error != "temporarily_unavailable" || a.header.Get("Retry-After") != "60" {
+			t.Errorf("the fourth is answered with %s", a)
+		}
+	}
+	if a := w.about("introspect", "demo", again); a.body == `{"active":false}` {
+		t.Errorf("the fourth is not active: %s", a)
+	}
+	w.revoke("demo", "garbage")
+	w.revoke("careful", token("careful"))
+}

@@ -1,0 +1,66 @@
+package token
+
+import (
+	stdjson "encoding/json"
+	"unsafe"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// What takes room beside the texts of claims, in bytes: on 64-bit machines, with the rounding of Go's
+// allocator and the room that maps keep free. They err on the large side.
+const (
+	// rememberedSize is a remembered token without its claims: its two places in lists, its slot in the
+	// map, and a holder that has no other token.
+	rememberedSize = 1 << 10
+	// boxSize is a value in an interface: a pointer to the header of a text, and the header.
+	boxSize = 32
+	// mapSize is an empty map, and smallMapSize one of up to smallMap members. memberSize is what each
+	// member takes of a larger one.
+	mapSize                = 64
+	smallMapSize, smallMap = 352, 8
+	memberSize             = 96
+)
+
+// heapSize is how many bytes of memory claims take. That has little to do with the token's length: a
+// scope of two bytes takes 64, and an object of one member more than 300. So it is not guessed from the
+// length but counted, once for a token that is remembered.
+func (c *Claims) heapSize() int {
+	size := int(unsafe.Sizeof(*c)) + cap(c.Scopes)*int(unsafe.Sizeof(scope.Scope{})) + cap(c.Audience)*int(unsafe.Sizeof(""))
+	if text, _ := c.All["scope"].(string); text != c.Scope {
+		size += textSize(c.Scope) // it was joined from an array
+	}
+	size += valueSize(c.All)
+	return size + size/8 // large blocks are rounded by up to an eighth
+}
+
+func valueSize(value any) int {
+	switch value := value.(type) {
+	case string:
+		return boxSize + textSize(value)
+	case stdjson.Number:
+		return boxSize + textSize(string(value))
+	case []any:
+		size := boxSize + cap(value)*int(unsafe.Sizeof(any(nil)))
+		for _, element := range value {
+			size += valueSize(element)
+		}
+		return size
+	case map[string]any:
+		size := mapSize
+		switch n := len(value); {
+		case n > smallMap:
+			size = smallMapSize + n*memberSize
+		case n > 0:
+			size = smallMapSize
+		}
+		for name, member := range value {
+			size += textSize(name) + valueSize(member)
+		}
+		return size
+	}
+	return 0 // true, false and null take nothing beside the interface
+}
+
+// textSize is a text without its header: the allocator's classes are 16 bytes apart at least.
+func textSize(text string) int { return len(text)&^15 + 16 }
