@@ -115,7 +115,7 @@ func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 // Provision finds the issuer and compiles the required routes. It fails on a pattern, a scope, a
 // header or a claim that is malformed, and does not reach for the network.
 func (h *AuthHandler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
+	h.logger = masking(ctx.Logger())
 	if err := h.resolve(); err != nil {
 		return err
 	}

@@ -111,8 +111,10 @@ func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engi
 	if err := e.MarshalLogObject(line); err != nil {
 		return err
 	}
+	hidden := new(masker) // a policy's mask is Rego, which sees no credentials either
+	shown := hidden.members("", line.Fields)
 	// who hangs up is not to choose what the log shows of them
-	masked, err := engine.Mask(context.WithoutCancel(ctx), line.Fields)
+	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
 	if err != nil {
 		e.show(nil)
 		e.more = append(e.more, zap.String("mask_error", err.Error()))
@@ -123,8 +125,8 @@ func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engi
 	if len(masked.Erased) > 0 {
 		e.more = append(e.more, zap.Strings("erased", masked.Erased))
 	}
-	if len(masked.Replaced) > 0 {
-		e.more = append(e.more, zap.Strings("masked", masked.Replaced))
+	if all := append(hidden.masked, masked.Replaced...); len(all) > 0 {
+		e.more = append(e.more, zap.Strings(maskedField, all))
 	}
 	c.Write(zap.Inline(e))
 	return nil
