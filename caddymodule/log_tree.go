@@ -12,9 +12,6 @@ import (
 // masker masks credentials in values as they are logged, and remembers where, as JSON pointers (RFC 6901).
 type masker struct{ masked []string }
 
-// maskedValue is a value that is shown, with masks in the place of credentials: that of an event, say.
-func maskedValue(value any) any { return new(masker).value("", value) }
-
 func (m *masker) value(pointer string, value any) any {
 	switch value := value.(type) {
 	case nil, bool, float64, json.Number:
