@@ -22,6 +22,10 @@ func TestMask(t *testing.T) {
 		"m2m_issuer and M2M_AUTH": "m2m_issuer and M2M_AUTH",
 		"100% of 50%2":            "100% of 50%2",
 
+		strings.ToLower(madeUpToken) + ".example.com": "[token]",
+		strings.ToUpper(madeUpToken):                  "[token]",
+		"eyjafjoll.example.com":                       "eyjafjoll.example.com",
+
 		madeUpToken:                                                          "[token]",
 		"book:" + madeUpToken + ":read":                                      "book:[token]:read",
 		"keyed." + madeUpToken:                                               "keyed.[token]",

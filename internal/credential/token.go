@@ -8,12 +8,15 @@ import (
 
 // findTokens finds JWTs in compact form: parts in base64url with dots between them, of which the first is a JSON
 // object. Two dots make a token, and one if the second part is a JSON object, too: a token that was cut off.
+//
+// A token whose letters were folded, as those of a host name are, cannot be decoded. It is known by how it begins.
 func findTokens(text string, found []span) []span {
 	if strings.IndexByte(text, '.') < 0 {
 		return found
 	}
 	for at := 0; at < len(text); at++ {
-		if !mayOpenObject(text, at) || !opensObject(text[at:]) {
+		folded := isFolded(text, at)
+		if !folded && (!mayOpenObject(text, at) || !opensObject(text[at:])) {
 			continue
 		}
 		end, isToken := endOfToken(text, at)
@@ -35,6 +38,14 @@ func mayOpenObject(text string, at int) bool {
 		return at == 0 || !isBase64URL(text[at-1])
 	}
 	return false
+}
+
+// isFolded reports whether a part begins that may be base64url of a JSON object in lower or upper case. A shorter one
+// names no algorithm.
+func isFolded(text string, at int) bool {
+	const begin, least = "eyj", 16
+	return len(text)-at >= least && (text[at] == 'e' || text[at] == 'E') && strings.EqualFold(text[at:at+len(begin)], begin) &&
+		(at == 0 || !isBase64URL(text[at-1])) && lengthOfPart(text[at:at+least]) == least
 }
 
 const jsonSpace = " \t\r\n"
