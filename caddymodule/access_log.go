@@ -100,13 +100,15 @@ func maskRequest(r *http.Request) *maskedLine {
 	line := &maskedLine{request: original(r)}
 	line.request.RequestURI = line.text("/request/uri", line.request.RequestURI)
 	line.request.Host = line.text("/request/host", r.Host)
-	if masked := line.header("/request/headers/", r.Header); masked != nil {
-		line.request.Header = masked
-	}
+	masked := line.header("/request/headers/", r.Header)
 	serverName := r.TLS != nil && credential.Contains(r.TLS.ServerName) // the logger masks it
 	if len(line.masked) == 0 && !serverName {
 		return nil
 	}
+	if masked == nil {
+		masked = r.Header.Clone() // handlers change it
+	}
+	line.request.Header = masked
 	return line
 }
 

@@ -41,13 +41,15 @@ func hasPrefixWithin(text string) bool {
 // schemeLike is an authentication scheme with credentials (RFC 9110 §11.4). In a form "+" is a space.
 var schemeLike = regexp.MustCompile(`(?i)\b(basic|bearer|dpop)[ \t+]+([0-9a-z._~+/=-]{8,})`)
 
-// findSchemes passes over words of prose, such as "Bearer authentication".
+// findSchemes passes over words of prose, such as "Bearer authentication", and parameters of challenges, such as
+// Bearer realm="x".
 func findSchemes(text string, found []span) []span {
 	if !hasScheme(text) {
 		return found
 	}
 	for _, at := range schemeLike.FindAllStringSubmatchIndex(text, -1) {
-		if isProse(text[at[4]:at[5]]) {
+		word := text[at[4]:at[5]]
+		if isProse(word) || isChallenge(word) {
 			continue
 		}
 		mask := Token
@@ -57,6 +59,13 @@ func findSchemes(text string, found []span) []span {
 		found = append(found, span{at[4], at[5], mask})
 	}
 	return found
+}
+
+// isChallenge reports whether a word is the name of a parameter (RFC 9110 §11.2), and perhaps its value. Credentials
+// have "=" at their end alone, and rarely are all in lower case before it.
+func isChallenge(word string) bool {
+	name, _, found := strings.Cut(word, "=")
+	return found && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 func hasScheme(text string) bool {
