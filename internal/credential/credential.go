@@ -5,7 +5,9 @@
 //   - JWTs in compact form, signed (RFC 7515 §7.1) or encrypted (RFC 7516 §7.1), with what follows them in an SD-JWT;
 //   - client secrets of package registry, also mistyped ones;
 //   - the credentials that follow the schemes Basic, Bearer and DPoP;
-//   - private members of JWKs (RFC 7518 §6) in JSON text, and private keys in PEM.
+//   - private members of JWKs (RFC 7518 §6) in JSON text, and private keys in PEM;
+//   - in URLs the password of the user information, and the values of parameters whose names say that they are
+//     credentials (see [IsName]), in the query and in the path.
 //
 // Each is also found where it is percent-encoded, once or twice. It does not find a credential that is split over
 // several texts, is encoded in another way (such as base64 of a JWT), or looks like any other word (such as an opaque
@@ -36,8 +38,8 @@ type span struct {
 type finder func(text string, found []span) []span
 
 var (
-	anywhere = []finder{findTokens, findSecrets, findSchemes, findKeys}
-	inURIs   = append(slices.Clone(anywhere), findParameters, findUserInfo)
+	anywhere = []finder{findTokens, findSecrets, findSchemes, findKeys, findInURLs}
+	inURIs   = append(slices.Clone(anywhere), findParameters)
 )
 
 // Contains reports whether a text holds a token or a secret.
@@ -46,8 +48,8 @@ func Contains(text string) bool { return len(find(text, anywhere)) > 0 }
 // Mask is the text with [Token] and [Secret] in the place of tokens and secrets.
 func Mask(text string) string { return mask(text, anywhere) }
 
-// MaskURI is Mask for a URI, or for a header's value. It also masks the password of the user information, and the
-// values of parameters whose names say that they are credentials (see [IsName]), in the query and in the path.
+// MaskURI is Mask for a URI of any form, such as a path and a query, or for a header's value. Parameters are masked
+// wherever they stand.
 func MaskURI(uri string) string { return mask(uri, inURIs) }
 
 func mask(text string, finders []finder) string {

@@ -82,6 +82,25 @@ func maskOf(name string) string {
 	return Secret
 }
 
+// findInURLs finds what only the place in a URL tells to be a credential.
+func findInURLs(text string, found []span) []span {
+	for from := 0; ; {
+		at := strings.Index(text[from:], "://")
+		if at < 0 {
+			return found
+		}
+		from += at
+		url := text[from:]
+		if end := strings.IndexAny(url, " \t\r\n\"'<>`"); end >= 0 {
+			url = url[:end]
+		}
+		for _, s := range findUserInfo(url, findParameters(url, nil)) {
+			found = append(found, span{from + s.from, from + s.to, s.mask})
+		}
+		from += len(url)
+	}
+}
+
 // findUserInfo finds passwords in URLs (RFC 3986 §3.2.1).
 func findUserInfo(text string, found []span) []span {
 	for from := 0; ; {
