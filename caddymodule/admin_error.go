@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -68,15 +69,20 @@ func writeAdminError(w http.ResponseWriter, err error) {
 	writeAdminJSON(w, e.status, e)
 }
 
-// withoutSecrets hides what may be a secret, for messages repeat what they were given.
+// withoutSecrets masks tokens and secrets, for messages repeat what they were given.
 func (e *adminError) withoutSecrets() *adminError {
-	hidden := *e
-	hidden.Message = registry.HideSecrets(e.Message)
-	hidden.Problems = nil
-	for _, problem := range e.Problems {
-		hidden.Problems = append(hidden.Problems, registry.HideSecrets(problem))
+	masked := *e
+	masked.Message = credential.Mask(e.Message)
+	masked.Problems, masked.UsedBy = maskAll(e.Problems), maskAll(e.UsedBy)
+	return &masked
+}
+
+func maskAll(texts []string) []string {
+	var masked []string
+	for _, text := range texts {
+		masked = append(masked, credential.Mask(text))
 	}
-	return &hidden
+	return masked
 }
 
 func writeAdminJSON(w http.ResponseWriter, status int, body any) {

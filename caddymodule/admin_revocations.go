@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
@@ -71,7 +72,7 @@ func (a *adminRequest) newRevocation() (e revocation.Entry, err error) {
 		}
 		return revocation.OfClient(client, before), onlyFor("client_id", fields, "expires")
 	}
-	if looksLikeToken(id) || registry.ContainsSecret(id) {
+	if looksLikeToken(id) || credential.Contains(id) {
 		return e, invalid("jti is the ID of a token, and not the token or a secret")
 	}
 	expires, err := fields.future("expires")

@@ -110,6 +110,7 @@ type AuthHandler struct {
 	metadata  *resourceMetadata
 	metrics   *authMetrics
 	logger    *zap.Logger
+	logs      accessLogs
 	// decisions is where the policy's decisions are logged.
 	decisions *zap.Logger
 }
@@ -133,7 +134,7 @@ func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 // Provision finds the issuer and compiles the required routes. It fails on a pattern, a scope, a
 // header or a claim that is malformed, and does not reach for the network.
 func (h *AuthHandler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
+	h.logger, h.logs = masking(ctx.Logger()), newAccessLogs(ctx)
 	if err := h.resolve(); err != nil {
 		return err
 	}
@@ -196,6 +197,10 @@ func (h *AuthHandler) Cleanup() error {
 
 // ServeHTTP checks the request and either refuses it or passes it on.
 func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error { return h.serve(w, r, next) })
+}
+
+func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.strip(r)
 	if h.metadata.serves(r) {
 		return h.metadata.serve(w, r)
@@ -220,6 +225,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 		r.Header.Set(name, value)
 	}
 	setPlaceholders(r, claims)
+	maskUser(r, claims.Subject)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
 	h.metricsOf(claims.Issuer).request("allowed")
 	return next.ServeHTTP(w, r)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
 // errSecretSeen does not repeat it.
@@ -21,7 +21,7 @@ func refuseSecrets(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		texts := slices.Clone(args)
 		cmd.Flags().Visit(func(f *pflag.Flag) { texts = append(texts, f.Value.String()) })
-		if slices.ContainsFunc(texts, registry.LooksLikeSecret) {
+		if slices.ContainsFunc(texts, credential.ContainsSecret) {
 			return exitWith(cmd, &exitError{exitInvalid, errSecretSeen})
 		}
 		if checkArgs == nil {
@@ -30,7 +30,7 @@ func refuseSecrets(cmd *cobra.Command) {
 		return checkArgs(cmd, args)
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return errors.New(registry.HideSecrets(err.Error()))
+		return errors.New(credential.Mask(err.Error()))
 	})
 	for _, below := range cmd.Commands() {
 		refuseSecrets(below)

@@ -123,8 +123,10 @@ func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 		e.show(nil)
 		return err
 	}
+	hidden := new(masker) // a policy's mask is Rego, which sees no credentials either
+	shown := hidden.members("", line.Fields)
 	// who hangs up is not to choose what the log shows of them
-	masked, err := engine.Mask(context.WithoutCancel(ctx), line.Fields)
+	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
 	if err != nil {
 		e.show(nil)
 		e.changes = append(e.changes, zap.String("mask_error", err.Error()))
@@ -134,8 +136,8 @@ func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 	if len(masked.Erased) > 0 {
 		e.changes = append(e.changes, zap.Strings("erased", masked.Erased))
 	}
-	if len(masked.Replaced) > 0 {
-		e.changes = append(e.changes, zap.Strings("masked", masked.Replaced))
+	if all := append(hidden.masked, masked.Replaced...); len(all) > 0 {
+		e.changes = append(e.changes, zap.Strings(maskedField, all))
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func written(t *testing.T, e *decisionEvent, masks string) (map[string]json.RawM
 	}
 	defer engine.Close()
 	var out bytes.Buffer
-	logger := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.InfoLevel))
+	logger := masking(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.InfoLevel)))
 	err = e.write(t.Context(), logger.Check(zap.InfoLevel, "decision"), engine)
 	line := make(map[string]json.RawMessage)
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
@@ -175,32 +175,68 @@ func TestLoggedRequests(t *testing.T) {
 	sameJSON(t, line["result"], map[string]any{"denied": nil, "required": nil, "headers": nil})
 }
 
-// TestLoggedHeaders: what may be a credential is not shown, and the policy's input is as it was.
-func TestLoggedHeaders(t *testing.T) {
+// TestCredentialsInDecisions: they are masked wherever they stand, the line says where, and the policy's input is as it was.
+func TestCredentialsInDecisions(t *testing.T) {
 	secret := registry.NewSecret()
 	const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
-	for value, shown := range map[string]bool{
-		"acme": true, "1.2.3": true, "eyJ.a": true, "api.example.com": true,
-		jwt: false, "Bearer " + jwt: false, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.": false,
-		secret: false, "key=" + secret: false, secret[:len(secret)-1] + "!": false,
+	for value, want := range map[string]string{
+		"acme": "acme", "1.2.3": "1.2.3", "eyJ.a": "eyJ.a", "api.example.com": "api.example.com",
+		jwt: "[token]", "Bearer " + jwt: "Bearer [token]", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.": "[token]",
+		secret: "[secret]", "key=" + secret: "key=[secret]", secret[:len(secret)-1] + "!": "[secret]!", "a%2E" + jwt: "a%2E[token]",
 	} {
-		in := &policy.RequestInput{Request: policy.ProxiedRequest{Headers: map[string][]string{"x-tenant": {"first", value}}}}
-		for _, masks := range []string{"", `mask contains "/input/token"`} {
-			line, err := written(t, requestEvent(in, new(policy.RequestDecision)), masks)
+		in, d := credentialDecision(value)
+		for _, masks := range []string{"", `mask contains {"op": "upsert", "path": "/input/issuer", "value": "x"}`} {
+			line, err := written(t, requestEvent(in, d), masks)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `"x-tenant":["first","(not shown)"]`
-			if shown {
-				want = `"x-tenant":["first","` + value + `"]`
+			wantIn, wantD := credentialDecision(want)
+			if masks != "" {
+				wantIn.Issuer = "x"
 			}
-			if !strings.Contains(string(line["input"]), want) {
-				t.Errorf("%s: the log has %s", value, line["input"])
+			sameJSON(t, line["input"], wantIn)
+			sameJSON(t, line["result"], map[string]any{"denied": wantD.Denied, "headers": wantD.Headers, "required": nil})
+			masked := string(line["masked"])
+			if strings.Contains(masked, `"/input/issuer"`) != (masks != "") {
+				t.Errorf("%s: masked is %s", value, masked)
+			}
+			for _, pointer := range []string{
+				"/input/request/path/0", "/input/request/headers/x-tenant/1", "/input/request/route/parameters/id", "/input/token/client_id",
+				"/input/token/claims/list/0/" + want, "/input/token/claims/name", "/result/denied/0", "/result/headers/X-Tenant", "/client_id",
+			} {
+				if strings.Contains(masked, `"`+pointer+`"`) != (value != want) {
+					t.Errorf("%s: masked is %s, and %s is or is not among them", value, masked, pointer)
+				}
 			}
 		}
-		if in.Request.Headers["x-tenant"][1] != value {
-			t.Errorf("%s: the policy sees %v", value, in.Request.Headers)
+		if unchanged, _ := credentialDecision(value); !reflect.DeepEqual(in, unchanged) {
+			t.Errorf("%s: the policy sees %v", value, in)
 		}
+	}
+}
+
+// credentialDecision has a text wherever a caller, the issuer of the token or the policy can put it.
+func credentialDecision(text string) (*policy.RequestInput, *policy.RequestDecision) {
+	return &policy.RequestInput{
+			Request: policy.ProxiedRequest{
+				Method: "GET", Path: []string{text}, Headers: map[string][]string{"x-tenant": {"first", text}},
+				Route: policy.Route{Pattern: "/{id}", Parameters: map[string]string{"id": text}},
+			},
+			Token: policy.Token{ClientID: text, Subject: text, Claims: map[string]any{"name": text, "list": []any{map[string]any{text: json.Number("1")}}}},
+		}, &policy.RequestDecision{
+			Denied: []string{text}, Headers: map[string]string{"X-Tenant": text},
+		}
+}
+
+// TestPrivateKeyInClaims: the private members of a JWK are masked, and its public ones are not.
+func TestPrivateKeyInClaims(t *testing.T) {
+	claims := map[string]any{"cnf": map[string]any{"jwk": map[string]any{"kty": "EC", "x": "abc", "d": "short"}}}
+	line, err := written(t, requestEvent(&policy.RequestInput{Token: policy.Token{Claims: claims}}, new(policy.RequestDecision)), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(line["input"]); !strings.Contains(got, `"jwk":{"d":"[secret]","kty":"EC","x":"abc"}`) || string(line["masked"]) != `["/input/token/claims/cnf/jwk/d"]` {
+		t.Errorf("the line has %s, masked %s", got, line["masked"])
 	}
 }
 

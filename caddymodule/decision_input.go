@@ -1,11 +1,8 @@
 package caddymodule
 
 import (
-	"regexp"
-
 	"go.uber.org/zap/zapcore"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -161,30 +158,12 @@ type loggedHeaders map[string][]string
 func (headers loggedHeaders) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	for _, name := range sortedNames(headers) {
 		values := headers[name]
-		if err := object.AddArray(name, (*loggedHeader)(&values)); err != nil {
+		if err := object.AddArray(name, (*loggedTexts)(&values)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// loggedHeader is a header's values. What a client sends may be a credential whatever the header is
-// called; the policy sees it, and the log does not.
-type loggedHeader []string
-
-func (values *loggedHeader) MarshalLogArray(array zapcore.ArrayEncoder) error {
-	for _, value := range *values {
-		if tokenLike.MatchString(value) || registry.LooksLikeSecret(value) {
-			value = "(not shown)"
-		}
-		array.AppendString(value)
-	}
-	return nil
-}
-
-// tokenLike is a JWT (RFC 7519 §3): parts in base64url, of which the first is a JSON object. Its signature
-// may be empty.
-var tokenLike = regexp.MustCompile(`eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*`)
 
 type loggedToken policy.Token
 

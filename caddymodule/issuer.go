@@ -35,6 +35,7 @@ type IssuerHandler struct {
 
 	issuer *Issuer
 	routes map[string]http.HandlerFunc
+	logs   accessLogs
 }
 
 // CaddyModule says how Caddy finds the handler.
@@ -55,18 +56,21 @@ func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.routes = h.issuer.routes()
+	h.logs = newAccessLogs(ctx)
 	return nil
 }
 
 // ServeHTTP serves the issuer's routes. It answers OAuth errors itself, so that handle_errors
 // cannot make them something that no OAuth client can read.
 func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	serve, ok := h.routes[r.URL.Path]
-	if !ok {
-		return next.ServeHTTP(w, r)
-	}
-	serve(w, r)
-	return nil
+	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		serve, ok := h.routes[r.URL.Path]
+		if !ok {
+			return next.ServeHTTP(w, r)
+		}
+		serve(w, r)
+		return nil
+	})
 }
 
 func (i *Issuer) routes() map[string]http.HandlerFunc {
@@ -96,8 +100,7 @@ func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
 // makes every provider name: nobody can be sent there, for no response type is supported.
-func (i *Issuer) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	hideCredentials(r, i.logger)
+func (i *Issuer) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
 	oauth.UnsupportedResponseType().Write(w)
 }
 

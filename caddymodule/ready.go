@@ -20,7 +20,8 @@ import (
 // A config that has it fetches the keys of remote issuers at start, and keeps them fresh also without
 // requests; else the first token would cause that, which a load balancer might never send.
 type ReadyHandler struct {
-	app *App
+	app  *App
+	logs accessLogs
 }
 
 // CaddyModule says how Caddy finds the handler.
@@ -35,7 +36,7 @@ func (h *ReadyHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app.keepKeys = true
-	h.app = app
+	h.app, h.logs = app, newAccessLogs(ctx)
 	return nil
 }
 
@@ -62,6 +63,10 @@ const (
 
 // ServeHTTP answers; there is no next handler.
 func (h *ReadyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	return h.logs.serve(w, r, h.serve)
+}
+
+func (h *ReadyHandler) serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

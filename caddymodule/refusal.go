@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -36,7 +37,7 @@ const (
 // request the body is left to it, and {http.m2m.error} is the body that would have been sent;
 // else the body is the challenge as JSON.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
-	hideCredentials(r, h.logger)
+	refused.Scope = credential.Mask(refused.Scope) // it may be made of the request's path
 	h.metricsOf(refused.issuer).request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)

@@ -48,7 +48,7 @@ func newRemoteIssuer(url string, client *http.Client, logger func() *zap.Logger)
 }
 
 // currentLogger is the plugin's, of whatever config is current.
-func currentLogger() *zap.Logger { return caddy.Log().Named("m2m") }
+func currentLogger() *zap.Logger { return masking(caddy.Log()).Named("m2m") }
 
 // Destruct ends the refreshing once no config uses the issuer.
 func (r *remoteIssuer) Destruct() error {

@@ -27,7 +27,6 @@ type tokenReference struct {
 // it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
 func (i *Issuer) serveReference(counter *prometheus.CounterVec, serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		hideCredentials(r, i.logger)
 		t := &tokenReference{issuer: i, http: r, start: time.Now()}
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
 		if oerr == nil {

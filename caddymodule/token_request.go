@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -40,7 +41,6 @@ type tokenRequest struct {
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
-	hideCredentials(r, i.logger)
 	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
@@ -99,6 +99,9 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 			return t.invalidScope("scope is missing")
 		}
 	}
+	if credential.Contains(list) {
+		return t.invalidScope("a token or a secret stands in a scope") // which the log would show
+	}
 	scopes, err := scope.ParseList(list, maxScopes)
 	if err != nil {
 		if t.oauth.Scope == "" {
@@ -108,9 +111,6 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	}
 	if len(scopes) == 0 {
 		return t.invalidScope("scope is missing")
-	}
-	if slices.ContainsFunc(scopes, func(s scope.Scope) bool { return registry.ContainsSecret(s.Raw) }) {
-		return t.invalidScope("a secret stands in a scope") // which the log would show
 	}
 	t.requested = scopes
 	return nil

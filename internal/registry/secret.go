@@ -9,13 +9,15 @@ import (
 	"hash/crc32"
 	"math/big"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
 // A secret is the prefix, 256 random bits and a CRC-32 of both. The prefix lets scanners of
 // repositories and logs recognise a leaked secret, and the checksum lets them be sure. Letters,
 // digits and "_" survive Basic authentication, forms, URLs and shells unquoted.
 const (
-	secretPrefix   = "m2m_"
+	secretPrefix   = credential.SecretPrefix
 	randomDigits   = 43 // 62^43 > 2^256
 	checksumDigits = 6  // 62^6 > 2^32
 	secretLength   = len(secretPrefix) + randomDigits + checksumDigits

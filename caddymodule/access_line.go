@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+)
+
+// write writes the line that Caddy would have written into the access log, and that of the error. What it returns is
+// left for Caddy to answer.
+func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLine, took time.Duration, err error) error {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return err
+	}
+	names := loggerNames(server.Logs, r)
+	status := 0
+	if err != nil {
+		status = statusOf(err)
+		l.writeError(server, line, names, took, err)
+	}
+	recorder := recorderOf(w)
+	if recorder != nil && !line.skipped && logsAccess(server.Logs, r.Host) {
+		l.writeAccess(r, recorder, line, names, took, status)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case server.Logs != nil: // the names of loggers are those of the error log as well, and it is to have none
+		caddyhttp.SetVar(r.Context(), caddyhttp.AccessLoggerNameVarKey, []any{})
+	case server.Errors == nil || len(server.Errors.Routes) == 0:
+		w.WriteHeader(status) // as Caddy does, but for the log
+		return nil
+	}
+	return err
+}
+
+func (l accessLogs) writeAccess(r *http.Request, recorder caddyhttp.ResponseRecorder, line *maskedLine, names []string, took time.Duration, status int) {
+	if recorder.Status() != 0 {
+		status = recorder.Status()
+	}
+	level := zapcore.InfoLevel
+	if status >= http.StatusInternalServerError {
+		level = zapcore.ErrorLevel
+	}
+	user := ""
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		user, _ = repl.GetString("http.auth.user.id")
+	}
+	header := line.header("/resp_headers/", recorder.Header())
+	if header == nil {
+		header = recorder.Header()
+	}
+	fields := append([]zap.Field{
+		line.loggable(r), zap.String("user_id", user), zap.Duration("duration", took), zap.Int("size", recorder.Size()), zap.Int("status", status),
+		zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: header, ShouldLogCredentials: showsCredentials(r)}),
+	}, line.fields...)
+	line.log(l.access, names, level, "handled request", fields)
+}
+
+// writeError is at the levels of Caddy's error log.
+func (l accessLogs) writeError(server *caddyhttp.Server, line *maskedLine, names []string, took time.Duration, err error) {
+	level, message := zapcore.DebugLevel, err.Error()
+	handled := server.Errors != nil && len(server.Errors.Routes) > 0
+	if !handled && statusOf(err) >= http.StatusInternalServerError {
+		level = zapcore.ErrorLevel
+	}
+	fields := []zap.Field{line.loggable(line.request), zap.Duration("duration", took), zap.Int("status", statusOf(err))}
+	var of caddyhttp.HandlerError
+	if errors.As(err, &of) {
+		if of.Err != nil {
+			message = of.Err.Error()
+		}
+		fields = append(fields, zap.String("err_id", of.ID), zap.String("err_trace", of.Trace))
+	}
+	line.log(l.errors, names, level, credential.MaskURI(message), fields)
+}
+
+func (line *maskedLine) log(logger *zap.Logger, names []string, level zapcore.Level, message string, fields []zap.Field) {
+	if len(line.masked) > 0 {
+		fields = append(fields, zap.Strings(maskedField, line.masked))
+	}
+	for _, name := range names {
+		if c := logger.Named(name).Check(level, message); c != nil {
+			c.Write(fields...)
+		}
+	}
+}
+
+func (line *maskedLine) loggable(r *http.Request) zap.Field {
+	return zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: line.request, ShouldLogCredentials: showsCredentials(r)})
+}
+
+// showsCredentials reports whether the operator wants Authorization and Cookie in the access log.
+func showsCredentials(r *http.Request) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return ok && server.Logs != nil && server.Logs.ShouldLogCredentials
+}
+
+func statusOf(err error) int {
+	var of caddyhttp.HandlerError
+	if errors.As(err, &of) && of.StatusCode != 0 {
+		return of.StatusCode
+	}
+	return http.StatusInternalServerError
+}
+
+// recorderOf is Caddy's own recorder of the response, below those of other handlers; nil without an access log.
+func recorderOf(w http.ResponseWriter) (recorder caddyhttp.ResponseRecorder) {
+	for {
+		if one, ok := w.(caddyhttp.ResponseRecorder); ok {
+			recorder = one
+		}
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return recorder
+		}
+		w = wrapper.Unwrap()
+	}
+}

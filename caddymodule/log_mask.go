@@ -1,0 +1,93 @@
+package caddymodule
+
+import (
+	"slices"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+)
+
+// maskedField names what was masked in a log line, as JSON pointers. In the decision log a policy's masks are
+// among them.
+const maskedField = "masked"
+
+// masking is a logger that shows no token and no secret, whoever's words it is given. All loggers of the plugin are
+// made by it.
+func masking(logger *zap.Logger) *zap.Logger {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return maskingCore{core} }))
+}
+
+// maskingCore masks credentials in the lines that the core below it writes.
+type maskingCore struct{ zapcore.Core }
+
+// With masks the fields of a logger.
+func (c maskingCore) With(fields []zap.Field) zapcore.Core {
+	return maskingCore{c.Core.With(maskFields(fields))}
+}
+
+// Check has the core below decide, which may sample or go by names.
+func (c maskingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	below := c.Core.Check(entry, nil)
+	if below == nil {
+		return checked
+	}
+	return checked.AddCore(entry, maskingEntry{c.Core, below})
+}
+
+// maskingEntry is one line that the cores below have agreed to write.
+type maskingEntry struct {
+	zapcore.Core
+	below *zapcore.CheckedEntry
+}
+
+// Write writes the line. The entry knows more than when it was checked.
+func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
+	entry.Message = credential.Mask(entry.Message)
+	e.below.Entry = entry
+	e.below.Write(maskFields(fields)...)
+	return nil
+}
+
+// maskFields are the fields with masks in the place of credentials. Those that have none, which is nearly always all,
+// are as they were.
+func maskFields(fields []zap.Field) []zap.Field {
+	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return fieldHasCredential(&field) }) {
+		return fields
+	}
+	m := new(masker)
+	shown := make([]zap.Field, 0, len(fields)+1)
+	for _, field := range fields {
+		if field.Key != maskedField && !fieldHasCredential(&field) {
+			shown = append(shown, field)
+			continue
+		}
+		shown = append(shown, m.field(field)...)
+	}
+	return append(shown, zap.Strings(maskedField, m.masked))
+}
+
+// field is what stands in the place of a field; of an inlined one several do. What others have masked before is
+// taken over.
+func (m *masker) field(field zap.Field) []zap.Field {
+	values := zapcore.NewMapObjectEncoder()
+	field.AddTo(values)
+	m.note(values.Fields[maskedField])
+	delete(values.Fields, maskedField)
+	members := m.members("", values.Fields)
+	var fields []zap.Field
+	for _, name := range sortedNames(members) {
+		fields = append(fields, zap.Any(name, members[name]))
+	}
+	return fields
+}
+
+func (m *masker) note(masked any) {
+	pointers, _ := masked.([]any)
+	for _, pointer := range pointers {
+		if text, ok := pointer.(string); ok {
+			m.masked = append(m.masked, text)
+		}
+	}
+}

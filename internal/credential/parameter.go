@@ -1,0 +1,124 @@
+package credential
+
+import (
+	"slices"
+	"strings"
+)
+
+// IsName reports whether a parameter or a header of that name holds a credential, whatever its value looks like. Case
+// and punctuation do not matter: client_secret, clientSecret, X-Client-Secret and client[secret] are alike.
+func IsName(name string) bool {
+	if len(name) > maxName {
+		name = name[len(name)-maxName:]
+	}
+	plain := strings.Map(plainRune, name)
+	if slices.Contains(credentialNames, plain) {
+		return true
+	}
+	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(plain, word) }) &&
+		!slices.ContainsFunc(cursors, func(cursor string) bool { return strings.HasSuffix(plain, cursor) })
+}
+
+// maxName is more than any name of a parameter needs.
+const maxName = 128
+
+var (
+	credentialNames = []string{"auth", "dpop", "key", "pass", "pw", "sig"}
+	credentialWords = []string{
+		"accesskey", "apikey", "assertion", "authkey", "authorization", "bearer", "credential", "functionskey", "jwt", "passphrase",
+		"passwd", "password", "privatekey", "pwd", "secret", "signature", "subscriptionkey", "token",
+	}
+	// cursors name a place in a list.
+	cursors = []string{"continuationtoken", "nexttoken", "pagetoken", "synctoken"}
+)
+
+func plainRune(r rune) rune {
+	switch {
+	case 'A' <= r && r <= 'Z':
+		return r + 'a' - 'A'
+	case 'a' <= r && r <= 'z' || '0' <= r && r <= '9':
+		return r
+	}
+	return -1
+}
+
+// Where the name of a parameter begins and where its value ends, in queries, matrix parameters, headers and cookies.
+const (
+	beforeName = "?&;/#, \t\"'{(="
+	afterValue = "&;#, \t\"'})"
+)
+
+// findParameters finds the values of parameters whose names say that they are credentials.
+func findParameters(text string, found []span) []span {
+	for from := 0; ; {
+		equals := strings.IndexByte(text[from:], '=')
+		if equals < 0 {
+			return found
+		}
+		equals += from
+		from = equals + 1
+		name := text[:equals]
+		name = name[strings.LastIndexAny(name, beforeName)+1:]
+		if isMask(name) || !IsName(name) {
+			continue
+		}
+		value := text[from:]
+		if end := strings.IndexAny(value, afterValue); end >= 0 {
+			value = value[:end]
+		}
+		if value != "" && !isMask(value) {
+			found = append(found, span{from, from + len(value), maskOf(name)})
+		}
+		from += len(value)
+	}
+}
+
+func isMask(text string) bool { return text == Token || text == Secret }
+
+func maskOf(name string) string {
+	if plain := strings.ToLower(name); strings.Contains(plain, "token") || strings.Contains(plain, "assertion") || strings.Contains(plain, "jwt") {
+		return Token
+	}
+	return Secret
+}
+
+// findInURLs finds what only the place in a URL tells to be a credential.
+func findInURLs(text string, found []span) []span {
+	for from := 0; ; {
+		at := strings.Index(text[from:], "://")
+		if at < 0 {
+			return found
+		}
+		from += at
+		url := text[from:]
+		if end := strings.IndexAny(url, " \t\r\n\"'<>`"); end >= 0 {
+			url = url[:end]
+		}
+		for _, s := range findUserInfo(url, findParameters(url, nil)) {
+			found = append(found, span{from + s.from, from + s.to, s.mask})
+		}
+		from += len(url)
+	}
+}
+
+// findUserInfo finds passwords in URLs (RFC 3986 §3.2.1).
+func findUserInfo(text string, found []span) []span {
+	for from := 0; ; {
+		scheme := strings.Index(text[from:], "://")
+		if scheme < 0 {
+			return found
+		}
+		from += scheme + len("://")
+		authority := text[from:]
+		if end := strings.IndexAny(authority, "/?# \t\""); end >= 0 {
+			authority = authority[:end]
+		}
+		at := strings.LastIndexByte(authority, '@')
+		if at < 0 {
+			continue
+		}
+		if colon := strings.IndexByte(authority[:at], ':'); colon >= 0 && authority[colon+1:at] != Secret && colon+1 < at {
+			found = append(found, span{from + colon + 1, from + at, Secret})
+		}
+	}
+}
