@@ -81,6 +81,13 @@ type AuthHandler struct {
 	// use the token itself. Only for upstreams that are trusted with it. Default: false.
 	KeepToken bool `json:"keep_token,omitempty"`
 
+	// KeepStreams leaves what was let through open for as long as the client and the upstream want: WebSockets,
+	// server-sent events, uploads and downloads outlive the token. By default a connection, or its stream in HTTP/2 and
+	// HTTP/3, is closed within a second of exp and Leeway, and of when the door learns that the token, its client or its
+	// key was revoked, or that it no longer knows what is (RFC 6750 and RFC 7009 leave this to the resource server). With
+	// KeepStreams revoking a token, also after a leak, does not end what it has open. Default: false.
+	KeepStreams bool `json:"keep_streams,omitempty"`
+
 	// NoMetadata neither serves the protected resource metadata (RFC 9728) nor names it in
 	// challenges. Default: false, where the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
@@ -179,7 +186,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	if h.metadata.serves(r) {
 		return h.metadata.serve(w, r)
 	}
-	claims, refusal := h.check(r)
+	claims, kid, refusal := h.check(r)
 	if refusal != nil {
 		return h.refuse(w, r, refusal)
 	}
@@ -199,36 +206,36 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 	setPlaceholders(r, claims)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
 	h.metricsOf(claims.Issuer).request("allowed")
-	return next.ServeHTTP(w, r)
+	return h.pass(w, r, next, claims, kid)
 }
 
-// check finds out who asks.
-func (h *AuthHandler) check(r *http.Request) (*token.Claims, *refusal) {
+// check finds out who asks, and the ID of the key that says so.
+func (h *AuthHandler) check(r *http.Request) (*token.Claims, string, *refusal) {
 	if why := httpguard.AmbiguousPath(r.URL); why != "" {
-		return nil, ambiguous(reasonAmbiguousPath, why)
+		return nil, "", ambiguous(reasonAmbiguousPath, why)
 	}
 	raw, challenge := oauth.BearerToken(r)
 	if challenge != nil {
-		return nil, &refusal{Challenge: challenge}
+		return nil, "", &refusal{Challenge: challenge}
 	}
 	return h.verify(r.Context(), raw)
 }
 
-func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, *refusal) {
+func (h *AuthHandler) verify(ctx context.Context, raw string) (*token.Claims, string, *refusal) {
 	judge, key := "", ""
 	claims, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
 		judge, key = issuer, kid
 		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
 	if err == nil {
-		return claims, h.refuseRevoked(ctx, claims, key)
+		return claims, key, h.refuseRevoked(ctx, claims, key)
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" {
 		refused = noKeys(err)
 	}
 	refused.issuer = judge
-	return nil, refused
+	return nil, "", refused
 }
 
 // authorize holds the token's scopes against what the route requires, and asks the policy, if there is

@@ -16,15 +16,20 @@ const (
 // that was verified before. Before the revocations have been read once, no token is let through, nor when those of an
 // issuer elsewhere are known as of too long ago.
 func (h *AuthHandler) refuseRevoked(ctx context.Context, claims *token.Claims, kid string) *refusal {
-	var refused *refusal
-	switch revoked, err := h.trust(claims.Issuer).isRevoked(ctx, claims, kid); {
-	case err != nil:
-		refused = unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
-	case revoked:
-		refused = invalidToken(&token.Error{Reason: reasonRevoked, Detail: "the token was revoked"})
-	default:
-		return nil
+	refused := revocationRefusal(h.trust(claims.Issuer).isRevoked(ctx, claims, kid))
+	if refused != nil {
+		refused.issuer = claims.Issuer
 	}
-	refused.issuer = claims.Issuer
 	return refused
+}
+
+// revocationRefusal is the answer to a token that is revoked, or of which that cannot be told; nil if it holds.
+func revocationRefusal(revoked bool, err error) *refusal {
+	switch {
+	case err != nil:
+		return unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
+	case revoked:
+		return invalidToken(&token.Error{Reason: reasonRevoked, Detail: "the token was revoked"})
+	}
+	return nil
 }

@@ -104,6 +104,7 @@ func (*ReadyHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		leeway   <duration>
 //		header   <name> <claim> | off
 //		keep_token
+//		keep_streams
 //		metadata off
 //	}
 func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -135,6 +136,10 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"header":   repeatable(h.parseHeader),
 		"keep_token": once(func(d *caddyfile.Dispenser) error {
 			h.KeepToken = true
+			return noArgs(d)
+		}),
+		"keep_streams": once(func(d *caddyfile.Dispenser) error {
+			h.KeepStreams = true
 			return noArgs(d)
 		}),
 		"metadata": once(func(d *caddyfile.Dispenser) error {
