@@ -81,11 +81,10 @@ type AuthHandler struct {
 	// use the token itself. Only for upstreams that are trusted with it. Default: false.
 	KeepToken bool `json:"keep_token,omitempty"`
 
-	// KeepStreams leaves what was let through open for as long as the client and the upstream want: WebSockets,
-	// server-sent events, uploads and downloads outlive the token. By default a connection, or its stream in HTTP/2 and
-	// HTTP/3, is closed within a second of exp and Leeway, and of when the door learns that the token, its client or its
-	// key was revoked, or that it no longer knows what is (RFC 6750 and RFC 7009 leave this to the resource server). With
-	// KeepStreams revoking a token, also after a leak, does not end what it has open. Default: false.
+	// KeepStreams lets WebSockets, server-sent events, uploads and downloads outlive the token. By default the door ends
+	// what it let through when the token expires (RFC 7519 §4.1.4; Leeway is added), and within a second of when a new
+	// request would be refused because the token, its client or its key was revoked (RFC 7009 §2.1), or because that
+	// cannot be known. With KeepStreams, revoking a token, also after a leak, does not end what it has open. Default: false.
 	KeepStreams bool `json:"keep_streams,omitempty"`
 
 	// NoMetadata neither serves the protected resource metadata (RFC 9728) nor names it in

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -48,7 +49,7 @@ func (h *AuthHandler) pass(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	s := h.watch(w, r, claims, kid)
 	defer s.report(r) // also when a handler panics, as reverse_proxy does when a response breaks off
-	err := next.ServeHTTP(s, r.WithContext(s.ctx))
+	err := next.ServeHTTP(s, s.request(r))
 	return s.settle(r, err)
 }
 
@@ -64,6 +65,30 @@ func (h *AuthHandler) watch(w http.ResponseWriter, r *http.Request, claims *toke
 	defer s.mu.Unlock()
 	s.timer = time.AfterFunc(s.wait(), s.check)
 	return s
+}
+
+// request is r for the next handlers.
+func (s *stream) request(r *http.Request) *http.Request {
+	r = r.WithContext(s.ctx)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &streamBody{r.Body, s}
+	}
+	return r
+}
+
+// streamBody is the body of a stream's request. After the end it has no more data, and fails as the context does: any
+// other error could reach reverse_proxy first, which would then count a failure of the upstream.
+type streamBody struct {
+	io.ReadCloser
+	stream *stream
+}
+
+func (b *streamBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.stream.closed.Load() != nil {
+		return 0, context.Canceled
+	}
+	return n, err
 }
 
 // wait is the time until the next check.
@@ -95,8 +120,8 @@ func (s *stream) refusal() *refusal {
 	return revocationRefusal(revoked, err)
 }
 
-// close ends the stream in both directions. The context comes first: a handler must not take the body that breaks off
-// for a whole one and send it on. The deadlines end what does not heed the context: reading from a client that sends
+// close ends the stream in both directions. The context comes before the deadlines: reverse_proxy sends on what it has
+// buffered of a body that breaks off, unless the context has ended. The deadlines end what does not heed the context: reading from a client that sends
 // nothing and writing to one that reads nothing.
 func (s *stream) close(refused *refusal) {
 	s.closed.Store(refused)
