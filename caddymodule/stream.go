@@ -179,7 +179,7 @@ func (s *stream) report(r *http.Request) {
 }
 
 // currentMetrics are those of the config that runs now. A stream may outlive the config that let it through, and
-// nobody reads the metrics of that one any more.
+// the metrics of that one are not served any more.
 func (h *AuthHandler) currentMetrics(issuer string) *authMetrics {
 	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
 	if err != nil {

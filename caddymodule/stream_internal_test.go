@@ -220,7 +220,7 @@ func TestOutcomeOfAClosedStream(t *testing.T) {
 // TestStreamsAreForgotten: neither the timer nor anything else keeps a request that was served, and no check is made
 // afterwards.
 func TestStreamsAreForgotten(t *testing.T) {
-	h := streamDoorFor(t, nil, revocationBound{}) // a check would fail, for there is nobody to ask
+	h := streamDoorFor(t, nil, revocationBound{}) // a check would panic: there is no issuer to ask
 	var served []weak.Pointer[stream]
 	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		served = append(served, weak.Make(w.(*stream)))
