@@ -98,6 +98,12 @@ type AuthHandler struct {
 	// use the token itself. Only for upstreams that are trusted with it. Default: false.
 	KeepToken bool `json:"keep_token,omitempty"`
 
+	// KeepStreams lets WebSockets, server-sent events, uploads and downloads outlive the token. By default the door ends
+	// what it let through when the token expires (RFC 7519 §4.1.4; Leeway is added), and within a second of when a new
+	// request would be refused because the token, its client or its key was revoked (RFC 7009 §2.1), or because that
+	// cannot be known. With KeepStreams, revoking a token, also after a leak, does not end what it has open. Default: false.
+	KeepStreams bool `json:"keep_streams,omitempty"`
+
 	// NoMetadata neither serves the protected resource metadata (RFC 9728) nor names it in
 	// challenges. Default: false, where the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
@@ -228,7 +234,7 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 	maskUser(r, claims.Subject)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
 	h.metricsOf(claims.Issuer).request("allowed")
-	return next.ServeHTTP(w, r)
+	return h.pass(w, r, next, claims, verified.KeyID())
 }
 
 // check finds out who asks.
@@ -244,13 +250,13 @@ func (h *AuthHandler) check(r *http.Request) (token.Verified, *refusal) {
 }
 
 func (h *AuthHandler) verify(ctx context.Context, raw string) (token.Verified, *refusal) {
-	judge, key := "", ""
+	judge := ""
 	verified, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
-		judge, key = issuer, kid
+		judge = issuer
 		return h.trust(issuer).keys.keySet(ctx, kid)
 	})
 	if err == nil {
-		return verified, cmp.Or(h.refuseRevoked(ctx, verified, key), h.identity.check(verified.Claims))
+		return verified, cmp.Or(h.refuseRevoked(ctx, verified), h.identity.check(verified.Claims))
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" {

@@ -105,6 +105,7 @@ func (*ReadyHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		header   <name> <claim> | off
 //		trust_header <name...>
 //		keep_token
+//		keep_streams
 //		metadata off
 //	}
 func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -137,6 +138,10 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"trust_header": repeatable(h.parseTrustHeader),
 		"keep_token": once(func(d *caddyfile.Dispenser) error {
 			h.KeepToken = true
+			return noArgs(d)
+		}),
+		"keep_streams": once(func(d *caddyfile.Dispenser) error {
+			h.KeepStreams = true
 			return noArgs(d)
 		}),
 		"metadata": once(func(d *caddyfile.Dispenser) error {

@@ -40,9 +40,14 @@ func (i *Issuer) leavePeers() {
 
 // peers are this issuer in other configs. One that comes later has yet to read the storage.
 func (i *Issuer) peers() []*Issuer {
+	return slices.DeleteFunc(issuersWith(i.URL), func(other *Issuer) bool { return other == i })
+}
+
+// issuersWith are the issuers of that URL in all configs of this process.
+func issuersWith(url string) []*Issuer {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()
-	return slices.DeleteFunc(slices.Clone(issuersOf.byURL[i.URL]), func(other *Issuer) bool { return other == i })
+	return slices.Clone(issuersOf.byURL[url])
 }
 
 // checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any

@@ -16,6 +16,7 @@ type metrics struct {
 	tokenRequests  *prometheus.CounterVec
 	tokenDurations *prometheus.HistogramVec
 	authRequests   *prometheus.CounterVec
+	streamsClosed  *prometheus.CounterVec
 	policyErrors   *prometheus.CounterVec
 	observed       *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
@@ -40,10 +41,11 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Help:    "Time from reading a token request to having answered it.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"issuer"}),
-		authRequests: counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
-		policyErrors: counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
-		observed:     counter("observed_total", "Decisions that policy on trial would have made otherwise, on a token or on a request.", "issuer", "kind"),
-		reloads:      counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
+		authRequests:  counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
+		streamsClosed: counter("auth_streams_closed_total", "Requests that m2m_auth let through and closed before their end, by reason: expired, revoked or unknown.", "issuer", "reason"),
+		policyErrors:  counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
+		observed:      counter("observed_total", "Decisions that policy on trial would have made otherwise, on a token or on a request.", "issuer", "kind"),
+		reloads:       counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
 		reloadHealthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "caddy", Subsystem: "m2m", Name: "reload_healthy",
 			Help: "1 when the registry, the policy, the keys, the revocations, or the keys or the revocations of a remote issuer, in use are those that were last seen, 0 when these are broken or cannot be had.",
@@ -66,7 +68,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
 		registry:       registry,
 	}
-	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge, &m.remoteRevoked, &m.keys, &m.keyAge)
+	return m, registerAll(registry, &m.introspections, &m.revocations, &m.tokenRequests, &m.authRequests, &m.streamsClosed, &m.policyErrors, &m.observed, &m.reloads, &m.tokenDurations, &m.reloadHealthy, &m.remoteKeysAge, &m.remoteRevoked, &m.keys, &m.keyAge)
 }
 
 // registerAll registers each collector, or takes the one that is registered already.
@@ -195,12 +197,15 @@ func (m *issuerMetrics) tokenRequest(result string, took time.Duration) {
 type authMetrics struct {
 	*policyMetrics
 	*reloadMetrics
-	requests *prometheus.CounterVec
+	requests      *prometheus.CounterVec
+	streamsClosed *prometheus.CounterVec
 }
 
 func (m *metrics) forAuth(url string) *authMetrics {
 	issuer := prometheus.Labels{"issuer": url}
-	return &authMetrics{m.forPolicy(issuer, "request"), m.forReloads(issuer), m.authRequests.MustCurryWith(issuer)}
+	return &authMetrics{
+		m.forPolicy(issuer, "request"), m.forReloads(issuer), m.authRequests.MustCurryWith(issuer), m.streamsClosed.MustCurryWith(issuer),
+	}
 }
 
 func (m *authMetrics) request(result string) { m.requests.WithLabelValues(result).Inc() }

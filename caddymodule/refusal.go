@@ -33,14 +33,19 @@ const (
 	reasonNoRule          = "no_rule"
 )
 
-// refuse answers with the challenge (RFC 6750 §3). Where the site has handle_errors for this
-// request the body is left to it, and {http.m2m.error} is the body that would have been sent;
-// else the body is the challenge as JSON.
+// refuse answers a request that does not go through.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	refused.Scope = credential.Mask(refused.Scope) // it may be made of the request's path
 	h.metricsOf(refused.issuer).request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)
+	return h.answer(w, r, refused)
+}
+
+// answer writes the challenge (RFC 6750 §3). Where the site has handle_errors for this request the
+// body is left to it, and {http.m2m.error} is the body that would have been sent; else the body is
+// the challenge as JSON.
+func (h *AuthHandler) answer(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	if h.metadata != nil {
 		refused.ResourceMetadata = h.metadata.url
 	}

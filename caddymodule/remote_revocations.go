@@ -270,8 +270,13 @@ func (r *remoteRevocations) revoked(ctx context.Context, claims *token.Claims, k
 			return false, ctx.Err()
 		}
 	}
-	if r.known.KeyRevoked(kid) || r.known.Revoked(claims.ID, ownClientID(claims), claims.IssuedAt) {
+	if r.names(claims, kid) {
 		return true, nil
 	}
 	return false, bound.within(r)
+}
+
+// names reports whether a token, its client or its key is known to be revoked.
+func (r *remoteRevocations) names(claims *token.Claims, kid string) bool {
+	return r.known.KeyRevoked(kid) || r.known.Revoked(claims.ID, ownClientID(claims), claims.IssuedAt)
 }

@@ -109,6 +109,13 @@ func (f *feedOverNothing) state(key *token.SigningKey, typ string, changes map[s
 
 // testFeed runs a test with an issuer elsewhere whose keys are known, under a fake clock.
 func testFeed(t *testing.T, test func(t *testing.T, f *feedOverNothing, r *remoteRevocations, logs *observer.ObservedLogs)) {
+	testRemote(t, func(t *testing.T, f *feedOverNothing, remote *remoteIssuer, logs *observer.ObservedLogs) {
+		test(t, f, remote.revocations, logs)
+	})
+}
+
+// testRemote is testFeed for all of the issuer.
+func testRemote(t *testing.T, test func(t *testing.T, f *feedOverNothing, remote *remoteIssuer, logs *observer.ObservedLogs)) {
 	key, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +128,7 @@ func testFeed(t *testing.T, test func(t *testing.T, f *feedOverNothing, r *remot
 		if _, err := remote.keySet(t.Context(), key.ID()); err != nil {
 			t.Fatal(err)
 		}
-		test(t, f, remote.revocations, logs)
+		test(t, f, remote, logs)
 	})
 }
 

@@ -21,6 +21,9 @@ type Verified struct {
 	known bool
 }
 
+// KeyID is the kid of the key that has signed the token.
+func (t Verified) KeyID() string { return t.kid }
+
 // passed is how a token was verified. That holds for as long as its keys are those in force; its times
 // are checked again whenever it is used.
 type passed struct {

@@ -1,0 +1,67 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+var errIssuerGone = errors.New("the issuer is not in the config any more")
+
+// revokedSince reports whether a token that was let through, or the key that signed it, was revoked since. Unlike
+// isRevoked it also finds what is known to the configs that came after the one that let the token through. It fails
+// when that is not known well enough to let a new request through.
+func (t *TrustedIssuer) revokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
+	if t.local != nil {
+		return t.local.revokedSince(ctx, claims, kid)
+	}
+	if revoked, err := t.remote.revocations.revokedSince(claims, kid, t.bound); revoked || err != nil {
+		return revoked, err
+	}
+	return keyGone(ctx, t.keys, kid)
+}
+
+// keyGone reports whether a key is not among the issuer's keys any more.
+func keyGone(ctx context.Context, keys issuerKeys, kid string) (bool, error) {
+	set, err := keys.keySet(ctx, kid)
+	if token.ErrorReason(err) != "" {
+		return true, nil
+	}
+	return !set.Has(kid), err
+}
+
+// revokedSince asks every config of this process that has the issuer and has started. When a config ends, its issuer
+// hears no more of revocations, and its successor has all of them.
+func (i *Issuer) revokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
+	err := errIssuerGone
+	for _, issuer := range issuersWith(i.URL) {
+		set := issuer.revocations.Set()
+		if set == nil || issuer.keys.loaded.Load() == nil {
+			continue
+		}
+		if set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
+			return true, nil
+		}
+		var gone bool
+		if gone, err = keyGone(ctx, issuer, kid); gone {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// revokedSince reports whether a token that was let through is known to be revoked now. What was let through before
+// any revocations were known, because the issuer published none, is not held against a feed that has yet to be read.
+func (r *remoteRevocations) revokedSince(claims *token.Claims, kid string, bound revocationBound) (bool, error) {
+	if r.ctx.Err() != nil {
+		return false, errNotFollowed
+	}
+	if r.names(claims, kid) {
+		return true, nil
+	}
+	if _, known := r.age(); !known {
+		return false, nil
+	}
+	return false, bound.within(r)
+}

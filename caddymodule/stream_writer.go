@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+)
+
+// statusClientGone is what reverse_proxy writes when the context of a request ends. The client has not gone where the
+// door has ended it.
+const statusClientGone = 499
+
+var errStreamClosed = errors.New("the token of the request no longer holds")
+
+// WriteHeader begins the response, unless the stream was closed before.
+func (s *stream) WriteHeader(status int) {
+	if s.begin(status) {
+		s.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// begin notes that the response begins, and reports whether it may. A header that comes after the end is not sent. It
+// counts as a beginning all the same, for it may have left fields in the header map that settle must not send.
+func (s *stream) begin(status int) bool {
+	if status < http.StatusOK && status != http.StatusSwitchingProtocols { // informational (RFC 9110 §15.2)
+		return s.closed.Load() == nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	closed := s.closed.Load() != nil
+	s.started = s.started || !closed || status != statusClientGone
+	return !closed
+}
+
+// proceed reports whether more of the response may be sent.
+func (s *stream) proceed() error {
+	if !s.started {
+		s.WriteHeader(http.StatusOK)
+	}
+	if s.closed.Load() != nil {
+		return errStreamClosed
+	}
+	return nil
+}
+
+func (s *stream) Write(data []byte) (int, error) {
+	if err := s.proceed(); err != nil {
+		return 0, err
+	}
+	return s.ResponseWriter.Write(data)
+}
+
+// ReadFrom keeps sendfile for files.
+func (s *stream) ReadFrom(r io.Reader) (int64, error) {
+	if err := s.proceed(); err != nil {
+		return 0, err
+	}
+	return s.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is for http.ResponseController.
+func (s *stream) FlushError() error {
+	if err := s.proceed(); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.ResponseWriter).Flush()
+}
+
+// Hijack is for http.ResponseController.
+func (s *stream) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() != nil {
+		return nil, nil, errStreamClosed
+	}
+	conn, buffered, err := http.NewResponseController(s.ResponseWriter).Hijack()
+	if err == nil {
+		s.started, s.hijacked = true, true
+	}
+	return conn, buffered, err
+}
+
+var (
+	_ http.Hijacker = (*stream)(nil)
+	_ http.Pusher   = (*stream)(nil)
+	_ io.ReaderFrom = (*stream)(nil)
+)
