@@ -177,6 +177,7 @@ func (h *AuthHandler) Cleanup() error {
 func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.identity.strip(r)
 	if h.metadata.serves(r) {
+		boundBody(w, r)
 		return h.metadata.serve(w, r)
 	}
 	claims, refusal := h.check(r)

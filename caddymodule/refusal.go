@@ -36,6 +36,7 @@ const (
 // else the body is the challenge as JSON.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	hideCredentials(r, h.logger)
+	boundBody(w, r)
 	h.metricsOf(refused.issuer).request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)
