@@ -134,8 +134,8 @@ func (a *App) Cleanup() error {
 			issuer.cleanup()
 		}
 	}
-	for url := range a.remotes {
-		if _, err := remoteIssuers.Delete(url); err != nil {
+	for _, remote := range a.remotes {
+		if _, err := remoteIssuers.Delete(remote.place); err != nil {
 			return err
 		}
 	}
@@ -177,20 +177,23 @@ func (a *App) onlyIssuer() (*Issuer, error) {
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }
 
-// remoteIssuer is the issuer elsewhere that has this URL. It is called during provisioning only,
-// which Caddy does one module after the other.
-func (a *App) remoteIssuer(url string) (*remoteIssuer, error) {
-	if remote, ok := a.remotes[url]; ok {
+// remoteIssuer is the issuer elsewhere at a place. It is called during provisioning only, which Caddy does one module
+// after the other.
+func (a *App) remoteIssuer(place remotePlace) (*remoteIssuer, error) {
+	if remote, ok := a.remotes[place.url]; ok {
+		if remote.place != place {
+			return nil, fmt.Errorf("issuer %q has another jwks_origin elsewhere in the config; its keys are shared, so each must name the same", place.url)
+		}
 		return remote, nil
 	}
-	pooled, _, err := remoteIssuers.LoadOrNew(url, func() (caddy.Destructor, error) {
-		return newRemoteIssuer(url, nil, currentLogger), nil
+	pooled, _, err := remoteIssuers.LoadOrNew(place, func() (caddy.Destructor, error) {
+		return newRemoteIssuer(place, nil, currentLogger), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	remote := pooled.(*remoteIssuer)
-	a.remotes[url] = remote
+	a.remotes[place.url] = remote
 	return remote, nil
 }
 

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -37,6 +39,7 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"scope_claim":   once(t.checked(func(d *caddyfile.Dispenser) error { return oneArg(d, &t.ScopeClaim) })),
 		"client_claim":  once(t.checked(func(d *caddyfile.Dispenser) error { return oneArg(d, &t.ClientClaim) })),
 		"allow_missing": once(t.checked(func(d *caddyfile.Dispenser) error { return someArgs(d, &t.AllowMissing) })),
+		"jwks_origin":   once(t.parseOrigins),
 		"max_stale": once(func(d *caddyfile.Dispenser) error {
 			return duration(d, &t.MaxStale, minMaxStale, maxMaxStale)
 		}),
@@ -45,6 +48,20 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}),
 		"revocation_stale": once(t.checked(func(d *caddyfile.Dispenser) error { return oneArg(d, &t.RevocationStale) })),
 	})
+}
+
+// parseOrigins leaves what has placeholders, or belongs to an issuer that has, to be checked when they are known.
+func (t *TrustedIssuer) parseOrigins(d *caddyfile.Dispenser) error {
+	if err := someArgs(d, &t.JWKSOrigins); err != nil {
+		return err
+	}
+	if strings.Contains(t.URL+strings.Join(t.JWKSOrigins, ""), "{") {
+		return nil
+	}
+	if err := t.checkOrigins(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
 }
 
 // checked holds what was parsed against the rules at once, for the sake of the line.

@@ -13,16 +13,27 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// bodyTimeout is how long the body of a client's request may take, which is a few hundred bytes.
+// bodyTimeout is how long the body of a request may take at the issuer's routes, where it has a few hundred bytes, and
+// once a door has refused the request.
 const bodyTimeout = 10 * time.Second
 
-// parseInTime reads a request. No credentials are needed to begin a body, so it may not take for ever.
-// Servers that know no deadlines bound it themselves.
+// boundBody bounds the time of a body that nobody waits for. It takes no credentials to begin one, and net/http reads
+// what a handler has left of it before it answers. Caddy's own timeouts are a minute, or what the config says. Servers
+// that know no deadlines bound it themselves. For the next request of the connection net/http sets another deadline.
+func boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 { // -1 of one whose length is not known
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
+}
+
+// parseInTime reads a request whose body is bounded. After a body that has come the deadline is lifted, for else
+// net/http takes the connection for lost when it passes. After another one it stays, for what is left.
 func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.ResponseWriter, *http.Request) (*T, *oauth.Error)) (*T, *oauth.Error) {
-	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout))
-	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
-	return parse(w, r)
+	parsed, oerr := parse(w, r)
+	if oerr == nil {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
+	return parsed, oerr
 }
 
 // authenticate returns the client whose secret this is, or nil. An unknown client, a wrong secret, and a disabled or

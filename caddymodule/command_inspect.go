@@ -11,13 +11,14 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // inspectFlags are the flags of `caddy m2m inspect`.
 type inspectFlags struct {
-	issuer, file string
-	audience     []string
+	issuer, file          string
+	audience, jwksOrigins []string
 }
 
 func inspectCommand() *cobra.Command {
@@ -30,6 +31,9 @@ Reads a token from standard input or --token-file, finds its issuer's keys by
 discovery, and checks all that m2m_auth checks: form, signature, type, times, issuer
 and, with --audience, the audience. The header and the claims go to standard output
 as JSON, also for a token that is not valid; the verdict goes to standard error.
+
+The keys are fetched from the issuer's own origin; name another one, on which its
+jwks_uri is, with --jwks-origin.
 
 The exit code is 0 for a valid token and 1 otherwise. Without --issuer the token's
 own word is taken for who issued it, so see that the printed issuer is yours.`,
@@ -44,6 +48,7 @@ own word is taken for who issued it, so see that the printed issuer is yours.`,
 	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "URL of the issuer that the token must be of")
 	cmd.Flags().StringVar(&flags.file, "token-file", "", "file that holds the token (default: standard input)")
 	cmd.Flags().StringArrayVar(&flags.audience, "audience", nil, "audience that the token must be for; any one when repeated")
+	cmd.Flags().StringArrayVar(&flags.jwksOrigins, "jwks-origin", nil, "origin, besides the issuer's own, where its keys may be; may be repeated")
 	return cmd
 }
 
@@ -88,7 +93,12 @@ func (f *inspectFlags) verify(ctx context.Context, raw string) error {
 	if err != nil {
 		return err
 	}
-	remote := newRemoteIssuer(f.issuer, nil, zap.NewNop)
+	for _, origin := range f.jwksOrigins {
+		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {
+			return fmt.Errorf("--jwks-origin %w", err)
+		}
+	}
+	remote := newRemoteIssuer(remotePlaceOf(f.issuer, f.jwksOrigins), nil, zap.NewNop)
 	defer remote.keys.Close()
 	keys, err := remote.keySet(ctx, kid)
 	if err != nil {

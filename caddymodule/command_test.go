@@ -2,6 +2,7 @@ package caddymodule_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,10 +22,16 @@ func TestMain(m *testing.M) {
 
 // TestCommands runs the sessions of testdata/script. They find a running issuer at $ISSUER, whose
 // client "demo" has the secret $SECRET, one that is mistyped as $MISTYPED, and an issuer elsewhere
-// at $OTHER.
+// at $OTHER. The metadata of $MOVED names keys at $KEYS and the token endpoint of $ISSUER; that of
+// $REDIRECTED names one at $REDIRECTOR, which redirects there.
 func TestCommands(t *testing.T) {
 	w := newWorld(t)
-	other := servertest.StartIssuer(t)
+	other, moved, redirected := servertest.StartIssuer(t), servertest.StartIssuer(t), servertest.StartIssuer(t)
+	keys, _ := otherPort(t, moved)
+	redirector, _ := otherPort(t, http.RedirectHandler(w.issuer+"/oauth2/token", http.StatusTemporaryRedirect))
+	moved.Announce("jwks_uri", keys.URL+"/jwks")
+	moved.Announce("token_endpoint", w.issuer+"/oauth2/token")
+	redirected.Announce("token_endpoint", redirector.URL+"/token")
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -34,11 +41,15 @@ func TestCommands(t *testing.T) {
 			env.Setenv("SECRET", w.secret)
 			env.Setenv("MISTYPED", mistyped(w.secret))
 			env.Setenv("OTHER", other.URL)
+			env.Setenv("MOVED", moved.URL)
+			env.Setenv("KEYS", keys.URL)
+			env.Setenv("REDIRECTED", redirected.URL)
+			env.Setenv("REDIRECTOR", redirector.URL)
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
-			for name, content := range commandFiles(w, other) {
+			for name, content := range commandFiles(w, other, moved) {
 				if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
 					return err
 				}
@@ -55,7 +66,7 @@ func TestCommands(t *testing.T) {
 }
 
 // commandFiles are those of a session that differ from run to run.
-func commandFiles(w *world, other *servertest.Issuer) map[string]string {
+func commandFiles(w *world, other, moved *servertest.Issuer) map[string]string {
 	private, public := newKeyPair()
 	_, otherPublic := newKeyPair()
 	expired := map[string]any{"client_id": "old", "exp": time.Now().Add(-time.Hour).Unix()}
@@ -63,6 +74,7 @@ func commandFiles(w *world, other *servertest.Issuer) map[string]string {
 		"secret":        w.secret + "\n",
 		"demo.env":      "# the demo client\nexport CLIENT_ID=demo\n\nCLIENT_SECRET=\"" + w.secret + "\"\n",
 		"foreign-token": other.Sign(other.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
+		"moved-token":   moved.Sign(moved.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
 		"expired":       other.Sign(other.Claims(doorAudience, "book:*:read", expired), nil),
 		"key.pem":       string(private),
 		"public.pem":    string(public),

@@ -27,7 +27,7 @@ const commandTimeout = 30 * time.Second
 // tokenFlags are the flags of `caddy m2m token`.
 type tokenFlags struct {
 	issuer, idFile, secretFile, envFile string
-	resources                           []string
+	resources, tokenOrigins             []string
 }
 
 func tokenCommand() *cobra.Command {
@@ -39,6 +39,9 @@ func tokenCommand() *cobra.Command {
 Finds the issuer's token endpoint by discovery, asks it for a token with the
 given scopes, and prints the token on standard output. What was granted and what
 was rejected goes to standard error.
+
+The secret goes to the issuer's own origin alone, and follows no redirect. An
+issuer whose token endpoint is on another host needs --token-origin.
 
 The client's ID and secret are read from --client-id-file and
 --client-secret-file, or else from CLIENT_ID and CLIENT_SECRET in --envfile or
@@ -56,6 +59,7 @@ the environment.`,
 	cmd.Flags().StringVar(&flags.secretFile, "client-secret-file", "", "file that holds the client's secret")
 	cmd.Flags().StringVar(&flags.envFile, "envfile", "", "file of NAME=value lines with CLIENT_ID and CLIENT_SECRET")
 	cmd.Flags().StringArrayVar(&flags.resources, "resource", nil, "audience to get the token for (RFC 8707); may be repeated")
+	cmd.Flags().StringArrayVar(&flags.tokenOrigins, "token-origin", nil, "origin, besides the issuer's own, that may get the secret; may be repeated")
 	_ = cmd.MarkFlagRequired("issuer") // fails only for a flag that is not there
 	return cmd
 }
@@ -65,13 +69,13 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return err
 	}
-	client := new(http.Client)
-	metadata, err := discovery.Fetch(ctx, client, f.issuer)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errTokenRedirect }}
+	endpoint, err := f.endpoint(ctx, client)
 	if err != nil {
-		return fmt.Errorf("discovering the issuer: %w", err)
+		return err
 	}
 	config := clientcredentials.Config{
-		ClientID: id, ClientSecret: secret, TokenURL: metadata.TokenEndpoint, Scopes: scopes,
+		ClientID: id, ClientSecret: secret, TokenURL: endpoint, Scopes: scopes,
 		EndpointParams: url.Values{"resource": f.resources}, AuthStyle: oauth2.AuthStyleInHeader,
 	}
 	issued, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
@@ -83,6 +87,28 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 		time.Until(issued.Expiry).Round(time.Second))
 	_, err = fmt.Fprintln(out, issued.AccessToken)
 	return err
+}
+
+var errTokenRedirect = errors.New("the token endpoint redirects, and the secret is not sent on")
+
+// endpoint finds the token endpoint. The secret is sent there, so metadata alone does not choose its origin.
+func (f *tokenFlags) endpoint(ctx context.Context, client *http.Client) (string, error) {
+	for _, origin := range f.tokenOrigins {
+		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {
+			return "", fmt.Errorf("--token-origin %w", err)
+		}
+	}
+	metadata, err := discovery.Fetch(ctx, client, f.issuer)
+	if err != nil {
+		return "", fmt.Errorf("discovering the issuer: %w", err)
+	}
+	if metadata.TokenEndpoint == "" {
+		return "", errors.New("the issuer's metadata names no token_endpoint")
+	}
+	if err := discovery.CheckEndpointOrigin(metadata.TokenEndpoint, f.issuer, f.tokenOrigins); err != nil {
+		return "", fmt.Errorf("the issuer's token_endpoint %w; if it may get the secret, name it in --token-origin", err)
+	}
+	return metadata.TokenEndpoint, nil
 }
 
 // credentials are the client's ID and secret, from wherever they are not seen in a process list.

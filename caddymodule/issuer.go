@@ -68,6 +68,7 @@ func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 		if !ok {
 			return next.ServeHTTP(w, r)
 		}
+		boundBody(w, r)
 		serve(w, r)
 		return nil
 	})

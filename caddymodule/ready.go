@@ -67,6 +67,7 @@ func (h *ReadyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 }
 
 func (h *ReadyHandler) serve(w http.ResponseWriter, r *http.Request) error {
+	boundBody(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

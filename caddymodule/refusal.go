@@ -36,6 +36,7 @@ const (
 // refuse answers a request that does not go through.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	refused.Scope = credential.Mask(refused.Scope) // it may be made of the request's path
+	boundBody(w, r)
 	h.metricsOf(refused.issuer).request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -16,21 +19,34 @@ import (
 // does not lose its keys.
 var remoteIssuers = caddy.NewUsagePool()
 
+// remotePlace is where the keys of an issuer elsewhere may come from. Configs that allow different origins do not share
+// keys.
+type remotePlace struct {
+	url     string
+	origins string // besides the issuer's own, sorted, separated by spaces
+}
+
+func remotePlaceOf(url string, jwksOrigins []string) remotePlace {
+	return remotePlace{url, strings.Join(slices.Compact(slices.Sorted(slices.Values(jwksOrigins))), " ")}
+}
+
 // remoteIssuer is an issuer elsewhere: its keys are found by discovery and cached, and what it has revoked is followed
 // if it publishes that.
 type remoteIssuer struct {
+	place       remotePlace
 	keys        *discovery.Keys[*token.KeySet]
 	revocations *remoteRevocations
 }
 
 // newRemoteIssuer reaches for nothing; the first token does. It is to be closed by Destruct. It may
 // outlive the config that made it, so it asks for a logger whenever it needs one. A nil client is one of its own.
-func newRemoteIssuer(url string, client *http.Client, logger func() *zap.Logger) *remoteIssuer {
-	named := func() *zap.Logger { return logger().With(zap.String("issuer", url)) }
+func newRemoteIssuer(place remotePlace, client *http.Client, logger func() *zap.Logger) *remoteIssuer {
+	named := func() *zap.Logger { return logger().With(zap.String("issuer", place.url)) }
 	skipped := "" // of the keys that were read last
 	keys := discovery.NewKeys(context.Background(), discovery.Config[*token.KeySet]{
-		Issuer: url,
-		Client: client,
+		Issuer:      place.url,
+		JWKSOrigins: strings.Fields(place.origins),
+		Client:      client,
 		Parse: func(jwks []byte) (*token.KeySet, error) {
 			set, all, err := token.ParseKeySet(jwks)
 			if text := fmt.Sprint(all); text != skipped {
@@ -42,9 +58,24 @@ func newRemoteIssuer(url string, client *http.Client, logger func() *zap.Logger)
 			return set, err
 		},
 		Has:     (*token.KeySet).Has,
-		OnError: func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) },
+		OnFetch: onceEach(func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) }),
+		OnMetadata: onceEach(func(err error) {
+			named().Error("metadata of a remote issuer cannot be read, its keys are fetched from where they were", zap.Error(err))
+		}),
 	})
-	return &remoteIssuer{keys: keys, revocations: followRevocations(url, client, keys, named)}
+	return &remoteIssuer{place: place, keys: keys, revocations: followRevocations(place.url, client, keys, named)}
+}
+
+// onceEach tells a fault once for each new reason, until it is over.
+func onceEach(tell func(error)) func(error) {
+	last := new(fault.Last)
+	return func(err error) {
+		if err == nil {
+			last.Worked()
+		} else if last.Failed(err) {
+			tell(err)
+		}
+	}
 }
 
 // currentLogger is the plugin's, of whatever config is current.

@@ -41,7 +41,7 @@ func TestMaxStale(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuerOverNothing{token.NewKeySet(key).JWKS(), true}
-		remote := newRemoteIssuer("https://auth.example.com", &http.Client{Transport: i}, zap.NewNop)
+		remote := newRemoteIssuer(remotePlaceOf("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
 		defer func() { _ = remote.Destruct() }()
 		short, long := &patientKeys{remote, 5 * time.Minute}, &patientKeys{remote, time.Hour}
 		can := func() (able []bool) {

@@ -123,7 +123,7 @@ func testRemote(t *testing.T, test func(t *testing.T, f *feedOverNothing, remote
 	synctest.Test(t, func(t *testing.T) {
 		f := &feedOverNothing{t: t, key: key}
 		core, logs := observer.New(zap.InfoLevel)
-		remote := newRemoteIssuer(feedIssuer, &http.Client{Transport: f}, func() *zap.Logger { return zap.New(core) })
+		remote := newRemoteIssuer(remotePlaceOf(feedIssuer, nil), &http.Client{Transport: f}, func() *zap.Logger { return zap.New(core) })
 		defer func() { _ = remote.Destruct() }()
 		if _, err := remote.keySet(t.Context(), key.ID()); err != nil {
 			t.Fatal(err)

@@ -58,6 +58,13 @@ type TrustedIssuer struct {
 	// an access token. Default: none.
 	AllowMissing []string `json:"allow_missing,omitempty"`
 
+	// JWKSOrigins are origins, besides the issuer's own, on which the `jwks_uri` of its metadata (RFC 8414 §2) may be.
+	// Metadata that names another origin is refused, and no request goes there. Each is `https://host` or
+	// `https://host:port` in normal form: lower case, without the default port and a path; or http on loopback for an
+	// issuer that is itself http on loopback. All doors of an issuer must name the same. Placeholders: {env.*} and
+	// {file.*}. Default: none.
+	JWKSOrigins []string `json:"jwks_origins,omitempty"`
+
 	// MaxStale is how long keys that were fetched serve on past their freshness while the issuer
 	// cannot be reached. Until then a key that the issuer has withdrawn is still good here. At least
 	// 1m, at most 720h. Default: 24h.
@@ -82,8 +89,8 @@ type TrustedIssuer struct {
 
 // hasQuirks reports whether anything but the URL and the audience is set.
 func (t *TrustedIssuer) hasQuirks() bool {
-	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 || t.MaxStale != 0 ||
-		t.RevocationMaxAge != 0 || t.RevocationStale != ""
+	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 ||
+		len(t.JWKSOrigins) > 0 || t.MaxStale != 0 || t.RevocationMaxAge != 0 || t.RevocationStale != ""
 }
 
 // check finds what is wrong with the settings by themselves.
@@ -125,6 +132,16 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	return local, err
 }
 
+// checkOrigins finds what is wrong with JWKSOrigins, of an issuer whose URL is known.
+func (t *TrustedIssuer) checkOrigins() error {
+	for _, origin := range t.JWKSOrigins {
+		if err := discovery.CheckOrigin(origin, t.URL); err != nil {
+			return fmt.Errorf("jwks_origin %q %w", withoutUserInfo(origin), err)
+		}
+	}
+	return nil
+}
+
 func (t *TrustedIssuer) checkRemote(audience []string) error {
 	if err := discovery.CheckIssuer(t.URL); err != nil {
 		return fmt.Errorf("issuer %q: %w", withoutUserInfo(t.URL), err)
@@ -137,7 +154,8 @@ func (t *TrustedIssuer) checkRemote(audience []string) error {
 
 // provision finds the issuer. It reaches for nothing.
 func (t *TrustedIssuer) provision(app *App, audience []string) error {
-	if err := replaceAll(caddy.NewReplacer(), append(pointers(t.Audience), &t.URL)...); err != nil {
+	fields := append(pointers(t.Audience), pointers(t.JWKSOrigins)...)
+	if err := replaceAll(caddy.NewReplacer(), append(fields, &t.URL)...); err != nil {
 		return err
 	}
 	local, err := t.find(app, audience)
@@ -160,7 +178,10 @@ func (t *TrustedIssuer) provision(app *App, audience []string) error {
 }
 
 func (t *TrustedIssuer) provisionRemote(app *App) error {
-	remote, err := app.remoteIssuer(t.URL)
+	if err := t.checkOrigins(); err != nil {
+		return err
+	}
+	remote, err := app.remoteIssuer(remotePlaceOf(t.URL, t.JWKSOrigins))
 	if err != nil {
 		return err
 	}

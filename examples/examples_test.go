@@ -5,13 +5,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -91,6 +94,63 @@ func TestSidecar(t *testing.T) {
 	expect(t, "GET", sidecar+"/books/1", "", 401, `"error":`)
 }
 
+// TestSidecarEndsStalledBodies: with the example's timeouts a body that does not come is given up after ten seconds, and
+// its connection is closed once it has been idle. The test waits for less of that.
+func TestSidecarEndsStalledBodies(t *testing.T) {
+	gateway := startGatewayThatEdits(t)
+	id, secret := demoClient(t)
+	upstream, sidecar := servertest.FreeURL(t), servertest.FreeURL(t)
+	serveEcho(t, strings.TrimPrefix(upstream, "http://"))
+	caddyfile, err := os.ReadFile("sidecar/Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	servertest.WriteFile(t, dir, "Caddyfile", string(caddyfile))
+	replaceIn(t, dir+"/Caddyfile", "idle 2m", "idle 2s")
+	run(t, dir, sidecar, []string{
+		"ISSUER=" + gateway, "AUDIENCE=" + gateway,
+		"PORT=" + port(sidecar), "UPSTREAM=" + strings.TrimPrefix(upstream, "http://"),
+	}, "Caddyfile")
+	token := askToken(t, gateway, id, secret, "book:*:edit").Token
+	expect(t, "PUT", localhost(sidecar)+"/books/1", token, 200, "client=demo")
+
+	var all sync.WaitGroup
+	for range 10 {
+		for bearer, status := range map[string]string{token: " 504 499 ", "": " 401 "} {
+			all.Go(func() { stalledPut(t, sidecar, bearer, status) })
+		}
+	}
+	all.Wait()
+}
+
+// stalledPut sends a part of a body, and wants an answer, of one of the statuses, and the end of the connection in time.
+func stalledPut(t *testing.T, server, token, status string) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server, "http://"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(18 * time.Second))
+	fmt.Fprintf(conn, "PUT /books/1 HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 1000\r\n", port(server))
+	if token != "" {
+		fmt.Fprintf(conn, "Authorization: Bearer %s\r\n", token)
+	}
+	io.WriteString(conn, "\r\npart")
+	answer, err := io.ReadAll(conn)
+	if line := strings.Fields(string(answer)); err != nil || len(line) < 2 || !strings.Contains(status, " "+line[1]+" ") {
+		t.Errorf("answered %q, %v; want%s", answer, err, status)
+	}
+}
+
+// startGatewayThatEdits runs a gateway whose client may edit, too.
+func startGatewayThatEdits(t *testing.T) string {
+	dir := copyGateway(t)
+	replaceIn(t, dir+"/examples/gateway/registry.yaml", "actions: [read]}", "actions: [read, edit]}")
+	return runGateway(t, dir)
+}
+
 // startGateway runs a copy of the gateway and returns the issuer's URL.
 func startGateway(t *testing.T) string { return runGateway(t, copyGateway(t)) }
 
@@ -148,6 +208,7 @@ func run(t *testing.T, dir, listens string, env []string, caddyfile string) {
 // serveEcho is the sidecar's service: it says what the door has told it.
 func serveEcho(t *testing.T, address string) {
 	server := &http.Server{Addr: address, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
 		io.WriteString(w, "client="+r.Header.Get("X-Client-Id")+" team="+r.Header.Get("X-Client-Team"))
 	})}
 	go server.ListenAndServe()

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
+
+var errNotAbsolute = errors.New("must be an absolute URL without user information and fragment")
 
 // checkEndpoint holds the transport of an issuer's endpoints: https, and http on loopback only for
 // an issuer that is itself http on loopback, so that no https issuer leads a client to plain text
@@ -13,7 +16,10 @@ import (
 func checkEndpoint(endpoint, issuer string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return errors.New("must be an absolute URL without user information and fragment")
+		return errNotAbsolute
+	}
+	if len(u.Hostname()) > maxHost || !isPort(u.Port()) {
+		return errors.New("must be a URL with a host of at most 253 bytes and a port of 1 to 65535")
 	}
 	if u.Scheme == "https" {
 		return nil
@@ -22,6 +28,11 @@ func checkEndpoint(endpoint, issuer string) error {
 		return nil
 	}
 	return errors.New("must be https; http is for an issuer on loopback only")
+}
+
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func isLoopback(host string) bool {

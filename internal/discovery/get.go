@@ -88,8 +88,7 @@ func cautious(client *http.Client) *http.Client {
 }
 
 func sameOrigin(req *http.Request, via []*http.Request) error {
-	first := via[0].URL
-	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
+	if normalOrigin(req.URL) != normalOrigin(via[0].URL) {
 		return errors.New("redirected to another origin")
 	}
 	if len(via) > maxRedirects {

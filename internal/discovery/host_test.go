@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 )
@@ -52,3 +53,12 @@ func (h *host) serveKeys(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *host) fetches() int { return h.requests[jwksURL] }
+
+// roundTripper answers each request with a body.
+type roundTripper func(*http.Request) string
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	fmt.Fprint(w, f(r))
+	return w.Result(), nil
+}

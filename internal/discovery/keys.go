@@ -29,6 +29,9 @@ var ErrClosed = errors.New("key cache is closed")
 type Config[T any] struct {
 	// Issuer is the issuer's URL, from which its keys are found by Fetch.
 	Issuer string
+	// JWKSOrigins are origins, besides the issuer's own, on which its jwks_uri may be. CheckOrigin must have
+	// accepted them.
+	JWKSOrigins []string
 	// Client fetches; nil is a client of its own. Its redirect policy and cookie jar are not used.
 	Client *http.Client
 	// Parse reads a JWKS document (RFC 7517 §5). What it refuses does not replace what there is.
@@ -38,9 +41,12 @@ type Config[T any] struct {
 	// StaleFor is how long a key set may be used past its age while no fetch succeeds;
 	// DefaultStaleFor when it is 0.
 	StaleFor time.Duration
-	// OnError, unless nil, is told of every fetch that failed, on a goroutine of the cache: it must
-	// not call Close.
-	OnError func(error)
+	// OnFetch, unless nil, is told of every fetch, on a goroutine of the cache: why it failed, or nil if it
+	// worked. It must not call Close.
+	OnFetch func(error)
+	// OnMetadata, unless nil, is told likewise of every discovery that worked, and of every one that failed
+	// while the keys' place is known, from which they are fetched on. Other failures are those of a fetch.
+	OnMetadata func(error)
 }
 
 // Keys caches an issuer's key set. It fetches on first use, then in the background once the set
@@ -210,8 +216,8 @@ func (k *Keys[T]) fetch() {
 	defer cancel()
 	e, err := k.load(ctx)
 	k.settle(e, err, time.Now())
-	if err != nil && k.cfg.OnError != nil {
-		k.cfg.OnError(err)
+	if k.cfg.OnFetch != nil {
+		k.cfg.OnFetch(err)
 	}
 }
 

@@ -24,7 +24,11 @@ func testKeys(t *testing.T, kids string, test func(t *testing.T, h *host, k *Key
 			Parse:    parseWords,
 			Has:      func(words []string, kid string) bool { return slices.Contains(words, kid) },
 			StaleFor: time.Hour,
-			OnError:  func(error) { h.failures++ },
+			OnFetch: func(err error) {
+				if err != nil {
+					h.failures++
+				}
+			},
 		})
 		defer k.Close()
 		test(t, h, k)

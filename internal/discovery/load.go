@@ -38,7 +38,14 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 		return nil
 	}
 	m, err := Fetch(ctx, k.cfg.Client, k.cfg.Issuer)
-	if err != nil && k.source.jwksURI != "" { // keys that are there are not held up by metadata that is not
+	if err == nil {
+		err = m.checkOrigins(k.cfg.JWKSOrigins)
+	}
+	known := k.source.jwksURI != ""
+	if k.cfg.OnMetadata != nil && (err == nil || known) {
+		k.cfg.OnMetadata(err)
+	}
+	if err != nil && known { // keys that are there are not held up by metadata that is not
 		k.source.until = time.Now().Add(DefaultAge)
 		return nil
 	}

@@ -34,8 +34,8 @@ type Metadata struct {
 // then by OpenID Connect Discovery, the only one that many servers have. The document must name
 // exactly this issuer (RFC 8414 §3.3), and its endpoints must be https; only an issuer that is
 // http on loopback may have http endpoints on loopback. Fetch takes Timeout at most, reads no more
-// than MaxBody bytes of a document, and follows no redirect to another origin. A nil client is a
-// client of its own.
+// than MaxBody bytes of a document, and follows no redirect to another origin. An endpoint may be on
+// any origin: CheckEndpointOrigin is for who sends a request there. A nil client is a client of its own.
 func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -116,6 +116,23 @@ func (m *Metadata) check(issuer string) error {
 	}
 	if err := checkOptional(m.RevocationsURI, issuer); err != nil {
 		return fmt.Errorf("m2m_revocations_uri %w", err)
+	}
+	return nil
+}
+
+// checkOrigins refuses metadata that would have a door fetch from an origin that is not allowed. The token endpoint is
+// not among it: a door does not use it, and a client that does calls CheckEndpointOrigin. Issuers with a feed of
+// revocations serve it under their own URL.
+func (m *Metadata) checkOrigins(jwksOrigins []string) error {
+	if m.JWKSURI != "" {
+		if err := CheckEndpointOrigin(m.JWKSURI, m.Issuer, jwksOrigins); err != nil {
+			return fmt.Errorf("jwks_uri %w; name it in jwks_origin", err)
+		}
+	}
+	if m.RevocationsURI != "" {
+		if err := CheckEndpointOrigin(m.RevocationsURI, m.Issuer, nil); err != nil {
+			return fmt.Errorf("m2m_revocations_uri %w", err)
+		}
 	}
 	return nil
 }

@@ -108,8 +108,12 @@ func TestBadKeysLeaveTheLastGoodOnes(t *testing.T) {
 				var told []error
 				k := NewKeys(t.Context(), Config[[]string]{
 					Issuer: issuer, Client: n.client(), Parse: parseWords,
-					Has:     func(words []string, kid string) bool { return slices.Contains(words, kid) },
-					OnError: func(err error) { told = append(told, err) },
+					Has: func(words []string, kid string) bool { return slices.Contains(words, kid) },
+					OnFetch: func(err error) {
+						if err != nil {
+							told = append(told, err)
+						}
+					},
 				})
 				defer k.Close()
 				if _, err := k.Get(t.Context(), "a"); err != nil {

@@ -30,6 +30,7 @@ type Issuer struct {
 	keys    []*token.SigningKey // the last one signs
 	publish http.HandlerFunc    // in place of the keys; nil is none
 	revoked http.HandlerFunc    // the feed of revocations; nil is that there is none
+	named   map[string]any      // metadata in place of, or beside, its own
 }
 
 // StartIssuer runs an issuer with one ES256 key until the test ends.
@@ -74,6 +75,9 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if i.feed() != nil {
 			metadata["m2m_revocations_uri"] = i.URL + "/revocations"
 		}
+		i.mu.Lock()
+		maps.Copy(metadata, i.named)
+		i.mu.Unlock()
 		_ = json.NewEncoder(w).Encode(metadata)
 	case r.URL.Path == "/revocations" && i.feed() != nil:
 		i.feed()(w, r)
@@ -89,6 +93,16 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// Announce has the metadata say something else of a member from now on.
+func (i *Issuer) Announce(member string, value any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.named == nil {
+		i.named = make(map[string]any)
+	}
+	i.named[member] = value
 }
 
 // JWKS is the key set of all its keys.
