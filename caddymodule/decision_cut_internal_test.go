@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -243,6 +244,23 @@ mask contains sprintf("/input/scopes/%d", [i]) if {
 	var erased []string
 	if err := json.Unmarshal(line["erased"], &erased); err != nil || len(erased)+cut["erased"] != 2+100 {
 		t.Errorf("%d erased are told and %d were left out: %v", len(erased), cut["erased"], err)
+	}
+}
+
+// TestNoPartOfACredentialIsLeft has a secret where a text is cut off.
+func TestNoPartOfACredentialIsLeft(t *testing.T) {
+	secret := registry.NewSecret()
+	for before := cutLimits[0].text - len(secret) + 1; before < cutLimits[0].text; before += 9 {
+		in, d := requestDecision(t)
+		in.Token.Claims = map[string]any{"note": strings.Repeat("-", before) + secret + strings.Repeat("-", maxTestLine)}
+		line, err := written(t, requestEvent(in, d), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkLine(t, line)
+		if strings.Contains(string(line["input"]), secret[:8]) || !strings.Contains(string(line[maskedField]), "/input/token/claims/note") {
+			t.Errorf("%d bytes before the secret: masked %s", before, line[maskedField])
+		}
 	}
 }
 
