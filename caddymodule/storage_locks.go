@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 )
 
 // How long it takes until the storage is asked again to take a lock back: twice as long each time.
@@ -23,9 +25,15 @@ var errLockKept = errors.New("the storage has not taken back the lock since it w
 // written under it is still under way. It is given back as soon as can be, for nobody else would do so: Caddy's file
 // storage keeps a lock from becoming stale for as long as its process lives.
 type keptLock struct {
-	created time.Time     // its stamp
-	hurry   chan struct{} // it is worth a try now
-	gone    chan struct{} // closed when it is no longer kept
+	takenLock
+	hurry chan struct{} // it is worth a try now
+	gone  chan struct{} // closed when it is no longer kept
+}
+
+// takenLock is a lock that this process has taken.
+type takenLock struct {
+	created time.Time // its stamp
+	note    *os.File  // that the lock is this process's; nil is none
 }
 
 // Lock waits for a lock; one that it gets too late is given back.
@@ -39,9 +47,9 @@ func (s *boundedStorage) Lock(ctx context.Context, name string) error {
 		return err
 	}
 	answer, late := wait(ctx, s, s.timeout, func(ctx context.Context) (struct{}, error) {
-		err := s.Storage.Lock(ctx, name)
+		err := s.lockOrBreak(ctx, name)
 		if err == nil {
-			s.took(name, s.lockStamp(ctx, name))
+			s.took(ctx, name)
 		}
 		return struct{}{}, err
 	})
@@ -63,9 +71,12 @@ func (s *boundedStorage) Unlock(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	taken := s.lastTaken(name)
 	answer, late := begin(ctx, func(ctx context.Context) (struct{}, error) {
 		err := s.Storage.Unlock(ctx, name)
-		if !isGivenBack(err) {
+		if isGivenBack(err) {
+			_ = taken.note.Close()
+		} else {
 			s.keep(name)
 		}
 		return struct{}{}, err
@@ -85,7 +96,7 @@ func (s *boundedStorage) keep(name string) {
 	if s.kept[name] != nil {
 		return
 	}
-	lock := &keptLock{created: s.taken[name], hurry: make(chan struct{}, 1), gone: make(chan struct{})}
+	lock := &keptLock{takenLock: s.taken[name], hurry: make(chan struct{}, 1), gone: make(chan struct{})}
 	s.kept[name] = lock
 	go s.giveBack(name, lock)
 }
@@ -104,6 +115,7 @@ func (s *boundedStorage) giveBack(name string, lock *keptLock) {
 			continue
 		}
 		if s.tryGivingBack(name, lock) || wait == unlockMaxWait && s.mayBeClosed() {
+			_ = lock.note.Close()
 			s.letGo(name, lock)
 			return
 		}
@@ -130,14 +142,32 @@ func (s *boundedStorage) lockStamp(ctx context.Context, name string) time.Time {
 	if _, ok := s.Storage.(fileStorage); !ok {
 		return time.Time{}
 	}
-	var lock struct {
-		Created time.Time `json:"created"`
-	}
-	object, err := s.Storage.Load(ctx, "locks/"+certmagic.StorageKeys.Safe(name)+".lock")
+	var lock lockStamps
+	object, err := s.Storage.Load(ctx, lockKey(name))
 	if err != nil || json.Unmarshal(object, &lock) != nil {
 		return time.Time{}
 	}
 	return lock.Created
+}
+
+func lockKey(name string) string { return "locks/" + certmagic.StorageKeys.Safe(name) + ".lock" }
+
+// lockOrBreak waits for a lock. One of files that a process of this host had, which has ended, is taken from it.
+func (s *boundedStorage) lockOrBreak(ctx context.Context, name string) error {
+	files, ok := s.Storage.(fileStorage)
+	if !ok || bootID() == "" {
+		return s.Storage.Lock(ctx, name)
+	}
+	look := func() {
+		if breakDeadLock(files.Filename(lockKey(name))) {
+			currentLogger().Info("took a lock from a process that has ended", zap.String("lock", name))
+		}
+	}
+	look()
+	waiting, done := context.WithCancel(ctx)
+	defer done()
+	go every(waiting, lockLook, look)
+	return s.Storage.Lock(ctx, name)
 }
 
 func (s *boundedStorage) mayBeClosed() bool {
@@ -167,12 +197,23 @@ func (b *bounds) awaitKept(ctx context.Context, name string) error {
 }
 
 // took notes that this process has taken a lock. One that was kept had been given back then, whatever the storage said.
-func (b *bounds) took(name string, created time.Time) {
+func (s *boundedStorage) took(ctx context.Context, name string) {
+	_ = s.lastTaken(name).note.Close() // which would keep this process itself from making another
+	taken := takenLock{created: s.lockStamp(ctx, name)}
+	if files, ok := s.Storage.(fileStorage); ok {
+		taken.note = noteLock(files.Filename(lockKey(name)), taken.created)
+	}
+	s.mu.Lock()
+	kept := s.kept[name]
+	s.taken[name] = taken
+	s.mu.Unlock()
+	s.letGo(name, kept)
+}
+
+func (b *bounds) lastTaken(name string) takenLock {
 	b.mu.Lock()
-	kept := b.kept[name]
-	b.taken[name] = created
-	b.mu.Unlock()
-	b.letGo(name, kept)
+	defer b.mu.Unlock()
+	return b.taken[name]
 }
 
 // letGo ends that a lock is kept, if it still is.

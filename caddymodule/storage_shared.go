@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 	"weak"
 
 	"github.com/caddyserver/certmagic"
@@ -21,7 +20,7 @@ type bounds struct {
 	unwritten fault.Last   // why the last write failed
 
 	mu    sync.Mutex
-	taken map[string]time.Time // the stamps of locks that were taken last, by name
+	taken map[string]takenLock // those that were taken last, by name
 	kept  map[string]*keptLock // by name
 }
 
@@ -41,7 +40,7 @@ func boundsOf(storage certmagic.Storage) *bounds {
 	fresh := &bounds{
 		places:    make(chan struct{}, storageCalls),
 		strangers: share{places: make(chan struct{}, strangerCalls)},
-		taken:     make(map[string]time.Time),
+		taken:     make(map[string]takenLock),
 		kept:      make(map[string]*keptLock),
 	}
 	allBounds.of[key] = weak.Make(fresh)

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package caddymodule
+
+import (
+	"errors"
+	"os"
+)
+
+// flock is not used where no boot ID is known.
+func flock(*os.File) bool { return false }
+
+func deviceOf(*os.File) (uint64, error) { return 0, errors.ErrUnsupported }
