@@ -215,6 +215,13 @@ func (c *requirements) ambiguity(seen *http.Request, r *route) string {
 	if c.folds(seen, path) != r {
 		return "letters of the other case belong to another rule"
 	}
+	// ServeMux redirects /docs to /docs/, which is no match, where a rule is about the latter and a wider one
+	// about both. It does not do so the other way round.
+	if short, found := strings.CutSuffix(path, "/"); found && short != "" && !r.endsWith(path) {
+		if other := c.folds(seen, short); other != nil && other != r {
+			return "without the slash at its end it belongs to another rule"
+		}
+	}
 	return ""
 }
 
@@ -231,6 +238,12 @@ type route struct {
 	pattern    string
 	parameters []string
 	scopes     []scopeTemplate
+}
+
+// endsWith reports whether the pattern ends where a path that matches it does, rather than in a
+// wildcard that has the rest of the path.
+func (r *route) endsWith(path string) bool {
+	return strings.Count(r.pattern, "/") == strings.Count(path, "/")
 }
 
 func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
