@@ -216,7 +216,9 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, refusal)
 	}
 	h.verifier.Remember(verified)
-	if !h.KeepToken {
+	if h.KeepToken {
+		httpguard.PinHeaders(r.Header, authorization)
+	} else {
 		r.Header.Del("Authorization")
 	}
 	httpguard.DropUpgrades(r.Header)
@@ -230,6 +232,9 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 	h.metricsOf(claims.Issuer).request("allowed")
 	return next.ServeHTTP(w, r)
 }
+
+// authorization is the header that KeepToken leaves to the upstream.
+var authorization = []string{"Authorization"}
 
 // check finds out who asks.
 func (h *AuthHandler) check(r *http.Request) (token.Verified, *refusal) {
