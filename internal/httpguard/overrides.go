@@ -111,14 +111,14 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 		switch {
 		case !overridesAny(canonical):
 			return nil, fmt.Errorf("header %q is neither removed nor refused, so trusting it does nothing", canonical)
-		case foldsToAny(canonical, o.pinned):
+		case FoldsToAny(canonical, o.pinned):
 			return nil, fmt.Errorf("header %q is trusted already", canonical)
 		}
 		o.pinned = append(o.pinned, canonical)
 	}
 	for _, override := range overrides {
 		switch {
-		case foldsToAny(override.name, o.pinned):
+		case FoldsToAny(override.name, o.pinned):
 		case override.what == theMethod:
 			o.refused.add(override.name)
 		default:
@@ -163,7 +163,7 @@ func (o *Overrides) Strip(h http.Header) {
 
 // Drops reports whether no field of this name goes on. The name is canonical.
 func (o *Overrides) Drops(name string) bool {
-	return o.refused.has(name) || o.stripped.has(name) || foldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
+	return o.refused.has(name) || o.stripped.has(name) || FoldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
 }
 
 // AmbiguousMethod says why an upstream may take the request for one with another method, "" when it may

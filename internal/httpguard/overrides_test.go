@@ -145,7 +145,7 @@ func FuzzOverrides(f *testing.F) {
 			return
 		}
 		for field := range r.Header {
-			if overridesAny(field) || foldsToAny(field, ofTheProxy) && !slices.Contains(ofTheProxy, field) {
+			if overridesAny(field) || FoldsToAny(field, ofTheProxy) && !slices.Contains(ofTheProxy, field) {
 				t.Fatalf("%q is left", field)
 			}
 		}
