@@ -210,3 +210,17 @@ func TestNoSetOfFieldsOverridesTheRequest(t *testing.T) {
 		t.Errorf("only %d requests go through", through)
 	}
 }
+
+// TestNoFieldNamesASecondObject that nobody judged. Whose upstream is to copy says so with trust_header.
+func TestNoFieldNamesASecondObject(t *testing.T) {
+	d := newDoor(t, "trust_header X-Copy-From\nrequire /files/{rest...} file:{rest}:use")
+	for field, arrives := range map[string]bool{"Destination": false, "X-Amz-Copy-Source": false, "X-Copy-From": true, "x-ms-copy-source": false, "X-MS-Rename-Source": false} {
+		got := d.ask("COPY", "/files/mine/x", bearer(d.token("file:mine/*:use"), field, "/files/yours/x"))
+		if got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", field, got.status, got.body)
+		}
+		if seen := d.upstream.taken()[0].Header.Get(field); (seen != "") != arrives {
+			t.Errorf("%s arrives as %q", field, seen)
+		}
+	}
+}

@@ -14,7 +14,7 @@ type overridden int
 
 const (
 	theMethod overridden = iota
-	theURL               // its path, the whole of it, or a prefix that the upstream puts before it
+	theURL               // its path, the whole of it, a prefix that the upstream puts before it, or a second one
 	theHost
 )
 
@@ -60,6 +60,12 @@ var overrides = []struct {
 	{"X-Script-Name", theURL, "WSGI middleware, such as Flask's ReverseProxied"},
 	{"Script-Name", theURL, "Gunicorn, as SCRIPT_NAME"},
 	{"Path-Info", theURL, "Gunicorn, as PATH_INFO"},
+
+	{"Destination", theURL, "WebDAV servers, for COPY and MOVE: RFC 4918 §10.3"},
+	{"X-Amz-Copy-Source", theURL, "object storage with the API of S3, for PUT"},
+	{"X-Copy-From", theURL, "OpenStack Swift, for PUT"},
+	{"X-Ms-Copy-Source", theURL, "Azure Blob Storage, for PUT"},
+	{"X-Ms-Rename-Source", theURL, "Azure Data Lake Storage, for PUT"},
 
 	{"Forwarded", theHost, "RFC 7239: Spring, Symfony, Rails, Jetty, Vert.x, Quarkus"},
 	{"X-Original-Host", theHost, "applications behind Azure Application Gateway or ngrok"},
