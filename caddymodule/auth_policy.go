@@ -190,15 +190,21 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 	return j.decision.Headers, nil
 }
 
-// checkSet holds the policy to the headers that the door has for it.
+// checkSet holds the policy to the headers that the door has for it, each with one value that arrives as
+// it is: what stands around a value in white space is lost on the way (RFC 9110 §5.5).
 func (p *RequestPolicy) checkSet(headers map[string]string) error {
+	set := make(map[string]bool, len(headers))
 	for name, value := range headers {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
-		case !slices.Contains(p.UpstreamHeaders, textproto.CanonicalMIMEHeaderKey(name)):
+		case !slices.Contains(p.UpstreamHeaders, canonical):
 			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q, which is no upstream_header of this door", name)}
-		case !httpguts.ValidHeaderFieldValue(value):
+		case !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value:
 			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has a value for %q that no header can have", name)}
+		case set[canonical]:
+			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q in two spellings", canonical)}
 		}
+		set[canonical] = true
 	}
 	return nil
 }
