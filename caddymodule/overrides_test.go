@@ -224,3 +224,13 @@ func TestNoFieldNamesASecondObject(t *testing.T) {
 		}
 	}
 }
+
+// TestNoFieldMapsTheFileThatIsServed: Rack makes an X-Accel-Redirect of these fields, and Caddy may be told to serve
+// the file that it names.
+func TestNoFieldMapsTheFileThatIsServed(t *testing.T) {
+	d := newDoor(t, "")
+	d.ask("GET", "/", bearer(d.token(""), "X-Sendfile-Type", "X-Accel-Redirect", "X-Accel-Mapping", "/mine/=/yours/"))
+	if seen := d.upstream.taken()[0].Header; seen.Get("X-Sendfile-Type")+seen.Get("X-Accel-Mapping") != "" {
+		t.Errorf("%v", seen)
+	}
+}

@@ -61,6 +61,9 @@ var overrides = []struct {
 	{"Script-Name", theURL, "Gunicorn, as SCRIPT_NAME"},
 	{"Path-Info", theURL, "Gunicorn, as PATH_INFO"},
 
+	{"X-Sendfile-Type", theURL, "Rack::Sendfile and Plack: the file that the proxy serves, CVE-2025-61780"},
+	{"X-Accel-Mapping", theURL, "Rack::Sendfile and Plack, with X-Sendfile-Type"},
+
 	{"Destination", theURL, "WebDAV servers, for COPY and MOVE: RFC 4918 §10.3"},
 	{"X-Amz-Copy-Source", theURL, "object storage with the API of S3, for PUT"},
 	{"X-Copy-From", theURL, "OpenStack Swift, for PUT"},
