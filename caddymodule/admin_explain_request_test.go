@@ -25,6 +25,7 @@ func TestExplainRequest(t *testing.T) {
 		{`"book:1:read"`, `"method": "GET", "url": "/Books/1", "door": 0`, "0 403 no_rule; passes false"},
 		{`"book:1:read"`, `"method": "GET", "url": "/books/1", "headers": {"X-HTTP-Method-Override": "PUT"}, "door": 0`, "0 400 ambiguous_method; passes false"},
 		{`"book:1:read"`, `"method": "GET", "url": "/books/1?_method=PUT", "door": 0`, "0 400 ambiguous_method; passes false"},
+		{`"book:1:read"`, `"method": "GET", "url": "/books/1?x=1&access%5ftoken=y", "door": 0`, "0 400 malformed_request GET /books/{id} [book:1:read book:1:read]; passes false"},
 		{`"film:1:read"`, `"method": "get", "url": "/", "door": 1`, "1 400 ambiguous_method; passes false"},
 		{`"book:1:read"`, `"method": "GET", "url": "https://api.example.com../books/1", "door": 0`, "0 400 ambiguous_host; passes false"},
 		{`"book:1:read"`, `"method": "GET", "url": "/books/1", "headers": {"X-Original-URL": "/admin", "Forwarded": "host=x"}, "door": 0`, "0 true GET /books/{id} [book:1:read book:1:read]; passes true"},

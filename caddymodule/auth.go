@@ -223,7 +223,9 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, refusal)
 	}
 	h.verifier.Remember(verified)
-	if !h.KeepToken {
+	if h.KeepToken {
+		httpguard.PinHeaders(r.Header, authorization)
+	} else {
 		r.Header.Del("Authorization")
 	}
 	httpguard.DropUpgrades(r.Header)
@@ -237,6 +239,9 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 	h.metricsOf(claims.Issuer).request("allowed")
 	return h.pass(w, r, next, claims, verified.KeyID())
 }
+
+// authorization is the header that KeepToken leaves to the upstream.
+var authorization = []string{"Authorization"}
 
 // check finds out who asks.
 func (h *AuthHandler) check(r *http.Request) (token.Verified, *refusal) {

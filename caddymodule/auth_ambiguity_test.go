@@ -13,6 +13,10 @@ func TestNoRuleIsSteppedAround(t *testing.T) {
 		require /admin/{rest...} admin:*:use
 		require admin.example.com/{rest...} admin:*:use
 		require DELETE /books/{id} book:{id}:edit
+		require /%53hop/%C3%96l admin:*:use
+		require /report admin:*:use
+		require /docs admin:*:use
+		require /docs/ book:*:read
 		require /{rest...} book:*:read
 	`)
 	for _, c := range []struct {
@@ -26,6 +30,19 @@ func TestNoRuleIsSteppedAround(t *testing.T) {
 		{"GET", "/admin/users", nil, 403, "insufficient_scope"},
 		{"GET", "/ADMIN/users", nil, 400, "ambiguous_path"}, // handle_path /admin/* would serve it
 		{"GET", "/Admin/users", nil, 400, "ambiguous_path"},
+		{"GET", "/Shop/%C3%96l", nil, 403, "insufficient_scope"}, // by a pattern that is percent-encoded
+		{"GET", "/shop/%C3%B6l", nil, 400, "ambiguous_path"},
+		{"GET", "/SHOP/%C3%96L", nil, 400, "ambiguous_path"},
+		{"GET", "/report", nil, 403, "insufficient_scope"},
+		{"GET", "/report/", nil, 400, "ambiguous_path"}, // many upstreams serve it like /report
+		{"GET", "/Report/", nil, 400, "ambiguous_path"},
+		{"GET", "/%72eport/", nil, 400, "ambiguous_path"},
+		{"DELETE", "/books/1/", nil, 400, "ambiguous_path"},
+		{"GET", "/books/1/", nil, 200, ""},
+		{"GET", "/admin", nil, 403, "no_rule"},
+		{"GET", "/docs", nil, 403, "insufficient_scope"},
+		{"GET", "/docs/", nil, 200, ""}, // has a rule of its own
+		{"GET", "/docs/x/", nil, 200, ""},
 		{"GET", "/users", []string{"Host", "admin.example.com"}, 403, "insufficient_scope"},
 		{"GET", "/users", []string{"Host", "ADMIN.example.com"}, 403, "insufficient_scope"},
 		{"GET", "/users", []string{"Host", "admin.example.com.:8443"}, 403, "insufficient_scope"},

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"path"
@@ -97,8 +98,13 @@ func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
 		return err
 	}
 	for _, name := range p.UpstreamHeaders {
-		if identity.claims[name] != "" {
+		if httpguard.FoldsToAny(name, slices.Collect(maps.Keys(identity.claims))) {
 			return fmt.Errorf("header %q carries a claim already", name)
+		}
+	}
+	for _, name := range p.InputHeaders {
+		if httpguard.FoldsToAny(name, identity.stripped) {
+			return fmt.Errorf("the policy never sees the header %q, which the door removes from the request; use input.token", name)
 		}
 	}
 	identity.pinned = p.InputHeaders
@@ -106,10 +112,10 @@ func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
 	return nil
 }
 
-// setByProxy are the headers that reverse_proxy sets or removes after the door. What the policy saw of
-// them would not be what the upstream gets.
+// setByProxy are the headers that reverse_proxy sets or removes after the door. What the door or its policy
+// saw of them or set would not be what the upstream gets.
 var setByProxy = []string{
-	"Alt-Svc", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Alt-Svc", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via",
 	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
 }
 
@@ -133,7 +139,9 @@ func (p *RequestPolicy) checkNames() error {
 			return fmt.Errorf("%q is not a header name", name)
 		case slices.Contains(forbiddenIdentityHeaders, canonical):
 			return fmt.Errorf("header %q cannot be set by a policy", canonical)
-		case slices.Contains(p.InputHeaders, canonical):
+		case httpguard.FoldsToAny(canonical, setByProxy):
+			return fmt.Errorf("header %q cannot be set by a policy: reverse_proxy sets or removes it after the door", canonical)
+		case httpguard.FoldsToAny(canonical, p.InputHeaders):
 			return fmt.Errorf("header %q cannot be both what the policy sees and what it sets", canonical)
 		}
 		p.UpstreamHeaders[n] = canonical
@@ -182,15 +190,21 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 	return j.decision.Headers, nil
 }
 
-// checkSet holds the policy to the headers that the door has for it.
+// checkSet holds the policy to the headers that the door has for it, each with one value that arrives as
+// it is: what stands around a value in white space is lost on the way (RFC 9110 §5.5).
 func (p *RequestPolicy) checkSet(headers map[string]string) error {
+	set := make(map[string]bool, len(headers))
 	for name, value := range headers {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
-		case !slices.Contains(p.UpstreamHeaders, textproto.CanonicalMIMEHeaderKey(name)):
+		case !slices.Contains(p.UpstreamHeaders, canonical):
 			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q, which is no upstream_header of this door", name)}
-		case !httpguts.ValidHeaderFieldValue(value):
+		case !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value:
 			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has a value for %q that no header can have", name)}
+		case set[canonical]:
+			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q in two spellings", canonical)}
 		}
+		set[canonical] = true
 	}
 	return nil
 }

@@ -113,11 +113,13 @@ func TestDoorWhosePolicyFails(t *testing.T) {
 		"a wrong type":           `denied contains "x"`,
 		"a header of no door":    `headers["X-Other"] := "x"`,
 		"a header with newlines": "headers[\"X-Route\"] := \"x\\ny\"",
+		"a header with a space":  `headers["X-Route"] := input.request.route.parameters.id`,
+		"two spellings":          "headers[\"X-Route\"] := \"x\"\n\nheaders[\"x-route\"] := \"x\"",
 		"two values":             "headers[\"X-Route\"] := \"x\"\n\nheaders[\"X-Route\"] := \"y\"",
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, _ := newPolicyDoor(t, "package m2m.request\n\n"+rule+"\n", "upstream_header X-Route")
-			got := d.ask("GET", "/books/1", bearer(d.token("book:*:read")))
+			got := d.ask("GET", "/books/%20admin", bearer(d.token("book:%20admin:read")))
 			if got.status != http.StatusServiceUnavailable || got.reason() != "no_decision" || len(d.upstream.taken()) > 0 {
 				t.Errorf("%d %s", got.status, got.body)
 			}

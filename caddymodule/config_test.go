@@ -114,6 +114,15 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"trusted and set":        {configGoodIssuer, door(`, "headers": {"X-Original-Host": "host"}, "trust_headers": ["x-original-host"]`), "is set by this door"},
 		"input that is replaced": {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-forwarded-host"]}`), `reverse_proxy sets or removes the header "X-Forwarded-Host"`},
 		"input that is removed":  {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-forwarded-prefix"]}`), `the policy never sees the header "X-Forwarded-Prefix"`},
+		"input from the token":   {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-client.id"]}`), `the policy never sees the header "X-Client.id"`},
+		"input of a claim":       {configGoodIssuer, door(`, "headers": {"x-tenant": "tenant"}, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-tenant"]}`), `the policy never sees the header "X-Tenant"`},
+		"input and output":       {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x_tenant"], "upstream_headers": ["x-tenant"]}`), "both what the policy sees and what it sets"},
+		"input of the proxy":     {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["via"]}`), `reverse_proxy sets or removes the header "Via"`},
+		"output of the proxy":    {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "upstream_headers": ["x_forwarded_host"]}`), "cannot be set by a policy: reverse_proxy"},
+		"output of a claim":      {configGoodIssuer, door(`, "headers": {"x-tenant": "tenant"}, "policy": {"paths": ["testdata/adapt/requests"], "upstream_headers": ["x_tenant"]}`), "carries a claim already"},
+		"claim to the proxy":     {configGoodIssuer, door(`, "headers": {"x-forwarded-host": "client_id"}`), "cannot carry a claim: reverse_proxy"},
+		"claim to via":           {configGoodIssuer, door(`, "headers": {"via": "client_id"}`), "cannot carry a claim: reverse_proxy"},
+		"claims that fold":       {configGoodIssuer, door(`, "headers": {"x-user": "client_id", "x_user": "sub"}`), "beside one that upstreams may take it for"},
 		"header of the message":  {configGoodIssuer, door(`, "headers": {"transfer-encoding": "team"}`), "cannot carry a claim"},
 	}
 	for name, c := range cases {

@@ -55,11 +55,13 @@ func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.
 		return d
 	}
 	var held []scope.Scope
-	switch {
+	switch bearer := explainedBearer(r); {
 	case claims == nil:
 		d.refuse(&refusal{Challenge: &oauth.Challenge{
 			Status: http.StatusUnauthorized, Reason: oauth.ReasonMissingToken, Description: "no token would be issued",
 		}})
+	case bearer != nil:
+		d.refuse(bearer)
 	case !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(of.Audience, aud) }):
 		d.refuse(invalidToken(&token.Error{Reason: token.WrongAudience}))
 	case h.identity.check(claims) != nil:
@@ -91,6 +93,16 @@ func (h *AuthHandler) explainedAmbiguity(r *http.Request) *refusal {
 		return h.ambiguityOfTarget(r)
 	}
 	return h.ambiguity(r)
+}
+
+// explainedBearer refuses what no token can be sent with, such as another one in the URL.
+func explainedBearer(r *http.Request) *refusal {
+	sent := r.Clone(r.Context())
+	sent.Header.Set("Authorization", "Bearer x")
+	if _, challenge := oauth.BearerToken(sent); challenge != nil {
+		return &refusal{Challenge: challenge}
+	}
+	return nil
 }
 
 // ask has the door's policy say what it makes of the request, and takes that over, unless the policy only

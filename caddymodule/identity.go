@@ -53,10 +53,14 @@ func newIdentityHeaders(headers map[string]string, off bool) (*identityHeaders, 
 			return nil, fmt.Errorf("%q is not a header name", name)
 		case slices.Contains(forbiddenIdentityHeaders, canonical):
 			return nil, fmt.Errorf("header %q cannot carry a claim", canonical)
+		case httpguard.FoldsToAny(canonical, setByProxy):
+			return nil, fmt.Errorf("header %q cannot carry a claim: reverse_proxy sets or removes it after the door", canonical)
 		case claim == "":
 			return nil, fmt.Errorf("header %q has no claim", canonical)
 		case h.claims[canonical] != "":
 			return nil, fmt.Errorf("header %q is configured twice", canonical)
+		case httpguard.FoldsToAny(canonical, slices.Collect(maps.Keys(h.claims))):
+			return nil, fmt.Errorf("header %q is configured beside one that upstreams may take it for", canonical)
 		}
 		h.claims[canonical] = claim
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
@@ -27,13 +28,26 @@ func (h *AuthHandler) ambiguity(r *http.Request) *refusal {
 
 // ambiguityOfTarget is ambiguity without the host.
 func (h *AuthHandler) ambiguityOfTarget(r *http.Request) *refusal {
-	if why := httpguard.AmbiguousPath(r.URL); why != "" {
+	if why := ambiguousPath(r); why != "" {
 		return ambiguous(reasonAmbiguousPath, why)
 	}
 	if why := h.overrides.AmbiguousMethod(r); why != "" {
 		return ambiguous(reasonAmbiguousMethod, why)
 	}
 	return nil
+}
+
+// ambiguousPath looks at the path as it is now, and as it came if Caddy has changed it. Directives such as
+// handle_path clean a path before they strip it, and an upstream may read it as it came: FastCGI has
+// that one in REQUEST_URI.
+func ambiguousPath(r *http.Request) string {
+	came, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if ok && came.URL != nil && (came.URL.Path != r.URL.Path || came.URL.RawPath != r.URL.RawPath) {
+		if why := httpguard.AmbiguousPath(came.URL); why != "" {
+			return why
+		}
+	}
+	return httpguard.AmbiguousPath(r.URL)
 }
 
 // trustHeaders fails on a name that overrides nothing, and where a header is to arrive that does not.

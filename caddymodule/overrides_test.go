@@ -210,3 +210,27 @@ func TestNoSetOfFieldsOverridesTheRequest(t *testing.T) {
 		t.Errorf("only %d requests go through", through)
 	}
 }
+
+// TestNoFieldNamesASecondObject that nobody judged. Whose upstream is to copy says so with trust_header.
+func TestNoFieldNamesASecondObject(t *testing.T) {
+	d := newDoor(t, "trust_header X-Copy-From\nrequire /files/{rest...} file:{rest}:use")
+	for field, arrives := range map[string]bool{"Destination": false, "X-Amz-Copy-Source": false, "X-Copy-From": true, "x-ms-copy-source": false, "X-MS-Rename-Source": false} {
+		got := d.ask("COPY", "/files/mine/x", bearer(d.token("file:mine/*:use"), field, "/files/yours/x"))
+		if got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", field, got.status, got.body)
+		}
+		if seen := d.upstream.taken()[0].Header.Get(field); (seen != "") != arrives {
+			t.Errorf("%s arrives as %q", field, seen)
+		}
+	}
+}
+
+// TestNoFieldMapsTheFileThatIsServed: Rack makes an X-Accel-Redirect of these fields, and Caddy may be told to serve
+// the file that it names.
+func TestNoFieldMapsTheFileThatIsServed(t *testing.T) {
+	d := newDoor(t, "")
+	d.ask("GET", "/", bearer(d.token(""), "X-Sendfile-Type", "X-Accel-Redirect", "X-Accel-Mapping", "/mine/=/yours/"))
+	if seen := d.upstream.taken()[0].Header; seen.Get("X-Sendfile-Type")+seen.Get("X-Accel-Mapping") != "" {
+		t.Errorf("%v", seen)
+	}
+}

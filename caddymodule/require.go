@@ -21,7 +21,7 @@ type Requirement struct {
 	// Path is a pattern of Go's net/http.ServeMux: /books, /books/{id}, /files/{rest...}, /docs/,
 	// with an optional host before it, in lower case, without a port, and in Punycode (xn--) if it is
 	// not ASCII. A request's host matches without regard to case, to its port and to a dot at its end.
-	// The most specific pattern
+	// A * is no wildcard, and is an error; write it as %2A. The most specific pattern
 	// wins; two of which neither is more specific are an error, also when they are alike but for the
 	// case of letters. Required.
 	Path string `json:"path"`
@@ -100,6 +100,12 @@ func (r *Requirement) check() error {
 		return fmt.Errorf("requiring for %q: no request can match its host: %s", r.Path, httpguard.AmbiguousHostname(r.host()))
 	case strings.ToUpper(r.Method) != r.Method:
 		return fmt.Errorf("requiring for %s: method %q is not in upper case", r.Path, r.Method)
+	case r.Method == http.MethodConnect:
+		return fmt.Errorf("requiring for %s: no request can match the method CONNECT; a WebSocket is a GET", r.Path)
+	case strings.Contains(r.Path, "*"):
+		return fmt.Errorf("requiring for %q: a * in the path is no wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A", r.Path)
+	case r.ambiguity() != "":
+		return fmt.Errorf("requiring for %q: no request can match its path: %s", r.Path, r.ambiguity())
 	case len(r.Scopes) == 0:
 		return fmt.Errorf("requiring for %s: no scope is named", r.pattern())
 	}
@@ -111,6 +117,32 @@ func (r *Requirement) host() string {
 	host, _, _ := strings.Cut(r.Path, "/")
 	return host
 }
+
+// ambiguity says why the door refuses every request that could match the path, "" if it does not.
+func (r *Requirement) ambiguity() string {
+	path := r.Path[len(r.host()):]
+	decoded := url.URL{RawPath: path}
+	for n, segment := range strings.Split(path, "/") {
+		if n > 0 {
+			decoded.Path += "/" + literalOf(segment)
+		}
+	}
+	return httpguard.AmbiguousPath(&decoded)
+}
+
+// literalOf is what ServeMux compares a segment of a pattern with. A parameter stands for itself.
+func literalOf(segment string) string {
+	switch literal, err := url.PathUnescape(segment); {
+	case segment == "{$}":
+		return ""
+	case err != nil, isParameter(segment):
+		return segment
+	default:
+		return literal
+	}
+}
+
+func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
 
 func (r *Requirement) pattern() string {
 	if r.Method == "" {
@@ -133,7 +165,7 @@ func handle(mux *http.ServeMux, pattern string, r *route) (err error) {
 	return nil
 }
 
-// foldPattern is the pattern with its host and its literal segments in lower case.
+// foldPattern is the pattern with its literal segments in lower case, however they are encoded.
 func foldPattern(pattern string) string {
 	method, rest, found := strings.Cut(pattern, " ")
 	if !found {
@@ -141,8 +173,8 @@ func foldPattern(pattern string) string {
 	}
 	segments := strings.Split(rest, "/")
 	for n, segment := range segments {
-		if !strings.HasPrefix(segment, "{") {
-			segments[n] = strings.ToLower(segment)
+		if n > 0 && !isParameter(segment) { // the host before them is in lower case
+			segments[n] = url.PathEscape(strings.ToLower(literalOf(segment)))
 		}
 	}
 	return strings.TrimSpace(method + " " + strings.Join(segments, "/"))
@@ -164,8 +196,10 @@ func (c *requirements) match(r *http.Request) (matched, *refusal) {
 	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
 	found := new(match)
 	c.mux.ServeHTTP(found, seen)
-	if found.route != nil && c.folds(seen) != found.route {
-		return matched{}, ambiguous(reasonAmbiguousPath, "letters of the other case belong to another rule")
+	if found.route != nil {
+		if why := c.ambiguity(seen, found.route); why != "" {
+			return matched{}, ambiguous(reasonAmbiguousPath, why)
+		}
 	}
 	needed, ok := found.route.fill(found.values)
 	if !ok {
@@ -174,9 +208,26 @@ func (c *requirements) match(r *http.Request) (matched, *refusal) {
 	return matched{method, needed, found.route, found.values}, nil
 }
 
-// folds is the route of the request without regard to case.
-func (c *requirements) folds(seen *http.Request) *route {
-	seen.URL = &url.URL{Path: strings.ToLower(seen.URL.Path)}
+// ambiguity says why a request that matches r may be taken for one that another rule is about, "" if it
+// may not. It changes the URL of seen.
+func (c *requirements) ambiguity(seen *http.Request, r *route) string {
+	path := strings.ToLower(seen.URL.Path)
+	if c.folds(seen, path) != r {
+		return "letters of the other case belong to another rule"
+	}
+	// ServeMux redirects /docs to /docs/, which is no match, where a rule is about the latter and a wider one
+	// about both. It does not do so the other way round.
+	if short, found := strings.CutSuffix(path, "/"); found && short != "" && !r.endsWith(path) {
+		if other := c.folds(seen, short); other != nil && other != r {
+			return "without the slash at its end it belongs to another rule"
+		}
+	}
+	return ""
+}
+
+// folds is the route of the request with another path, in lower case, without regard to case.
+func (c *requirements) folds(seen *http.Request, path string) *route {
+	seen.URL = &url.URL{Path: path}
 	found := new(match)
 	c.folded.ServeHTTP(found, seen)
 	return found.route
@@ -187,6 +238,12 @@ type route struct {
 	pattern    string
 	parameters []string
 	scopes     []scopeTemplate
+}
+
+// endsWith reports whether the pattern ends where a path that matches it does, rather than in a
+// wildcard that has the rest of the path.
+func (r *route) endsWith(path string) bool {
+	return strings.Count(r.pattern, "/") == strings.Count(path, "/")
 }
 
 func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -64,6 +65,15 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 		"the host is in lower case":           {Path: "API.example.com/", Scopes: []string{"x"}},
 		"the host is in lower case, without ": {Path: "api.example.com:8443/", Scopes: []string{"x"}},
 		"without regard to case":              {Path: "/ADMIN/{x}", Scopes: []string{"x"}},
+		"without regard to case,":             {Path: "/%41dmin/{x}", Scopes: []string{"x"}},
+		"a * in the path is no wildcard":      {Path: "/books/*", Scopes: []string{"x"}},
+		"can match the method CONNECT":        {Method: "CONNECT", Path: "/x", Scopes: []string{"x"}},
+		"an encoded slash":                    {Path: "/a%2fb/{x}", Scopes: []string{"x"}},
+		"an encoded question mark":            {Path: "/a?b=1", Scopes: []string{"x"}},
+		"a semicolon":                         {Path: "/{x}/a%3Bb", Scopes: []string{"x"}},
+		"a dot segment":                       {Path: "api.example.com/%2e%2e/{$}", Scopes: []string{"x"}},
+		"not UTF-8":                           {Path: "/a%ff/", Scopes: []string{"x"}},
+		"percent-encoded twice":               {Path: "/a%252e", Scopes: []string{"x"}},
 	} {
 		_, err := compileRequirements([]*Requirement{{Path: "/admin/{y}", Scopes: []string{"y"}}, r})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -122,4 +132,22 @@ func FuzzScopeTemplate(f *testing.F) {
 
 func hasTemplateParameter(t scopeTemplate, name string) bool {
 	return slices.ContainsFunc(t.parts, func(part templatePart) bool { return part.parameter == name })
+}
+
+func TestRequirementsThatHaveEscapes(t *testing.T) {
+	for _, path := range []string{"/", "/{$}", "/docs/{$}", "/docs/", "[2001:db8::1]/x", "/{x}/y", "/%2A/{rest...}", "/100%/x", "/%7Bid%7D", "/a%20b", "/%C3%9C/{x}"} {
+		c, err := compileRequirements([]*Requirement{{Path: path, Scopes: []string{"x"}}})
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		target := strings.NewReplacer("{$}", "", "{x}", "x", "{rest...}", "a/b", "100%", "100%25").Replace(path)
+		if strings.HasPrefix(target, "/") {
+			target = "other" + target
+		}
+		r := httptest.NewRequest("GET", "http://"+target, nil)
+		if _, refused := c.match(r); refused != nil {
+			t.Errorf("%s: a request for %s: %s", path, target, refused.Description)
+		}
+	}
 }

@@ -14,7 +14,7 @@ import (
 // it to a request's Trailer, too: some upstreams merge the two.
 func StripIdentityHeaders(h http.Header, names []string) {
 	for field := range h {
-		if foldsToAny(field, names) {
+		if FoldsToAny(field, names) {
 			delete(h, field)
 		}
 	}
@@ -35,7 +35,7 @@ func dropOptions(h http.Header, names []string) {
 // The names are canonical.
 func PinHeaders(h http.Header, names []string) {
 	for field := range h {
-		if foldsToAny(field, names) && !slices.Contains(names, field) {
+		if FoldsToAny(field, names) && !slices.Contains(names, field) {
 			delete(h, field)
 		}
 	}
@@ -48,7 +48,7 @@ func withoutOptions(values, names []string) []string {
 	for _, value := range values {
 		for option := range strings.SplitSeq(value, ",") {
 			option = textproto.TrimString(option)
-			if option != "" && !foldsToAny(option, names) {
+			if option != "" && !FoldsToAny(option, names) {
 				kept = append(kept, option)
 			}
 		}
@@ -64,7 +64,8 @@ func setOrDelete(h http.Header, field string, values []string) {
 	h[field] = []string{strings.Join(values, ", ")}
 }
 
-func foldsToAny(field string, names []string) bool {
+// FoldsToAny reports whether an upstream may take a field of this name for one of the names.
+func FoldsToAny(field string, names []string) bool {
 	for _, name := range names {
 		if foldsTo(field, name) {
 			return true

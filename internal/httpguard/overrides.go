@@ -14,7 +14,7 @@ type overridden int
 
 const (
 	theMethod overridden = iota
-	theURL               // its path, the whole of it, or a prefix that the upstream puts before it
+	theURL               // its path, the whole of it, a prefix that the upstream puts before it, or a second one
 	theHost
 )
 
@@ -44,6 +44,9 @@ var overrides = []struct {
 	{"X-Waws-Unencoded-Url", theURL, "applications on Azure App Service"},
 	{"X-Ms-Original-Url", theURL, "Nitro and SvelteKit on Azure"},
 	{"X-Envoy-Original-Path", theURL, "services behind Envoy that want the path before a rewrite"},
+	{"X-Original-Request-Uri", theURL, "WSGI middleware, OpenID consumers on Sinatra"},
+	{"X-Replaced-Path", theURL, "services behind Traefik's ReplacePath"},
+	{"X-Astro-Path", theURL, "Astro on Vercel: GHSA-mr6q-rp88-fx84"},
 	{"X-Forwarded-Uri", theURL, "authorization servers of Traefik's and Caddy's forward auth, oauth2-proxy"},
 	{"X-Forwarded-Url", theURL, "actions of OpenWhisk"},
 	{"X-Forwarded-Path", theURL, "GeoServer, services behind Kong"},
@@ -51,14 +54,27 @@ var overrides = []struct {
 	{"X-Forwarded-Pathbase", theURL, "ASP.NET Core behind YARP"},
 	{"X-Forwarded-Context", theURL, "Apache NiFi and Knox"},
 	{"X-Proxycontextpath", theURL, "Apache NiFi"},
+	{"X-Forwarded-Script-Name", theURL, "Plack::Middleware::ReverseProxyPath"},
+	{"X-Traversal-Path", theURL, "Plack::Middleware::ReverseProxyPath, WSGIProxy"},
+	{"X-Vhm-Root", theURL, "Zope with repoze.vhm"},
 	{"X-Script-Name", theURL, "WSGI middleware, such as Flask's ReverseProxied"},
 	{"Script-Name", theURL, "Gunicorn, as SCRIPT_NAME"},
 	{"Path-Info", theURL, "Gunicorn, as PATH_INFO"},
+
+	{"X-Sendfile-Type", theURL, "Rack::Sendfile and Plack: the file that the proxy serves, CVE-2025-61780"},
+	{"X-Accel-Mapping", theURL, "Rack::Sendfile and Plack, with X-Sendfile-Type"},
+
+	{"Destination", theURL, "WebDAV servers, for COPY and MOVE: RFC 4918 §10.3"},
+	{"X-Amz-Copy-Source", theURL, "object storage with the API of S3, for PUT"},
+	{"X-Copy-From", theURL, "OpenStack Swift, for PUT"},
+	{"X-Ms-Copy-Source", theURL, "Azure Blob Storage, for PUT"},
+	{"X-Ms-Rename-Source", theURL, "Azure Data Lake Storage, for PUT"},
 
 	{"Forwarded", theHost, "RFC 7239: Spring, Symfony, Rails, Jetty, Vert.x, Quarkus"},
 	{"X-Original-Host", theHost, "applications behind Azure Application Gateway or ngrok"},
 	{"X-Host", theHost, "CamCOPS, SPIP"},
 	{"X-Forwarded-Server", theHost, "Jetty, SPIP"},
+	{"X-Vhm-Host", theHost, "Zope with repoze.vhm, Grok"},
 	{"X-Proxyhost", theHost, "Apache NiFi"},
 	{"X-Envoy-Original-Dst-Host", theHost, "Envoy, which sends the request there"},
 	{"$wssn", theHost, "WebSphere"},
@@ -111,14 +127,14 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 		switch {
 		case !overridesAny(canonical):
 			return nil, fmt.Errorf("header %q is neither removed nor refused, so trusting it does nothing", canonical)
-		case foldsToAny(canonical, o.pinned):
+		case FoldsToAny(canonical, o.pinned):
 			return nil, fmt.Errorf("header %q is trusted already", canonical)
 		}
 		o.pinned = append(o.pinned, canonical)
 	}
 	for _, override := range overrides {
 		switch {
-		case foldsToAny(override.name, o.pinned):
+		case FoldsToAny(override.name, o.pinned):
 		case override.what == theMethod:
 			o.refused.add(override.name)
 		default:
@@ -163,7 +179,7 @@ func (o *Overrides) Strip(h http.Header) {
 
 // Drops reports whether no field of this name goes on. The name is canonical.
 func (o *Overrides) Drops(name string) bool {
-	return o.refused.has(name) || o.stripped.has(name) || foldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
+	return o.refused.has(name) || o.stripped.has(name) || FoldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
 }
 
 // AmbiguousMethod says why an upstream may take the request for one with another method, "" when it may

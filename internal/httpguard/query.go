@@ -6,9 +6,9 @@ import (
 )
 
 // methodParameters override the method: the first for Laravel and Symfony, Express method-override,
-// WordPress, Jersey and Mojolicious, the other for Catalyst and Plack. ASP.NET reads parameters that
-// are named like the header fields.
-var methodParameters = namesForMethod("_method", "x-tunneled-method")
+// WordPress, Jersey and Mojolicious, the second for Catalyst and Plack, the third for Salesforce and,
+// as $httpMethod, for Google APIs. ASP.NET reads parameters that are named like the header fields.
+var methodParameters = namesForMethod("_method", "x-tunneled-method", "_httpmethod")
 
 // namesForMethod are the fields of the list that override the method, and more.
 func namesForMethod(more ...string) foldedNames {
