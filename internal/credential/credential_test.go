@@ -96,7 +96,7 @@ func TestMaskURI(t *testing.T) {
 
 // TestLongTexts: a header may be a megabyte long.
 func TestLongTexts(t *testing.T) {
-	for _, unit := range []string{"eyJ9", "eyJ9.", "eyJ9 ", "=", "a=", "token=", "://", "://a:b@", "Bearer ", "m2m_", "%6", "%65", "\"d\":", "-----BEGIN PRIVATE KEY-----", "_"} {
+	for _, unit := range []string{"eyey", "ewew", "eyJ9", "eyJ9.", "eyJ9 ", "=", "a=", "token=", "://", "://a:b@", "Bearer ", "m2m_", "%6", "%65", "\"d\":", "-----BEGIN PRIVATE KEY-----", "_"} {
 		text := strings.Repeat(unit, 1<<20/len(unit)) + "."
 		start := time.Now()
 		MaskURI(text)
