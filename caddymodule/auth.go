@@ -216,6 +216,7 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, refusal)
 	}
 	h.verifier.Remember(verified)
+	maskUser(r, claims.Subject) // before the headers change
 	if !h.KeepToken {
 		r.Header.Del("Authorization")
 	}
@@ -225,7 +226,6 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 		r.Header.Set(name, value)
 	}
 	setPlaceholders(r, claims)
-	maskUser(r, claims.Subject)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
 	h.metricsOf(claims.Issuer).request("allowed")
 	return next.ServeHTTP(w, r)
