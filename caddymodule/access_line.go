@@ -26,9 +26,8 @@ func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLi
 		status = statusOf(err)
 		l.writeError(server, line, names, took, err)
 	}
-	recorder := recorderOf(w)
-	if recorder != nil && !line.skipped && logsAccess(server.Logs, r.Host) {
-		l.writeAccess(r, recorder, line, names, took, status)
+	if !line.skipped && logsAccess(server.Logs, r.Host) {
+		l.writeAccess(w, r, line, names, took, status)
 	}
 	switch {
 	case err == nil:
@@ -42,9 +41,15 @@ func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLi
 	return err
 }
 
-func (l accessLogs) writeAccess(r *http.Request, recorder caddyhttp.ResponseRecorder, line *maskedLine, names []string, took time.Duration, status int) {
-	if recorder.Status() != 0 {
-		status = recorder.Status()
+// writeAccess writes a line also where the recorder is out of sight, below a writer of another plugin that cannot be
+// unwrapped: no credential may keep a request out of the log. The status is then that of the error, or 0.
+func (l accessLogs) writeAccess(w http.ResponseWriter, r *http.Request, line *maskedLine, names []string, took time.Duration, status int) {
+	size := 0
+	if recorder := recorderOf(w); recorder != nil {
+		size = recorder.Size()
+		if recorder.Status() != 0 {
+			status = recorder.Status()
+		}
 	}
 	level := zapcore.InfoLevel
 	if status >= http.StatusInternalServerError {
@@ -54,12 +59,12 @@ func (l accessLogs) writeAccess(r *http.Request, recorder caddyhttp.ResponseReco
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		user, _ = repl.GetString("http.auth.user.id")
 	}
-	header := line.header("/resp_headers/", recorder.Header())
+	header := line.header("/resp_headers/", w.Header())
 	if header == nil {
-		header = recorder.Header()
+		header = w.Header()
 	}
 	fields := append([]zap.Field{
-		line.loggable(r), zap.String("user_id", user), zap.Duration("duration", took), zap.Int("size", recorder.Size()), zap.Int("status", status),
+		line.loggable(r), zap.String("user_id", user), zap.Duration("duration", took), zap.Int("size", size), zap.Int("status", status),
 		zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: header, ShouldLogCredentials: showsCredentials(r)}),
 	}, line.fields...)
 	line.log(l.access, names, level, "handled request", fields)
@@ -112,7 +117,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// recorderOf is Caddy's own recorder of the response, below those of other handlers; nil without an access log.
+// recorderOf is Caddy's own recorder of the response, below those of other handlers; nil when one of them has a writer
+// that cannot be unwrapped.
 func recorderOf(w http.ResponseWriter) (recorder caddyhttp.ResponseRecorder) {
 	for {
 		if one, ok := w.(caddyhttp.ResponseRecorder); ok {

@@ -91,6 +91,7 @@ func maskUser(r *http.Request, id string) {
 	line := maskRequest(r)
 	if line == nil {
 		line = &maskedLine{request: original(r)}
+		line.request.Header = r.Header.Clone() // handlers change it
 	}
 	line.put(r)
 }

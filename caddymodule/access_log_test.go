@@ -1,14 +1,82 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
+
+// TestALineSaysOnceWhatIsMasked: also where the request, the user and what the plugin adds hold credentials. Of two
+// members of the same name readers of JSON see one.
+func TestALineSaysOnceWhatIsMasked(t *testing.T) {
+	d := newDoorSite(t, doorSite("log {\noutput file "+filepath.Join(t.TempDir(), "access.log")+"\n}\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nreverse_proxy UPSTREAM"))
+	secret := registry.NewSecret()
+	for _, test := range []struct{ target, subject, want string }{
+		{"/a?client_secret=hunter2", secret, "[/m2m_client_id /m2m_jti /request/uri /user_id]"},
+		{"/a?client_secret=hunter2", "demo", "[/m2m_client_id /m2m_jti /request/uri]"},
+		{"/a", secret, "[/m2m_client_id /m2m_jti /user_id]"},
+		{"/a", "demo", "[/m2m_client_id /m2m_jti]"},
+	} {
+		before := len(d.LogLines("http.log.access.log0"))
+		raw := d.issuer.Sign(d.issuer.Claims(doorAudience, "book:read", map[string]any{"client_id": secret, "sub": test.subject, "jti": secret}), nil)
+		if a := d.ask(http.MethodGet, test.target, bearer(raw)); a.status != http.StatusOK {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		servertest.Eventually(t, "the request is logged", func() bool { return len(d.LogLines("http.log.access.log0")) == before+1 })
+		masked, _ := d.LogLines("http.log.access.log0")[before]["masked"].([]any)
+		slices.SortFunc(masked, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		if fmt.Sprint(masked) != test.want {
+			t.Errorf("%s of %s: %v is masked", test.target, test.subject, masked)
+		}
+		for line := range strings.Lines(d.Log()) {
+			if strings.Contains(line, `"handled request"`) && strings.Count(line, `"masked":`) != 1 {
+				t.Errorf("the line is %s", line)
+			}
+		}
+	}
+}
+
+func init() { caddy.RegisterModule(opaqueWriter{}) }
+
+// opaqueWriter is a handler whose writer cannot be unwrapped.
+type opaqueWriter struct{}
+
+func (opaqueWriter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.test_opaque", New: func() caddy.Module { return new(opaqueWriter) }}
+}
+
+func (opaqueWriter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+}
+
+// TestNoWriterKeepsARequestOutOfTheAccessLog: also that of another plugin, which hides Caddy's recorder.
+func TestNoWriterKeepsARequestOutOfTheAccessLog(t *testing.T) {
+	d := newDoorSite(t, doorSite("log {\noutput file "+filepath.Join(t.TempDir(), "access.log")+"\n}\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nreverse_proxy UPSTREAM"))
+	d.Change = func(config map[string]any) {
+		text, _ := json.Marshal(config["apps"])
+		changed := strings.Replace(string(text), `"handle":[{"audience"`, `"handle":[{"handler":"test_opaque"},{"audience"`, 1)
+		config["apps"] = json.RawMessage(changed)
+	}
+	if err := d.Load(d.caddyfile); err != nil {
+		t.Fatal(err)
+	}
+	d.ask(http.MethodGet, "/a?client_secret=hunter2", bearer(d.token("book:read")))
+	servertest.Eventually(t, "the request is logged", func() bool { return len(d.LogLines("http.log.access.log0")) == 1 })
+	line := d.LogLines("http.log.access.log0")[0]
+	if request, _ := line["request"].(map[string]any); request["uri"] != "/a?client_secret=[secret]" || line["user_id"] != "demo" {
+		t.Errorf("the line is %v", line)
+	}
+}
 
 // TestMaskedAccessLine: the line of a request with credentials is as Caddy's own, in the same log, and says what is masked.
 func TestMaskedAccessLine(t *testing.T) {

@@ -223,6 +223,7 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, refusal)
 	}
 	h.verifier.Remember(verified)
+	maskUser(r, claims.Subject) // before the headers change
 	if h.KeepToken {
 		httpguard.PinHeaders(r.Header, authorization)
 	} else {
@@ -234,7 +235,6 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 		r.Header.Set(name, value)
 	}
 	setPlaceholders(r, claims)
-	maskUser(r, claims.Subject)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
 	h.metricsOf(claims.Issuer).request("allowed")
 	return h.pass(w, r, next, claims, verified.KeyID())

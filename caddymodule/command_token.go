@@ -82,6 +82,9 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return explainTokenError(err, secret)
 	}
+	if printable(issued.AccessToken) != issued.AccessToken {
+		return errors.New("asking for a token: what the issuer gave is no token")
+	}
 	fmt.Fprintf(log, "granted:  %s\nrejected: %s\nexpires:  in %s\n",
 		textOr(issued.Extra("scope"), "unknown"), textOr(issued.Extra("rejected_scope"), "nothing"),
 		time.Until(issued.Expiry).Round(time.Second))
@@ -182,14 +185,14 @@ func envValue(text string) string {
 func explainTokenError(err error, secret string) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) || refused.ErrorCode == "" {
-		return fmt.Errorf("asking for a token: %w", err)
+		return fmt.Errorf("asking for a token: %s", printableLines(err.Error()))
 	}
-	message := fmt.Sprintf("the issuer answered %s: %s", refused.ErrorCode, refused.ErrorDescription)
+	message := fmt.Sprintf("the issuer answered %s: %s", printable(refused.ErrorCode), printable(refused.ErrorDescription))
 	var body struct {
 		Rejected string `json:"rejected_scope"`
 	}
 	if json.Unmarshal(refused.Body, &body) == nil && body.Rejected != "" {
-		message += "\nrejected: " + body.Rejected
+		message += "\nrejected: " + printable(body.Rejected)
 	}
 	if refused.ErrorCode == "invalid_client" && strings.HasPrefix(secret, "m2m_") {
 		if typo := registry.CheckSecret(secret); typo != nil {
@@ -199,9 +202,10 @@ func explainTokenError(err error, secret string) error {
 	return errors.New(message)
 }
 
+// textOr is a text that the issuer has sent, to be shown.
 func textOr(value any, otherwise string) string {
 	if text, ok := value.(string); ok && text != "" {
-		return text
+		return printable(text)
 	}
 	return otherwise
 }

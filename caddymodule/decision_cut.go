@@ -155,27 +155,6 @@ func (c cuts) bounded() cuts {
 
 func (c cuts) size() int { return valueSize(map[string]int(c)) }
 
-// maskWhole masks credentials before anything is cut off: the logger that writes the line does not recognise
-// a part of one.
-func maskWhole(members map[string]any) map[string]any {
-	hidden := new(masker)
-	hidden.note(members[maskedField])
-	shown := hidden.members("", members)
-	if len(hidden.masked) > 0 {
-		shown[maskedField] = texts(hidden.masked)
-	}
-	return shown
-}
-
-// texts is a list as JSON has it.
-func texts(list []string) []any {
-	all := make([]any, len(list))
-	for i, text := range list {
-		all[i] = text
-	}
-	return all
-}
-
 // cut shortens an event that is too large for a line. It is for an event that has been masked: a mask must see all of
 // what it judges.
 func (e *decisionEvent) cut() {
@@ -187,7 +166,7 @@ func (e *decisionEvent) cut() {
 	for _, field := range fields {
 		field.AddTo(all)
 	}
-	kept, cuts := cutToFit(maskWhole(all.Fields))
+	kept, cuts := cutToFit(all.Fields)
 	if cuts == nil {
 		return
 	}

@@ -185,6 +185,43 @@ func TestAnyLineFits(t *testing.T) {
 	}
 }
 
+// TestCredentialsAreMaskedBeforeTheCut: a part of one would not be known for one, and what the line says of masks takes
+// room as well.
+func TestCredentialsAreMaskedBeforeTheCut(t *testing.T) {
+	secret := registry.NewSecret()
+	for _, masks := range []string{"", `mask contains "/input/token/subject"`} {
+		for from := range 1024 {
+			if from%8 != 0 {
+				continue
+			}
+			in, d := requestDecision(t)
+			in.Request.Headers = map[string][]string{"x-a": {strings.Repeat("x", from) + secret + strings.Repeat(".", maxDecision)}}
+			line, err := written(t, requestEvent(in, d), masks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkLine(t, line)
+			if strings.Contains(string(line["input"]), secret[:8]) || line["cut"] == nil {
+				t.Fatalf("after %d bytes: the line is %s", from, line)
+			}
+			if masks != "" {
+				break // slower, and the same
+			}
+		}
+		in, d := requestDecision(t)
+		name := strings.Repeat("n", 2000)
+		in.Token.Claims = map[string]any{name: slices.Repeat([]any{secret}, 100), "jwk": map[string]any{"kty": "EC", "d": "x", "k": "y"}}
+		line, err := written(t, requestEvent(in, d), masks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkLine(t, line)
+		if strings.Contains(string(line["input"]), secret[:8]) || line["cut"] == nil || line["masked"] == nil {
+			t.Errorf("the line is %s", line)
+		}
+	}
+}
+
 // TestManyPlacesAreCut: the line says of some which they are, and of the others how much it is.
 func TestManyPlacesAreCut(t *testing.T) {
 	claims := make(map[string]any)

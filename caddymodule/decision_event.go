@@ -103,21 +103,36 @@ func addText(object zapcore.ObjectEncoder, name, text string) {
 	}
 }
 
-// write writes the line, without what the policy masks and within a bound. An error is the policy's; the
-// line has it, too, and nothing that might have been meant to be masked.
+// write writes the line, without what the policy masks, without credentials and within a bound. An error is the
+// policy's; the line has it, too, and nothing that might have been meant to be masked.
 func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
-	err := e.mask(ctx, engine)
+	var err error
+	if engine.Masks() {
+		err = e.mask(ctx, engine)
+	} else {
+		e.hide()
+	}
 	e.cut()
 	c.Write(zap.Inline(e))
 	return err
 }
 
-// mask takes out what the policy says. It comes before any cut, so that no caller can make a request so
+// hide masks credentials. The logger does so as well, but after the cut, when the rest of one is not known for one, and
+// when what it says of its masks may make the line too long.
+func (e *decisionEvent) hide() {
+	if !fieldHasCredential(&e.input) && !fieldHasCredential(&e.result) {
+		return
+	}
+	line := zapcore.NewMapObjectEncoder()
+	_ = e.MarshalLogObject(line) // into maps, which does not fail
+	hidden := new(masker)
+	e.show(hidden.members("", line.Fields))
+	e.changes = append(e.changes, zap.Strings(maskedField, hidden.masked))
+}
+
+// mask takes out what the policy says, and credentials. It comes before any cut, so that no caller can make a request so
 // large that a mask does not see what it is about.
 func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
-	if !engine.Masks() {
-		return nil
-	}
 	line := zapcore.NewMapObjectEncoder()
 	if err := e.MarshalLogObject(line); err != nil {
 		e.show(nil)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -72,8 +73,9 @@ type Issuer struct {
 	crowd     atomic.Int64 // when it was last logged that too many strangers ask
 
 	revocations *revocation.Store
-	// revokedShares bound what clients revoke.
+	// revokedShares bound what clients revoke, and revoking is what they revoke now.
 	revokedShares revokedShares
+	revoking      singleflight.Group
 	feed          *feed
 }
 

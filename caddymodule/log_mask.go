@@ -53,7 +53,7 @@ func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 // maskFields are the fields with masks in the place of credentials. Those that have none, which is nearly always all,
 // are as they were.
 func maskFields(fields []zap.Field) []zap.Field {
-	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return fieldHasCredential(&field) }) {
+	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return fieldHasCredential(&field) }) && maskedFields(fields) < 2 {
 		return fields
 	}
 	m := new(masker)
@@ -66,6 +66,16 @@ func maskFields(fields []zap.Field) []zap.Field {
 		shown = append(shown, m.field(field)...)
 	}
 	return append(shown, zap.Strings(maskedField, m.masked))
+}
+
+// maskedFields counts those that say what is masked: a line has one of them.
+func maskedFields(fields []zap.Field) (n int) {
+	for i := range fields {
+		if fields[i].Key == maskedField {
+			n++
+		}
+	}
+	return n
 }
 
 // field is what stands in the place of a field; of an inlined one several do. What others have masked before is

@@ -49,7 +49,7 @@ func (m *masker) members(pointer string, object map[string]any) map[string]any {
 		if shown != name {
 			m.masked = append(m.masked, at)
 		}
-		if isKey && credential.IsPrivateMember(name) {
+		if isKey && credential.IsPrivateMember(name) && object[name] != credential.Secret {
 			m.masked = append(m.masked, at)
 			masked[shown] = credential.Secret
 			continue

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/together"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -37,19 +39,26 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 	return "revoked", nil
 }
 
-// revokeOwn revokes a token of the client, within its share.
+// revokeOwn revokes a token of the client, within its share. Requests that revoke the same token at a time wait for one.
 func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
-	ctx, shares := t.http.Context(), &t.issuer.revokedShares
-	if !shares.take(t.client.ID, claims.Expires, t.start) {
-		return oauth.TooManyRevocations()
-	}
-	entry := revocation.OfToken(claims.ID, claims.Expires)
-	if err := t.issuer.revoke(ctx, entry); err != nil {
-		if ctx.Err() == nil { // else it may be stored when the caller has gone
-			shares.giveBack(t.client.ID, claims.Expires)
+	refused, err := together.Do(t.http.Context(), &t.issuer.revoking, t.client.ID+" "+claims.ID, func(ctx context.Context) (*oauth.Error, error) {
+		if revoked, err := t.issuer.isRevoked(ctx, claims); err != nil || revoked { // by one that has just ended
+			return nil, err
 		}
+		shares := &t.issuer.revokedShares
+		if !shares.take(t.client.ID, claims.Expires, t.start) {
+			return oauth.TooManyRevocations(), nil
+		}
+		entry := revocation.OfToken(claims.ID, claims.Expires)
+		if err := t.issuer.revoke(ctx, entry); err != nil {
+			shares.giveBack(t.client.ID, claims.Expires)
+			return nil, err
+		}
+		t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
+		return nil, nil
+	})
+	if err != nil {
 		return t.fault("revoking", err)
 	}
-	t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
-	return nil
+	return refused
 }

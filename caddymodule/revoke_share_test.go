@@ -2,6 +2,8 @@ package caddymodule_test
 
 import (
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/caddymodule"
@@ -27,4 +29,26 @@ func TestOneClientRevokesNoMoreThanItsShare(t *testing.T) {
 	}
 	w.revoke("demo", "garbage")
 	w.revoke("careful", token("careful"))
+}
+
+// TestOneTokenCountsOnce: however many requests revoke it at a time.
+func TestOneTokenCountsOnce(t *testing.T) {
+	caddymodule.SetMaxRevokedByClient(t, 3)
+	w := startIssuer(t, issuerSettings{})
+	raw := *w.ask("demo", "book:1:read").AccessToken
+	var asking sync.WaitGroup
+	for range 20 {
+		asking.Go(func() {
+			if a := w.about("revoke", "demo", raw); a.status != http.StatusOK {
+				t.Errorf("it is answered with %s", a)
+			}
+		})
+	}
+	asking.Wait()
+	for range 2 {
+		w.revoke("demo", *w.ask("demo", "book:1:read").AccessToken)
+	}
+	if n := strings.Count(w.Log(), `"tokens revoked"`); n != 3 {
+		t.Errorf("%d tokens are revoked, says the log", n)
+	}
 }

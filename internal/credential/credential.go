@@ -52,11 +52,26 @@ func Mask(text string) string { return mask(text, anywhere) }
 // wherever they stand.
 func MaskURI(uri string) string { return mask(uri, inURIs) }
 
+// mask masks what it finds until nothing is found: what stands around a mask may be taken for a credential in turn, as
+// the value of a parameter whose name has become a mask.
 func mask(text string, finders []finder) string {
-	spans := find(text, finders)
-	if len(spans) == 0 {
-		return text
+	for range maxRounds {
+		spans := find(text, finders)
+		if len(spans) == 0 {
+			return text
+		}
+		text = replace(text, spans)
 	}
+	if len(find(text, finders)) > 0 {
+		return Secret
+	}
+	return text
+}
+
+// maxRounds is more than any text needs that is known. Each round costs as much as the first.
+const maxRounds = 6
+
+func replace(text string, spans []span) string {
 	var b strings.Builder
 	end := 0
 	for _, s := range spans {
@@ -65,11 +80,7 @@ func mask(text string, finders []finder) string {
 		end = s.to
 	}
 	b.WriteString(text[end:])
-	masked := b.String()
-	if len(find(masked, anywhere)) > 0 { // what is left around a mask must not be a credential either
-		return Secret
-	}
-	return masked
+	return b.String()
 }
 
 // find returns the spans in a text, in order and without overlaps.

@@ -83,7 +83,14 @@ func TestMaskURI(t *testing.T) {
 		"https://me:hunter2@example.com/?ID_Token=abc#x":            "https://me:[secret]@example.com/?ID_Token=[token]#x",
 		"a=b, api-key=abc, c":                                       "a=b, api-key=[secret], c",
 		"/a?%zz&password=abc":                                       "/a?%zz&password=[secret]",
-		"/" + strings.Repeat("a", maxTracked) + "%3Fpassword=abc":   "[secret]",
+		longPath + "%3Fpassword=abc&d=e":                            longPath + "%3Fpassword=[secret]",
+		longPath + "%253Fpassword=abc%26d=e":                        longPath + "%253Fpassword=[secret]",
+		longPath + "/" + encodeTwice(madeUpToken) + "?password=abc": longPath + "/[secret]",
+		// what is around a mask may look like a credential: it must not hide the rest
+		"/a?u=://x/?b" + madeUpToken + "!=c&d=e":             "/a?u=://x/?b[token]!=[token]&d=e",
+		"/a?u=://x/" + madeUpToken + ":%3D":                  "/a?u=://x/[token]:%3D",
+		"/a?u=://x/b" + madeUpToken + "!%3Dc&e=f":            "/a?u=://x/b[token]!%3D[token]&e=f",
+		"/a/Bearer %20+secret%3D%3dBearer dpop%20/b?c=d&e=f": "/a/Bearer %20[token][secret] dpop%20/b?c=d&e=f",
 	} {
 		if got := MaskURI(uri); got != want {
 			t.Errorf("%q is masked as %q, want %q", uri, got, want)
@@ -94,9 +101,11 @@ func TestMaskURI(t *testing.T) {
 	}
 }
 
+var longPath = "/" + strings.Repeat("a", maxTracked)
+
 // TestLongTexts: a header may be a megabyte long.
 func TestLongTexts(t *testing.T) {
-	for _, unit := range []string{"eyJ9", "eyJ9.", "eyJ9 ", "=", "a=", "token=", "://", "://a:b@", "Bearer ", "m2m_", "%6", "%65", "\"d\":", "-----BEGIN PRIVATE KEY-----", "_"} {
+	for _, unit := range []string{"eyey", "ewew", "eyJ9", "eyJ9.", "eyJ9 ", "=", "a=", "token=", "://", "://a:b@", "Bearer ", "m2m_", "%6", "%65", "\"d\":", "-----BEGIN PRIVATE KEY-----", "_"} {
 		text := strings.Repeat(unit, 1<<20/len(unit)) + "."
 		start := time.Now()
 		MaskURI(text)
@@ -131,7 +140,7 @@ func FuzzMask(f *testing.F) {
 			case 1:
 				planted = encodeAll(planted)
 			case 2:
-				planted = strings.ReplaceAll(encodeAll(planted), "%", "%25")
+				planted = encodeTwice(planted)
 			}
 			text := before + planted + after
 			if len(before)+len(after) > 4<<10 {
@@ -156,6 +165,8 @@ func encodeAll(text string) string {
 	}
 	return b.String()
 }
+
+func encodeTwice(text string) string { return strings.ReplaceAll(encodeAll(text), "%", "%25") }
 
 func decodeAll(text string) string {
 	for range decodings {

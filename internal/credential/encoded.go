@@ -5,14 +5,14 @@ import "strings"
 // decodings is how often percent-encoding is undone. A proxy and what is behind it may each undo it once.
 const decodings = 2
 
-// maxTracked bounds the texts in which it is told where an encoded credential stands. Of a longer one that holds one
-// nothing is shown.
+// maxTracked bounds the texts in which it is told where each encoded credential stands. Of a longer one nothing is shown
+// from the first on.
 const maxTracked = 64 << 10
 
 // findEncoded finds what stands in a text percent-encoded (RFC 3986 §2.1).
 func findEncoded(text string, finders []finder, found []span) []span {
 	decoded, at := text, []int32(nil)
-	for range decodings {
+	for level := range decodings {
 		var changed bool
 		if decoded, at, changed = decode(decoded, at, len(text) <= maxTracked); !changed {
 			return found
@@ -22,13 +22,31 @@ func findEncoded(text string, finders []finder, found []span) []span {
 			spans = find(decoded, spans)
 		}
 		if len(spans) > 0 && len(text) > maxTracked {
-			return append(found, span{0, len(text), Secret})
+			found = append(found, span{placeOf(text, disjoint(spans)[0].from, level+1), len(text), Secret})
+			continue
 		}
 		for _, s := range spans {
 			found = append(found, span{int(at[s.from]), int(at[s.to]), s.mask})
 		}
 	}
 	return found
+}
+
+// placeOf is where a byte comes from that stands at a place of a text which was decoded so many times.
+func placeOf(text string, place, decodings int) int {
+	if decodings > 1 {
+		once, _, _ := decode(text, nil, false)
+		place = placeOf(once, place, decodings-1)
+	}
+	at := 0
+	for range place {
+		if isEncoded(text[at:]) {
+			at += len("%00")
+		} else {
+			at++
+		}
+	}
+	return at
 }
 
 // decode undoes percent-encoding where it is well-formed, and leaves the rest as it stands, as lenient readers do. at
@@ -48,7 +66,7 @@ func decode(text string, at []int32, track bool) (decoded string, from []int32, 
 		if track {
 			from = append(from, place(i))
 		}
-		if i+2 < len(text) && text[i] == '%' && isHex(text[i+1]) && isHex(text[i+2]) {
+		if isEncoded(text[i:]) {
 			b.WriteByte(unhex(text[i+1])<<4 | unhex(text[i+2]))
 			i, changed = i+3, true
 			continue
@@ -60,6 +78,11 @@ func decode(text string, at []int32, track bool) (decoded string, from []int32, 
 		from = append(from, place(len(text)))
 	}
 	return b.String(), from, changed
+}
+
+// isEncoded reports whether a text begins with an encoded byte.
+func isEncoded(text string) bool {
+	return len(text) > 2 && text[0] == '%' && isHex(text[1]) && isHex(text[2])
 }
 
 func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }

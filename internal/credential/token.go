@@ -53,7 +53,8 @@ const jsonSpace = " \t\r\n"
 // opensObject reports whether a text begins with base64url of a JSON object, as far as its first member.
 func opensObject(text string) bool {
 	const most = 64 // more white space than that is a JSON object as well
-	n := min(lengthOfPart(text), most)
+	// no further, for each place of a long part may be asked about
+	n := lengthOfPart(text[:min(len(text), most)])
 	n -= n % 4
 	var decoded [most]byte
 	size, err := base64.RawURLEncoding.Decode(decoded[:], []byte(text[:n]))

@@ -36,8 +36,8 @@ type Store struct {
 	// answer.
 	OnWrite func()
 
-	strangers, known    Lookups // for callers that have not authenticated
-	lookingUp, refusing singleflight.Group
+	strangers, known            Lookups // for callers that have not authenticated
+	lookingUp, decoys, refusing singleflight.Group
 
 	clients   *clientCache
 	loading   singleflight.Group

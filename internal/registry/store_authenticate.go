@@ -82,31 +82,49 @@ type clientRead struct {
 }
 
 // lookUp reads a client. One that is in memory is not read again: an object is loaded in its place that is never there,
-// as that of an unknown client.
+// as that of an unknown client. Those who ask for an id wait for each other, but each keeps the client that it has: that
+// of another may be from before a change.
 func (s *Store) lookUp(ctx context.Context, name, id string, inMemory *Client) (clientRead, error) {
+	key := s.clientKey(name)
+	if inMemory != nil {
+		generation, err := together.Do(ctx, &s.decoys, id, func(ctx context.Context) (uint64, error) {
+			generation := s.clients.generation.Load()
+			_, err := s.load(ctx, s.strangers, decoyOf(key))
+			return generation, err
+		})
+		return clientRead{inMemory, generation}, err
+	}
 	return together.Do(ctx, &s.lookingUp, id, func(ctx context.Context) (clientRead, error) {
-		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
-		read := clientRead{inMemory, s.clients.generation.Load()}
-		key, storage := s.clientKey(name), s.strangers
-		switch {
-		case inMemory != nil:
-			key = decoyOf(key)
-		case s.clients.wasKnown(id):
+		read := clientRead{nil, s.clients.generation.Load()}
+		storage := s.strangers
+		if s.clients.wasKnown(id) {
 			storage = s.known
 		}
-		object, err := storage.Load(ctx, key)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return clientRead{}, unavailable("loading "+key, err)
+		object, err := s.load(ctx, storage, key)
+		if err != nil || object == nil {
+			return read, err
 		}
-		if err == nil && inMemory == nil {
-			read.client = decodeOrSalvage(key, id, object)
-		}
-		if inMemory == nil && read.client.isWhole() {
+		if read.client = decodeOrSalvage(key, id, object); read.client.isWhole() {
 			s.clients.put(read.generation, id, read.client)
 		}
 		return read, nil
 	})
+}
+
+// load loads an object; nil is that there is none.
+func (s *Store) load(ctx context.Context, storage Lookups, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	object, err := storage.Load(ctx, key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, unavailable("loading "+key, err)
+	case object == nil:
+		return []byte{}, nil
+	}
+	return object, nil
 }
 
 // decoyOf is a key of the same length, next to that of a record, that no record has. Each record has one of its own, for

@@ -327,6 +327,63 @@ func TestStoreRefusalsDuringChanges(t *testing.T) {
 	asking.Wait()
 }
 
+// slowLookups are asked for objects that are not there until they may answer.
+type slowLookups struct {
+	recorder
+	asked, let chan struct{}
+}
+
+func (l slowLookups) Load(ctx context.Context, key string) ([]byte, error) {
+	object, err := l.memory.Load(ctx, key)
+	if err != nil {
+		l.asked <- struct{}{}
+		<-l.let
+	}
+	return object, err
+}
+
+// TestStoreTakesNoClientOfAnotherCaller: who found a client in memory just before a change, and asks the storage just
+// after it, leads nobody else to that client.
+func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
+	s := newStranger(t)
+	slow := slowLookups{recorder{s.storage, "", &s.calls}, make(chan struct{}), make(chan struct{})}
+	s.SetLookups(slow, slow)
+	before, _, err := s.Authenticate(ctx, "demo", s.secret, s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := registry.NewSecret()
+	if _, err := s.EditClient(ctx, "demo", func(c *registry.Client) (*registry.Client, error) {
+		c.Secrets[0].SHA256 = registry.SumSecret(fresh)
+		return c, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		if err := s.LookUp(ctx, before); err != nil {
+			t.Error(err)
+		}
+	})
+	<-slow.asked
+	for secret, want := range map[string]error{fresh: nil, s.secret: registry.ErrRefused} {
+		asking.Go(func() {
+			if _, _, err := s.Authenticate(ctx, "demo", secret, s.now); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		})
+	}
+	go func() { // the refused one looks for something that is not there
+		for range slow.asked {
+			continue
+		}
+	}()
+	time.Sleep(50 * time.Millisecond)
+	close(slow.let)
+	asking.Wait()
+	close(slow.asked)
+}
+
 // hangingJournal is a storage that hangs when it is asked for the journal.
 type hangingJournal struct {
 	*memory
