@@ -97,19 +97,27 @@ func maskUser(r *http.Request, id string) {
 
 // maskRequest is nil when Caddy's line would show no credential.
 func maskRequest(r *http.Request) *maskedLine {
-	line := &maskedLine{request: original(r)}
-	line.request.RequestURI = line.text("/request/uri", line.request.RequestURI)
-	line.request.Host = line.text("/request/host", r.Host)
-	masked := line.header("/request/headers/", r.Header)
+	line := new(maskedLine)
+	uri := line.text("/request/uri", originalURI(r))
+	host := line.text("/request/host", r.Host)
+	header := line.header("/request/headers/", r.Header)
 	serverName := r.TLS != nil && credential.Contains(r.TLS.ServerName) // the logger masks it
 	if len(line.masked) == 0 && !serverName {
 		return nil
 	}
-	if masked == nil {
-		masked = r.Header.Clone() // handlers change it
+	if header == nil {
+		header = r.Header.Clone() // handlers change it
 	}
-	line.request.Header = masked
+	line.request = original(r)
+	line.request.RequestURI, line.request.Host, line.request.Header = uri, host, header
 	return line
+}
+
+func originalURI(r *http.Request) string {
+	if came, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return came.RequestURI
+	}
+	return r.RequestURI
 }
 
 // original is the request as it came, which others may have rewritten since.

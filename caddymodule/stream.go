@@ -34,6 +34,7 @@ type stream struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	closed atomic.Pointer[refusal] // why the stream was closed; written under mu
+	body   streamBody
 
 	mu       sync.Mutex
 	timer    *time.Timer
@@ -71,7 +72,8 @@ func (h *AuthHandler) watch(w http.ResponseWriter, r *http.Request, claims *toke
 func (s *stream) request(r *http.Request) *http.Request {
 	r = r.WithContext(s.ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &streamBody{r.Body, s}
+		s.body = streamBody{r.Body, s}
+		r.Body = &s.body
 	}
 	return r
 }
