@@ -245,6 +245,20 @@ func TestStreamsAreForgotten(t *testing.T) {
 	}
 }
 
+// keysAway are keys that cannot be had.
+type keysAway struct{ issuerKeys }
+
+func (keysAway) keySet(context.Context, string) (*token.KeySet, error) {
+	return nil, errors.New("storage is away")
+}
+
+// TestKeysAway: a key that cannot be looked for is not taken for one that was withdrawn.
+func TestKeysAway(t *testing.T) {
+	if gone, err := keyGone(t.Context(), keysAway{}, "k"); gone || err == nil {
+		t.Errorf("gone %t, %v", gone, err)
+	}
+}
+
 // BenchmarkPass is what a request that is let through pays for its end.
 func BenchmarkPass(b *testing.B) {
 	for name, keep := range map[string]bool{"watched": false, "kept": true} {

@@ -22,13 +22,16 @@ func (t *TrustedIssuer) revokedSince(ctx context.Context, claims *token.Claims, 
 	return keyGone(ctx, t.keys, kid)
 }
 
-// keyGone reports whether a key is not among the issuer's keys any more.
+// keyGone reports whether the issuer no longer has a key. It fails when that cannot be known.
 func keyGone(ctx context.Context, keys issuerKeys, kid string) (bool, error) {
 	set, err := keys.keySet(ctx, kid)
-	if token.ErrorReason(err) != "" {
+	switch {
+	case token.ErrorReason(err) != "":
 		return true, nil
+	case err != nil:
+		return false, err
 	}
-	return !set.Has(kid), err
+	return !set.Has(kid), nil
 }
 
 // revokedSince asks every config of this process that has the issuer and has started. When a config ends, its issuer
