@@ -106,8 +106,8 @@ func (p *RequestPolicy) checkHeaders(identity *identityHeaders) error {
 	return nil
 }
 
-// setByProxy are the headers that reverse_proxy sets or removes after the door. What the policy saw of
-// them would not be what the upstream gets.
+// setByProxy are the headers that reverse_proxy sets or removes after the door. The upstream does not get
+// what a policy would see of them.
 var setByProxy = []string{
 	"Alt-Svc", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",

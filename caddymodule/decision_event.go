@@ -33,7 +33,7 @@ type decisionEvent struct {
 	took time.Duration
 	// more are fields of one kind of decision alone. None of them may repeat what is in the input.
 	more []zap.Field
-	// changes tell what the line has not as it was: what was masked and what was cut.
+	// changes say what was masked and what was cut.
 	changes []zap.Field
 }
 
@@ -103,8 +103,8 @@ func addText(object zapcore.ObjectEncoder, name, text string) {
 	}
 }
 
-// write writes the line, without what the policy masks and within a bound. An error is the policy's; the
-// line has it, too, and nothing that might have been meant to be masked.
+// write writes the line, masked by the policy and within a bound. If the mask fails, the line has its error in
+// place of the input and the result, and write returns the error.
 func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
 	err := e.mask(ctx, engine)
 	e.cut()
@@ -112,8 +112,8 @@ func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engi
 	return err
 }
 
-// mask takes out what the policy says. It comes before any cut, so that no caller can make a request so
-// large that a mask does not see what it is about.
+// mask applies the policy's masks. It runs before the cut, so that a caller cannot hide anything from a mask
+// in a long request. If it fails, it removes the input and the result, and returns the error.
 func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 	if !engine.Masks() {
 		return nil
@@ -123,9 +123,9 @@ func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 		e.show(nil)
 		return err
 	}
-	hidden := new(masker) // a policy's mask is Rego, which sees no credentials either
+	hidden := new(masker) // masks are Rego, which must not see credentials either
 	shown := hidden.members("", line.Fields)
-	// who hangs up is not to choose what the log shows of them
+	// a client that hangs up must not change what the log shows of it
 	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
 	if err != nil {
 		e.show(nil)

@@ -37,7 +37,7 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 	return "revoked", nil
 }
 
-// revokeOwn revokes a token of the client, within its share.
+// revokeOwn revokes a token of the client, within its share. It returns the answer if it cannot.
 func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 	ctx, shares := t.http.Context(), &t.issuer.revokedShares
 	if !shares.take(t.client.ID, claims.Expires, t.start) {
@@ -45,7 +45,7 @@ func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 	}
 	entry := revocation.OfToken(claims.ID, claims.Expires)
 	if err := t.issuer.revoke(ctx, entry); err != nil {
-		if ctx.Err() == nil { // else it may be stored when the caller has gone
+		if ctx.Err() == nil { // when the caller has gone it may be stored all the same
 			shares.giveBack(t.client.ID, claims.Expires)
 		}
 		return t.fault("revoking", err)
