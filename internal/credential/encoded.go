@@ -5,8 +5,8 @@ import "strings"
 // decodings is how often percent-encoding is undone. A proxy and what is behind it may each undo it once.
 const decodings = 2
 
-// maxTracked bounds the texts in which it is told where an encoded credential stands. Of a longer one that holds one
-// nothing is shown.
+// maxTracked bounds the texts in which an encoded credential is located. A longer text that holds one is masked as a
+// whole.
 const maxTracked = 64 << 10
 
 // findEncoded finds what stands in a text percent-encoded (RFC 3986 §2.1).
@@ -31,8 +31,9 @@ func findEncoded(text string, finders []finder, found []span) []span {
 	return found
 }
 
-// decode undoes percent-encoding where it is well-formed, and leaves the rest as it stands, as lenient readers do. at
-// says where in the first text each byte comes from, and the end; nil says that this is the first text.
+// decode undoes percent-encoding where it is well-formed, and leaves the rest as it is, as lenient readers do. at holds
+// the place in the first text of each byte of this one, and of its end; nil means that this is the first text. from is
+// the same for the decoded text, nil unless track is set.
 func decode(text string, at []int32, track bool) (decoded string, from []int32, changed bool) {
 	var b strings.Builder
 	if track {

@@ -87,7 +87,7 @@ func maskOf(name string) string {
 	return Secret
 }
 
-// findInURLs finds what only the place in a URL tells to be a credential.
+// findInURLs finds credentials that only their place in a URL shows.
 func findInURLs(text string, found []span) []span {
 	for from := 0; ; {
 		at := strings.Index(text[from:], "://")

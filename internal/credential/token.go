@@ -52,7 +52,7 @@ const jsonSpace = " \t\r\n"
 
 // opensObject reports whether a text begins with base64url of a JSON object, as far as its first member.
 func opensObject(text string) bool {
-	const most = 64 // more white space than that is a JSON object as well
+	const most = 64 // longer white space counts as an object
 	n := min(lengthOfPart(text), most)
 	n -= n % 4
 	var decoded [most]byte
@@ -68,7 +68,7 @@ func opensObject(text string) bool {
 	return head[0] == '{' && (len(member) == 0 || member[0] == '"')
 }
 
-// endOfToken is where the parts end that begin at a place, and whether they are a token.
+// endOfToken returns the end of the parts that begin at a place, and reports whether they are a token.
 func endOfToken(text string, at int) (end int, isToken bool) {
 	end = at + lengthOfPart(text[at:])
 	dots, object := 0, false

@@ -41,8 +41,9 @@ func CheckEndpointOrigin(endpoint, issuer string, others []string) error {
 	return nil
 }
 
-// CheckOrigin reports what is wrong with an origin that an operator allows beside the issuer's own. It must be in the
-// form in which CheckEndpointOrigin compares, so that what is accepted takes effect. The error does not repeat it.
+// CheckOrigin returns what is wrong with an origin that an operator allows beside the issuer's own. The origin must have
+// the form in which CheckEndpointOrigin compares, so that an accepted origin takes effect. The error does not hold user
+// information.
 func CheckOrigin(origin, issuer string) error {
 	if err := checkEndpoint(origin, issuer); err != nil {
 		return err

@@ -18,8 +18,8 @@ const (
 	theHost
 )
 
-// overrides are the header fields that have some upstream act on another request than the one that
-// was judged, each with upstreams that heed it. A field that folds to one of these names counts as it.
+// overrides are the header fields that make some upstreams act on another request than the one that was
+// judged, each with such upstreams. A field whose name folds to one of these names counts as that one.
 var overrides = []struct {
 	name   string
 	what   overridden
@@ -101,8 +101,8 @@ func foldName(name string) string {
 	return string(folded)
 }
 
-// NewOverrides lets the trusted fields go on in exactly the given spelling. A method in such a field is
-// not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
+// NewOverrides returns overrides that let the trusted fields pass in exactly the given spelling. A method
+// in such a field is not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
 // do nothing, and on a name that is given twice.
 func NewOverrides(trusted []string) (*Overrides, error) {
 	o := &Overrides{refused: make(foldedNames), stripped: make(foldedNames)}
@@ -166,8 +166,8 @@ func (o *Overrides) Drops(name string) bool {
 	return o.refused.has(name) || o.stripped.has(name) || foldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
 }
 
-// AmbiguousMethod says why an upstream may take the request for one with another method, "" when it may
-// not. Such a request is to be refused. Refused are
+// AmbiguousMethod returns why an upstream may take the request for one with another method, "" if it may
+// not. Refuse such a request. The reasons are
 //
 //   - a method that is not in upper case, for some compare methods without regard to case;
 //   - CONNECT, which asks for a tunnel, unless it is for a WebSocket;
