@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestMaskedAccessLine: the line of a request with credentials is as Caddy's own, in the same log, and says what is masked.
+// TestMaskedAccessLine: the line of a request with credentials has Caddy's form, is in the same log, and says what is masked.
 func TestMaskedAccessLine(t *testing.T) {
 	d := newDoorSite(t, doorSite("log {\noutput file "+filepath.Join(t.TempDir(), "access.log")+"\n}\nlog_skip /skipped\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\n"+
 		"@down path /down\nreverse_proxy @down 127.0.0.1:1\nreverse_proxy UPSTREAM"))

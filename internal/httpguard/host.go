@@ -19,8 +19,8 @@ const (
 // such a request: it could match a rule that is not that of the upstream's virtual host. A host is one of
 //
 //   - a name of the DNS: labels of letters, digits, "-" and "_", and one dot at the end at most;
-//   - an IPv4 address in dotted decimal. A name whose last label is a number is refused, for some read
-//     0x7f.1 as an address;
+//   - an IPv4 address in dotted decimal. A name whose last label is a number is refused, because some
+//     parsers read 0x7f.1 as an address;
 //   - an IPv6 address in brackets, without a zone and without an IPv4 address in it.
 //
 // A port of 1 to 65535 may follow. The reason repeats nothing of the host.

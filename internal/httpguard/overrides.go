@@ -19,11 +19,11 @@ const (
 )
 
 // overrides are the header fields that make some upstreams act on another request than the one that was
-// judged, each with such upstreams. A field whose name folds to one of these names counts as that one.
+// judged, each with examples of such upstreams. A field whose name folds to one of these names counts as that one.
 var overrides = []struct {
 	name   string
 	what   overridden
-	heeded string
+	heeded string // upstreams that heed it
 }{
 	{"X-Http-Method-Override", theMethod, "Rack and Rails, Symfony and Laravel, ASP.NET, Express method-override, Jersey, WordPress, Google APIs"},
 	{"X-Http-Method", theMethod, "OData services, Express method-override"},
@@ -169,7 +169,7 @@ func (o *Overrides) Drops(name string) bool {
 // AmbiguousMethod returns why an upstream may take the request for one with another method, "" if it may
 // not. Refuse such a request. The reasons are
 //
-//   - a method that is not in upper case, for some compare methods without regard to case;
+//   - a method that is not in upper case, because some upstreams compare methods without regard to case;
 //   - CONNECT, which asks for a tunnel, unless it is for a WebSocket;
 //   - header fields and query parameters that override the method. A body is not read.
 func (o *Overrides) AmbiguousMethod(r *http.Request) (reason string) {
