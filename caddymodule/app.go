@@ -182,7 +182,7 @@ func (a *App) onlyIssuer() (*Issuer, error) {
 func (a *App) remoteIssuer(place remotePlace) (*remoteIssuer, error) {
 	if remote, ok := a.remotes[place.url]; ok {
 		if remote.place != place {
-			return nil, fmt.Errorf("issuer %q has another jwks_origin elsewhere in the config; its keys are shared, so each must name the same", place.url)
+			return nil, fmt.Errorf("issuer %q has other origins in jwks_origin elsewhere in the config; its doors share its keys, so each must name the same origins", place.url)
 		}
 		return remote, nil
 	}
