@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// write writes the line that Caddy would have written into the access log, and that of the error. What it returns is
-// left for Caddy to answer.
+// write writes the lines that Caddy would have written to the access log and the error log. It returns the error that
+// Caddy still has to answer, nil if there is none.
 func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLine, took time.Duration, err error) error {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -32,10 +32,10 @@ func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLi
 	switch {
 	case err == nil:
 		return nil
-	case server.Logs != nil: // the names of loggers are those of the error log as well, and it is to have none
+	case server.Logs != nil: // Caddy takes the loggers of its error line from here: none
 		caddyhttp.SetVar(r.Context(), caddyhttp.AccessLoggerNameVarKey, []any{})
 	case server.Errors == nil || len(server.Errors.Routes) == 0:
-		w.WriteHeader(status) // as Caddy does, but for the log
+		w.WriteHeader(status) // as Caddy does, without its log line
 		return nil
 	}
 	return err
@@ -70,7 +70,7 @@ func (l accessLogs) writeAccess(w http.ResponseWriter, r *http.Request, line *ma
 	line.log(l.access, names, level, "handled request", fields)
 }
 
-// writeError is at the levels of Caddy's error log.
+// writeError writes the line of the error log, at the level that Caddy uses.
 func (l accessLogs) writeError(server *caddyhttp.Server, line *maskedLine, names []string, took time.Duration, err error) {
 	level, message := zapcore.DebugLevel, err.Error()
 	handled := server.Errors != nil && len(server.Errors.Routes) > 0
@@ -88,6 +88,7 @@ func (l accessLogs) writeError(server *caddyhttp.Server, line *maskedLine, names
 	line.log(l.errors, names, level, credential.MaskURI(message), fields)
 }
 
+// log writes a line to the loggers of these names.
 func (line *maskedLine) log(logger *zap.Logger, names []string, level zapcore.Level, message string, fields []zap.Field) {
 	if len(line.masked) > 0 {
 		fields = append(fields, zap.Strings(maskedField, line.masked))

@@ -28,12 +28,13 @@ func addLogFields(r *http.Request, fields ...zap.Field) {
 	}
 }
 
-// accessLogs writes what Caddy would write of a request whose line would show a credential: Caddy logs the request as
-// it came, with its whole URI and all headers but four, and nothing can change that line. It is left out, and another
-// one stands in its place.
+// accessLogs replaces Caddy's log lines of a request that shows a credential. Caddy logs the request as the client sent
+// it, with its whole URI and all headers but four, and a handler cannot change that line. So the plugin has Caddy skip
+// it, and writes a masked one.
 type accessLogs struct{ access, errors *zap.Logger }
 
-// httpApp has the loggers of Caddy's HTTP app: logs that include or exclude those find ours, too.
+// httpApp gives the masked lines the logger names of Caddy's HTTP app, so that a log that includes or excludes these
+// names treats both alike.
 type httpApp struct{}
 
 func (httpApp) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: "http"} }
@@ -43,15 +44,15 @@ func newAccessLogs(ctx caddy.Context) accessLogs {
 	return accessLogs{access: logger.Named("access"), errors: logger.Named("error")}
 }
 
-// maskedLine is what stands in the place of Caddy's line.
+// maskedLine is the line that replaces Caddy's.
 type maskedLine struct {
-	request *http.Request // as it came, with masks
-	masked  []string      // where, as in maskedField
-	fields  []zap.Field   // that handlers of the plugin have added
-	skipped bool          // there is no line in the access log anyway
+	request *http.Request // as the client sent it, masked
+	masked  []string      // JSON pointers for maskedField
+	fields  []zap.Field   // added by handlers of the plugin
+	skipped bool          // another handler has the access log skip the request
 }
 
-// maskedLineVar is the variable of the request that has it.
+// maskedLineVar names the variable of a request that holds its maskedLine.
 const maskedLineVar = "m2m.masked_line"
 
 func maskedLineOf(r *http.Request) *maskedLine {
@@ -59,7 +60,8 @@ func maskedLineOf(r *http.Request) *maskedLine {
 	return line
 }
 
-// serve has a handler of the plugin serve a request. Whatever the handler does, Caddy logs no credentials of it.
+// serve calls a handler of the plugin, and replaces Caddy's log lines if they would show a credential of the request.
+// It returns the error that Caddy still has to answer.
 func (l accessLogs) serve(w http.ResponseWriter, r *http.Request, handle func(http.ResponseWriter, *http.Request) error) (err error) {
 	if maskedLineOf(r) != nil {
 		return handle(w, r) // another handler of the plugin writes the line
@@ -68,7 +70,7 @@ func (l accessLogs) serve(w http.ResponseWriter, r *http.Request, handle func(ht
 		line.put(r)
 	}
 	start := time.Now()
-	defer func() { // also if the handler panics, which is how a proxy ends a response that broke off
+	defer func() { // also if the handler panics, as reverse_proxy does when a response breaks off
 		if line := maskedLineOf(r); line != nil {
 			err = l.write(w, r, line, time.Since(start), err)
 		}
@@ -76,14 +78,14 @@ func (l accessLogs) serve(w http.ResponseWriter, r *http.Request, handle func(ht
 	return handle(w, r)
 }
 
-// put takes the place of Caddy's line.
+// put has Caddy skip its line in favour of this one.
 func (line *maskedLine) put(r *http.Request) {
 	line.skipped, _ = caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool)
 	caddyhttp.SetVar(r.Context(), maskedLineVar, line)
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 }
 
-// maskUser takes the place of Caddy's line if the user's ID, which that line shows, holds a credential.
+// maskUser replaces Caddy's line if the user's ID, which Caddy logs, holds a credential.
 func maskUser(r *http.Request, id string) {
 	if maskedLineOf(r) != nil || !credential.Contains(id) {
 		return
@@ -96,24 +98,33 @@ func maskUser(r *http.Request, id string) {
 	line.put(r)
 }
 
-// maskRequest is nil when Caddy's line would show no credential.
+// maskRequest returns the line that replaces Caddy's, or nil if Caddy's shows no credential of the request.
 func maskRequest(r *http.Request) *maskedLine {
-	line := &maskedLine{request: original(r)}
-	line.request.RequestURI = line.text("/request/uri", line.request.RequestURI)
-	line.request.Host = line.text("/request/host", r.Host)
-	masked := line.header("/request/headers/", r.Header)
+	line := new(maskedLine)
+	uri := line.text("/request/uri", originalURI(r))
+	host := line.text("/request/host", r.Host)
+	header := line.header("/request/headers/", r.Header)
 	serverName := r.TLS != nil && credential.Contains(r.TLS.ServerName) // the logger masks it
 	if len(line.masked) == 0 && !serverName {
 		return nil
 	}
-	if masked == nil {
-		masked = r.Header.Clone() // handlers change it
+	if header == nil {
+		header = r.Header.Clone() // handlers change it
 	}
-	line.request.Header = masked
+	line.request = original(r)
+	line.request.RequestURI, line.request.Host, line.request.Header = uri, host, header
 	return line
 }
 
-// original is the request as it came, which others may have rewritten since.
+// originalURI returns the URI that the client sent.
+func originalURI(r *http.Request) string {
+	if came, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return came.RequestURI
+	}
+	return r.RequestURI
+}
+
+// original returns a copy of a request as the client sent it. Other handlers may have rewritten r since.
 func original(r *http.Request) *http.Request {
 	shown := new(http.Request)
 	*shown = *r
@@ -123,6 +134,7 @@ func original(r *http.Request) *http.Request {
 	return shown
 }
 
+// text returns a masked text, and notes where it was masked.
 func (line *maskedLine) text(pointer, text string) string {
 	shown := credential.MaskURI(text)
 	if shown != text {
@@ -131,10 +143,10 @@ func (line *maskedLine) text(pointer, text string) string {
 	return shown
 }
 
-// redactedByCaddy are headers of which Caddy shows nothing, unless its operator wants it to.
+// redactedByCaddy are the headers whose values Caddy hides, unless the server has log_credentials.
 var redactedByCaddy = map[string]bool{"Authorization": true, "Cookie": true, "Proxy-Authorization": true, "Set-Cookie": true}
 
-// header is a copy of a header with masks, or nil when there is nothing to mask.
+// header returns a masked copy of a header, or nil if there is nothing to mask.
 func (line *maskedLine) header(pointer string, header http.Header) http.Header {
 	var copied http.Header
 	for name, values := range header {

@@ -9,7 +9,8 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// loggerNames are the names of the loggers to which Caddy logs a request. Caddy does not export how it chooses them.
+// loggerNames returns the names of the loggers to which Caddy logs a request. It follows code of Caddy that is not
+// exported.
 func loggerNames(config *caddyhttp.ServerLogConfig, r *http.Request) []string {
 	if config == nil {
 		return []string{""}
@@ -39,7 +40,7 @@ func loggerNames(config *caddyhttp.ServerLogConfig, r *http.Request) []string {
 	return []string{config.DefaultLoggerName}
 }
 
-// logsAccess reports whether the access log has requests for a host.
+// logsAccess reports whether Caddy logs requests for a host to the access log.
 func logsAccess(config *caddyhttp.ServerLogConfig, host string) bool {
 	if config == nil {
 		return false
@@ -58,6 +59,7 @@ func logsAccess(config *caddyhttp.ServerLogConfig, host string) bool {
 	return !config.SkipUnmappedHosts
 }
 
+// hostOf returns a host without its port.
 func hostOf(hostport string) string {
 	if host, _, err := net.SplitHostPort(hostport); err == nil {
 		return host

@@ -69,7 +69,7 @@ func writeAdminError(w http.ResponseWriter, err error) {
 	writeAdminJSON(w, e.status, e)
 }
 
-// withoutSecrets masks tokens and secrets, for messages repeat what they were given.
+// withoutSecrets masks tokens and secrets, because messages repeat their input.
 func (e *adminError) withoutSecrets() *adminError {
 	masked := *e
 	masked.Message = credential.Mask(e.Message)

@@ -177,12 +177,12 @@ func (a *App) onlyIssuer() (*Issuer, error) {
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }
 
-// remoteIssuer is the issuer elsewhere at a place. It is called during provisioning only, which Caddy does one module
-// after the other.
+// remoteIssuer returns the remote issuer at a place. It fails if the config has the same issuer with other origins. It is
+// called during provisioning only, which Caddy does one module after the other.
 func (a *App) remoteIssuer(place remotePlace) (*remoteIssuer, error) {
 	if remote, ok := a.remotes[place.url]; ok {
 		if remote.place != place {
-			return nil, fmt.Errorf("issuer %q has another jwks_origin elsewhere in the config; its keys are shared, so each must name the same", place.url)
+			return nil, fmt.Errorf("issuer %q has other origins in jwks_origin elsewhere in the config; its doors share its keys, so each must name the same origins", place.url)
 		}
 		return remote, nil
 	}

@@ -59,9 +59,9 @@ func (a *adminRequest) record(message, operation, kind, id, action string, befor
 	})
 }
 
-// emit emits a Caddy event. Nobody can prevent what it tells of. The events app is there since Provision:
-// to have it made now, by several goroutines, would be a race for the config's apps. Credentials in the data
-// are masked, for events are logged and sent elsewhere.
+// emit emits a Caddy event. A handler of the event cannot prevent what the event reports. Provision loads the
+// events app: several goroutines that load it here would race for the config's apps. Credentials in the data
+// are masked, because events are logged and sent elsewhere.
 func emit(ctx caddy.Context, name string, data map[string]any) {
 	if events, err := ctx.AppIfConfigured("events"); err == nil {
 		events.(*caddyevents.App).Emit(ctx, name, new(masker).members("", data))

@@ -24,8 +24,8 @@ const (
 	maxLeeway     = 5 * time.Minute
 )
 
-// A door remembers verified tokens that it has let in, the most recently used ones: so many, and so
-// many bytes of memory. A usual token takes less than 4 KiB, and clients use one at a time.
+// These bound what a door remembers: the most recently used tokens that it has verified and let in. A
+// usual token takes less than 4 KiB, and a client uses one at a time.
 const (
 	rememberedTokens = 4096
 	rememberedBytes  = 16 << 20
@@ -36,9 +36,9 @@ const (
 // route requires. Refusals are RFC 6750's: 400, 401 and 403 with a challenge; 503 when the keys
 // cannot be had.
 //
-// What goes on to the next handler has no Authorization header, unless KeepToken, no trailer, no header
-// that overrides its URL or host, unless TrustHeaders, and identity headers that only this handler has
-// set. It also has placeholders:
+// The request to the next handler has no Authorization header, unless KeepToken is set. It has no trailer,
+// and no header that overrides its URL or host, unless TrustHeaders names it. This handler alone sets its
+// identity headers. The request also has placeholders:
 //
 //	{http.auth.user.id}             the token's sub
 //	{http.auth.user.client_id}      its client_id
@@ -82,8 +82,8 @@ type AuthHandler struct {
 	// NoHeaders sets no identity headers. The default names are removed from requests all the same.
 	NoHeaders bool `json:"no_headers,omitempty"`
 
-	// TrustHeaders are header fields that override the method, the URL or the host, and that reach the
-	// upstream all the same. Name those that a proxy in front sets on every request. Only the spelling
+	// TrustHeaders are header fields that reach the upstream although they override the method, the URL
+	// or the host. Name those that a proxy in front sets on every request. Only the spelling
 	// that is given here passes, without regard to case. Without this option the door removes fields
 	// that override the URL or the host, such as X-Forwarded-Prefix, X-Original-URL and Forwarded
 	// (RFC 7239), and refuses a request with one that overrides the method, such as
@@ -99,9 +99,10 @@ type AuthHandler struct {
 	KeepToken bool `json:"keep_token,omitempty"`
 
 	// KeepStreams lets WebSockets, server-sent events, uploads and downloads outlive the token. By default the door ends
-	// what it let through when the token expires (RFC 7519 §4.1.4; Leeway is added), and within a second of when a new
-	// request would be refused because the token, its client or its key was revoked (RFC 7009 §2.1), or because that
-	// cannot be known. With KeepStreams, revoking a token, also after a leak, does not end what it has open. Default: false.
+	// a request that it let through when the token expires (RFC 7519 §4.1.4; Leeway is added). It also ends one within a
+	// second after it would refuse a new request because the token, its client or its key was revoked (RFC 7009 §2.1),
+	// or because it cannot know that. With KeepStreams, revoking a token ends none of its connections, also after a
+	// leak. Default: false.
 	KeepStreams bool `json:"keep_streams,omitempty"`
 
 	// NoMetadata neither serves the protected resource metadata (RFC 9728) nor names it in

@@ -152,7 +152,7 @@ func TestClaimsAsHeaders(t *testing.T) {
 	}
 }
 
-// TestListsThatCannotBeTold has lists that are another list once they are separated by spaces.
+// TestListsThatCannotBeTold has lists that read as another list once they are joined by spaces.
 func TestListsThatCannotBeTold(t *testing.T) {
 	d := newDoor(t, "header x-groups groups")
 	for name, groups := range map[string][]string{

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestRefusedTokensTakeNoMemory: a client with a valid secret gets as many genuine tokens as it likes. The door
-// remembers those that it lets in, and none that lacks a scope, is for another audience, has expired or is revoked.
+// TestRefusedTokensTakeNoMemory: a client with a valid secret can get any number of genuine tokens. The door remembers
+// those that it lets in. It does not remember one that lacks a scope, is for another audience, has expired or is revoked.
 func TestRefusedTokensTakeNoMemory(t *testing.T) {
 	d := newDoorFor(t, func(issuer *servertest.Issuer) {
 		publishFeed(issuer).feed.Clients[digestOf("revoked")] = revocation.FeedClient{Before: time.Now().Unix() + 600, Expires: time.Now().Unix() + 600}

@@ -12,9 +12,9 @@ const (
 	reasonNoRevocations = "no_revocations"
 )
 
-// refuseRevoked refuses a genuine token that has been revoked. It asks for every request, also for a token
-// that was verified before. Before the revocations have been read once, no token is let through, nor when those of an
-// issuer elsewhere are known as of too long ago.
+// refuseRevoked returns the refusal of a genuine token that is revoked, nil if the token holds. It checks each request,
+// also one with a remembered token. It refuses all tokens until the revocations have been read once, and those of a
+// remote issuer whose revocations are too old.
 func (h *AuthHandler) refuseRevoked(ctx context.Context, t token.Verified) *refusal {
 	revoked, err := h.trust(t.Issuer).isRevoked(ctx, t.Claims, t.KeyID())
 	if revoked {
@@ -27,7 +27,7 @@ func (h *AuthHandler) refuseRevoked(ctx context.Context, t token.Verified) *refu
 	return refused
 }
 
-// revocationRefusal is the answer to a token that is revoked, or of which that cannot be told; nil if it holds.
+// revocationRefusal returns the refusal of a token that is revoked or of which the door cannot tell, nil if it holds.
 func revocationRefusal(revoked bool, err error) *refusal {
 	switch {
 	case err != nil:

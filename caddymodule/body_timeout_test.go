@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// stalledFor is how long a request whose body does not come may be held: 10 seconds, and what a busy machine adds.
+// stalledFor bounds the time of a request whose body does not come: 10 seconds, and some more on a busy machine.
 const stalledFor = 16 * time.Second
 
 // stalledSites are an issuer and a door at two addresses: one with Caddy's own timeouts, one where it has none.
@@ -58,8 +58,8 @@ http://%[1]s, http://%[2]s {
 	return addresses
 }
 
-// TestStalledBodies: whoever begins a body and does not end it holds no request of the issuer's, and none that the door
-// refuses, for longer than ten seconds, whatever timeouts Caddy has. No credentials are needed for that.
+// TestStalledBodies: a request whose body does not end is held for at most ten seconds by the issuer, and by a door that
+// refuses it, with any timeouts of Caddy. A client needs no credentials to begin one.
 func TestStalledBodies(t *testing.T) {
 	addresses := stalledSites(t)
 	const form = "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -112,7 +112,7 @@ func stall(t *testing.T, address, request string) {
 	}
 }
 
-// stallStream does so with a stream of HTTP/2, on whose connection others go on.
+// stallStream does the same with a stream of HTTP/2. The other streams of its connection go on.
 func stallStream(t *testing.T, address string) {
 	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
@@ -173,8 +173,8 @@ func timeoutDoor(t *testing.T, timeouts string) *door {
 		doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nreverse_proxy UPSTREAM"))
 }
 
-// TestTimeoutsOfBodies: at a door a body that stalls, trickles or takes too long ends, and what has no body goes on for
-// longer than all of the timeouts.
+// TestTimeoutsOfBodies: at a door a body that stalls, trickles or takes too long ends. A request without a body goes on
+// for longer than all of the timeouts.
 func TestTimeoutsOfBodies(t *testing.T) {
 	const longer = 4 * time.Second
 	d := timeoutDoor(t, "read_header 1s\nread_body 3s\nread_body_idle 1s 1000\nidle 1s")
@@ -262,7 +262,7 @@ func quietSocket(t *testing.T, d *door, authorization string, quiet time.Duratio
 	}
 }
 
-// TestTimeoutOfAnswers: `write` ends streams, however lively they are, and no upgraded connection.
+// TestTimeoutOfAnswers: `write` ends streams, also lively ones, but not an upgraded connection.
 func TestTimeoutOfAnswers(t *testing.T) {
 	d := timeoutDoor(t, "write 2s")
 	d.upstream.answerWith(func(w http.ResponseWriter, r *http.Request) {

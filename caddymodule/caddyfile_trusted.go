@@ -50,7 +50,8 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// parseOrigins leaves what has placeholders, or belongs to an issuer that has, to be checked when they are known.
+// parseOrigins checks the origins at once, so that the error has their line. Where they or the issuer's URL have
+// placeholders, Provision checks them.
 func (t *TrustedIssuer) parseOrigins(d *caddyfile.Dispenser) error {
 	if err := someArgs(d, &t.JWKSOrigins); err != nil {
 		return err

@@ -13,21 +13,22 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// bodyTimeout is how long the body of a request may take at the issuer's routes, where it has a few hundred bytes, and
-// once a door has refused the request.
+// bodyTimeout bounds the time of a request's body at the issuer's routes, where it has a few hundred bytes, and at a
+// door that has refused the request.
 const bodyTimeout = 10 * time.Second
 
-// boundBody bounds the time of a body that nobody waits for. It takes no credentials to begin one, and net/http reads
-// what a handler has left of it before it answers. Caddy's own timeouts are a minute, or what the config says. Servers
-// that know no deadlines bound it themselves. For the next request of the connection net/http sets another deadline.
+// boundBody sets the deadline for the rest of a request's body. A client needs no credentials to begin a body, and
+// net/http reads what the handler has left of it before it answers. Caddy's own timeouts are longer by default. The
+// error is ignored: a server without deadlines bounds bodies itself. net/http sets a new deadline for the next request
+// of the connection.
 func boundBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 { // -1 of one whose length is not known
+	if r.ContentLength != 0 { // -1 if the length is not known
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 }
 
-// parseInTime reads a request whose body is bounded. After a body that has come the deadline is lifted, for else
-// net/http takes the connection for lost when it passes. After another one it stays, for what is left.
+// parseInTime parses a request after boundBody. It removes the deadline after a complete body, because net/http would
+// take the connection for lost when the deadline passes. After an error the deadline stays, for the rest of the body.
 func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.ResponseWriter, *http.Request) (*T, *oauth.Error)) (*T, *oauth.Error) {
 	parsed, oerr := parse(w, r)
 	if oerr == nil {
@@ -37,7 +38,7 @@ func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.
 }
 
 // authenticate returns the client whose secret this is, or nil. An unknown client, a wrong secret, and a disabled or
-// expired client are answered alike, and cost alike. An error is the registry's.
+// expired client get the same answer at the same cost. It fails if the registry does.
 func (i *Issuer) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
 	client, secretID, err := i.registry.Authenticate(ctx, id, secret, now)
 	switch {
@@ -53,10 +54,10 @@ func (i *Issuer) authenticate(ctx context.Context, id, secret string, now time.T
 	return client, nil
 }
 
-// crowdInterval is how often it is logged that too many strangers ask at once.
+// crowdInterval is the least time between two warnings about too many strangers.
 const crowdInterval = time.Minute
 
-// tellOfCrowd logs, once in a while, that requests are refused because too many strangers ask.
+// tellOfCrowd warns that requests are refused because too many strangers wait, once in crowdInterval.
 func (i *Issuer) tellOfCrowd() {
 	now, last := time.Now().UnixNano(), i.crowd.Load()
 	if now-last >= int64(crowdInterval) && i.crowd.CompareAndSwap(last, now) {
@@ -64,7 +65,7 @@ func (i *Issuer) tellOfCrowd() {
 	}
 }
 
-// faultLevel is the level at which a fault of ours is logged. What strangers can cause at will is at debug level.
+// faultLevel returns the level at which a fault of ours is logged: debug if strangers can cause it at will.
 func faultLevel(r *http.Request, err error) zapcore.Level {
 	if r.Context().Err() != nil || errors.Is(err, errTooManyStrangers) {
 		return zap.DebugLevel

@@ -49,9 +49,9 @@ func printTotals(out io.Writer, report *replay.Report) {
 		count int
 		text  string
 	}{
-		{t.Uncertain, "of these are uncertain, for something in them is masked"},
-		{t.Masked, "could not be made again, for too much is masked"},
-		{t.Cut, "could not be made again, for their lines were cut"},
+		{t.Uncertain, "of these are uncertain, because something in them is masked"},
+		{t.Masked, "could not be repeated, because too much is masked"},
+		{t.Cut, "could not be repeated, because their lines were cut"},
 		{t.Unreadable, "lines could not be read"},
 		{t.Other, "other lines"},
 	} {

@@ -94,7 +94,8 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 
 var errTokenRedirect = errors.New("the token endpoint redirects, and the secret is not sent on")
 
-// endpoint finds the token endpoint. The secret is sent there, so metadata alone does not choose its origin.
+// endpoint finds the token endpoint by discovery. The secret is sent there, so metadata alone does not choose its
+// origin: endpoint fails if that is neither the issuer's own nor a named one.
 func (f *tokenFlags) endpoint(ctx context.Context, client *http.Client) (string, error) {
 	for _, origin := range f.tokenOrigins {
 		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {

@@ -10,11 +10,11 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// maxDecision is how many bytes the input and the result of a decision may have in the log, together with what the line
-// says of masks and cuts. The rest of the line is short, so that a line has at most 16 KiB.
+// maxDecision bounds the bytes of a decision's input and result in the log, with the fields about masks and cuts. The
+// other fields are short, so a line has at most 16 KiB.
 const maxDecision = 12 << 10
 
-// cutLimit is how much is left of a decision that is too large.
+// cutLimit says how much is kept of a decision that is too large.
 type cutLimit struct {
 	elements int // of a list
 	members  int // of an object
@@ -22,23 +22,23 @@ type cutLimit struct {
 	depth    int // objects and lists further down are empty
 }
 
-// cutLimits are tried one after the other. No object with a fixed set of members has more than eight.
+// cutLimits are tried in order. All keep eight members of an object, because objects with fixed members have no more.
 var cutLimits = []cutLimit{
 	{100, 100, 1 << 10, 32}, {50, 50, 1 << 10, 32}, {50, 50, 256, 32}, {20, 20, 256, 16}, {20, 20, 64, 16}, {8, 8, 64, 8}, {3, 8, 64, 6}, {1, 8, 32, 4},
 }
 
-// Bounds of what a line says of its cuts: how many places it names, how many names lead to one, and how long a name is.
+// These bound the field cut: the number of its places, the names that lead to a place, and the bytes of a name.
 const (
 	maxCuts     = 20
 	maxCutNames = 6
 	maxCutName  = 64
 )
 
-// cutMark ends a text that was cut. No scope can have it (RFC 6749 §3.3), so the rest of one is not taken for another.
+// cutMark ends a text that was cut. A scope cannot contain it (RFC 6749 §3.3), so a cut scope does not look like another.
 const cutMark = "…"
 
-// cuts are what was left out: elements of a list, members of an object, or bytes of a text, by place. A place is
-// the names that lead to it, with * for every element of a list, and the number is the sum of all that have the same place.
+// cuts counts what was left out at each place: elements of a list, members of an object, or bytes of a text. A place is
+// the names that lead to it, with * for each element of a list. Its count is the sum over all these elements.
 type cuts map[string]int
 
 // cutter makes a copy within limits.
@@ -47,8 +47,8 @@ type cutter struct {
 	cuts cuts
 }
 
-// cutToFit returns as much of an event's members as fits, and what was left out, which is nothing if all of it does.
-// The members themselves stay as they are.
+// cutToFit returns as much of an event's members as fits, and what was left out: nil if all of it fits. It does not
+// change the members.
 func cutToFit(all map[string]any) (map[string]any, cuts) {
 	if valueSize(all) <= maxDecision {
 		return all, nil
@@ -80,7 +80,7 @@ func (c *cutter) value(value any, place string, depth int) any {
 	case map[string]any:
 		return c.object(value, place, depth)
 	}
-	if size := valueSize(value); size > c.text { // a number without end
+	if size := valueSize(value); size > c.text { // a long number
 		c.note(place, size)
 		return nil
 	}
@@ -129,7 +129,7 @@ func (c *cutter) note(place string, left int) {
 	}
 }
 
-// placeIn is the place of a member. What lies deeper, or has a long name, counts as its object's.
+// placeIn returns the place of a member. A member that is too deep or has a long name counts for its object's place.
 func placeIn(place, name string) string {
 	if strings.Count(place, ".")+1 >= maxCutNames || len(name) > maxCutName {
 		return place
@@ -137,7 +137,7 @@ func placeIn(place, name string) string {
 	return place + "." + name
 }
 
-// bounded names some places alone, and sums up the others.
+// bounded returns the cuts with at most maxCuts places. The last one is the sum of all others.
 func (c cuts) bounded() cuts {
 	if len(c) <= maxCuts {
 		return c

@@ -60,7 +60,7 @@ func checkLine(t *testing.T, line map[string]json.RawMessage) {
 	}
 }
 
-// TestLongLinesAreCut: what is left and what was left out add up.
+// TestLongLinesAreCut: what is kept and what is left out add up.
 func TestLongLinesAreCut(t *testing.T) {
 	for _, length := range []int{60, 512} {
 		in, d := longTokenDecision(t, length)
@@ -259,7 +259,7 @@ func TestWhatCannotBeCut(t *testing.T) {
 	}
 }
 
-// TestMasksSeeWhatIsCut: a client cannot make a line so long that a mask does not see why it should mask.
+// TestMasksSeeWhatIsCut: a client cannot hide from a mask what a long line leaves out.
 func TestMasksSeeWhatIsCut(t *testing.T) {
 	in, d := longTokenDecision(t, 512)
 	in.Scopes = append(in.Scopes, scopesOf(t, "salary:*:read")...)
@@ -320,7 +320,7 @@ func TestShortLinesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestMeter: it counts no less than there is in the end, and not much more, by fields and by values.
+// TestMeter: it counts at least the bytes of the line, and not many more, by fields and by values.
 func TestMeter(t *testing.T) {
 	in, d := tokenDecision(t)
 	asked, judged := requestDecision(t)

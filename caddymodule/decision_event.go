@@ -33,7 +33,7 @@ type decisionEvent struct {
 	took time.Duration
 	// more are fields of one kind of decision alone. None of them may repeat what is in the input.
 	more []zap.Field
-	// changes tell what the line has not as it was: what was masked and what was cut.
+	// changes say what was masked and what was cut.
 	changes []zap.Field
 }
 
@@ -138,9 +138,9 @@ func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 		e.show(nil)
 		return err
 	}
-	hidden := new(masker) // a policy's mask is Rego, which sees no credentials either
+	hidden := new(masker) // masks are Rego, which must not see credentials either
 	shown := hidden.members("", line.Fields)
-	// who hangs up is not to choose what the log shows of them
+	// a client that hangs up must not change what the log shows of it
 	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
 	if err != nil {
 		e.show(nil)

@@ -8,32 +8,26 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// meter counts the bytes of fields in JSON, without writing them: most lines are short, and are then
-// written as they are. Other values than those that decisions have go to the encoders in it, and
-// count as small.
+// meter counts the bytes of fields in JSON without writing them: most lines are short and need no cut.
+// The scanner in it takes the types of values that decisions do not have. They count as nothing.
 type meter struct {
-	zapcore.ObjectEncoder
-	zapcore.ArrayEncoder
+	scanner
 	size int
 }
 
-// sizeOf is about how many bytes these fields have in JSON, and not less.
+// sizeOf returns an upper bound of the bytes of these fields in JSON, close to their real size.
 func sizeOf(fields ...zap.Field) int {
-	m := &meter{ObjectEncoder: zapcore.NewMapObjectEncoder()}
-	_ = m.ObjectEncoder.AddArray("", zapcore.ArrayMarshalerFunc(func(other zapcore.ArrayEncoder) error {
-		m.ArrayEncoder = other
-		return nil
-	}))
+	m := new(meter)
 	for _, field := range fields {
 		field.AddTo(m)
 	}
 	return m.size
 }
 
-// member counts a name, its quotes and the colon and comma beside it.
+// member counts a name with its quotes, colon and comma.
 func (m *meter) member(name string) { m.size += textSize(name) + 4 }
 
-// AddString and what follows are those methods that decisions use.
+// AddString and the methods below are those that decisions use.
 func (m *meter) AddString(name, text string) {
 	m.member(name)
 	m.AppendString(text)
@@ -83,7 +77,7 @@ func (m *meter) AppendArray(array zapcore.ArrayMarshaler) error {
 	return array.MarshalLogArray(m)
 }
 
-// valueSize is about how many bytes a value has in JSON, and not less.
+// valueSize returns an upper bound of the bytes of a value in JSON, close to its real size.
 func valueSize(value any) int {
 	size := 2
 	switch value := value.(type) {
@@ -108,7 +102,7 @@ func valueSize(value any) int {
 	return size
 }
 
-// textSize is how many bytes a text has in JSON at most, without its quotes.
+// textSize returns an upper bound of the bytes of a text in JSON, without its quotes.
 func textSize(text string) int {
 	for i := range len(text) {
 		if b := text[i]; b < ' ' || b == '"' || b == '\\' || b >= utf8.RuneSelf {
@@ -118,7 +112,7 @@ func textSize(text string) int {
 	return len(text)
 }
 
-// escapes is by how much a text becomes longer.
+// escapes returns by how many bytes escapes make a text longer.
 func escapes(text string) (more int) {
 	for i, r := range text {
 		switch {

@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// startStranger is a world with a registry in storage that has a few clients, and whoever asks has no secret of theirs.
-// It returns the secret that every client has.
+// startStranger starts a world with a registry in storage that has a few clients. It returns the secret that all of them
+// have.
 func startStranger(t *testing.T) (w *adminWorld, secret string) {
 	t.Helper()
 	w = startAdmin(t, "registry storage")
@@ -107,8 +107,8 @@ func (c *storageCalls) take() []string {
 	return kinds
 }
 
-// TestFailedAuthenticationCostsAlike counts what each way to fail asks of the storage: as much as an id that no client
-// has, the first time and when it is repeated. No time tells which clients there are.
+// TestFailedAuthenticationCostsAlike counts the storage calls of each way to fail: as many as for an id that no client
+// has, the first time and when it is repeated. So the time does not tell which clients exist.
 func TestFailedAuthenticationCostsAlike(t *testing.T) {
 	w, secret := startStranger(t)
 	var calls storageCalls
@@ -171,8 +171,8 @@ func TestFailedAuthenticationCostsAlike(t *testing.T) {
 	}
 }
 
-// TestFloodOfMadeUpIDs: while the storage does not answer for any of them, other work goes on at once: what another node
-// revokes is known as soon as ever, and a client that is in memory gets its tokens.
+// TestFloodOfMadeUpIDs: while the storage answers for none of them, other work goes on at once. Revocations of another
+// node arrive as soon as without the flood, and a client that is in memory gets its tokens.
 func TestFloodOfMadeUpIDs(t *testing.T) {
 	w, secret := startStranger(t)
 	if a := w.authenticate("token", "demo", secret); a.status != 200 {

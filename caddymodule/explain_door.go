@@ -87,7 +87,7 @@ func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.
 	return d
 }
 
-// explainedAmbiguity is ambiguity for a request whose host may not be given.
+// explainedAmbiguity is ambiguity for a request that may have no host.
 func (h *AuthHandler) explainedAmbiguity(r *http.Request) *refusal {
 	if r.Host == "" {
 		return h.ambiguityOfTarget(r)

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// flock takes the flock(2) on an open file if nobody has it. Another opening of the same file, also in this process, is
-// somebody else. It ends when the file is closed.
+// flock takes the flock(2) on an open file, and reports whether it got it. It does not wait. A file that is opened
+// twice, also by one process, can have it once. Closing the file gives it back.
 func flock(file *os.File) bool {
 	connection, err := file.SyscallConn()
 	if err != nil {
@@ -18,7 +18,7 @@ func flock(file *os.File) bool {
 	return err == nil && failed == nil
 }
 
-// deviceOf names the file system that a file is on.
+// deviceOf returns the number of the file system that a file is on. It fails where the system gives no number.
 func deviceOf(file *os.File) (uint64, error) {
 	info, err := file.Stat()
 	if err != nil {

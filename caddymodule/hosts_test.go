@@ -73,7 +73,7 @@ func (d *door) wantHostsOverHTTP2(token string) {
 	}{
 		{[]string{":authority", "public.local"}, 200, ""},
 		{[]string{":authority", "public.local", "host", "public.local"}, 200, ""},
-		// net/http resets these streams; httpguard refuses them should it not
+		// net/http resets these streams; httpguard would refuse them
 		{[]string{":authority", "public.local", "host", "admin.local"}, 0, ""},
 		{[]string{":authority", "public.local", "host", "public.local", "host", "admin.local"}, 0, ""},
 		{[]string{":authority", "admin.local.."}, 400, "ambiguous_host"},

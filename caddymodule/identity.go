@@ -85,7 +85,7 @@ func (h *identityHeaders) strip(r *http.Request) {
 // ["x", "admin"] would both be "x admin".
 func (h *identityHeaders) check(claims *token.Claims) *refusal {
 	for _, name := range h.claims {
-		if list, ok := claims.All[name].([]any); ok && !isSeparable(list) && !isOwnText(name) {
+		if list, ok := claims.All[name].([]any); ok && !isOwnText(name) && !isSeparable(list) {
 			refused := invalidToken(&token.Error{Reason: token.BadClaims, Detail: "an element of a list for a header is empty or has white space"})
 			refused.issuer = claims.Issuer
 			return refused

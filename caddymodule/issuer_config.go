@@ -70,7 +70,7 @@ type Issuer struct {
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents
-	crowd     atomic.Int64 // when it was last logged that too many strangers ask
+	crowd     atomic.Int64 // the time of the last warning about too many strangers
 
 	revocations *revocation.Store
 	// revokedShares bound what clients revoke, and revoking is what they revoke now.

@@ -43,7 +43,7 @@ func (i *Issuer) peers() []*Issuer {
 	return slices.DeleteFunc(issuersWith(i.URL), func(other *Issuer) bool { return other == i })
 }
 
-// issuersWith are the issuers of that URL in all configs of this process.
+// issuersWith returns the issuers of that URL in all configs of this process.
 func issuersWith(url string) []*Issuer {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()

@@ -401,7 +401,7 @@ func percentDecode(text string) string {
 	return string(decoded)
 }
 
-// asIdentifier is how docs/reference.md says that a value stands in a scope.
+// asIdentifier writes a value in a scope as docs/reference.md says.
 func asIdentifier(value, separator string) string {
 	const plain = "!#$&'()+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 	var text strings.Builder

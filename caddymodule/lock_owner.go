@@ -9,47 +9,47 @@ import (
 	"time"
 )
 
-// Caddy's file storage takes a lock for stale ten seconds after it was last refreshed, so that long the first change
-// after a crash would wait. A process therefore notes beside each lock of files that it has it, and holds an flock(2) on
-// the note for as long. The kernel lets go of that when the process ends, however it ends, in whatever container it was;
-// so one that gets the flock knows that the lock's process is gone, and may remove the lock.
+// Caddy's file storage considers a lock stale ten seconds after its last refresh, so the first change after a crash
+// would wait that long. A process therefore writes a note beside each file lock that it takes, and holds an flock(2) on
+// the note until it gives the lock back. The kernel releases the flock when the process ends, for any reason and in any
+// container. A process that gets the flock knows that the owner has ended, and may remove the lock.
 //
-// A note counts only for processes of the same kernel and file system: elsewhere an flock may not be seen. It counts for
-// one lock, which is known by its time to the nanosecond. Where any of that is not known, the lock becomes stale as
-// before.
+// A note counts only for processes of the same kernel and file system, because an flock may not be seen elsewhere. It
+// counts for one lock, which it names by the time of its creation, to the nanosecond. Where any of this is not known,
+// the lock becomes stale as before.
 
 const (
-	// lockLook is how often one that waits looks whether the process that has the lock lives, as often as the
-	// file storage looks whether it is free.
+	// lockLook is how often a waiter checks whether the owner of the lock lives. The file storage checks as often
+	// whether the lock is free.
 	lockLook = time.Second
-	// lockOld is the age from which a lock is left to become stale, which it does after ten seconds: one that finds
-	// it stale removes it, and must not be overtaken by one that has judged the same lock to be of a dead process.
+	// lockOld is the age from which a lock is left to become stale, at ten seconds. A waiter that finds it stale
+	// replaces it, and one that has found its owner dead must not then remove the new lock.
 	lockOld = 7 * time.Second
-	// A lock that was just given back, or looked at, may have its note in use for a moment.
+	// The note of a lock that was just given back or checked may be in use for a moment.
 	noteTries = 20
 	noteWait  = 5 * time.Millisecond
 	// maxNote bounds what is read of a note.
 	maxNote = 4 << 10
 )
 
-// lockNote says whose a lock is.
+// lockNote names a lock and the system that its owner runs on.
 type lockNote struct {
 	Created time.Time `json:"created"` // of the lock
-	Kernel  string    `json:"kernel"`  // the boot ID of the system that the process runs on
+	Kernel  string    `json:"kernel"`  // the boot ID of the system
 	Device  uint64    `json:"device"`  // the file system, as that kernel calls it
 }
 
-// lockStamps are what a lock's file says.
+// lockStamps are the times in a lock's file.
 type lockStamps struct {
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 }
 
-// noteOf is where the note of a lock's file is.
+// noteOf returns the path of the note of a lock's file.
 func noteOf(lock string) string { return strings.TrimSuffix(lock, ".lock") + ".owner" }
 
-// noteLock notes that this process has a lock. It returns the note, which must be closed when the lock has been given
-// back; nil if the lock cannot be noted.
+// noteLock writes the note of a lock that this process has taken, and returns it open. Closing it says that the lock was
+// given back. noteLock returns nil if it cannot write the note.
 func noteLock(lock string, created time.Time) *os.File {
 	if created.IsZero() || bootID() == "" {
 		return nil
@@ -65,6 +65,7 @@ func noteLock(lock string, created time.Time) *os.File {
 	return note
 }
 
+// awaitFlock reports whether it gets the flock on a note within a short time.
 func awaitFlock(note *os.File) bool {
 	for range noteTries {
 		if flock(note) {
@@ -91,7 +92,7 @@ func writeNote(note *os.File, created time.Time) error {
 	return err
 }
 
-// breakDeadLock removes a lock's file if the process that had the lock has ended, and reports whether it has.
+// breakDeadLock removes a lock's file if its owner has ended, and reports whether it removed it.
 // The flock keeps others on this host from judging the lock at the same time.
 func breakDeadLock(lock string) bool {
 	if _, err := os.Lstat(lock); err != nil {
@@ -105,8 +106,7 @@ func breakDeadLock(lock string) bool {
 	return flock(note) && isOfLock(note, lock) && os.Remove(lock) == nil
 }
 
-// isOfLock reports whether a note is of this very lock, was made under this kernel, and the lock is not about to become
-// stale.
+// isOfLock reports whether a note names this lock and this kernel, and the lock is not about to become stale.
 func isOfLock(note *os.File, lock string) bool {
 	var made lockNote
 	var held lockStamps
@@ -137,7 +137,8 @@ func readJSON(file *os.File, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// bootID names the kernel that runs, since it was started; "" where that is not known. It is the same in all containers.
+// bootID returns the ID of the running kernel since its start, which is the same in all containers. It returns "" where
+// that is not known.
 func bootID() string {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

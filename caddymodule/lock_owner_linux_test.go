@@ -79,8 +79,8 @@ func lockWithin(t *testing.T, folder string, limit time.Duration) (time.Duration
 	return time.Since(began), bounded.Unlock(t.Context(), "k")
 }
 
-// TestLockOfAKilledProcess is taken soon: before it is waited for and while it is, also when the process has not been
-// waited for by its parent, and from a process of another container.
+// TestLockOfAKilledProcess: the lock is taken soon, by a process that comes later and by one that waits already, also
+// when the parent has not reaped the process, and from another container.
 func TestLockOfAKilledProcess(t *testing.T) {
 	for name, attributes := range map[string]*syscall.SysProcAttr{
 		"beside":              nil,
@@ -107,7 +107,7 @@ func TestLockOfAKilledProcess(t *testing.T) {
 	}
 }
 
-// TestLockOfALivingProcess is not taken, whatever it does: it may be in another container, or stopped.
+// TestLockOfALivingProcess: the lock is not taken, also when its process is in another container or stopped.
 func TestLockOfALivingProcess(t *testing.T) {
 	for name, attributes := range map[string]*syscall.SysProcAttr{
 		"beside":             nil,
@@ -149,7 +149,7 @@ func stampOf(t *testing.T, folder string) time.Time {
 	return stamps.Created
 }
 
-// deadLock is a lock with a note, as a process leaves them that has ended. It returns the lock's file.
+// deadLock makes a lock with a note, as a process that has ended leaves them. It returns the lock's file.
 func deadLock(t *testing.T, stamps lockStamps, note func(*lockNote) string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -176,7 +176,7 @@ func deadLock(t *testing.T, stamps lockStamps, note func(*lockNote) string) stri
 	return lock
 }
 
-// TestNotesOfLocks: only what is known to be of a process of this kernel that has ended is removed.
+// TestNotesOfLocks: only the lock of a process that ran on this kernel and has ended is removed.
 func TestNotesOfLocks(t *testing.T) {
 	now := time.Now()
 	as := func(change func(*lockNote)) func(*lockNote) string {
@@ -243,7 +243,7 @@ func TestLocksThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestDeadLockIsBrokenOnce, however many look.
+// TestDeadLockIsBrokenOnce, also when many look at once.
 func TestDeadLockIsBrokenOnce(t *testing.T) {
 	for range 50 {
 		now := time.Now()
@@ -264,8 +264,8 @@ func TestDeadLockIsBrokenOnce(t *testing.T) {
 	}
 }
 
-// TestLocksOfThisProcess: two configs share them, as around a reload, and neither takes one from the other; nor is one
-// taken that this process could not give back.
+// TestLocksOfThisProcess: two configs share them, as around a reload, and neither breaks a lock of the other. A lock that
+// this process could not give back is not broken either.
 func TestLocksOfThisProcess(t *testing.T) {
 	files := newUnlockingFiles(t)
 	first := boundStorage(files)

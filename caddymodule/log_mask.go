@@ -13,8 +13,8 @@ import (
 // among them.
 const maskedField = "masked"
 
-// masking is a logger that shows no token and no secret, whoever's words it is given. All loggers of the plugin are
-// made by it.
+// masking returns a logger that masks tokens and secrets in all that it writes. All loggers of the plugin come from
+// it.
 func masking(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return maskingCore{core} }))
 }
@@ -27,7 +27,7 @@ func (c maskingCore) With(fields []zap.Field) zapcore.Core {
 	return maskingCore{c.Core.With(maskFields(fields))}
 }
 
-// Check has the core below decide, which may sample or go by names.
+// Check lets the core below decide. It may sample lines or select them by name.
 func (c maskingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	below := c.Core.Check(entry, nil)
 	if below == nil {
@@ -42,7 +42,7 @@ type maskingEntry struct {
 	below *zapcore.CheckedEntry
 }
 
-// Write writes the line. The entry knows more than when it was checked.
+// Write writes the line with masks. The entry has its caller and stack, which it lacks in Check.
 func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 	entry.Message = credential.Mask(entry.Message)
 	e.below.Entry = entry
@@ -50,8 +50,8 @@ func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 	return nil
 }
 
-// maskFields are the fields with masks in the place of credentials. Those that have none, which is nearly always all,
-// are as they were.
+// maskFields returns the fields with credentials masked, and the field that says where. It returns the same slice if
+// they hold none, which is the usual case.
 func maskFields(fields []zap.Field) []zap.Field {
 	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return fieldHasCredential(&field) }) && maskedFields(fields) < 2 {
 		return fields
@@ -93,6 +93,7 @@ func (m *masker) field(field zap.Field) []zap.Field {
 	return fields
 }
 
+// note adds the pointers of earlier masks.
 func (m *masker) note(masked any) {
 	pointers, _ := masked.([]any)
 	for _, pointer := range pointers {

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// fieldHasCredential reports whether a masker may find something in a field. It costs little, for there is one call
-// for each field of each line.
+// fieldHasCredential reports whether a masker may find something in a field. It must be cheap, because it runs for each
+// field of each line.
 func fieldHasCredential(field *zap.Field) bool {
 	switch field.Type {
 	case zapcore.StringType:
@@ -24,12 +24,12 @@ func fieldHasCredential(field *zap.Field) bool {
 	return s.found
 }
 
-// scanner is an encoder that writes nothing, and looks for credentials in texts and names.
+// scanner is an encoder that writes nothing. It looks for credentials in texts and names.
 type scanner struct{ found bool }
 
 func (s *scanner) look(text string) { s.found = s.found || credential.Contains(text) }
 
-// name finds a JWK, too, whose private members have no look of their own.
+// name also finds a JWK: its private members cannot be told by their values.
 func (s *scanner) name(name string) {
 	s.found = s.found || name == "kty"
 	s.look(name)
@@ -84,7 +84,7 @@ func (s *scanner) AppendReflected(value any) error {
 	return nil
 }
 
-// What follows holds no text, but for the names.
+// The other values hold no text; their names do.
 
 func (s *scanner) OpenNamespace(name string)                { s.name(name) }
 func (s *scanner) AddBinary(name string, _ []byte)          { s.name(name) }

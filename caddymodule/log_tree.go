@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// masker masks credentials in values as they are logged, and remembers where, as JSON pointers (RFC 6901).
+// masker masks credentials in values for the log, and remembers where, as JSON pointers (RFC 6901).
 type masker struct{ masked []string }
 
 func (m *masker) value(pointer string, value any) any {
@@ -38,8 +38,8 @@ func (m *masker) text(pointer, text string) string {
 	return shown
 }
 
-// members is a copy of an object with masked values, names, and private members of a JWK (RFC 7517 §4.1). The object
-// may be one that is in use.
+// members returns a copy of an object in which values, names and the private members of a JWK (RFC 7517 §4.1) are
+// masked. It does not change the object, which may be in use.
 func (m *masker) members(pointer string, object map[string]any) map[string]any {
 	_, isKey := object["kty"]
 	masked := make(map[string]any, len(object))
@@ -61,8 +61,8 @@ func (m *masker) members(pointer string, object map[string]any) map[string]any {
 
 var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
 
-// other masks a value of another type in a copy, if there is something to mask, so that numbers and times stay what
-// they are.
+// other masks a value of another type in a copy. It returns the value itself if there is nothing to mask, so that
+// numbers and times keep their types.
 func (m *masker) other(pointer string, value any) any {
 	text, err := json.Marshal(value)
 	if err != nil || !mayHoldCredential(text) {
@@ -77,7 +77,7 @@ func (m *masker) other(pointer string, value any) any {
 	return m.value(pointer, plain)
 }
 
-// mayHoldCredential looks at JSON, where a JWK has several members.
+// mayHoldCredential reports whether JSON text may hold a credential or a JWK.
 func mayHoldCredential(text []byte) bool {
 	return bytes.Contains(text, []byte(`"kty"`)) || credential.Contains(string(text))
 }

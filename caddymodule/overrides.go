@@ -11,14 +11,14 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
-// strip removes what the client sent in the place of what the door or a later handler sets, and what
-// overrides the URL or the host. It comes before anything else.
+// strip removes the client's headers that only the door or a later handler may set, and those that override
+// the URL or the host. It runs before anything else.
 func (h *AuthHandler) strip(r *http.Request) {
 	h.overrides.Strip(r.Header)
 	h.identity.strip(r)
 }
 
-// ambiguity refuses a request that the upstream may take for another one.
+// ambiguity returns the refusal of a request that the upstream may take for another one, nil if it cannot.
 func (h *AuthHandler) ambiguity(r *http.Request) *refusal {
 	if why := httpguard.AmbiguousHost(r); why != "" {
 		return ambiguous(reasonAmbiguousHost, why)
@@ -70,6 +70,7 @@ func (h *AuthHandler) trustHeaders() (*httpguard.Overrides, error) {
 	return overrides, nil
 }
 
+// newOverrides returns the overrides with trusted names. It fails on a name that cannot be trusted.
 func newOverrides(trusted []string) (*httpguard.Overrides, error) {
 	for _, name := range trusted {
 		if !httpguts.ValidHeaderFieldName(name) {
@@ -79,7 +80,7 @@ func newOverrides(trusted []string) (*httpguard.Overrides, error) {
 	return httpguard.NewOverrides(trusted)
 }
 
-// parseTrustHeader holds all names against the rules at once, for the sake of the line.
+// parseTrustHeader checks all names at once, so that the error has the line.
 func (h *AuthHandler) parseTrustHeader(d *caddyfile.Dispenser) error {
 	names := d.RemainingArgs()
 	if len(names) == 0 {

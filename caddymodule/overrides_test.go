@@ -88,7 +88,7 @@ func newDoorExpecting(t *testing.T, options, subdirectives string) *door {
 		doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n"+subdirectives+"\n}\nreverse_proxy UPSTREAM"))
 }
 
-// TestTheMethodIsJudgedBeforeTheToken and at every door, for a matcher of Caddy's may have chosen the
+// TestTheMethodIsJudgedBeforeTheToken and at every door, because a matcher of Caddy may have chosen the
 // door by the method.
 func TestTheMethodIsJudgedBeforeTheToken(t *testing.T) {
 	d := newDoor(t, "")

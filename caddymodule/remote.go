@@ -19,8 +19,8 @@ import (
 // does not lose its keys.
 var remoteIssuers = caddy.NewUsagePool()
 
-// remotePlace is where the keys of an issuer elsewhere may come from. Configs that allow different origins do not share
-// keys.
+// remotePlace names a remote issuer and the origins that its keys may come from. Configs that allow different origins
+// do not share keys.
 type remotePlace struct {
 	url     string
 	origins string // besides the issuer's own, sorted, separated by spaces
@@ -66,7 +66,7 @@ func newRemoteIssuer(place remotePlace, client *http.Client, logger func() *zap.
 	return &remoteIssuer{place: place, keys: keys, revocations: followRevocations(place.url, client, keys, named)}
 }
 
-// onceEach tells a fault once for each new reason, until it is over.
+// onceEach returns a function that tells of an error once for each new reason. A nil error says that the fault is over.
 func onceEach(tell func(error)) func(error) {
 	last := new(fault.Last)
 	return func(err error) {
@@ -78,7 +78,7 @@ func onceEach(tell func(error)) func(error) {
 	}
 }
 
-// currentLogger is the plugin's, of whatever config is current.
+// currentLogger returns the plugin's logger in the current config.
 func currentLogger() *zap.Logger { return masking(caddy.Log()).Named("m2m") }
 
 // Destruct ends the refreshing once no config uses the issuer.

@@ -27,7 +27,7 @@ func otherPort(t *testing.T, handler http.Handler) (server *httptest.Server, con
 	return server, connections
 }
 
-// originDoor is a door whose issuer says that something of it is on another port, at OTHER.
+// originDoor is a door whose issuer names an endpoint on another port, at OTHER.
 func originDoor(t *testing.T, member, option string) (*door, *atomic.Int64) {
 	issuer := servertest.StartIssuer(t)
 	other, connections := otherPort(t, issuer)

@@ -3,31 +3,30 @@ package caddymodule
 import (
 	"sync"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
-// revokedKept is how long a revocation is kept after its token has expired.
-const revokedKept = 10 * time.Minute
-
-// maxRevokedByClient is how many tokens of its own a client can have revoked at a time, at one node. All nodes, and
-// all doors elsewhere, keep every one of them in memory until it has expired; a door reads no feed of more than
-// 32 MiB, which is some 500,000, and takes no tokens once it cannot read the feed.
+// maxRevokedByClient bounds how many of its own tokens a client can have revoked at a time, at one node. All nodes and
+// all remote doors keep each of them in memory until it has expired. A door reads a feed of at most 32 MiB, which is
+// some 500,000 revocations, and lets no token in once it cannot read the feed.
 var maxRevokedByClient = 20_000
 
-// revokedShares count what clients have revoked at this node and is still kept, so that none of them can fill the
-// memory of all. What operators revoke does not count. The zero value is ready.
+// revokedShares counts the revocations of each client at this node that are still kept, so that one client cannot fill
+// the memory of all nodes. Revocations by operators do not count. The zero value is ready to use.
 type revokedShares struct {
 	mu    sync.Mutex
 	of    map[string]*revokedShare // by client
-	swept int64                    // the minute
+	swept int64                    // the minute of the last sweep
 }
 
-// revokedShare is one client's.
+// revokedShare is the count of one client.
 type revokedShare struct {
 	count int
-	ends  map[int64]int // how many of them go in which minute
+	ends  map[int64]int // by the minute in which they are dropped
 }
 
-// take counts a token of the client, which expires then, unless the client has too many.
+// take counts the revocation of a token that expires then. It reports false if the client has too many.
 func (s *revokedShares) take(client string, expires, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +54,7 @@ func (s *revokedShares) giveBack(client string, expires time.Time) {
 	}
 }
 
-// sweep lets go of what is over, once a minute.
+// sweep drops the revocations that are no longer kept, once a minute.
 func (s *revokedShares) sweep(minute int64) {
 	if s.of == nil {
 		s.of = make(map[string]*revokedShare)
@@ -77,4 +76,4 @@ func (s *revokedShares) sweep(minute int64) {
 	}
 }
 
-func endMinute(expires time.Time) int64 { return expires.Add(revokedKept).Unix() / 60 }
+func endMinute(expires time.Time) int64 { return expires.Add(revocation.Grace).Unix() / 60 }

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
 func TestRevokedShares(t *testing.T) {
@@ -18,8 +20,8 @@ func TestRevokedShares(t *testing.T) {
 	}{
 		{0, "a", soon, true}, {0, "a", soon, true}, {0, "a", late, true}, {0, "a", late, false},
 		{0, "b", late, true}, // another client's share
-		{revokedKept + 30*time.Second, "a", late, false},
-		{revokedKept + 2*time.Minute, "a", late, true}, {revokedKept + 2*time.Minute, "a", late, true}, {revokedKept + 2*time.Minute, "a", late, false},
+		{revocation.Grace + 30*time.Second, "a", late, false},
+		{revocation.Grace + 2*time.Minute, "a", late, true}, {revocation.Grace + 2*time.Minute, "a", late, true}, {revocation.Grace + 2*time.Minute, "a", late, false},
 	} {
 		if got := s.take(test.client, test.until, now.Add(test.after)); got != test.want {
 			t.Errorf("%d: take answers %v", n, got)

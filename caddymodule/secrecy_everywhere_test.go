@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// plantsPolicy copies what callers say into reasons, claims and headers.
+// plantsPolicy copies the words of callers into reasons, claims and headers.
 const plantsPolicy = `package m2m.request
 
 denied contains {"reason": sprintf("not %v %v", [input.request.path, input.request.headers])} if input.request.headers["x-deny"]

@@ -20,10 +20,10 @@ func storageOf(ctx caddy.Context) doubtedStorage {
 	return doubtedStorage{bounded, bounded.bounds}
 }
 
-// once is the storage without a second look for what is not there.
+// once returns the storage without the second look at missing objects.
 func (s doubtedStorage) once() *boundedStorage { return s.Storage.(*boundedStorage) }
 
-// forStrangers is the storage for what callers cause that have not authenticated. It has a share of the places, and no
+// forStrangers returns the storage for calls that unauthenticated callers cause. It has a share of the places, and no
 // second look.
 func (s doubtedStorage) forStrangers() *boundedStorage {
 	shared := *s.once()

@@ -34,7 +34,7 @@ type boundedStorage struct {
 	timeout     time.Duration
 	listTimeout time.Duration
 	closed      <-chan struct{} // from when on the storage may be closed; nil is never
-	share       *share          // of the places, for these calls; nil is all of them
+	share       *share          // of the places, for these calls; nil is all places
 }
 
 func boundStorage(storage certmagic.Storage) *boundedStorage {
@@ -61,7 +61,7 @@ func wait[T any](ctx context.Context, s *boundedStorage, limit time.Duration, do
 	})
 }
 
-// enter takes a place, first of the share.
+// enter waits for a place, first in the share. It fails when the wait takes too long.
 func (s *boundedStorage) enter(ctx context.Context) error {
 	if err := s.share.enter(ctx); err != nil {
 		return err

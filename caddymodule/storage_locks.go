@@ -33,7 +33,7 @@ type keptLock struct {
 // takenLock is a lock that this process has taken.
 type takenLock struct {
 	created time.Time // its stamp
-	note    *os.File  // that the lock is this process's; nil is none
+	note    *os.File  // open for as long as the lock is taken; nil if there is none
 }
 
 // Lock waits for a lock; one that it gets too late is given back.
@@ -152,7 +152,7 @@ func (s *boundedStorage) lockStamp(ctx context.Context, name string) time.Time {
 
 func lockKey(name string) string { return "locks/" + certmagic.StorageKeys.Safe(name) + ".lock" }
 
-// lockOrBreak waits for a lock. One of files that a process of this host had, which has ended, is taken from it.
+// lockOrBreak waits for a lock. It breaks a file lock of a process of this host that has ended.
 func (s *boundedStorage) lockOrBreak(ctx context.Context, name string) error {
 	files, ok := s.Storage.(fileStorage)
 	if !ok || bootID() == "" {
@@ -196,9 +196,9 @@ func (b *bounds) awaitKept(ctx context.Context, name string) error {
 	}
 }
 
-// took notes that this process has taken a lock. One that was kept had been given back then, whatever the storage said.
+// took notes that this process has taken a lock. If one of that name was kept, the storage had given it back.
 func (s *boundedStorage) took(ctx context.Context, name string) {
-	_ = s.lastTaken(name).note.Close() // which would keep this process itself from making another
+	_ = s.lastTaken(name).note.Close() // an open note would keep this process from making another
 	taken := takenLock{created: s.lockStamp(ctx, name)}
 	if files, ok := s.Storage.(fileStorage); ok {
 		taken.note = noteLock(files.Filename(lockKey(name)), taken.created)
@@ -210,6 +210,7 @@ func (s *boundedStorage) took(ctx context.Context, name string) {
 	s.letGo(name, kept)
 }
 
+// lastTaken returns the lock of that name that was taken last, zero if there was none.
 func (b *bounds) lastTaken(name string) takenLock {
 	b.mu.Lock()
 	defer b.mu.Unlock()

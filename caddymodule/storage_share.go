@@ -9,23 +9,23 @@ import (
 )
 
 const (
-	// strangerCalls is how many of the calls of a storage may be caused by callers that have not authenticated.
+	// strangerCalls bounds the calls of a storage that unauthenticated callers cause at a time.
 	strangerCalls = 20
-	// strangerWait is how long such a caller waits for its turn, and maxStrangersWaiting how many do.
+	// strangerWait bounds the wait of such a caller, and maxStrangersWaiting how many wait.
 	strangerWait        = 5 * time.Second
 	maxStrangersWaiting = 1000
 )
 
-var errTooManyStrangers = errors.New("waiting for the storage, as many callers do that have not authenticated")
+var errTooManyStrangers = errors.New("too many unauthenticated callers wait for the storage")
 
-// share is the part of a storage's places that callers may take who have not authenticated. They wait for it in turn, so
-// that whatever they send, everybody else finds a place.
+// share is the part of a storage's places that unauthenticated callers may take. They wait for it in turn, so that a
+// flood of them leaves places for all other callers.
 type share struct {
 	places  chan struct{} // one for each call that is under way
 	waiting atomic.Int64
 }
 
-// enter waits for a place. A nil share is all that the storage has.
+// enter waits for a place. It fails when too many callers wait or the wait takes too long. A nil share has no bound.
 func (s *share) enter(ctx context.Context) error {
 	if s == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestStrangersHaveAShareOfTheStorage: however many ask a storage that hangs, others find a place.
+// TestStrangersHaveAShareOfTheStorage: when many of them ask a storage that hangs, other callers still find a place.
 func TestStrangersHaveAShareOfTheStorage(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := impatient(hanging)
@@ -43,7 +43,7 @@ func TestStrangersHaveAShareOfTheStorage(t *testing.T) {
 	soon(t, "all places are free", func() bool { return len(bounded.places) == 0 && len(bounded.strangers.places) == 0 })
 }
 
-// TestStrangersThatWaitAreCounted: of more than may wait, the others are refused at once.
+// TestStrangersThatWaitAreCounted: when as many wait as may, the next one is refused at once.
 func TestStrangersThatWaitAreCounted(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := boundStorage(hanging)

@@ -34,6 +34,7 @@ type stream struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	closed atomic.Pointer[refusal] // why the stream was closed; written under mu
+	body   streamBody
 
 	mu       sync.Mutex
 	timer    *time.Timer
@@ -58,8 +59,8 @@ func (h *AuthHandler) watch(w http.ResponseWriter, r *http.Request, claims *toke
 	leeway, _ := h.leeway() // Provision has checked it
 	s := &stream{door: h, claims: claims, kid: kid, until: claims.Expires.Add(leeway)}
 	s.ResponseWriter = w
-	// There is no cause: net/http's Transport returns it in place of context.Canceled, and reverse_proxy would then
-	// count a failure of the upstream.
+	// The context has no cause: net/http's Transport would return it in place of context.Canceled, and reverse_proxy
+	// would count a failure of the upstream.
 	s.ctx, s.cancel = context.WithCancel(r.Context())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,17 +68,18 @@ func (h *AuthHandler) watch(w http.ResponseWriter, r *http.Request, claims *toke
 	return s
 }
 
-// request is r for the next handlers.
+// request returns r for the next handlers.
 func (s *stream) request(r *http.Request) *http.Request {
 	r = r.WithContext(s.ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &streamBody{r.Body, s}
+		s.body = streamBody{r.Body, s}
+		r.Body = &s.body
 	}
 	return r
 }
 
-// streamBody is the body of a stream's request. After the end it has no more data, and fails as the context does: any
-// other error could reach reverse_proxy first, which would then count a failure of the upstream.
+// streamBody is the body of a stream's request. Once the stream is closed, reads return no data and the error of the
+// context. With another error reverse_proxy could count a failure of the upstream.
 type streamBody struct {
 	io.ReadCloser
 	stream *stream
@@ -91,7 +93,7 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wait is the time until the next check.
+// wait returns the time until the next check.
 func (s *stream) wait() time.Duration { return min(streamInterval, max(time.Until(s.until), 0)) }
 
 // check closes the stream if its token no longer holds.
@@ -108,7 +110,8 @@ func (s *stream) check() {
 	}
 }
 
-// refusal is what a new request with the token would get because of its exp or a revocation, nil if it would get none.
+// refusal returns the refusal that a new request with the token would get because of its exp or a revocation, nil if it
+// would get none.
 func (s *stream) refusal() *refusal {
 	if !time.Now().Before(s.until) {
 		return invalidToken(&token.Error{Reason: token.Expired, Detail: "exp has passed"})
@@ -120,9 +123,9 @@ func (s *stream) refusal() *refusal {
 	return revocationRefusal(revoked, err)
 }
 
-// close ends the stream in both directions. The context comes before the deadlines: reverse_proxy sends on what it has
-// buffered of a body that breaks off, unless the context has ended. The deadlines end what does not heed the context: reading from a client that sends
-// nothing and writing to one that reads nothing.
+// close ends the stream in both directions. It ends the context before it sets the deadlines, because reverse_proxy
+// would otherwise send on what it has buffered of the body. The deadlines end what ignores the context: a read from a
+// client that sends nothing, and a write to one that reads nothing.
 func (s *stream) close(refused *refusal) {
 	s.closed.Store(refused)
 	s.cancel()
@@ -145,9 +148,10 @@ func (s *stream) end() *refusal {
 	return s.closed.Load()
 }
 
-// settle makes the outcome of the next handlers that of the request. A stream that was closed before the response
-// began gets the answer of a new request. Of one that was closed later the connection is closed, or in HTTP/2 and
-// HTTP/3 the stream is reset: the client must not take what it has for the whole response.
+// settle ends the stream, and returns the error of the next handlers if it was not closed. If it was closed before the
+// response began, settle answers as to a new request. If it was closed later, settle panics with http.ErrAbortHandler:
+// net/http then closes the connection, or resets the stream of HTTP/2 or HTTP/3, so that the client does not take a
+// part of the response for the whole.
 func (s *stream) settle(r *http.Request, err error) error {
 	refused := s.end()
 	switch {
@@ -178,8 +182,8 @@ func (s *stream) report(r *http.Request) {
 		zap.String("issuer", s.claims.Issuer), zap.String("m2m_jti", s.claims.ID), zap.Error(refused.cause))
 }
 
-// currentMetrics are those of the config that runs now. A stream may outlive the config that let it through, and
-// the metrics of that one are not served any more.
+// currentMetrics returns the metrics of the config that runs now. A stream may outlive the config that let it
+// through, whose metrics are no longer served.
 func (h *AuthHandler) currentMetrics(issuer string) *authMetrics {
 	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
 	if err != nil {

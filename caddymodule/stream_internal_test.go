@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// streamDoorFor is a door without leeway that takes tokens of a remote issuer; nil is one that is not asked.
+// streamDoorFor is a door without leeway that takes tokens of a remote issuer. A nil issuer must not be asked.
 func streamDoorFor(t testing.TB, remote *remoteIssuer, bound revocationBound) *AuthHandler {
 	t.Helper()
 	m, err := newMetrics(prometheus.NewRegistry())
@@ -125,8 +125,8 @@ func (f *feedOverNothing) giveUpKey(until int64) {
 	})
 }
 
-// TestStreamBeforeAnyFeed: what was let through while the issuer published no feed goes on when it begins to, also when
-// that cannot be read at first. What the feed then says counts.
+// TestStreamBeforeAnyFeed: a request that was let through while the issuer published no feed goes on when the issuer
+// begins to publish one, also when the feed cannot be read at first. The revocations of the feed then count.
 func TestStreamBeforeAnyFeed(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
 		claims, bound := streamClaims(time.Hour), revocationBound{maxAge: time.Minute}
@@ -155,8 +155,8 @@ func (r finalRecorder) WriteHeader(status int) {
 	}
 }
 
-// TestOutcomeOfAClosedStream: the client never takes a part of a response for the whole, nor gets anything that the
-// next handlers say after the end.
+// TestOutcomeOfAClosedStream: the client never takes a part of a response for the whole, and gets nothing that the next
+// handlers write after the end.
 func TestOutcomeOfAClosedStream(t *testing.T) {
 	h := streamDoorFor(t, nil, revocationBound{})
 	fault := errors.New("a fault of the next handler")
@@ -242,6 +242,20 @@ func TestStreamsAreForgotten(t *testing.T) {
 	}
 	if kept > 1 { // one may still be on the stack
 		t.Errorf("%d of %d requests are kept", kept, len(served))
+	}
+}
+
+// keysAway are keys that cannot be had.
+type keysAway struct{ issuerKeys }
+
+func (keysAway) keySet(context.Context, string) (*token.KeySet, error) {
+	return nil, errors.New("storage is away")
+}
+
+// TestKeysAway: a key that cannot be looked for is not taken for one that was withdrawn.
+func TestKeysAway(t *testing.T) {
+	if gone, err := keyGone(t.Context(), keysAway{}, "k"); gone || err == nil {
+		t.Errorf("gone %t, %v", gone, err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 var errIssuerGone = errors.New("the issuer is not in the config any more")
 
 // revokedSince reports whether a token that was let through, or the key that signed it, was revoked since. Unlike
-// isRevoked it also finds what is known to the configs that came after the one that let the token through. It fails
-// when that is not known well enough to let a new request through.
+// isRevoked it also asks the configs that came after the one that let the token through. It fails when a new request
+// would be refused because revocations are not known.
 func (t *TrustedIssuer) revokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	if t.local != nil {
 		return t.local.revokedSince(ctx, claims, kid)
@@ -22,17 +22,20 @@ func (t *TrustedIssuer) revokedSince(ctx context.Context, claims *token.Claims, 
 	return keyGone(ctx, t.keys, kid)
 }
 
-// keyGone reports whether a key is not among the issuer's keys any more.
+// keyGone reports whether the issuer no longer has a key. It fails when that cannot be known.
 func keyGone(ctx context.Context, keys issuerKeys, kid string) (bool, error) {
 	set, err := keys.keySet(ctx, kid)
-	if token.ErrorReason(err) != "" {
+	switch {
+	case token.ErrorReason(err) != "":
 		return true, nil
+	case err != nil:
+		return false, err
 	}
-	return !set.Has(kid), err
+	return !set.Has(kid), nil
 }
 
-// revokedSince asks every config of this process that has the issuer and has started. When a config ends, its issuer
-// hears no more of revocations, and its successor has all of them.
+// revokedSince asks each config of this process that has the issuer and has started. The issuer of a config that has
+// ended learns of no new revocations, and its successor knows them all. It fails when there is no such config.
 func (i *Issuer) revokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	err := errIssuerGone
 	for _, issuer := range issuersWith(i.URL) {

@@ -19,7 +19,7 @@ import (
 // streamFile is the size of a file that no client of these tests reads to its end.
 const streamFile = 1 << 30
 
-// streamDoor has two doors before one upstream and one file, of which that below /kept keeps streams.
+// streamDoor has two doors before one upstream and one file. The door below /kept keeps streams.
 func streamDoor(t *testing.T) (*door, *streamUpstream) {
 	t.Helper()
 	own := "issuer ISSUER\naudience " + doorAudience + "\nleeway 0s\n"
@@ -34,8 +34,8 @@ func streamDoor(t *testing.T) (*door, *streamUpstream) {
 	return d, u
 }
 
-// TestStreamsEndWithTheToken: whatever goes on when a token expires ends then, and not before, unless the door is told
-// to keep it.
+// TestStreamsEndWithTheToken: streams of all kinds end when the token expires, and not before, unless the door keeps
+// streams.
 func TestStreamsEndWithTheToken(t *testing.T) {
 	d, u := streamDoor(t)
 	before := ownGoroutines()
@@ -179,7 +179,7 @@ func allAlive(t *testing.T, groups ...[]*streamClient) {
 }
 
 // TestRevokedStreamsEnd: by jti, by client and by key, also those that were let through before the config was replaced.
-// When the issuer leaves the config all end: nothing is known here any more of what it revokes.
+// When the issuer leaves the config all end, because this process no longer learns what it revokes.
 func TestRevokedStreamsEnd(t *testing.T) {
 	w, u := localStreams(t)
 	address, raw := strings.TrimPrefix(w.url, "http://"), w.token("careful")
@@ -213,8 +213,8 @@ func TestRevokedStreamsEnd(t *testing.T) {
 	servertest.Eventually(t, "the access log tells", func() bool { return closings(w.Server, "revoked") == 9 && closings(w.Server, "unknown") == 3 })
 }
 
-// TestStreamsEndWhenRevocationsAreTooOld, as a new request would be refused. What was let through while there was no
-// feed goes on.
+// TestStreamsEndWhenRevocationsAreTooOld, as a new request would be refused. A stream that was let through while there
+// was no feed goes on.
 func TestStreamsEndWhenRevocationsAreTooOld(t *testing.T) {
 	var f *feedOf
 	own := func(path, options string) string {

@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// statusClientGone is what reverse_proxy writes when the context of a request ends. The client has not gone where the
-// door has ended it.
+// statusClientGone is the status that reverse_proxy writes when the context of a request ends, also when the door has
+// ended it.
 const statusClientGone = 499
 
 var errStreamClosed = errors.New("the token of the request no longer holds")
@@ -21,8 +21,8 @@ func (s *stream) WriteHeader(status int) {
 	}
 }
 
-// begin notes that the response begins, and reports whether it may. A header that comes after the end is not sent. It
-// counts as a beginning all the same, for it may have left fields in the header map that settle must not send.
+// begin notes that the response begins, and reports whether it may. Once the stream is closed no header is sent. It
+// still counts as a beginning, because the handler may have set header fields that settle must not send.
 func (s *stream) begin(status int) bool {
 	if status < http.StatusOK && status != http.StatusSwitchingProtocols { // informational (RFC 9110 §15.2)
 		return s.closed.Load() == nil
@@ -34,7 +34,7 @@ func (s *stream) begin(status int) bool {
 	return !closed
 }
 
-// proceed reports whether more of the response may be sent.
+// proceed returns an error if no more of the response may be sent.
 func (s *stream) proceed() error {
 	if !s.started {
 		s.WriteHeader(http.StatusOK)
@@ -45,6 +45,7 @@ func (s *stream) proceed() error {
 	return nil
 }
 
+// Write writes a part of the response. It fails once the stream is closed.
 func (s *stream) Write(data []byte) (int, error) {
 	if err := s.proceed(); err != nil {
 		return 0, err

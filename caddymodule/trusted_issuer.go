@@ -132,7 +132,7 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	return local, err
 }
 
-// checkOrigins finds what is wrong with JWKSOrigins, of an issuer whose URL is known.
+// checkOrigins returns what is wrong with JWKSOrigins. Placeholders must have been replaced.
 func (t *TrustedIssuer) checkOrigins() error {
 	for _, origin := range t.JWKSOrigins {
 		if err := discovery.CheckOrigin(origin, t.URL); err != nil {

@@ -94,8 +94,8 @@ func TestSidecar(t *testing.T) {
 	expect(t, "GET", sidecar+"/books/1", "", 401, `"error":`)
 }
 
-// TestSidecarEndsStalledBodies: with the example's timeouts a body that does not come is given up after ten seconds, and
-// its connection is closed once it has been idle. The test waits for less of that.
+// TestSidecarEndsStalledBodies: with the example's timeouts the wait for a body ends after ten seconds, and the connection
+// is closed once it has been idle. The test sets a shorter idle timeout.
 func TestSidecarEndsStalledBodies(t *testing.T) {
 	gateway := startGatewayThatEdits(t)
 	id, secret := demoClient(t)
@@ -124,7 +124,7 @@ func TestSidecarEndsStalledBodies(t *testing.T) {
 	all.Wait()
 }
 
-// stalledPut sends a part of a body, and wants an answer, of one of the statuses, and the end of the connection in time.
+// stalledPut sends a part of a body. It wants an answer with one of the statuses, and the end of the connection in time.
 func stalledPut(t *testing.T, server, token, status string) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(server, "http://"))
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"strings"
 )
 
-// What stands in the place of a credential.
+// These replace a credential.
 const (
 	Token  = "[token]"
 	Secret = "[secret]"
@@ -45,7 +45,7 @@ var (
 // Contains reports whether a text holds a token or a secret.
 func Contains(text string) bool { return len(find(text, anywhere)) > 0 }
 
-// Mask is the text with [Token] and [Secret] in the place of tokens and secrets.
+// Mask returns the text with [Token] and [Secret] in the place of tokens and secrets.
 func Mask(text string) string { return mask(text, anywhere) }
 
 // MaskURI is Mask for a URI of any form, such as a path and a query, or for a header's value. Parameters are masked

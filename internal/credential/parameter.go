@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -11,12 +12,13 @@ func IsName(name string) bool {
 	if len(name) > maxName {
 		name = name[len(name)-maxName:]
 	}
-	plain := strings.Map(plainRune, name)
-	if slices.Contains(credentialNames, plain) {
+	var letters [maxName]byte // on the stack: this runs for each header of each request
+	plain := appendPlain(letters[:0], name)
+	if slices.Contains(credentialNames, string(plain)) {
 		return true
 	}
-	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(plain, word) }) &&
-		!slices.ContainsFunc(cursors, func(cursor string) bool { return strings.HasSuffix(plain, cursor) })
+	return slices.ContainsFunc(credentialWords, func(word string) bool { return bytes.Contains(plain, []byte(word)) }) &&
+		!slices.ContainsFunc(cursors, func(cursor string) bool { return bytes.HasSuffix(plain, []byte(cursor)) })
 }
 
 // maxName is more than any name of a parameter needs.
@@ -32,14 +34,17 @@ var (
 	cursors = []string{"continuationtoken", "nexttoken", "pagetoken", "synctoken"}
 )
 
-func plainRune(r rune) rune {
-	switch {
-	case 'A' <= r && r <= 'Z':
-		return r + 'a' - 'A'
-	case 'a' <= r && r <= 'z' || '0' <= r && r <= '9':
-		return r
+// appendPlain appends the letters of a name, in lower case, and its digits.
+func appendPlain(plain []byte, name string) []byte {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'A' <= c && c <= 'Z':
+			plain = append(plain, c+'a'-'A')
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
+			plain = append(plain, c)
+		}
 	}
-	return -1
+	return plain
 }
 
 // Where the name of a parameter begins and where its value ends, in queries, matrix parameters, headers and cookies.
@@ -82,7 +87,7 @@ func maskOf(name string) string {
 	return Secret
 }
 
-// findInURLs finds what only the place in a URL tells to be a credential.
+// findInURLs finds credentials that only their place in a URL shows.
 func findInURLs(text string, found []span) []span {
 	for from := 0; ; {
 		at := strings.Index(text[from:], "://")

@@ -22,7 +22,7 @@ func findSecrets(text string, found []span) []span {
 	return found
 }
 
-// hasPrefixWithin is quick, for most texts have no "_".
+// hasPrefixWithin reports whether a text holds the prefix of secrets. It is quick, because most texts have no "_".
 func hasPrefixWithin(text string) bool {
 	for at := strings.IndexByte(text, '_'); at >= 0; {
 		begin := at + 1 - len(SecretPrefix)

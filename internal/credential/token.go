@@ -69,7 +69,7 @@ func opensObject(text string) bool {
 	return head[0] == '{' && (len(member) == 0 || member[0] == '"')
 }
 
-// endOfToken is where the parts end that begin at a place, and whether they are a token.
+// endOfToken returns the end of the parts that begin at a place, and reports whether they are a token.
 func endOfToken(text string, at int) (end int, isToken bool) {
 	end = at + lengthOfPart(text[at:])
 	dots, object := 0, false

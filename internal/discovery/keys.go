@@ -44,8 +44,9 @@ type Config[T any] struct {
 	// OnFetch, unless nil, is told of every fetch, on a goroutine of the cache: why it failed, or nil if it
 	// worked. It must not call Close.
 	OnFetch func(error)
-	// OnMetadata, unless nil, is told likewise of every discovery that worked, and of every one that failed
-	// while the keys' place is known, from which they are fetched on. Other failures are those of a fetch.
+	// OnMetadata, unless nil, is told in the same way of every discovery that worked, and of every one that
+	// failed while the place of the keys is known. The keys are then fetched from that place. OnFetch is told
+	// of the other failures.
 	OnMetadata func(error)
 }
 

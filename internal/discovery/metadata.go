@@ -35,7 +35,8 @@ type Metadata struct {
 // exactly this issuer (RFC 8414 §3.3), and its endpoints must be https; only an issuer that is
 // http on loopback may have http endpoints on loopback. Fetch takes Timeout at most, reads no more
 // than MaxBody bytes of a document, and follows no redirect to another origin. An endpoint may be on
-// any origin: CheckEndpointOrigin is for who sends a request there. A nil client is a client of its own.
+// any origin: a caller that sends a request there calls CheckEndpointOrigin first. A nil client is a
+// client of its own.
 func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -120,9 +121,9 @@ func (m *Metadata) check(issuer string) error {
 	return nil
 }
 
-// checkOrigins refuses metadata that would have a door fetch from an origin that is not allowed. The token endpoint is
-// not among it: a door does not use it, and a client that does calls CheckEndpointOrigin. Issuers with a feed of
-// revocations serve it under their own URL.
+// checkOrigins returns an error if a door would fetch from an origin that is not allowed. It does not check the token
+// endpoint: a door does not use it, and a client calls CheckEndpointOrigin. An issuer that has a feed of revocations
+// serves it under its own URL.
 func (m *Metadata) checkOrigins(jwksOrigins []string) error {
 	if m.JWKSURI != "" {
 		if err := CheckEndpointOrigin(m.JWKSURI, m.Issuer, jwksOrigins); err != nil {

@@ -15,17 +15,9 @@ const maxHost = 253
 
 var defaultPorts = map[string]uint64{"http": 80, "https": 443}
 
-// OriginError says that an issuer's metadata names an endpoint on an origin that is neither the issuer's own nor
-// one that the operator has named.
-type OriginError struct {
-	Origin string
-}
-
-func (e *OriginError) Error() string { return "is on another origin, " + e.Origin }
-
-// CheckEndpointOrigin returns an OriginError unless an endpoint is on its issuer's own origin or one of others, which
-// CheckOrigin has accepted. Metadata is the word of a server: without this check it could have this process send
-// requests to any host and, on loopback, to any port.
+// CheckEndpointOrigin returns an error unless an endpoint is on its issuer's own origin or one of others, which
+// CheckOrigin has accepted. A server can write any URL into its metadata: without this check it could make this process
+// send requests to any host and, on loopback, to any port.
 func CheckEndpointOrigin(endpoint, issuer string, others []string) error {
 	at, err := originOf(endpoint)
 	if err != nil {
@@ -36,13 +28,14 @@ func CheckEndpointOrigin(endpoint, issuer string, others []string) error {
 		return err
 	}
 	if at != own && !slices.Contains(others, at) {
-		return &OriginError{at}
+		return errors.New("is on another origin, " + at)
 	}
 	return nil
 }
 
-// CheckOrigin reports what is wrong with an origin that an operator allows beside the issuer's own. It must be in the
-// form in which CheckEndpointOrigin compares, so that what is accepted takes effect. The error does not repeat it.
+// CheckOrigin returns what is wrong with an origin that an operator allows beside the issuer's own. The origin must have
+// the form in which CheckEndpointOrigin compares, so that an accepted origin takes effect. The error does not hold user
+// information.
 func CheckOrigin(origin, issuer string) error {
 	if err := checkEndpoint(origin, issuer); err != nil {
 		return err

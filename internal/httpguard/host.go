@@ -15,13 +15,12 @@ const (
 	maxName  = 253
 )
 
-// AmbiguousHost says why the host of r may be read differently by two parsers, "" when it may not. A
-// request with such a host is to be refused, for it would match another rule than the upstream's virtual
-// host. A host is one of
+// AmbiguousHost returns why two parsers may read the host of r differently, "" if they may not. Refuse
+// such a request: it could match a rule that is not that of the upstream's virtual host. A host is one of
 //
 //   - a name of the DNS: labels of letters, digits, "-" and "_", and one dot at the end at most;
-//   - an IPv4 address in dotted decimal. A name whose last label is a number is refused, for some read
-//     0x7f.1 as an address;
+//   - an IPv4 address in dotted decimal. A name whose last label is a number is refused, because some
+//     parsers read 0x7f.1 as an address;
 //   - an IPv6 address in brackets, without a zone and without an IPv4 address in it.
 //
 // A port of 1 to 65535 may follow. The reason repeats nothing of the host.
@@ -92,7 +91,7 @@ func isALabel(label string) bool {
 	return err == nil && strings.ContainsFunc(text, func(c rune) bool { return c > 0x7f })
 }
 
-// isNumber is what the URL Standard has end an IPv4 address.
+// isNumber reports whether a label makes a name an IPv4 address in the URL Standard.
 func isNumber(label string) bool {
 	if len(label) >= 2 && strings.EqualFold(label[:2], "0x") {
 		return strings.Trim(label[2:], "0123456789abcdefABCDEF") == ""
@@ -112,7 +111,7 @@ func parseLiteral(name string) (netip.Addr, bool) {
 	return addr, err == nil && closed && addr.Is6() && !addr.Is4In6() && addr.Zone() == ""
 }
 
-// FoldHost is a request's host as a host pattern has it: in lower case, without the port and
+// FoldHost returns a request's host as a host pattern has it: in lower case, without the port and
 // without the dot of a fully qualified name, and an IPv6 address in its shortest form (RFC 5952).
 func FoldHost(host string) string {
 	name, _, _ := cutPort(host)

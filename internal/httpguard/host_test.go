@@ -33,7 +33,7 @@ func TestAmbiguousHost(t *testing.T) {
 	}
 }
 
-// TestTwoHosts: RFC 9113 §8.3.1 has a request whose Host field differs from :authority be malformed.
+// TestTwoHosts: a request whose Host field differs from :authority is malformed (RFC 9113 §8.3.1).
 func TestTwoHosts(t *testing.T) {
 	for field, ok := range map[string]bool{"admin.local": true, "Admin.Local": true, "other.local": false, "admin.local:80": false, "": false} {
 		r := &http.Request{Host: "admin.local", URL: &url.URL{Path: "/"}, Header: http.Header{"Host": {field}}}

@@ -18,12 +18,12 @@ const (
 	theHost
 )
 
-// overrides are the header fields that have some upstream act on another request than the one that
-// was judged, each with upstreams that heed it. A field that folds to one of these names counts as it.
+// overrides are the header fields that make some upstreams act on another request than the one that was
+// judged, each with examples of such upstreams. A field whose name folds to one of these names counts as that one.
 var overrides = []struct {
 	name   string
 	what   overridden
-	heeded string
+	heeded string // upstreams that heed it
 }{
 	{"X-Http-Method-Override", theMethod, "Rack and Rails, Symfony and Laravel, ASP.NET, Express method-override, Jersey, WordPress, Google APIs"},
 	{"X-Http-Method", theMethod, "OData services, Express method-override"},
@@ -117,8 +117,8 @@ func foldName(name string) string {
 	return string(folded)
 }
 
-// NewOverrides lets the trusted fields go on in exactly the given spelling. A method in such a field is
-// not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
+// NewOverrides returns overrides that let the trusted fields pass in exactly the given spelling. A method
+// in such a field is not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
 // do nothing, and on a name that is given twice.
 func NewOverrides(trusted []string) (*Overrides, error) {
 	o := &Overrides{refused: make(foldedNames), stripped: make(foldedNames)}
@@ -182,10 +182,10 @@ func (o *Overrides) Drops(name string) bool {
 	return o.refused.has(name) || o.stripped.has(name) || FoldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
 }
 
-// AmbiguousMethod says why an upstream may take the request for one with another method, "" when it may
-// not. Such a request is to be refused. Refused are
+// AmbiguousMethod returns why an upstream may take the request for one with another method, "" if it may
+// not. Refuse such a request. The reasons are
 //
-//   - a method that is not in upper case, for some compare methods without regard to case;
+//   - a method that is not in upper case, because some upstreams compare methods without regard to case;
 //   - CONNECT, which asks for a tunnel, unless it is for a WebSocket;
 //   - header fields and query parameters that override the method. A body is not read.
 func (o *Overrides) AmbiguousMethod(r *http.Request) (reason string) {

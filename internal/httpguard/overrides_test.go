@@ -119,7 +119,7 @@ func TestTrustedOverrides(t *testing.T) {
 	}
 }
 
-// TestEveryOverrideIsFound: a name that is too long for foldedNames would never be.
+// TestEveryOverrideIsFound: foldedNames would never find a name that is too long for it.
 func TestEveryOverrideIsFound(t *testing.T) {
 	o := newTestOverrides(t)
 	for name := range OverrideNames {

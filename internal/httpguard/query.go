@@ -25,7 +25,7 @@ func namesForMethod(more ...string) foldedNames {
 }
 
 // queryOverridesMethod reports whether some upstream finds a parameter in the query that overrides the
-// method. Parsers differ, so a name counts if any of them may make such a one of it.
+// method. Parsers differ, so a name counts if any of them may read it as such a parameter.
 func queryOverridesMethod(raw string) bool {
 	for parameter := range strings.FieldsFuncSeq(raw, isSeparator) {
 		name, _, _ := strings.Cut(parameter, "=")
@@ -39,8 +39,8 @@ func queryOverridesMethod(raw string) bool {
 
 func isSeparator(c rune) bool { return c == '&' || c == ';' }
 
-// namesMethod knows what PHP and qs make of a name: spaces around it go, "_method[]" and "[_method]"
-// are "_method", and so are ".method" and "[method", for "." and "[" become "_".
+// namesMethod reads a name as PHP and qs do. They drop spaces around it, read "_method[]" and "[_method]"
+// as "_method", and turn "." and "[" at its beginning into "_".
 func namesMethod(name string) bool {
 	name = strings.TrimLeft(name, " \t\r\n\v\f")
 	return isMethodName(name) || isMethodName(strings.TrimLeft(name, "["))
@@ -57,8 +57,8 @@ func isMethodName(name string) bool {
 	return methodParameters.has(strings.TrimRight(name, " \t\r\n\v\f"))
 }
 
-// decodeLeniently decodes what is percent-encoded, in the way of IIS (%u005f) too, and leaves what is
-// not well-formed, as lenient parsers do.
+// decodeLeniently undoes percent-encoding, also that of IIS (%u005f). It leaves what is not well-formed,
+// as lenient parsers do.
 func decodeLeniently(name string) string {
 	if !strings.ContainsAny(name, "%+") {
 		return name
@@ -81,7 +81,7 @@ func decodeLeniently(name string) string {
 	return decoded.String()
 }
 
-// byteOf is the value of two hexadecimal digits.
+// byteOf returns the value of two hexadecimal digits.
 func byteOf(digits string) byte {
 	value, _ := strconv.ParseUint(digits, 16, 8)
 	return byte(value)

@@ -14,8 +14,8 @@ const (
 	// maxRefused is how many refused ids are remembered. They have a cache of their own, so that strangers who make
 	// up ids push no client out of memory.
 	maxRefused = 1_000
-	// refusedFor is how long an id is remembered as refused. No journal tells of a record that is restored by hand:
-	// it is found after that time.
+	// refusedFor is how long an id is remembered as refused. A record that is restored by hand is in no journal, and
+	// is found after that time.
 	refusedFor = 5 * time.Second
 )
 
@@ -30,7 +30,7 @@ type clientCache struct {
 }
 
 // refusal is why an id was refused, and until when that is remembered. It holds the client, so that a known id costs no
-// more than an unknown one when it has left the memory meanwhile.
+// more than an unknown one after its client has left the memory.
 type refusal struct {
 	client *Client // nil if no client has the id
 	until  time.Time
@@ -68,7 +68,7 @@ func (c *clientCache) put(generation uint64, id string, client *Client) {
 	}
 }
 
-// refuse remembers that an id was refused, in a generation in which its client is this one; nil is that there is none.
+// refuse remembers that an id was refused. In that generation its client is this one, or there is none and it is nil.
 func (c *clientCache) refuse(generation uint64, id string, client *Client, now time.Time) {
 	c.refused.Add(id, refusal{client, now.Add(refusedFor)})
 	if client.isWhole() {

@@ -21,8 +21,8 @@ import (
 // other error is a fault of the registry itself and says nothing about the entry.
 var ErrNotFound = errors.New("not in the registry")
 
-// ErrRefused is what a Registry answers for credentials that are not those of a client that may authenticate: an unknown
-// client, a wrong or expired secret, a client that is disabled or expired, or one whose object is damaged, alike.
+// ErrRefused is the error for credentials that do not authenticate a client: an unknown client, a wrong or expired
+// secret, or a client that is disabled, expired or damaged. It does not say which.
 var ErrRefused = errors.New("client authentication failed")
 
 // Registry holds clients and resources. It is safe for concurrent use. What it returns is shared

@@ -8,9 +8,9 @@ import (
 // isWhole reports whether there is a client whose object can be used.
 func (c *Client) isWhole() bool { return c != nil && c.Damage == nil }
 
-// decodeOrSalvage is the client of an object. Of one that is damaged it has only what tells its owner from a stranger:
-// the hashes of its secrets, as far as they can be read. The owner learns that the fault is ours; a stranger gets the
-// answer of an unknown client.
+// decodeOrSalvage returns the client of an object. If the object is damaged, the client has only its damage and the
+// hashes of its secrets, as far as they can be read. They tell its owner from a stranger: the owner learns that the fault
+// is ours, and a stranger gets the answer of an unknown client.
 func decodeOrSalvage(key, id string, object []byte) *Client {
 	client, err := decodeClientObject(id, object)
 	if err != nil {

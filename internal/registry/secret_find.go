@@ -2,8 +2,8 @@ package registry
 
 import "strings"
 
-// ContainsSecret reports whether one of NewSecret's stands anywhere in a text, whatever is around it.
-func ContainsSecret(text string) bool {
+// containsSecret reports whether one of NewSecret's stands anywhere in a text, whatever is around it.
+func containsSecret(text string) bool {
 	for {
 		i := strings.Index(text, secretPrefix)
 		if i < 0 || len(text)-i < secretLength {

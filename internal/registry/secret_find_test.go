@@ -14,7 +14,7 @@ func TestContainsSecret(t *testing.T) {
 		"m2m_" + strings.Repeat("0", 49) + " " + secret: true,
 		"": false, "m2m_": false, secret[:52]: false, secret[1:]: false, "m2m_" + strings.Repeat("0", 49): false,
 	} {
-		if ContainsSecret(text) != want {
+		if containsSecret(text) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
 	}

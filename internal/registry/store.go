@@ -83,8 +83,8 @@ func (s *Store) Open(ctx context.Context) error {
 func (s *Store) Opened() bool { return s.opened.Load() }
 
 // Client returns a client, or ErrNotFound. Any other error is a fault of the storage, or of the one
-// object. It is for callers that have authenticated: an answer shows which clients there are, and how fast it is shows
-// which are in memory.
+// object. It is for callers that have authenticated: its answer shows which clients exist, and its time shows which are
+// in memory.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	if client, refused := s.clients.get(id, s.now()); client != nil || refused {
 		return found(client)

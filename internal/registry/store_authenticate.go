@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/together"
 )
 
-// Lookups is what a Store asks of its storage for callers that have not authenticated. They can cause as many of these
-// calls as they like, so the storage should grant them a small share of what it can do. The methods are those of
-// Storage, but an error of Load that is fs.ErrNotExist may stand for any other: the Store finds out.
+// Lookups is the storage as a Store uses it for unauthenticated callers. They can cause any number of these calls, so an
+// implementation should give them a small share of the storage. The methods are those of Storage, but an fs.ErrNotExist
+// of Load may stand for any other error: the Store checks that.
 type Lookups interface {
 	Load(ctx context.Context, key string) ([]byte, error)
 	List(ctx context.Context, path string, recursive bool) ([]string, error)
@@ -20,21 +20,21 @@ type Lookups interface {
 	Has(ctx context.Context, key string) (bool, error)
 }
 
-// allOf is a storage that grants lookups all that it can do.
+// allOf gives lookups all of a storage.
 type allOf struct{ Storage }
 
 func (s allOf) Has(ctx context.Context, key string) (bool, error) { return s.Exists(ctx, key), nil }
 
-// SetLookups sets what is asked for callers that have not authenticated, and for those of them that name a client that
-// was in memory before. It is for before the first lookup.
+// SetLookups sets the storage for unauthenticated callers, and for those of them that name a client that was in memory
+// before. Call it before the first lookup.
 func (s *Store) SetLookups(strangers, known Lookups) { s.strangers, s.known = strangers, known }
 
-// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
+// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused. Any other error is a
+// fault of the storage, or of the client's object.
 //
-// Which clients there are must not show in how long a refusal takes. So each one asks the same of the storage: to load
-// one object, whether it is there or not, and whether the storage is the one that it was. An id that was refused is
-// refused again for some seconds without asking the storage, whether a client has it or not. What can be neither an id
-// nor a secret is refused without asking anything.
+// The time of a refusal must not show which clients exist. So each refusal makes the same calls of the storage: it loads
+// one object, which may not exist, and checks that the storage still works. For some seconds an id that was refused is
+// refused without a call, whether a client has it or not. A malformed id or secret is refused without a call.
 func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Time) (*Client, string, error) {
 	client, refused := s.clients.get(id, s.now())
 	found, secretID, err := client.prove(secret, now)
@@ -62,8 +62,8 @@ func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Ti
 	return nil, "", ErrRefused
 }
 
-// prove returns the client if the secret is its own. A client whose object is damaged proves no more than that: its
-// damage is the error.
+// prove returns the client and the ID of the secret, or ErrRefused if the secret is not the client's. If the client's
+// object is damaged, the error is its damage.
 func (c *Client) prove(secret string, now time.Time) (*Client, string, error) {
 	secretID, ok := c.Authenticate(secret, now)
 	switch {
@@ -148,8 +148,8 @@ func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) er
 	return err
 }
 
-// checkAnswers fails when a client that is not found may be there all the same: the storage does not answer, or has lost
-// the journal, too. Before the first change there is no journal; then a listing shows whether the storage answers.
+// checkAnswers fails when a client that was not found may exist: the storage does not answer, or it has lost the journal
+// too. Before the first change there is no journal, and a listing shows whether the storage answers.
 func (s *Store) checkAnswers(ctx context.Context, key string) error {
 	if s.sequence.Load() == 0 {
 		if _, err := s.strangers.List(ctx, decoyOf(key), false); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -158,7 +158,7 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 	}
 }
 
-// A client whose authentication was refused is not kept from authenticating, though it left the memory meanwhile.
+// A client whose authentication was refused can still authenticate, also after it has left the memory.
 func TestStoreRefusalIsOfASecret(t *testing.T) {
 	s := newStranger(t)
 	s.SetCacheSize(1)
@@ -200,7 +200,7 @@ func (s *stranger) refusedAtAll(id string) {
 	}
 }
 
-// What can be neither an id nor a secret asks nothing of the storage, whatever there is.
+// A malformed id or secret causes no call of the storage.
 func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
 	s := newStranger(t)
 	s.taken("demo", "stranger load")
@@ -214,7 +214,7 @@ func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
 	}
 }
 
-// No journal tells of a record that somebody restores by hand: it is found all the same, soon.
+// A record that an operator restores by hand is in no journal, and is found soon all the same.
 func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
 	s := newStranger(t)
 	const key = "test/registry/clients/demo.json"
@@ -282,7 +282,7 @@ func TestStoreRefusalEndsWithAChange(t *testing.T) {
 	}
 }
 
-// TestStoreRemembersFewRefusals: whatever strangers send, as many are remembered, and no client leaves the memory.
+// TestStoreRemembersFewRefusals: a bounded number is remembered, and strangers push no client out of memory.
 func TestStoreRemembersFewRefusals(t *testing.T) {
 	s := newStranger(t)
 	s.taken("demo", "stranger load")
@@ -294,8 +294,8 @@ func TestStoreRemembersFewRefusals(t *testing.T) {
 	s.taken("demo")
 }
 
-// TestStoreRefusalsDuringChanges: what was remembered of a client before a change never answers for it afterwards,
-// however many are refused meanwhile.
+// TestStoreRefusalsDuringChanges: a refusal that was remembered before a change of the client never counts after it,
+// also when many are refused meanwhile.
 func TestStoreRefusalsDuringChanges(t *testing.T) {
 	s := newStore(newMemory())
 	s.SetCacheSize(2)
@@ -397,7 +397,7 @@ func (h hangingJournal) Load(ctx context.Context, key string) ([]byte, error) {
 	return h.memory.Load(ctx, key)
 }
 
-// TestStoreIsOpenedOnce: those that ask before a store is open wait for one look, for as long as they like.
+// TestStoreIsOpenedOnce: callers that ask before a store is open share one look, and each waits as long as it likes.
 func TestStoreIsOpenedOnce(t *testing.T) {
 	h := hangingJournal{newMemory(), make(chan struct{})}
 	s := newStore(h)

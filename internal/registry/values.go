@@ -17,7 +17,7 @@ func (d *decoder) text(n *node, what string) string {
 // what an entry says can be seen by policies and in logs. One that stands in the stored entry already
 // keeps nobody from changing that.
 func (d *decoder) notSecret(n *node, what string) bool {
-	if !ContainsSecret(n.text) || d.stored != nil && d.stored.holdsText(n.text) {
+	if !containsSecret(n.text) || d.stored != nil && d.stored.holdsText(n.text) {
 		return true
 	}
 	d.problems.add(n.at, "a secret stands in %s: %s", what, d.howToSecret())

@@ -19,9 +19,9 @@ import (
 const (
 	// MaxTokenLife is the longest that a token of an issuer is valid.
 	MaxTokenLife = 24 * time.Hour
-	// grace is how much longer than its tokens an entry is kept: doors allow clocks to differ, and
+	// Grace is how much longer than its tokens an entry is kept: doors allow clocks to differ, and
 	// take a token some minutes after it has expired.
-	grace = 10 * time.Minute
+	Grace = 10 * time.Minute
 	// maxAhead is how far in the future the moment up to which a client's tokens are revoked may lie,
 	// for issuers whose clocks are ahead.
 	maxAhead = 5 * time.Minute
@@ -82,5 +82,5 @@ func isName(text string) bool {
 
 // over reports whether no token that expires then is taken anywhere any more.
 func over(expires int64, now time.Time) bool {
-	return !now.Before(time.Unix(expires, 0).Add(grace))
+	return !now.Before(time.Unix(expires, 0).Add(Grace))
 }

@@ -85,7 +85,7 @@ func segmentName(entries []Entry, writer string, number uint64) string {
 			last = e.Expires
 		}
 	}
-	return fmt.Sprintf("%012d-%s-%08d%s", last.Add(grace).Unix(), writer, number, segmentSuffix)
+	return fmt.Sprintf("%012d-%s-%08d%s", last.Add(Grace).Unix(), writer, number, segmentSuffix)
 }
 
 // endOf is when the last entry of a segment is over, by its key. It is not ok for an object that is none, such

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// What takes room beside the texts of claims, in bytes: on 64-bit machines, with the rounding of Go's
-// allocator and the room that maps keep free. They err on the large side.
+// These are the bytes that claims take beside their texts, on 64-bit machines, with the rounding of Go's
+// allocator and the free room of maps. They are rather too large than too small.
 const (
 	// rememberedSize is a remembered token without its claims: its two places in lists, its slot in the
 	// map, and a holder that has no other token.
@@ -22,9 +22,9 @@ const (
 	memberSize             = 96
 )
 
-// heapSize is how many bytes of memory claims take. That has little to do with the token's length: a
-// scope of two bytes takes 64, and an object of one member more than 300. So it is not guessed from the
-// length but counted, once for a token that is remembered.
+// heapSize returns the bytes of memory that claims take. The length of a token says little about that: a
+// scope of two bytes takes 64, and an object of one member more than 300. So the bytes are counted, once
+// for each remembered token.
 func (c *Claims) heapSize() int {
 	size := int(unsafe.Sizeof(*c)) + cap(c.Scopes)*int(unsafe.Sizeof(scope.Scope{})) + cap(c.Audience)*int(unsafe.Sizeof(""))
 	if text, _ := c.All["scope"].(string); text != c.Scope {
@@ -62,5 +62,5 @@ func valueSize(value any) int {
 	return 0 // true, false and null take nothing beside the interface
 }
 
-// textSize is a text without its header: the allocator's classes are 16 bytes apart at least.
+// textSize returns the bytes of a text without its header. The allocator's classes are at least 16 bytes apart.
 func textSize(text string) int { return len(text)&^15 + 16 }

@@ -7,18 +7,18 @@ import (
 )
 
 const (
-	// clientShare is the part of a memory, one in so many, in which a client may push out the tokens of
-	// others. What it holds beyond that was free, and is the first to go when it needs more.
+	// A client may push out the tokens of others until it holds 1/clientShare of the memory. Beyond that it
+	// can use free room, and its own tokens go first.
 	clientShare = 8
-	// largestShare is the part of a memory, one in so many, that one token may take.
+	// One token may take 1/largestShare of the memory.
 	largestShare = 128
 )
 
 // memory holds verified tokens, the most recently used ones, within a number of tokens and of bytes.
 //
-// A client that uses ever new tokens, which a valid secret gets it for nothing, can so push out an
-// eighth of what others use, and after that its own. Clients that join forces can do more; they
-// cost the others a check of a signature each time, and the memory stays within its bounds.
+// A client with a valid secret can get any number of tokens. It can push the tokens of others out of an
+// eighth of the memory, and then only its own. Several clients together can push out more. That costs the
+// others a check of a signature for each request, and the memory stays within its bounds.
 type memory struct {
 	tokens, bytes int // the bounds
 
@@ -29,7 +29,7 @@ type memory struct {
 	holders map[holder]*holding
 }
 
-// remembered is one token. All but its places is constant.
+// remembered is one token. Everything but its places is constant.
 type remembered struct {
 	passed
 	claims *Claims
@@ -56,7 +56,7 @@ func newMemory(tokens, bytes int) *memory {
 	return &memory{tokens: tokens, bytes: bytes, known: make(map[tokenID]*remembered), holders: make(map[holder]*holding)}
 }
 
-// get finds a token, or nil, and notes that it was used.
+// get returns a token and notes that it was used, or nil if it is not in memory.
 func (m *memory) get(id tokenID) *remembered {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,7 +94,7 @@ func (m *memory) add(r *remembered) {
 	own.size += r.size
 }
 
-// last is the token to go when a holder needs so much room.
+// last returns the token to remove when a holder needs so much room.
 func (m *memory) last(own *holding, size int) *remembered {
 	from := &m.recent
 	if n := own.recent.Len(); n > 0 && (n >= m.tokens/clientShare || own.size+size > m.bytes/clientShare) {

@@ -106,7 +106,7 @@ func TestVerifierIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-// TestOneClientPushesNoOtherOut: but for its share, all that it can push out is its own.
+// TestOneClientPushesNoOtherOut: beyond its share, a client pushes out only its own tokens.
 func TestOneClientPushesNoOtherOut(t *testing.T) {
 	keys := NewKeySet(testKey(t, EdDSA))
 	const tokens = 80
@@ -190,8 +190,8 @@ func members(n int) map[string]any {
 	return object
 }
 
-// TestSizeOfRememberedTokens: what is counted is at least what the heap has, within a tenth for what else
-// uses it, and at most three times as much.
+// TestSizeOfRememberedTokens: the count is at least the growth of the heap, with a tenth for its other uses,
+// and at most three times that growth.
 func TestSizeOfRememberedTokens(t *testing.T) {
 	keys := NewKeySet(testKey(t, EdDSA))
 	for name, shape := range tokenShapes {

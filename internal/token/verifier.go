@@ -13,7 +13,7 @@ type Verifier struct {
 	memory  *memory
 }
 
-// Verified is a token that Verify has taken.
+// Verified is a token that Verify has accepted.
 type Verified struct {
 	// Claims are shared with other requests and must not be changed.
 	*Claims
@@ -30,7 +30,7 @@ type passed struct {
 	id     tokenID
 	expect *Expect
 	kid    string
-	// keys is weak, so that an idle token does not keep a key set that was replaced in memory.
+	// keys is weak: an idle token must not keep a replaced key set in memory.
 	keys weak.Pointer[KeySet]
 }
 

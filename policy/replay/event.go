@@ -26,7 +26,7 @@ const (
 	isUnreadable
 	// isMasked is a decision that is masked so far that it cannot be made again.
 	isMasked
-	// isCut is a decision of which the line does not have everything, as it would be too long.
+	// isCut is a decision whose line was cut, because it was too long.
 	isCut
 )
 
@@ -93,7 +93,7 @@ func parseEvent(text []byte) (*event, verdict) {
 	switch {
 	case read.MaskError != "":
 		return nil, isMasked
-	case !isAbsent(read.Cut): // what is left may look whole, and be decided otherwise
+	case !isAbsent(read.Cut): // the rest may look complete, and give another decision
 		return nil, isCut
 	}
 	if e.problem = e.parse(path, read.Timestamp, read.Input, read.Result); e.problem == nil {

@@ -77,7 +77,7 @@ type Totals struct {
 	Failed int `json:"failed"`
 	// Masked are masked so far that they cannot be made again.
 	Masked int `json:"masked"`
-	// Cut cannot be made again, for their lines do not have everything.
+	// Cut cannot be made again, because their lines were cut.
 	Cut int `json:"cut"`
 	// Uncertain were made again, and something in them is masked.
 	Uncertain int `json:"uncertain"`

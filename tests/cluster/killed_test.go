@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestChangeAfterAKill: the lock of a node that was killed while it had it keeps neither another node nor the node
-// itself from a change until it is stale, which takes ten seconds.
+// TestChangeAfterAKill: when a node is killed while it has a lock, neither another node nor the restarted node waits for
+// the ten seconds after which the lock is stale.
 func TestChangeAfterAKill(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "", nil).start()
