@@ -46,6 +46,9 @@ type stream struct {
 // pass has the next handlers serve a request that was let through, for as long as its token holds.
 func (h *AuthHandler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, claims *token.Claims, kid string) error {
 	if h.KeepStreams {
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = &requestBody{r.Body, r.ProtoMajor}
+		}
 		return next.ServeHTTP(w, r)
 	}
 	s := h.watch(w, r, claims, kid)
@@ -72,16 +75,34 @@ func (h *AuthHandler) watch(w http.ResponseWriter, r *http.Request, claims *toke
 func (s *stream) request(r *http.Request) *http.Request {
 	r = r.WithContext(s.ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		s.body = streamBody{r.Body, s}
+		s.body = streamBody{requestBody{r.Body, r.ProtoMajor}, s}
 		r.Body = &s.body
 	}
 	return r
 }
 
+// requestBody is the body of a request that was let through. In HTTP/1.1 the next handlers do not close it: net/http
+// does so itself after them. reverse_proxy closes a body when the upstream answers early or the client is too slow.
+// net/http then keeps the connection, because Caddy has put a body of its own in the place of the one that net/http
+// looks at. It would take what is left of the body for the next requests (RFC 9112 §11.2), which nothing in front of
+// Caddy has seen as requests. A body that is still open is read to its end, or its connection is closed.
+type requestBody struct {
+	io.ReadCloser
+	protoMajor int
+}
+
+// Close closes the body of a request of HTTP/2 or HTTP/3, where it ends the stream alone.
+func (b *requestBody) Close() error {
+	if b.protoMajor == 1 {
+		return nil
+	}
+	return b.ReadCloser.Close()
+}
+
 // streamBody is the body of a stream's request. Once the stream is closed, reads return no data and the error of the
 // context. With another error reverse_proxy could count a failure of the upstream.
 type streamBody struct {
-	io.ReadCloser
+	requestBody
 	stream *stream
 }
 
