@@ -72,6 +72,7 @@ func TestQueryOverridesMethod(t *testing.T) {
 		"_method=DELETE", "_METHOD=DELETE", "_method", "a=1&_method=DELETE", "a=1;_method=DELETE", "a=%zz&_method=DELETE", "%zz;%5Fmethod",
 		"_method[]=DELETE", "_method%5B%5D=DELETE", "_method[0]=x", "[_method]=DELETE", "[method=DELETE", ".method=DELETE",
 		"%5fmethod=DELETE", "_%6Dethod=DELETE", "%255fmethod=DELETE", "%u005fmethod=DELETE", "+_method=DELETE", "%20_method%20=DELETE",
+		"?_method=DELETE", "%3f_method=DELETE", "a&?_method=DELETE", "+?_method=DELETE",
 		"_HttpMethod=PATCH", "a&$httpMethod=DELETE", "_method%00x=DELETE", "X-HTTP-Method-Override=DELETE", "x_http_method=DELETE", "x-tunneled-method=DELETE", "_method%3DDELETE",
 	} {
 		if !queryOverridesMethod(query) {

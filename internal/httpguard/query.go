@@ -39,10 +39,10 @@ func queryOverridesMethod(raw string) bool {
 
 func isSeparator(c rune) bool { return c == '&' || c == ';' }
 
-// namesMethod reads a name as PHP and qs do. They drop spaces around it, read "_method[]" and "[_method]"
-// as "_method", and turn "." and "[" at its beginning into "_".
+// namesMethod reads a name as PHP, qs and URLSearchParams do. They drop spaces around it, read "_method[]" and
+// "[_method]" as "_method", turn "." and "[" at its beginning into "_", and drop a "?" before the first name.
 func namesMethod(name string) bool {
-	name = strings.TrimLeft(name, " \t\r\n\v\f")
+	name = strings.TrimLeft(name, " \t\r\n\v\f?")
 	return isMethodName(name) || isMethodName(strings.TrimLeft(name, "["))
 }
 
