@@ -109,7 +109,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"header without a claim": {configGoodIssuer, door(`, "headers": {"X-Team": ""}`), "has no claim"},
 		"headers though off":     {configGoodIssuer, door(`, "headers": {"X-Team": "team"}, "no_headers": true`), "and so is that there are none"},
 		"header with a newline":  {configGoodIssuer, door(`, "headers": {"X-Team\r\nX": "team"}`), "is not a header name"},
-		"trusted for nothing":    {configGoodIssuer, door(`, "trust_headers": ["Accept"]`), `header "Accept" is neither removed nor refused`},
+		"trusted for nothing":    {configGoodIssuer, door(`, "trust_headers": ["Accept"]`), `header "Accept" is not in the list of headers that override the request`},
 		"trusted with a newline": {configGoodIssuer, door(`, "trust_headers": ["Forwarded\r\nX"]`), "is not a header name"},
 		"trusted and set":        {configGoodIssuer, door(`, "headers": {"X-Original-Host": "host"}, "trust_headers": ["x-original-host"]`), "is set by this door"},
 		"input that is replaced": {configGoodIssuer, door(`, "policy": {"paths": ["testdata/adapt/requests"], "input_headers": ["x-forwarded-host"]}`), `reverse_proxy sets or removes the header "X-Forwarded-Host"`},

@@ -129,7 +129,7 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !overridesAny(canonical):
-			return nil, fmt.Errorf("header %q is neither removed nor refused, so trusting it does nothing", canonical)
+			return nil, fmt.Errorf("header %q is not in the list of headers that override the request, so trusting it does nothing", canonical)
 		case FoldsToAny(canonical, o.pinned):
 			return nil, fmt.Errorf("header %q is trusted already", canonical)
 		}
@@ -157,13 +157,16 @@ func OverrideNames(yield func(name string) bool) {
 	}
 }
 
-func overridesAny(field string) bool {
+func overridesAny(field string) bool { return listedName(field) != "" }
+
+// listedName returns the name in the list that a field folds to, "" if there is none.
+func listedName(field string) string {
 	for _, override := range overrides {
 		if foldsTo(field, override.name) {
-			return true
+			return override.name
 		}
 	}
-	return false
+	return ""
 }
 
 // Strip deletes the fields that override the URL or the host, unless they are trusted, and other
@@ -202,7 +205,7 @@ func (o *Overrides) AmbiguousMethod(r *http.Request) (reason string) {
 	}
 	for field := range r.Header {
 		if o.refused.has(field) {
-			return "a header field overrides the method"
+			return "the header " + listedName(field) + " overrides the method"
 		}
 	}
 	return ""
