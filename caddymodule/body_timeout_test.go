@@ -2,8 +2,6 @@ package caddymodule_test
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -13,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
@@ -114,9 +110,7 @@ func stall(t *testing.T, address, request string) {
 
 // stallStream does the same with a stream of HTTP/2. The other streams of its connection go on.
 func stallStream(t *testing.T, address string) {
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}}
+	transport := plainHTTP2()
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: stalledFor}
 	body, feed := io.Pipe()

@@ -84,11 +84,16 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 	servertest.Eventually(t, "as many goroutines as before", func() bool { return ownGoroutines() <= before })
 }
 
+// plainHTTP2 speaks HTTP/2 without TLS.
+func plainHTTP2() *http.Transport {
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	return transport
+}
+
 // streamsOverHTTP2 has server-sent events and an upload end, and the connection go on.
 func streamsOverHTTP2(t *testing.T, d *door, raw string, exp time.Time) {
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: protocols}
+	transport := plainHTTP2()
 	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(t.Context(), doorTimeout)
 	defer cancel()
