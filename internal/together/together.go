@@ -3,14 +3,17 @@ package together
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/sync/singleflight"
 )
 
-// Do does something once for all who ask for it at a time. The end of ctx ends the waiting of who asked, and not what is
-// done, for others wait, too: its error is that of ctx then.
+// Do calls do once for all callers that ask for the same at a time. If ctx ends, Do returns its error to that caller, and
+// do goes on for the others. A panic in do is returned as an error: it would end the process, because no caller's
+// goroutine runs do.
 func Do[T any](ctx context.Context, group *singleflight.Group, what string, do func(context.Context) (T, error)) (value T, err error) {
-	result := group.DoChan(what, func() (any, error) { return do(context.WithoutCancel(ctx)) })
+	result := group.DoChan(what, func() (any, error) { return recovering(context.WithoutCancel(ctx), do) })
 	select {
 	case <-ctx.Done():
 		return value, ctx.Err()
@@ -20,4 +23,13 @@ func Do[T any](ctx context.Context, group *singleflight.Group, what string, do f
 		}
 		return r.Val.(T), nil
 	}
+}
+
+func recovering[T any](ctx context.Context, do func(context.Context) (T, error)) (value T, err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			err = fmt.Errorf("panic: %v\n%s", problem, debug.Stack())
+		}
+	}()
+	return do(ctx)
 }

@@ -3,6 +3,7 @@ package together
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,4 +45,13 @@ func TestDo(t *testing.T) {
 			t.Errorf("a failure is %d, %v", got, err)
 		}
 	})
+}
+
+// TestPanicIsAnError: a storage of another plugin that panics ends one call, and not the process.
+func TestPanicIsAnError(t *testing.T) {
+	var group singleflight.Group
+	value, err := Do(t.Context(), &group, "x", func(context.Context) (int, error) { panic("a storage") })
+	if value != 0 || err == nil || !strings.Contains(err.Error(), "panic: a storage") {
+		t.Errorf("%d, %v", value, err)
+	}
 }
