@@ -21,7 +21,7 @@ type Requirement struct {
 	// Path is a pattern of Go's net/http.ServeMux: /books, /books/{id}, /files/{rest...}, /docs/,
 	// with an optional host before it, in lower case, without a port, and in Punycode (xn--) if it is
 	// not ASCII. A request's host matches without regard to case, to its port and to a dot at its end.
-	// A * is no wildcard, and is an error; write it as %2A. The most specific pattern
+	// A * is not a wildcard, and is an error; write it as %2A. The most specific pattern
 	// wins; two of which neither is more specific are an error, also when they are alike but for the
 	// case of letters. Required.
 	Path string `json:"path"`
@@ -103,7 +103,7 @@ func (r *Requirement) check() error {
 	case r.Method == http.MethodConnect:
 		return fmt.Errorf("requiring for %s: no request can match the method CONNECT; a WebSocket is a GET", r.Path)
 	case strings.Contains(r.Path, "*"):
-		return fmt.Errorf("requiring for %q: a * in the path is no wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A", r.Path)
+		return fmt.Errorf("requiring for %q: a * in the path is not a wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A", r.Path)
 	case r.ambiguity() != "":
 		return fmt.Errorf("requiring for %q: no request can match its path: %s", r.Path, r.ambiguity())
 	case len(r.Scopes) == 0:
@@ -215,7 +215,7 @@ func (c *requirements) ambiguity(seen *http.Request, r *route) string {
 	if c.folds(seen, path) != r {
 		return "letters of the other case belong to another rule"
 	}
-	// ServeMux redirects /docs to /docs/, which is no match, where a rule is about the latter and a wider one
+	// ServeMux redirects /docs to /docs/, which does not match, where a rule is about the latter and a wider one
 	// about both. It does not do so the other way round.
 	if short, found := strings.CutSuffix(path, "/"); found && short != "" && !r.endsWith(path) {
 		if other := c.folds(seen, short); other != nil && other != r {
