@@ -14,6 +14,7 @@ import (
 // TestTheRestOfABodyIsNoRequest: what is left of a body is not taken for requests, however the first request ends. A
 // proxy in front would give the answers to other clients.
 func TestTheRestOfABodyIsNoRequest(t *testing.T) {
+	waitsLong(t)
 	for name, subdirectives := range map[string]string{"by default": "", "with keep_streams": "keep_streams\n"} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoorSite(t, "{\nservers {\ntimeouts {\nread_body_idle 1s\n}\n}\n}\n"+

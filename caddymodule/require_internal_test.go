@@ -66,7 +66,7 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 		"the host is in lower case, without ": {Path: "api.example.com:8443/", Scopes: []string{"x"}},
 		"without regard to case":              {Path: "/ADMIN/{x}", Scopes: []string{"x"}},
 		"without regard to case,":             {Path: "/%41dmin/{x}", Scopes: []string{"x"}},
-		"a * in the path is not a wildcard":      {Path: "/books/*", Scopes: []string{"x"}},
+		"a * in the path is not a wildcard":   {Path: "/books/*", Scopes: []string{"x"}},
 		"can match the method CONNECT":        {Method: "CONNECT", Path: "/x", Scopes: []string{"x"}},
 		"an encoded slash":                    {Path: "/a%2fb/{x}", Scopes: []string{"x"}},
 		"an encoded question mark":            {Path: "/a?b=1", Scopes: []string{"x"}},

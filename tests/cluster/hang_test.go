@@ -129,7 +129,7 @@ func TestStorageThatHangs(t *testing.T) {
 		})
 	}
 	for i := range strangers {
-		stranger := secret{fmt.Sprint("stranger-", i), "x"}
+		stranger := secret{fmt.Sprint("stranger-", i), other.secret}
 		refused("one of many clients that are not in memory", func() (answer, error) { return stranger.token(patient, c.b.url) })
 	}
 	serves := func() bool {

@@ -205,7 +205,7 @@ func loseStorage(t *testing.T, mounted string) {
 	if a, err := bot.token(plain, c.b.url); err != nil || a.status != 200 {
 		t.Errorf("a client in memory gets %s, %v", a, err)
 	}
-	for _, s := range []secret{{"other", other.secret}, {"unheard-of", "x"}} {
+	for _, s := range []secret{{"other", other.secret}, {"unheard-of", other.secret}} {
 		if a, err := s.token(plain, c.b.url); err != nil || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 			t.Errorf("%s, which is not in memory, gets %s, %v", s.id, a, err)
 		}
