@@ -159,7 +159,11 @@ func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) er
 	_, err := together.Do(ctx, &s.refusing, id, func(ctx context.Context) (none struct{}, _ error) {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
-		if err := s.checkAnswers(ctx, s.clientKey(name)); err != nil {
+		looked := s.clientKey(name)
+		if read.client != nil { // what exists is listed otherwise, which takes another time
+			looked = decoyOf(looked)
+		}
+		if err := s.checkAnswers(ctx, looked); err != nil {
 			return none, err
 		}
 		s.clients.refuse(read.generation, id, read.client, s.now())
@@ -171,13 +175,14 @@ func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) er
 	return err
 }
 
-// checkAnswers fails when a client that was not found may exist: the storage does not answer, or it has lost the journal
-// too. Before the first change there is no journal, and a listing shows whether the storage answers.
+// checkAnswers fails when a client that was not found may exist. It lists the key that was looked for, because some
+// storages say of any error that an object is not there, and an error if what exists is listed as a folder. It also
+// fails when the storage has lost the journal, which is there from the first change on.
 func (s *Store) checkAnswers(ctx context.Context, key string) error {
+	if _, err := s.strangers.List(ctx, key, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unavailable("listing "+key, err)
+	}
 	if s.sequence.Load() == 0 {
-		if _, err := s.strangers.List(ctx, decoyOf(key), false); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return unavailable("listing "+key, err)
-		}
 		return nil
 	}
 	there, err := s.strangers.Has(ctx, s.journalKey())
@@ -187,5 +192,10 @@ func (s *Store) checkAnswers(ctx context.Context, key string) error {
 	if err != nil {
 		return unavailable("looking for "+s.journalKey(), err)
 	}
-	return nil
+	// The storage may have come back, with the client, since the client was looked for.
+	object, err := s.load(ctx, s.strangers, key)
+	if err == nil && object != nil {
+		err = unavailable("loading "+key, errors.New("it was not there a moment ago"))
+	}
+	return err
 }

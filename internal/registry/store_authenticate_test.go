@@ -141,7 +141,7 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 				secret = s.secret
 			}
 			for range 2 {
-				s.refused(c.id, secret, "stranger load", "stranger has")
+				s.refused(c.id, secret, "stranger load", "stranger list", "stranger has", "stranger load")
 				s.refused(c.id, secret)
 				s.refused(c.id, registry.NewSecret())
 				s.now = s.now.Add(6 * time.Second)
@@ -151,7 +151,7 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 				t.Errorf("while the storage is away it asks %q; %v", calls, err)
 			}
 			s.storage.failing("has", "")
-			if calls, err := s.asks(c.id, secret); !errors.Is(err, registry.ErrUnavailable) || len(calls) != 2 {
+			if calls, err := s.asks(c.id, secret); !errors.Is(err, registry.ErrUnavailable) || len(calls) != 3 {
 				t.Errorf("while it cannot be told whether the storage works it asks %q; %v", calls, err)
 			}
 		})
@@ -162,14 +162,14 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 func TestStoreRefusalIsOfASecret(t *testing.T) {
 	s := newStranger(t)
 	s.SetCacheSize(1)
-	s.refused("demo", registry.NewSecret(), "stranger load", "stranger has")
+	s.refused("demo", registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
 	s.taken("demo")
 	s.taken("demo-2", "stranger load") // takes its place in memory
 	s.taken("demo")
 	s.refused("demo", registry.NewSecret())
 	s.now = s.now.Add(6 * time.Second)
 	s.taken("demo", "known load")
-	s.refused("demo-2", registry.NewSecret(), "known load", "stranger has")
+	s.refused("demo-2", registry.NewSecret(), "known load", "stranger list", "stranger has", "stranger load")
 }
 
 // Only the owner of a damaged client learns that it is damaged.
@@ -220,7 +220,7 @@ func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
 	const key = "test/registry/clients/demo.json"
 	object := s.storage.objects[key]
 	delete(s.storage.objects, key)
-	s.refused("demo", s.secret, "stranger load", "stranger has")
+	s.refused("demo", s.secret, "stranger load", "stranger list", "stranger has", "stranger load")
 	if _, err := s.Client(ctx, "demo"); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("while it is gone: %v", err)
 	}
@@ -270,7 +270,7 @@ func TestStoreRefusalEndsWithAChange(t *testing.T) {
 		c.Secrets = []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(s.secret)}}
 	}
 	for _, id := range []string{"nobody", "off", "ci-bot"} {
-		s.refused(id, s.secret, "stranger load", "stranger has")
+		s.refused(id, s.secret, "stranger load", "stranger list", "stranger has", "stranger load")
 		change(id, func(c *registry.Client) { c.Disabled = false; newSecret(c) })
 	}
 	s.taken("nobody", "stranger load")
@@ -287,10 +287,10 @@ func TestStoreRemembersFewRefusals(t *testing.T) {
 	s := newStranger(t)
 	s.taken("demo", "stranger load")
 	for n := range 1001 {
-		s.refused(fmt.Sprint("made-up-", n), registry.NewSecret(), "stranger load", "stranger has")
+		s.refused(fmt.Sprint("made-up-", n), registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
 	}
 	s.refused("made-up-1000", registry.NewSecret())
-	s.refused("made-up-0", registry.NewSecret(), "stranger load", "stranger has")
+	s.refused("made-up-0", registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
 	s.taken("demo")
 }
 

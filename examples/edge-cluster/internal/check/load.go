@@ -79,7 +79,7 @@ func (c *cluster) loadOf(bot, disabled client, unseen []client, good, revoked st
 		wrong := client{bot.id, bot.secret[:len(bot.secret)-1] + "_"}
 		add(200, "a token at "+name, func() (answer, error) { return bot.token(at) })
 		add(401, "a wrong secret at "+name, func() (answer, error) { return wrong.token(at) })
-		add(401, "a disabled client at "+name, func() (answer, error) { return disabled.token(at) })
+		kinds = append(kinds, kind{"a disabled client at " + name, 401, true, func(int) (answer, error) { return disabled.token(at) }})
 	}
 	door := func(name, at string) {
 		add(200, "a good token at the door of "+name, func() (answer, error) { return atDoor(at, "/books/1", good) })
