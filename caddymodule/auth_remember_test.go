@@ -53,13 +53,19 @@ func TestRefusedTokensTakeNoMemory(t *testing.T) {
 				t.Fatalf("%s: the status is %d, want %d", test.name, status, test.status)
 			}
 		}
-		before := liveHeap()
-		for n := range tokens {
-			ask(n, test.changes)
-		}
-		grown, remembered := liveHeap()-before, test.status == http.StatusOK
-		if all := int64(tokens * len(note)); remembered && grown < all*3/4 || !remembered && grown > all/2 {
-			t.Errorf("%s: %d tokens take %d bytes", test.name, tokens, grown)
+		all, remembered := int64(tokens*len(note)), test.status == http.StatusOK
+		for attempt := range 3 { // what earlier tests leave may be freed in the middle of one
+			before := liveHeap()
+			for n := range tokens {
+				ask(100+attempt*tokens+n, test.changes)
+			}
+			grown := liveHeap() - before
+			if remembered && grown >= all*3/4 || !remembered && grown <= all/2 {
+				break
+			}
+			if attempt == 2 {
+				t.Errorf("%s: %d tokens take %d bytes", test.name, tokens, grown)
+			}
 		}
 	}
 }

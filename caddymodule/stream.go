@@ -107,6 +107,9 @@ type streamBody struct {
 }
 
 func (b *streamBody) Read(p []byte) (int, error) {
+	if b.stream.closed.Load() != nil {
+		return 0, context.Canceled
+	}
 	n, err := b.ReadCloser.Read(p)
 	if b.stream.closed.Load() != nil {
 		return 0, context.Canceled
@@ -119,15 +122,22 @@ func (s *stream) wait() time.Duration { return min(streamInterval, max(time.Unti
 
 // check closes the stream if its token no longer holds.
 func (s *stream) check() {
-	refused := s.refusal() // may wait, so without the lock
+	var refused *refusal
+	if s.closed.Load() == nil {
+		refused = s.refusal() // may wait, so without the lock
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.done:
+	case s.closed.Load() != nil: // the next handlers have not returned yet
+		s.cut()
+		s.timer.Reset(streamInterval)
 	case refused == nil:
 		s.timer.Reset(s.wait())
 	default:
 		s.close(refused)
+		s.timer.Reset(streamInterval)
 	}
 }
 
@@ -144,17 +154,34 @@ func (s *stream) refusal() *refusal {
 	return revocationRefusal(revoked, err)
 }
 
-// close ends the stream in both directions. It ends the context before it sets the deadlines, because reverse_proxy
-// would otherwise send on what it has buffered of the body. The deadlines end what ignores the context: a read from a
-// client that sends nothing, and a write to one that reads nothing.
+// close ends the stream in both directions. The context comes before the deadlines: reverse_proxy sends on what it has
+// buffered of a body that breaks off, unless the context has ended.
 func (s *stream) close(refused *refusal) {
 	s.closed.Store(refused)
 	s.cancel()
+	s.cut()
+}
+
+// cut ends what does not heed the context: reading from a client that sends nothing and writing to one that reads
+// nothing. It sets the write deadline of net/http's own ResponseWriter, because that of Caddy's around it must not be
+// set while the next handlers write. A write that had begun may set another deadline, so cut is called again until the
+// next handlers return.
+func (s *stream) cut() {
 	past := time.Unix(1, 0)
-	control := http.NewResponseController(s.ResponseWriter)
-	_ = control.SetReadDeadline(past)
+	_ = http.NewResponseController(s.ResponseWriter).SetReadDeadline(past)
 	if s.started {
-		_ = control.SetWriteDeadline(past)
+		_ = http.NewResponseController(innermost(s.ResponseWriter)).SetWriteDeadline(past)
+	}
+}
+
+// innermost returns the ResponseWriter that all others wrap.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
 	}
 }
 
