@@ -240,7 +240,7 @@ func TestStreamsAreForgotten(t *testing.T) {
 			kept++
 		}
 	}
-	if kept > 1 { // one may still be on the stack
+	if kept > 10 { // one may still be on the stack, and the runtime drops stopped timers a few at a time
 		t.Errorf("%d of %d requests are kept", kept, len(served))
 	}
 }
