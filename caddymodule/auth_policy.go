@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -260,7 +261,7 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	h.metrics.setHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))
 	w := &watcher{ctx: ctx, logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
-	go every(ctx, pollInterval, w.look)
+	go poll.Every(ctx, pollInterval, w.look)
 	return nil
 }
 

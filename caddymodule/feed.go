@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
-	"github.com/caddy-m2m/caddy-m2m/internal/together"
 )
 
 const (
@@ -97,7 +97,7 @@ func (f *feed) get(ctx context.Context, since int64) (*madeFeed, error) {
 	if made := f.kept(ctx, since); made != nil {
 		return made, nil
 	}
-	return together.Do(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*madeFeed, error) {
+	return poll.Shared(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*madeFeed, error) {
 		if made := f.kept(ctx, since); made != nil {
 			return made, nil
 		}

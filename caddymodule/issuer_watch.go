@@ -3,10 +3,11 @@ package caddymodule
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
 // start reads a registry in storage and what is revoked, has the policy's bundle in force that was kept, and begins to look at
@@ -25,11 +26,11 @@ func (i *Issuer) start(ctx caddy.Context) error {
 	if err := i.policy.Start(ctx); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	go every(ctx, interval, i.watcher(ctx, "registry", i.registry).look)
-	go every(ctx, pollInterval, i.watcher(ctx, "policy", i.policy).look)
-	go every(ctx, storagePollInterval, i.lookForRevocations)
+	go poll.Every(ctx, interval, i.watcher(ctx, "registry", i.registry).look)
+	go poll.Every(ctx, pollInterval, i.watcher(ctx, "policy", i.policy).look)
+	go poll.Every(ctx, storagePollInterval, i.lookForRevocations)
 	go i.watchKeys(ctx)
-	go every(ctx, usageInterval, func() { i.flushUsage(ctx) })
+	go poll.Every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }
 
@@ -54,20 +55,6 @@ func (i *Issuer) flushUsage(ctx context.Context) {
 	}
 	if err := i.usage.Flush(ctx); err != nil {
 		i.logger.Warn("noting when secrets were last used failed", zap.Error(err))
-	}
-}
-
-// every does something again and again, until ctx is done.
-func every(ctx context.Context, interval time.Duration, do func()) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		do()
 	}
 }
 

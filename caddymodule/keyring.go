@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/together"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -88,7 +88,7 @@ func (k *keyring) current(ctx context.Context) (*keys, error) {
 	if failure := k.failure.Load(); failure != nil && time.Since(failure.at) < keyRetryAfter {
 		return nil, failure.err
 	}
-	return together.Do(ctx, &k.loading, "load", k.load)
+	return poll.Shared(ctx, &k.loading, "load", k.load)
 }
 
 func (k *keyring) load(ctx context.Context) (*keys, error) {
@@ -165,7 +165,7 @@ func (k *keyring) search(ctx context.Context, floor time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, keySearchTimeout)
 	defer cancel()
-	_, err := together.Do(ctx, &k.loading, "search after "+floor.String(), func(ctx context.Context) (none struct{}, _ error) {
+	_, err := poll.Shared(ctx, &k.loading, "search after "+floor.String(), func(ctx context.Context) (none struct{}, _ error) {
 		k.searching.Store(true)
 		defer k.searching.Store(false)
 		if now := k.now().UnixNano(); now-k.searched.Load() >= int64(floor) {

@@ -11,8 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -37,7 +37,7 @@ func (k *keyring) refresh(ctx context.Context, tend bool) (changed bool, err err
 func (k *keyring) look(ctx context.Context, tend bool) (changed bool, problem *keyProblem, err error) {
 	found, err := k.read(ctx)
 	if err != nil {
-		return false, &keyProblem{fault.Reason(err), true}, err
+		return false, &keyProblem{poll.Reason(err), true}, err
 	}
 	if tend && k.due(found) {
 		tended, failed := k.tend(ctx)
@@ -48,7 +48,7 @@ func (k *keyring) look(ctx context.Context, tend bool) (changed bool, problem *k
 	}
 	changed = k.take(found)
 	if err = errors.Join(err, found.err(), k.times.check(found.keys, k.now())); err != nil {
-		return changed, &keyProblem{fault.Reason(err), false}, err
+		return changed, &keyProblem{poll.Reason(err), false}, err
 	}
 	return changed, nil, nil
 }

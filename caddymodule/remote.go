@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -58,24 +58,12 @@ func newRemoteIssuer(place remotePlace, client *http.Client, logger func() *zap.
 			return set, err
 		},
 		Has:     (*token.KeySet).Has,
-		OnFetch: onceEach(func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) }),
-		OnMetadata: onceEach(func(err error) {
+		OnFetch: poll.OncePerReason(func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) }),
+		OnMetadata: poll.OncePerReason(func(err error) {
 			named().Error("metadata of a remote issuer cannot be read, its keys are fetched from where they were", zap.Error(err))
 		}),
 	})
 	return &remoteIssuer{place: place, keys: keys, revocations: followRevocations(place.url, client, keys, named)}
-}
-
-// onceEach returns a function that tells of an error once for each new reason. A nil error says that the fault is over.
-func onceEach(tell func(error)) func(error) {
-	last := new(fault.Last)
-	return func(err error) {
-		if err == nil {
-			last.Worked()
-		} else if last.Failed(err) {
-			tell(err)
-		}
-	}
 }
 
 // currentLogger returns the plugin's logger in the current config.

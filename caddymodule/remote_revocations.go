@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -41,13 +41,13 @@ type remoteRevocations struct {
 	known  *revocation.Copy
 	logger func() *zap.Logger
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	mu     sync.Mutex    // guards that nothing begins twice, or after the end
-	begun  atomic.Bool   // somebody needs it, and there is one
-	tried  chan struct{} // closed when the first answer has come, whatever it was
-	fault  fault.Last
+	ctx      context.Context
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	mu       sync.Mutex    // guards that nothing begins twice, or after the end
+	begun    atomic.Bool   // somebody needs it, and there is one
+	tried    chan struct{} // closed when the first answer has come, whatever it was
+	failures poll.Failures
 
 	// of the one who follows alone
 	feed           string    // where it was published last
@@ -95,7 +95,7 @@ func (r *remoteRevocations) insist(insisted bool) {
 	case missing && insisted:
 		r.note(errNotPublished)
 	case missing:
-		r.fault.Worked()
+		r.failures.Succeeded()
 	}
 }
 
@@ -127,9 +127,9 @@ func (r *remoteRevocations) note(err error) {
 		return
 	}
 	switch {
-	case err == nil && r.fault.Worked():
+	case err == nil && r.failures.Succeeded():
 		r.logger().Info("revocations of a remote issuer are known again", zap.Int("count", r.known.Len()))
-	case err != nil && r.fault.Failed(err):
+	case err != nil && r.failures.Failed(err):
 		r.logger().Error("revocations of a remote issuer cannot be read, those that are known stay in force", zap.Error(err))
 	}
 }
@@ -218,7 +218,7 @@ func (r *remoteRevocations) age() (age time.Duration, known bool) {
 }
 
 // problem says why the feed was not read at the last attempt; "" is that it was.
-func (r *remoteRevocations) problem() string { return r.fault.Reason() }
+func (r *remoteRevocations) problem() string { return r.failures.Reason() }
 
 // revocationBound is how old a door's knowledge of what a remote issuer has revoked may be.
 type revocationBound struct {

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"slices"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
 // remoteInterval is how often the keys of remote issuers are looked at, which fetches nothing unless
@@ -15,7 +17,7 @@ func (a *App) watchRemotes() {
 		return
 	}
 	a.lookAtRemotes()
-	go every(a.ctx, remoteInterval, a.lookAtRemotes)
+	go poll.Every(a.ctx, remoteInterval, a.lookAtRemotes)
 }
 
 func (a *App) lookAtRemotes() {

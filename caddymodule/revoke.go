@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
-	"github.com/caddy-m2m/caddy-m2m/internal/together"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -41,7 +41,7 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 
 // revokeOwn revokes a token of the client, within its share. Requests that revoke the same token at a time wait for one.
 func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
-	refused, err := together.Do(t.http.Context(), &t.issuer.revoking, t.client.ID+" "+claims.ID, func(ctx context.Context) (*oauth.Error, error) {
+	refused, err := poll.Shared(t.http.Context(), &t.issuer.revoking, t.client.ID+" "+claims.ID, func(ctx context.Context) (*oauth.Error, error) {
 		if revoked, err := t.issuer.isRevoked(ctx, claims); err != nil || revoked { // by one that has just ended
 			return nil, err
 		}

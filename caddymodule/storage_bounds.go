@@ -101,7 +101,7 @@ func begin[T any](ctx context.Context, do func(context.Context) (T, error)) (ans
 func (s *boundedStorage) write(ctx context.Context, do func(context.Context) error) error {
 	err := s.writeInTurn(ctx, do)
 	if err == nil || errors.Is(err, fs.ErrNotExist) { // another node has deleted it
-		s.unwritten.Worked()
+		s.unwritten.Succeeded()
 	} else {
 		s.unwritten.Failed(err)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
 // How long it takes until the storage is asked again to take a lock back: twice as long each time.
@@ -166,7 +168,7 @@ func (s *boundedStorage) lockOrBreak(ctx context.Context, name string) error {
 	look()
 	waiting, done := context.WithCancel(ctx)
 	defer done()
-	go every(waiting, lockLook, look)
+	go poll.Every(waiting, lockLook, look)
 	return s.Storage.Lock(ctx, name)
 }
 

@@ -9,15 +9,15 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
 // bounds are what the calls of one storage have in common, whoever in this process makes them.
 type bounds struct {
 	places    chan struct{} // one for each call that is under way
 	strangers share
-	overtime  atomic.Int64 // writes under way that nobody waits for any more
-	unwritten fault.Last   // why the last write failed
+	overtime  atomic.Int64  // writes under way that nobody waits for any more
+	unwritten poll.Failures // why the last write failed
 
 	mu    sync.Mutex
 	taken map[string]takenLock // those that were taken last, by name

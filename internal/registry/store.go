@@ -13,8 +13,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
-	"github.com/caddy-m2m/caddy-m2m/internal/together"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
 // storeTimeout bounds what one lookup, look or change waits for the storage. A lock that a dead
@@ -49,7 +48,7 @@ type Store struct {
 	opened   atomic.Bool
 	looked   atomic.Int64  // when the last look that worked began, in nanoseconds since 1970
 	sequence atomic.Uint64 // of the journal that was followed last
-	fault    fault.Last
+	failures poll.Failures
 	now      func() time.Time
 }
 
@@ -70,7 +69,7 @@ func (s *Store) Open(ctx context.Context) error {
 	if s.opened.Load() {
 		return nil
 	}
-	_, err := together.Do(ctx, &s.loading, "", func(ctx context.Context) (bool, error) { // no client has that id
+	_, err := poll.Shared(ctx, &s.loading, "", func(ctx context.Context) (bool, error) { // no client has that id
 		if s.opened.Load() {
 			return false, nil
 		}
@@ -96,7 +95,7 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	if err := s.Open(ctx); err != nil { // first the journal: what changes after this is dropped again
 		return nil, err
 	}
-	client, err := together.Do(ctx, &s.loading, id, func(ctx context.Context) (*Client, error) {
+	client, err := poll.Shared(ctx, &s.loading, id, func(ctx context.Context) (*Client, error) {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		generation := s.clients.generation.Load()
@@ -129,7 +128,7 @@ func found(client *Client) (*Client, error) {
 // readClient reads a client from storage; nil is none.
 func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error) {
 	key := s.clientKey(name)
-	entry, err := loadRecord(ctx, s.storage, key, id)
+	entry, err := loadRecord(ctx, s.storage, key, clientLabel(id))
 	if errors.Is(err, ErrNotFound) {
 		return nil, s.checkThere(ctx)
 	}
@@ -154,7 +153,7 @@ func (s *Store) Healthy() bool { return s.Problem() == "" }
 
 // Problem says why the registry is not healthy; "" is that it is.
 func (s *Store) Problem() string {
-	if reason := s.fault.Reason(); reason != "" {
+	if reason := s.failures.Reason(); reason != "" {
 		return reason
 	}
 	if err := s.Damage(); err != nil {
@@ -171,10 +170,10 @@ func (s *Store) Problem() string {
 func (s *Store) Reload() (changed bool, err error) {
 	changed, err = s.lookInTime()
 	if err == nil {
-		s.fault.Worked()
+		s.failures.Succeeded()
 		return changed, nil
 	}
-	if !s.fault.Failed(err) {
+	if !s.failures.Failed(err) {
 		return false, nil
 	}
 	return false, err

@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
-	"github.com/caddy-m2m/caddy-m2m/internal/together"
 )
 
 // Lookups is the storage as a Store uses it for unauthenticated callers. They can cause any number of these calls, so an
@@ -90,14 +91,14 @@ type clientRead struct {
 func (s *Store) lookUp(ctx context.Context, name, id string, inMemory *Client) (clientRead, error) {
 	key := s.clientKey(name)
 	if inMemory != nil {
-		generation, err := together.Do(ctx, &s.decoys, id, func(ctx context.Context) (uint64, error) {
+		generation, err := poll.Shared(ctx, &s.decoys, id, func(ctx context.Context) (uint64, error) {
 			generation := s.clients.generation.Load()
 			_, err := s.load(ctx, s.strangers, decoyOf(key))
 			return generation, err
 		})
 		return clientRead{inMemory, generation}, err
 	}
-	return together.Do(ctx, &s.lookingUp, id, func(ctx context.Context) (clientRead, error) {
+	return poll.Shared(ctx, &s.lookingUp, id, func(ctx context.Context) (clientRead, error) {
 		read := clientRead{nil, s.clients.generation.Load()}
 		storage := s.strangers
 		if s.clients.wasKnown(id) {
@@ -130,8 +131,7 @@ var standInObject = sync.OnceValue(func() []byte {
 	if err != nil {
 		return nil
 	}
-	object, _ := encodeRecord(standInID, entry)
-	return object
+	return envelope.Seal(clientLabel(standInID), entry)
 })
 
 // load loads an object; nil is that there is none.
@@ -156,7 +156,7 @@ func decoyOf(key string) string { return strings.TrimSuffix(key, recordSuffix) +
 
 // refuse remembers that an id was refused, once the storage has shown that it works.
 func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) error {
-	_, err := together.Do(ctx, &s.refusing, id, func(ctx context.Context) (none struct{}, _ error) {
+	_, err := poll.Shared(ctx, &s.refusing, id, func(ctx context.Context) (none struct{}, _ error) {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		looked := s.clientKey(name)

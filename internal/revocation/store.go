@@ -14,8 +14,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/fault"
-	"github.com/caddy-m2m/caddy-m2m/internal/together"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
 // Storage is where a Store keeps its segments. An object is written whole or not at all. Load returns
@@ -62,14 +61,14 @@ type Store struct {
 	// that it was, as a folder is on which nothing is mounted any more: that there are no revocations means nothing then.
 	Present func(context.Context) bool
 
-	set     atomic.Pointer[Set] // nil before the first look
-	opening singleflight.Group
-	failure atomic.Pointer[failure]
-	changes atomic.Uint64
-	looked  atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
-	fault   fault.Last
-	damage  atomic.Pointer[string]
-	kept    fault.Last // why an object was not deleted
+	set       atomic.Pointer[Set] // nil before the first look
+	opening   singleflight.Group
+	failure   atomic.Pointer[failure]
+	changes   atomic.Uint64
+	looked    atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
+	failures  poll.Failures
+	damage    atomic.Pointer[string]
+	deletions poll.Failures // why an object was not deleted
 
 	looking  sync.Mutex        // one look at a time; guards what follows
 	known    map[string]bool   // the segments that were read
@@ -114,7 +113,7 @@ func (s *Store) Open(ctx context.Context) error {
 	if failed := s.failure.Load(); failed != nil && s.now().Sub(failed.at) < retryAfter {
 		return failed.err
 	}
-	_, err := together.Do(ctx, &s.opening, "", func(context.Context) (none struct{}, _ error) {
+	_, err := poll.Shared(ctx, &s.opening, "", func(context.Context) (none struct{}, _ error) {
 		if s.isOpen() {
 			return none, nil
 		}
@@ -161,7 +160,7 @@ func (s *Store) Set() *Set { return s.set.Load() }
 // Fresh says why what other nodes have revoked may not be known here; nil is that it is, but for the
 // time between two looks.
 func (s *Store) Fresh() error {
-	if reason := s.fault.Reason(); reason != "" {
+	if reason := s.failures.Reason(); reason != "" {
 		return errors.New(reason)
 	}
 	if age := s.Age(); age > maxAge {
@@ -200,10 +199,10 @@ func (s *Store) Whole() error {
 func (s *Store) Reload() error {
 	_, err := s.lookInTime()
 	if err == nil {
-		s.fault.Worked()
+		s.failures.Succeeded()
 		return nil
 	}
-	if !s.fault.Failed(err) {
+	if !s.failures.Failed(err) {
 		return nil
 	}
 	return err

@@ -38,13 +38,13 @@ func (s *Store) clean(ctx context.Context, keys []string) {
 		}
 	}
 	if len(keys) > 0 {
-		s.kept.Worked()
+		s.deletions.Succeeded()
 	}
 }
 
 // noteKept tells why an object could not be deleted, once for the same reason, whichever object it is: it does no harm.
 func (s *Store) noteKept(key string, err error) {
-	if s.kept.Failed(errors.New(strings.ReplaceAll(err.Error(), path.Base(key), ""))) {
+	if s.deletions.Failed(errors.New(strings.ReplaceAll(err.Error(), path.Base(key), ""))) {
 		s.tell("deleting "+key, err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/fault", "internal/scope", "internal/together"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -24,15 +24,16 @@ var own = map[string][]string{
 	"rego":                {},
 	"internal/credential": {},
 	"internal/discovery":  {},
-	"internal/fault":      {},
+	"internal/envelope":   {},
 	"internal/httpguard":  {},
 	"internal/oauth":      {},
 	"internal/opacli":     {"policy", "rego"},
+	"internal/poll":       {},
 	"internal/registry":   {},
 	"internal/revocation": {},
 	"internal/scope":      {},
 	"internal/servertest": {"caddymodule", "internal/token"}, // for tests alone
-	"internal/together":   {},
+	"internal/suggest":    {},
 	"internal/token":      {},
 }
 

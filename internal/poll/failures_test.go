@@ -1,4 +1,4 @@
-package fault
+package poll
 
 import (
 	"errors"
@@ -42,11 +42,11 @@ func TestReasonOfConnections(t *testing.T) {
 	}
 }
 
-func TestLast(t *testing.T) {
-	var last Last
+func TestFailures(t *testing.T) {
+	var failures Failures
 	for n, step := range []struct {
 		err    error // nil is that it worked
-		news   bool
+		isNew  bool
 		reason string
 	}{
 		{nil, false, ""},
@@ -57,14 +57,14 @@ func TestLast(t *testing.T) {
 		{nil, false, ""},
 		{os.ErrClosed, true, os.ErrClosed.Error()},
 	} {
-		news := false
+		isNew := false
 		if step.err == nil {
-			news = last.Worked()
+			isNew = failures.Succeeded()
 		} else {
-			news = last.Failed(step.err)
+			isNew = failures.Failed(step.err)
 		}
-		if news != step.news || last.Reason() != step.reason {
-			t.Errorf("step %d: news %t, reason %q", n, news, last.Reason())
+		if isNew != step.isNew || failures.Reason() != step.reason {
+			t.Errorf("step %d: isNew %t, reason %q", n, isNew, failures.Reason())
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package together
+package poll
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// TestDo: who goes away gets an error and ends nothing for those who stay.
-func TestDo(t *testing.T) {
+// TestShared: who goes away gets an error and ends nothing for those who stay.
+func TestShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var group singleflight.Group
 		times := 0
@@ -25,14 +25,14 @@ func TestDo(t *testing.T) {
 		leaving, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
-			if _, err := Do(leaving, &group, "it", do); !errors.Is(err, context.Canceled) {
+			if _, err := Shared(leaving, &group, "it", do); !errors.Is(err, context.Canceled) {
 				t.Errorf("who left got %v", err)
 			}
 		})
 		synctest.Wait()
 		for range 3 {
 			all.Go(func() {
-				if got, err := Do(t.Context(), &group, "it", do); got != 1 || err != nil {
+				if got, err := Shared(t.Context(), &group, "it", do); got != 1 || err != nil {
 					t.Errorf("who stayed got %d, %v", got, err)
 				}
 			})
@@ -41,7 +41,7 @@ func TestDo(t *testing.T) {
 		leave()
 		all.Wait()
 		fails := func(context.Context) (int, error) { return 1, errors.ErrUnsupported }
-		if got, err := Do(t.Context(), &group, "it", fails); got != 0 || !errors.Is(err, errors.ErrUnsupported) {
+		if got, err := Shared(t.Context(), &group, "it", fails); got != 0 || !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("a failure is %d, %v", got, err)
 		}
 	})
@@ -50,7 +50,7 @@ func TestDo(t *testing.T) {
 // TestPanicIsAnError: a storage of another plugin that panics ends one call, and not the process.
 func TestPanicIsAnError(t *testing.T) {
 	var group singleflight.Group
-	value, err := Do(t.Context(), &group, "x", func(context.Context) (int, error) { panic("a storage") })
+	value, err := Shared(t.Context(), &group, "x", func(context.Context) (int, error) { panic("a storage") })
 	if value != 0 || err == nil || !strings.Contains(err.Error(), "panic: a storage") {
 		t.Errorf("%d, %v", value, err)
 	}
