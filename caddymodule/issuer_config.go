@@ -91,7 +91,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		logger: logger.With(zap.String("issuer", i.URL)), decisions: logger.Named("decisions"),
 		metrics: m.forIssuer(i.URL), storage: storageOf(ctx),
-		emit: func(name string, data map[string]any) { emit(ctx, name, data) },
+		emit: emitterOf(ctx),
 	}
 	i.server = s
 	s.feed = newFeed(s)
