@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
 // IssuerHandler is the m2m_issuer directive: it serves the routes of one issuer, by their exact
@@ -57,7 +59,7 @@ func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 		if !ok {
 			return next.ServeHTTP(w, r)
 		}
-		boundBody(w, r)
+		httpguard.BoundBody(w, r)
 		serve(w, r)
 		return nil
 	})

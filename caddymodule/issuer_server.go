@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
@@ -31,6 +32,7 @@ type issuerServer struct {
 	metrics   *issuerMetrics
 	storage   doubtedStorage
 	emit      emitter
+	host      httphost.Host
 	registry  issuerRegistry
 	store     *registry.Store // the registry, where it can be changed; else nil
 	file      *registry.File  // the registry, where it is a file; else nil
