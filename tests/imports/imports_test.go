@@ -18,7 +18,7 @@ var plain = []string{"internal/credential", "internal/envelope", "internal/fetch
 var own = map[string][]string{
 	"":                    {"caddymodule"},
 	"cmd/caddy":           {""},
-	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
+	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/httphost", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
 	"policy":              {"rego"},
 	"policy/replay":       {"policy"},
 	"rego":                {},
@@ -27,6 +27,7 @@ var own = map[string][]string{
 	"internal/envelope":   {},
 	"internal/fetch":      {},
 	"internal/httpguard":  {},
+	"internal/httphost":   {},
 	"internal/oauth":      {},
 	"internal/opacli":     {"policy", "rego"},
 	"internal/poll":       {},
