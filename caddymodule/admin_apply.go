@@ -126,7 +126,7 @@ func listIssuers(a *adminRequest) error {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	views := []view{}
-	for _, i := range a.app.servers() {
+	for _, i := range a.system.issuers {
 		source, path := i.source()
 		views = append(views, view{i.URL, source, path, i.Audience, i.SigningAlg, i.TokenTTL.String(), i.URL + "/oauth2/token"})
 	}
