@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -64,6 +65,7 @@ func (a *adminRequest) record(message, operation, kind, id, action string, befor
 // are masked, because events are logged and sent elsewhere.
 func emit(ctx caddy.Context, name string, data map[string]any) {
 	if events, err := ctx.AppIfConfigured("events"); err == nil {
-		events.(*caddyevents.App).Emit(ctx, name, new(masker).members("", data))
+		masked, _ := logmask.Object(data)
+		events.(*caddyevents.App).Emit(ctx, name, masked)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -141,7 +142,7 @@ func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 // Provision finds the issuer and compiles the required routes. It fails on a pattern, a scope, a
 // header or a claim that is malformed, and does not reach for the network.
 func (h *AuthHandler) Provision(ctx caddy.Context) error {
-	h.logger, h.logs = masking(ctx.Logger()), newAccessLogs(ctx)
+	h.logger, h.logs = logmask.Logger(ctx.Logger()), newAccessLogs(ctx)
 	if err := h.resolve(); err != nil {
 		return err
 	}
@@ -210,7 +211,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.strip(r)
 	if h.metadata.serves(r) {
-		boundBody(w, r)
+		httpguard.BoundBody(w, r)
 		return h.metadata.serve(w, r)
 	}
 	verified, refusal := h.check(r)

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/decisionlog"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -15,10 +16,10 @@ func (t *tokenRequest) logDecision(jti string) {
 	if c == nil {
 		return
 	}
-	event := tokenEvent(&t.input, &t.decision)
-	event.id = t.id
-	event.more = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
-	if err := event.write(t.http.Context(), c, t.issuer.policy); err != nil {
+	event := decisionlog.TokenEvent(&t.input, &t.decision)
+	event.ID = t.id
+	event.More = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
+	if err := event.Write(t.http.Context(), c, t.issuer.policy); err != nil {
 		t.issuer.metrics.failed(err)
 	}
 }
