@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -29,9 +31,9 @@ type issuerServer struct {
 	storage   doubtedStorage
 	emit      func(name string, data map[string]any)
 	registry  issuerRegistry
-	store     *registry.Store // the registry, where it can be changed; else nil
-	file      *registry.File  // the registry, where it is a file; else nil
-	usage     *registry.Usage
+	store     *store.Store // the registry, where it can be changed; else nil
+	file      *file.File   // the registry, where it is a file; else nil
+	usage     *store.Usage
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents

@@ -167,7 +167,7 @@ func TestChangeWhileReadingIsSeen(t *testing.T) {
 }
 
 // At start, too, what is being written is waited for.
-func TestOpenFileWaitsForTheRest(t *testing.T) {
+func TestOpenWaitsForTheRest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.yaml")
 	write(t, path, allowed)
 	now, waited := time.Now(), 0
@@ -182,7 +182,7 @@ func TestOpenFileWaitsForTheRest(t *testing.T) {
 	}
 }
 
-func TestOpenFileDoesNotWaitForAnOldFile(t *testing.T) {
+func TestOpenDoesNotWaitForAnOldFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.yaml")
 	write(t, path, "clients: {one: {}}")
 	setModTime(t, path, time.Now().Add(-time.Hour))
@@ -191,7 +191,7 @@ func TestOpenFileDoesNotWaitForAnOldFile(t *testing.T) {
 	}
 }
 
-func TestOpenFileDoesNotWaitForEver(t *testing.T) {
+func TestOpenDoesNotWaitForEver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.yaml")
 	write(t, path, "")
 	now := time.Now()

@@ -223,7 +223,7 @@ func TestReloadSeesConfigMapUpdates(t *testing.T) {
 	hasClient(t, f, "two", true)
 }
 
-func TestOpenFileRefuses(t *testing.T) {
+func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	large, broken := filepath.Join(dir, "large.json"), filepath.Join(dir, "broken.yaml")
 	write(t, large, "")
@@ -238,7 +238,7 @@ func TestOpenFileRefuses(t *testing.T) {
 		broken:                     broken + ":1:10: clients must be a mapping",
 	} {
 		if f, err := Open(path); f != nil || err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("OpenFile = %v, %v; want %s", f, err, want)
+			t.Errorf("Open = %v, %v; want %s", f, err, want)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func TestStoreWhoseStorageIsEmptyOfASudden(t *testing.T) {
 	if _, err := fresh.Client(ctx, "other"); !errors.Is(err, registry.ErrUnavailable) {
 		t.Errorf("a client that is not in memory, before the next look: %v", err)
 	}
-	if _, err := fresh.Reload(); !errors.Is(err, registry.ErrUnavailable) || !strings.Contains(fresh.Problem(), "journal.json: it is gone") {
+	if _, err := fresh.Reload(); !errors.Is(err, registry.ErrUnavailable) || !strings.Contains(fresh.Problem(), "journal.json: it was there and is gone") {
 		t.Errorf("the look says %v, and the problem is %q", err, fresh.Problem())
 	}
 	if _, err := fresh.Client(ctx, "other"); !errors.Is(err, registry.ErrUnavailable) {
