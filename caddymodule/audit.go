@@ -60,6 +60,11 @@ func (a *adminRequest) record(message, operation, kind, id, action string, befor
 	})
 }
 
+// emitterOf returns the emitter of a config's events.
+func emitterOf(ctx caddy.Context) emitter {
+	return func(name string, data map[string]any) { emit(ctx, name, data) }
+}
+
 // emit emits a Caddy event. A handler of the event cannot prevent what the event reports. Provision loads the
 // events app: several goroutines that load it here would race for the config's apps. Credentials in the data
 // are masked, because events are logged and sent elsewhere.
