@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"path"
 	"sync/atomic"
 	"time"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
-	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -56,13 +54,6 @@ type issuerRegistry interface {
 
 // storagePath returns the folder of the issuer in Caddy's storage.
 func (i *issuerServer) storagePath() string { return path.Join("m2m", storageName(i.URL)) }
-
-// keySet returns the public keys of the issuer, with that of kid if the storage has one.
-func (i *issuerServer) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return i.keys.keySet(ctx, kid)
-}
-
-func (i *issuerServer) scopesRevision() string { return i.registry.Revision() }
 
 // close releases what the server holds, also if it was never started.
 func (i *issuerServer) close() {
