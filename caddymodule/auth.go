@@ -19,12 +19,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// How far the clocks of issuer and door may be apart, if the config does not say, and at most.
-const (
-	defaultLeeway = 30 * time.Second
-	maxLeeway     = 5 * time.Minute
-)
-
 // These bound what a door remembers: the most recently used tokens that it has verified and let in. A
 // usual token takes less than 4 KiB, and a client uses one at a time.
 const (
@@ -185,12 +179,12 @@ func (h *AuthHandler) resolve() error {
 
 // leeway is how far clocks may be apart.
 func (h *AuthHandler) leeway() (time.Duration, error) {
-	leeway := defaultLeeway
+	leeway := token.DefaultLeeway
 	if h.Leeway != nil {
 		leeway = time.Duration(*h.Leeway)
 	}
-	if leeway < 0 || leeway > maxLeeway {
-		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
+	if leeway < 0 || leeway > token.MaxLeeway {
+		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, token.MaxLeeway)
 	}
 	return leeway, nil
 }
