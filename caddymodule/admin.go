@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-
-	"go.uber.org/zap"
 )
 
 // adminSystem is what the API administers.
@@ -14,8 +12,6 @@ type adminSystem struct {
 	issuers []*issuerServer
 	doors   []*AuthHandler
 	remotes map[string]*remoteIssuer // by URL
-	logger  *zap.Logger              // of the audit log
-	emit    emitter
 }
 
 // adminHandler serves the API below /m2m/.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 )
 
 // maxReason is how long the reason of a rotation may be, in bytes.
@@ -123,7 +125,7 @@ func (a *adminRequest) auditKeys(done rotated) keyRotated {
 	var answer keyRotated
 	if done.made != nil {
 		answer.Key = keys.view(loaded.all, orSame(loaded.key(done.made.ID()), done.made))
-		a.record("keys changed", "key.rotate", "key", answer.Key.KID, "create", nil, answer.Key)
+		a.record("keys changed", audit.Change{Operation: "key.rotate", Kind: "key", ID: answer.Key.KID, Action: "create", After: answer.Key})
 	}
 	for _, former := range done.revoked {
 		answer.Revoked = append(answer.Revoked, former.ID())
@@ -132,7 +134,7 @@ func (a *adminRequest) auditKeys(done rotated) keyRotated {
 			before = keys.view(done.former, former)
 		}
 		after := keys.view(loaded.all, orSame(loaded.key(former.ID()), former))
-		a.record("keys changed", "key.rotate", "key", former.ID(), "update", before, after)
+		a.record("keys changed", audit.Change{Operation: "key.rotate", Kind: "key", ID: former.ID(), Action: "update", Before: before, After: after})
 	}
 	return answer
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -33,6 +34,7 @@ type issuerServer struct {
 	storage   doubtedStorage
 	emit      emitter
 	host      httphost.Host
+	audit     audit.Trail
 	registry  issuerRegistry
 	store     *store.Store // the registry, where it can be changed; else nil
 	file      *file.File   // the registry, where it is a file; else nil
