@@ -151,7 +151,7 @@ func (a *adminRequest) doors() []doorStatus {
 // viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
 func viewStorage(i *issuerServer) storageView {
 	v := storageView{Reachable: true, Writable: true}
-	if why := i.storage.unwritten.Reason(); why != "" {
+	if why := i.storage.WriteFailure(); why != "" {
 		v.Writable, v.Problem = false, why
 	}
 	if err := i.revocations.Fresh(); err != nil {

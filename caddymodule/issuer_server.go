@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -26,7 +27,7 @@ type issuerServer struct {
 	logger    *zap.Logger
 	decisions *zap.Logger
 	metrics   *issuerMetrics
-	storage   doubtedStorage
+	storage   *storage.Storage
 	emit      func(name string, data map[string]any)
 	registry  issuerRegistry
 	store     *registry.Store // the registry, where it can be changed; else nil

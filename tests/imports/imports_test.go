@@ -28,6 +28,7 @@ var own = map[string][]string{
 		"internal/opacli",
 		"internal/registry",
 		"internal/revocation",
+		"internal/storage",
 		"internal/token",
 		"policy",
 		"policy/replay",
@@ -51,6 +52,7 @@ var own = map[string][]string{
 	"internal/revocation":  {},
 	"internal/scope":       {},
 	"internal/servertest":  {"caddymodule", "internal/token"}, // for tests alone
+	"internal/storage":     {},
 	"internal/suggest":     {},
 	"internal/token":       {},
 }
