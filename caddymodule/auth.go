@@ -19,12 +19,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// How far the clocks of issuer and door may be apart, if the config does not say, and at most.
-const (
-	defaultLeeway = 30 * time.Second
-	maxLeeway     = 5 * time.Minute
-)
-
 // These bound what a door remembers: the most recently used tokens that it has verified and let in. A
 // usual token takes less than 4 KiB, and a client uses one at a time.
 const (
@@ -123,17 +117,6 @@ type AuthHandler struct {
 	decisions *zap.Logger
 }
 
-// issuerKeys is what a door asks of an issuer, be it of this process or elsewhere.
-type issuerKeys interface {
-	// keySet returns the issuer's public keys, among them that of kid if there is one; it fails
-	// when no keys can be had.
-	keySet(ctx context.Context, kid string) (*token.KeySet, error)
-	// scopesOf lists the scopes of an audience, if the issuer tells.
-	scopesOf(ctx context.Context, audience string) ([]string, error)
-	// scopesRevision changes when what scopesOf answers may have changed.
-	scopesRevision() string
-}
-
 // CaddyModule says how Caddy finds the handler.
 func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.m2m_auth", New: func() caddy.Module { return new(AuthHandler) }}
@@ -185,12 +168,12 @@ func (h *AuthHandler) resolve() error {
 
 // leeway is how far clocks may be apart.
 func (h *AuthHandler) leeway() (time.Duration, error) {
-	leeway := defaultLeeway
+	leeway := token.DefaultLeeway
 	if h.Leeway != nil {
 		leeway = time.Duration(*h.Leeway)
 	}
-	if leeway < 0 || leeway > maxLeeway {
-		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
+	if leeway < 0 || leeway > token.MaxLeeway {
+		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, token.MaxLeeway)
 	}
 	return leeway, nil
 }
@@ -261,7 +244,7 @@ func (h *AuthHandler) verify(ctx context.Context, raw string) (token.Verified, *
 	judge := ""
 	verified, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
 		judge = issuer
-		return h.trust(issuer).keys.keySet(ctx, kid)
+		return h.trust(issuer).keys.KeySet(ctx, kid)
 	})
 	if err == nil {
 		return verified, cmp.Or(h.refuseRevoked(ctx, verified), h.identity.check(verified.Claims))
