@@ -1,12 +1,13 @@
 package caddymodule
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func init() { caddy.RegisterModule(new(adminAPI)) }
@@ -112,13 +113,12 @@ func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
 	answer := plainAnswer{header: make(http.Header)}
 	plain.ServeHTTP(&answer, r)
 	if answer.status != http.StatusMethodNotAllowed {
-		writeAdminError(w, notFound("there is no such route: %s", r.URL.Path))
+		writeAdminError(w, api.NotFound("there is no such route: %s", r.URL.Path))
 		return
 	}
 	allowed := answer.header.Get("Allow")
 	w.Header().Set("Allow", allowed)
-	writeAdminError(w, &adminError{status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
-		Message: fmt.Sprintf("%s takes %s", r.URL.Path, allowed)})
+	writeAdminError(w, api.Errorf(api.CodeMethodNotAllowed, "%s takes %s", r.URL.Path, allowed))
 }
 
 // plainAnswer is an answer whose body nobody reads.
@@ -144,19 +144,19 @@ type adminRequest struct {
 func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string) (*adminRequest, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, invalid("the query is malformed")
+		return nil, api.Invalid("the query is malformed")
 	}
 	for name, values := range query {
 		if (name != "issuer" || r.Pattern == overAllIssuers) && !slices.Contains(parameters, name) {
-			return nil, invalid("unknown query parameter %q", name)
+			return nil, api.Invalid("unknown query parameter %q", name)
 		}
 		if len(values) > 1 && name != "scope" { // the one that lists
-			return nil, invalid("query parameter %q is repeated", name)
+			return nil, api.Invalid("query parameter %q is repeated", name)
 		}
 	}
 	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
 	if err != nil {
-		return nil, &adminError{status: http.StatusNotFound, Code: "not_configured", Message: "the running config has no m2m app"}
+		return nil, api.Errorf(api.CodeNotConfigured, "the running config has no m2m app")
 	}
 	a := &adminRequest{w: w, r: r, query: query, app: module.(*App)}
 	if r.Pattern == overAllIssuers || r.Pattern == overSomeIssuers && !query.Has("issuer") {
@@ -173,12 +173,11 @@ func (a *adminRequest) chooseIssuer() (*Issuer, error) {
 	case err == nil:
 		return issuer, nil
 	case chosen != "":
-		return nil, notFound("there is no issuer %q here", withoutUserInfo(chosen))
+		return nil, api.NotFound("there is no issuer %q here", withoutUserInfo(chosen))
 	case len(a.app.Issuers) == 0:
-		return nil, notFound("there is no issuer here")
+		return nil, api.NotFound("there is no issuer here")
 	}
-	return nil, &adminError{status: http.StatusBadRequest, Code: "issuer_required",
-		Message: fmt.Sprintf("there are %d issuers: say which one is meant by ?issuer=<url>", len(a.app.Issuers))}
+	return nil, api.Errorf(api.CodeIssuerRequired, "there are %d issuers: say which one is meant by ?issuer=<url>", len(a.app.Issuers))
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

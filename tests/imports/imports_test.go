@@ -18,10 +18,11 @@ var plain = []string{"internal/credential", "internal/envelope", "internal/poll"
 var own = map[string][]string{
 	"":                    {"caddymodule"},
 	"cmd/caddy":           {""},
-	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
+	"caddymodule":         {"internal/admin/api", "internal/discovery", "internal/httpguard", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
 	"policy":              {"rego"},
 	"policy/replay":       {"policy"},
 	"rego":                {},
+	"internal/admin/api":  {"policy"}, // for the types of explanations
 	"internal/credential": {},
 	"internal/discovery":  {},
 	"internal/envelope":   {},
