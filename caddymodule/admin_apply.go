@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -110,11 +109,11 @@ func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, erro
 
 func listIssuers(a *adminRequest) error {
 	answer := api.IssuerList{Issuers: []api.Issuer{}}
-	for _, i := range a.app.Issuers {
+	for _, i := range a.app.servers() {
 		source, path := i.source()
 		answer.Issuers = append(answer.Issuers, api.Issuer{
 			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,
-			TokenTTL: time.Duration(i.TokenTTL).String(), TokenEndpoint: i.URL + "/oauth2/token",
+			TokenTTL: i.TokenTTL.String(), TokenEndpoint: i.URL + "/oauth2/token",
 		})
 	}
 	writeAdminJSON(a.w, http.StatusOK, answer)
@@ -122,9 +121,9 @@ func listIssuers(a *adminRequest) error {
 }
 
 // source says where the issuer's registry is.
-func (i *Issuer) source() (source, path string) {
+func (i *issuerServer) source() (source, path string) {
 	if i.store != nil {
 		return storageSource, ""
 	}
-	return fileSource, i.Registry.Path
+	return fileSource, i.RegistryPath
 }

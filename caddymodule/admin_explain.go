@@ -24,7 +24,7 @@ func explainRequest(a *adminRequest) error {
 }
 
 // tell explains what is asked, be it at the API or on the command line.
-func (i *Issuer) tell(ctx context.Context, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
+func (i *issuerServer) tell(ctx context.Context, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
 	if err := checkAsked(&asked); err != nil {
 		return nil, err
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 func serveStatus(a *adminRequest) error {
-	issuers := a.app.Issuers
+	issuers := a.app.servers()
 	if a.issuer != nil {
-		issuers = []*Issuer{a.issuer}
+		issuers = []*issuerServer{a.issuer}
 	}
 	views := []api.IssuerStatus{}
 	for _, i := range issuers {
@@ -72,7 +72,7 @@ func (a *adminRequest) doors() []api.DoorStatus {
 }
 
 // viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
-func viewStorage(i *Issuer) api.StorageStatus {
+func viewStorage(i *issuerServer) api.StorageStatus {
 	v := api.StorageStatus{Reachable: true, Writable: true}
 	if why := i.storage.unwritten.Reason(); why != "" {
 		v.Writable, v.Problem = false, why
@@ -83,7 +83,7 @@ func viewStorage(i *Issuer) api.StorageStatus {
 	return v
 }
 
-func viewRegistry(i *Issuer) api.RegistryStatus {
+func viewRegistry(i *issuerServer) api.RegistryStatus {
 	source, _ := i.source()
 	problem := i.registry.Problem()
 	return api.RegistryStatus{

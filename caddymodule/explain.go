@@ -29,7 +29,7 @@ type explaining struct {
 
 // explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
 // errors are the registry's.
-func (i *Issuer) explain(ctx context.Context, asked api.ExplainRequest) (*explaining, error) {
+func (i *issuerServer) explain(ctx context.Context, asked api.ExplainRequest) (*explaining, error) {
 	client, err := i.registry.Client(ctx, asked.Client)
 	if err != nil {
 		return nil, err

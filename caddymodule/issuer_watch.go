@@ -12,7 +12,7 @@ import (
 
 // start reads a registry in storage and what is revoked, has the policy's bundle in force that was kept, and begins to look at
 // the registry and the policy for changes until ctx is done.
-func (i *Issuer) start(ctx caddy.Context) error {
+func (i *issuerServer) start(ctx caddy.Context) error {
 	interval := pollInterval
 	if i.store != nil {
 		interval = storagePollInterval
@@ -34,11 +34,11 @@ func (i *Issuer) start(ctx caddy.Context) error {
 	return nil
 }
 
-func (i *Issuer) watcher(ctx caddy.Context, kind string, source watched) *watcher {
+func (i *issuerServer) watcher(ctx caddy.Context, kind string, source watched) *watcher {
 	return &watcher{ctx: ctx, logger: i.logger, metrics: i.metrics.reloadMetrics, issuer: i.URL, kind: kind, source: source}
 }
 
-func (i *Issuer) stop(ctx context.Context) {
+func (i *issuerServer) stop(ctx context.Context) {
 	i.flushUsage(ctx)
 	if i.store != nil {
 		i.store.Close()
@@ -47,7 +47,7 @@ func (i *Issuer) stop(ctx context.Context) {
 
 // flushUsage writes when secrets were last used. It is nothing that a token would wait for. In a storage that is not
 // the one that it was, as a folder is on which nothing is mounted any more, it would only be in the way.
-func (i *Issuer) flushUsage(ctx context.Context) {
+func (i *issuerServer) flushUsage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
 	if !i.keys.stored(ctx) {

@@ -57,8 +57,8 @@ func (i *Issuer) newKeyring(alg token.Alg) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.metrics.setHealthy("keys", true)
-	return newKeyring(i.storage, i.URL, alg, times, seal, i.logger), nil
+	i.server.metrics.setHealthy("keys", true)
+	return newKeyring(i.server.storage, i.URL, alg, times, seal, i.server.logger), nil
 }
 
 func (s *KeySettings) times(ttl time.Duration) (keyTimes, error) {

@@ -5,12 +5,12 @@ import "github.com/prometheus/client_golang/prometheus"
 // issuerState is what an issuer stands on, as metrics. It is asked for when somebody looks, so that ages grow while a look
 // at the storage hangs.
 type issuerState struct {
-	issuer                                                              *Issuer
+	issuer                                                              *issuerServer
 	storage, writable, registryAge, policy, revocations, revocationsAge *prometheus.Desc
 }
 
 // watch has the state of an issuer shown.
-func (m *metrics) watch(i *Issuer) error {
+func (m *metrics) watch(i *issuerServer) error {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName("caddy", "m2m", name), help, labels, prometheus.Labels{"issuer": i.URL})
 	}

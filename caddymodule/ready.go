@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
 // ReadyHandler is the m2m_ready directive: it answers a load balancer whether this node can do its
@@ -67,7 +69,7 @@ func (h *ReadyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 }
 
 func (h *ReadyHandler) serve(w http.ResponseWriter, r *http.Request) error {
-	boundBody(w, r)
+	httpguard.BoundBody(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -99,7 +101,7 @@ func (a *App) lacking() []issuerLacking {
 			all[at].Lacks = append(all[at].Lacks, what)
 		}
 	}
-	for _, issuer := range a.Issuers {
+	for _, issuer := range a.servers() {
 		for _, what := range issuer.lacks() {
 			add(issuer.URL, what)
 		}
@@ -121,7 +123,7 @@ func (a *App) lacking() []issuerLacking {
 }
 
 // lacks is what the issuer cannot issue tokens without, and does not have.
-func (i *Issuer) lacks() (what []string) {
+func (i *issuerServer) lacks() (what []string) {
 	if i.keys.Revision() == "" {
 		what = append(what, lacksKeys)
 	}

@@ -11,14 +11,14 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/poll", "internal/scope"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
 var own = map[string][]string{
 	"":                    {"caddymodule"},
 	"cmd/caddy":           {""},
-	"caddymodule":         {"internal/admin/api", "internal/discovery", "internal/httpguard", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
+	"caddymodule":         {"internal/admin/api", "internal/discovery", "internal/httpguard", "internal/httphost", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
 	"policy":              {"rego"},
 	"policy/replay":       {"policy"},
 	"rego":                {},
@@ -26,7 +26,9 @@ var own = map[string][]string{
 	"internal/credential": {},
 	"internal/discovery":  {},
 	"internal/envelope":   {},
+	"internal/fetch":      {},
 	"internal/httpguard":  {},
+	"internal/httphost":   {},
 	"internal/oauth":      {},
 	"internal/opacli":     {"policy", "rego"},
 	"internal/poll":       {},
@@ -34,6 +36,7 @@ var own = map[string][]string{
 	"internal/revocation": {},
 	"internal/scope":      {},
 	"internal/servertest": {"caddymodule", "internal/token"}, // for tests alone
+	"internal/suggest":    {},
 	"internal/token":      {},
 }
 
