@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 func applyFile(a *adminRequest) error {
@@ -36,7 +37,7 @@ func applyFile(a *adminRequest) error {
 	name := "registry." + strings.TrimPrefix(mediaType, "application/")
 	var changes []registry.Change
 	if a.issuer.store != nil {
-		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, registry.ApplyOptions{DryRun: dryRun, Prune: prune})
+		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, store.ApplyOptions{DryRun: dryRun, Prune: prune})
 	} else {
 		changes, err = a.issuer.file.Plan(a.r.Context(), name, data, prune)
 	}

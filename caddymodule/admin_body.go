@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 // body reads a body of one of the media types, of a limited size.
@@ -96,7 +97,7 @@ func (a *adminRequest) writeEntry(status int, entry, view any) error {
 }
 
 // creatable is writable for what has no version.
-func (a *adminRequest) creatable() (*registry.Store, error) {
+func (a *adminRequest) creatable() (*store.Store, error) {
 	if err := a.checkNoVersion(); err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (a *adminRequest) checkNoVersion() error {
 }
 
 // writable is the issuer's registry if it can be changed.
-func (a *adminRequest) writable() (*registry.Store, error) {
+func (a *adminRequest) writable() (*store.Store, error) {
 	if a.issuer.store == nil {
 		return nil, api.Errorf(api.CodeReadOnly, "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
 	}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 )
 
 // exitRefused is the exit code of explain when something is rejected.
@@ -140,7 +140,7 @@ func (f *explainFlags) offline(ctx context.Context, url string, asked api.Explai
 	if _, err := settings.checkSettings(); err != nil {
 		return nil, wrong("%w", err)
 	}
-	file, err := registry.OpenFile(f.registry)
+	file, err := file.Open(f.registry)
 	if err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("reading the registry: %w", err)}
 	}
