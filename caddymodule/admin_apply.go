@@ -110,7 +110,7 @@ func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, erro
 
 func listIssuers(a *adminRequest) error {
 	answer := api.IssuerList{Issuers: []api.Issuer{}}
-	for _, i := range a.app.servers() {
+	for _, i := range a.system.issuers {
 		source, path := i.source()
 		answer.Issuers = append(answer.Issuers, api.Issuer{
 			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,

@@ -12,7 +12,7 @@ import (
 )
 
 func serveStatus(a *adminRequest) error {
-	issuers := a.app.servers()
+	issuers := a.system.issuers
 	if a.issuer != nil {
 		issuers = []*issuerServer{a.issuer}
 	}
@@ -33,8 +33,8 @@ func (a *adminRequest) remotes() []api.RemoteStatus {
 	if a.issuer != nil {
 		return all
 	}
-	for _, url := range slices.Sorted(maps.Keys(a.app.remotes)) {
-		all = append(all, a.app.remotes[url].status(url))
+	for _, url := range slices.Sorted(maps.Keys(a.system.remotes)) {
+		all = append(all, a.system.remotes[url].status(url))
 	}
 	return all
 }
@@ -61,7 +61,7 @@ func (r *remoteIssuer) status(url string) api.RemoteStatus {
 // doors are those with a policy of their own, of the issuer that is asked about if one is.
 func (a *adminRequest) doors() []api.DoorStatus {
 	doors := []api.DoorStatus{}
-	for _, door := range a.app.doors {
+	for _, door := range a.system.doors {
 		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.trust(a.issuer.URL) != nil) {
 			doors = append(doors, api.DoorStatus{
 				Issuer: door.onlyIssuer(), Audience: orEmpty(door.Audience), Policy: viewPolicy(door.Policy.engine),
