@@ -19,6 +19,7 @@ var own = map[string][]string{
 	"":          {"caddymodule"},
 	"cmd/caddy": {""},
 	"caddymodule": {
+		"internal/admin/api",
 		"internal/decisionlog",
 		"internal/discovery",
 		"internal/door",
@@ -39,6 +40,7 @@ var own = map[string][]string{
 	"policy":                  {"rego"},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
+	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
