@@ -11,7 +11,7 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -19,8 +19,10 @@ var own = map[string][]string{
 	"":          {"caddymodule"},
 	"cmd/caddy": {""},
 	"caddymodule": {
+		"internal/admin/api",
 		"internal/decisionlog",
 		"internal/discovery",
+		"internal/door",
 		"internal/httpguard",
 		"internal/httphost",
 		"internal/logmask",
@@ -38,9 +40,11 @@ var own = map[string][]string{
 	"policy":                  {"rego"},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
+	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
+	"internal/door":           {"internal/token"},
 	"internal/envelope":       {},
 	"internal/fetch":          {},
 	"internal/httpguard":      {},
@@ -48,6 +52,7 @@ var own = map[string][]string{
 	"internal/logmask":        {},
 	"internal/oauth":          {},
 	"internal/opacli":         {"policy", "rego"},
+	"internal/percent":        {},
 	"internal/poll":           {},
 	"internal/registry":       {},
 	"internal/registry/file":  {"internal/registry"},
