@@ -11,7 +11,10 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{
+	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll",
+	"internal/scope", "internal/suggest",
+}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -19,6 +22,7 @@ var own = map[string][]string{
 	"":          {"caddymodule"},
 	"cmd/caddy": {""},
 	"caddymodule": {
+		"internal/admin/api",
 		"internal/decisionlog",
 		"internal/discovery",
 		"internal/door",
@@ -31,6 +35,7 @@ var own = map[string][]string{
 		"internal/registry/file",
 		"internal/registry/store",
 		"internal/revocation",
+		"internal/storage",
 		"internal/token",
 		"policy",
 		"policy/replay",
@@ -39,6 +44,7 @@ var own = map[string][]string{
 	"policy":                  {"rego"},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
+	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"internal/audit":          {},
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
@@ -51,6 +57,7 @@ var own = map[string][]string{
 	"internal/logmask":        {},
 	"internal/oauth":          {},
 	"internal/opacli":         {"policy", "rego"},
+	"internal/percent":        {},
 	"internal/poll":           {},
 	"internal/registry":       {},
 	"internal/registry/file":  {"internal/registry"},
@@ -58,6 +65,7 @@ var own = map[string][]string{
 	"internal/revocation":     {},
 	"internal/scope":          {},
 	"internal/servertest":     {"caddymodule", "internal/token"}, // for tests alone
+	"internal/storage":        {},
 	"internal/suggest":        {},
 	"internal/token":          {},
 }
