@@ -20,6 +20,7 @@ var own = map[string][]string{
 	"cmd/caddy": {""},
 	"caddymodule": {
 		"internal/admin/api",
+		"internal/cli",
 		"internal/decisionlog",
 		"internal/discovery",
 		"internal/door",
@@ -27,20 +28,19 @@ var own = map[string][]string{
 		"internal/httphost",
 		"internal/logmask",
 		"internal/oauth",
-		"internal/opacli",
 		"internal/registry",
 		"internal/registry/file",
 		"internal/registry/store",
 		"internal/revocation",
+		"internal/storage",
 		"internal/token",
 		"policy",
-		"policy/replay",
-		"rego",
 	},
 	"policy":                  {"rego"},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
 	"internal/admin/api":      {"policy"}, // for the types of explanations
+	"internal/cli":            {"internal/admin/api", "internal/discovery", "internal/opacli", "internal/registry", "internal/registry/store", "internal/token", "policy", "policy/replay", "rego"},
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
@@ -60,6 +60,7 @@ var own = map[string][]string{
 	"internal/revocation":     {},
 	"internal/scope":          {},
 	"internal/servertest":     {"caddymodule", "internal/token"}, // for tests alone
+	"internal/storage":        {},
 	"internal/suggest":        {},
 	"internal/token":          {},
 }
