@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 )
 
 func init() {
@@ -45,7 +47,7 @@ type App struct {
 
 	ctx     caddy.Context
 	logger  *zap.Logger
-	metrics *metrics
+	metrics *metrics.Set
 	remotes map[string]*remoteIssuer
 	doors   []*AuthHandler // of this config
 	// keepKeys has the keys of remote issuers fetched before a token needs them.
@@ -63,7 +65,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, masking(ctx.Logger())
 	a.remotes = make(map[string]*remoteIssuer)
 	var err error
-	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
+	if a.metrics, err = metrics.New(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	if _, err := ctx.App("events"); err != nil {

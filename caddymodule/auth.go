@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -115,7 +116,7 @@ type AuthHandler struct {
 	identity  *identityHeaders
 	overrides *httpguard.Overrides
 	metadata  *resourceMetadata
-	metrics   *authMetrics
+	metrics   *metrics.Door
 	logger    *zap.Logger
 	logs      accessLogs
 	// decisions is where the policy's decisions are logged.
@@ -237,7 +238,7 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	setPlaceholders(r, claims)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
-	h.metricsOf(claims.Issuer).request("allowed")
+	h.metricsOf(claims.Issuer).Request("allowed")
 	return h.pass(w, r, next, claims, verified.KeyID())
 }
 

@@ -80,8 +80,8 @@ func (i *Issuer) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:       i.serveToken,
 		base.Path + oauth.JWKSPath:        i.serveJWKS,
-		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.introspections, (*tokenReference).introspect),
-		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.revocations, (*tokenReference).revoke),
+		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.Introspection, (*tokenReference).introspect),
+		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.Revocation, (*tokenReference).revoke),
 		base.Path + oauth.RevocationsPath: i.feed.serve,
 		base.Path + oauth.AuthorizePath:   i.serveAuthorize,
 		oidcPath:                          i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
@@ -61,7 +62,7 @@ type Issuer struct {
 	ctx       caddy.Context // of events
 	logger    *zap.Logger
 	decisions *zap.Logger
-	metrics   *issuerMetrics
+	metrics   *metrics.Issuer
 	storage   doubtedStorage
 	registry  issuerRegistry
 	store     *registry.Store // the registry, where it can be changed; else nil
@@ -112,7 +113,7 @@ type PolicySource struct {
 	Verify bool `json:"verify,omitempty"`
 }
 
-func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) error {
+func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics.Set) error {
 	if err := i.resolve(); err != nil {
 		return err
 	}
@@ -123,14 +124,14 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	i.ctx = ctx
 	i.logger = logger.With(zap.String("issuer", i.URL))
 	i.decisions = logger.Named("decisions")
-	i.metrics = m.forIssuer(i.URL)
+	i.metrics = m.Issuer(i.URL)
 	i.feed = newFeed(i)
 	i.storage = storageOf(ctx)
 	if i.keys, err = i.newKeyring(alg); err != nil {
 		return err
 	}
 	i.openRevocations()
-	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.watch(i)); err != nil {
+	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.CollectState(i.URL, i.metricState)); err != nil {
 		return err
 	}
 	i.meetPeers()
@@ -200,7 +201,7 @@ func (i *Issuer) loadPolicy() error {
 		return fmt.Errorf("loading the policy: %w", err)
 	}
 	i.policy = engine
-	i.metrics.setHealthy("policy", engine.Healthy())
+	i.metrics.SetHealthy("policy", engine.Healthy())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
@@ -35,7 +36,7 @@ func (i *Issuer) start(ctx caddy.Context) error {
 }
 
 func (i *Issuer) watcher(ctx caddy.Context, kind string, source watched) *watcher {
-	return &watcher{ctx: ctx, logger: i.logger, metrics: i.metrics.reloadMetrics, issuer: i.URL, kind: kind, source: source}
+	return &watcher{ctx: ctx, logger: i.logger, metrics: i.metrics.Reloads, issuer: i.URL, kind: kind, source: source}
 }
 
 func (i *Issuer) stop(ctx context.Context) {
@@ -72,7 +73,7 @@ const reloadEvent = "m2m_reload"
 type watcher struct {
 	ctx     caddy.Context
 	logger  *zap.Logger
-	metrics *reloadMetrics
+	metrics *metrics.Reloads
 	issuer  string
 	kind    string
 	source  watched
@@ -96,11 +97,11 @@ func (w *watcher) look() {
 		w.tell("ok", "")
 	}
 	w.sick = !w.source.Healthy()
-	w.metrics.setHealthy(w.kind, !w.sick)
+	w.metrics.SetHealthy(w.kind, !w.sick)
 }
 
 func (w *watcher) tell(result, problem string) {
-	w.metrics.reloaded(w.kind, result)
+	w.metrics.Reloaded(w.kind, result)
 	emit(w.ctx, reloadEvent, map[string]any{
 		"issuer": w.issuer, "kind": w.kind, "result": result, "revision": w.source.Revision(), "error": problem,
 	})
@@ -112,4 +113,16 @@ func outcome(source watched) string {
 		return " is broken, and there is no other"
 	}
 	return " is broken, the last good one serves on"
+}
+
+// metricState returns what the metrics show of the issuer's dependencies.
+func (i *Issuer) metricState() metrics.State {
+	return metrics.State{
+		StorageReachable: i.revocations.Fresh() == nil,
+		StorageWritable:  i.storage.unwritten.Reason() == "",
+		RegistryAge:      i.registry.Age(),
+		PolicyRevision:   i.policy.Revision(),
+		Revocations:      i.revocations.Set().Len(),
+		RevocationsAge:   i.revocations.Age(),
+	}
 }

@@ -57,7 +57,6 @@ func (i *Issuer) newKeyring(alg token.Alg) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.metrics.setHealthy("keys", true)
 	return newKeyring(i.storage, i.URL, alg, times, seal, i.logger), nil
 }
 

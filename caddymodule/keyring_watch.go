@@ -29,7 +29,7 @@ func (i *Issuer) lookAtKeys(ctx caddy.Context) {
 		return
 	}
 	tell := func(result, problem string) {
-		i.metrics.reloaded("keys", result)
+		i.metrics.Reloaded("keys", result)
 		emit(ctx, reloadEvent, map[string]any{
 			"issuer": i.URL, "kind": "keys", "result": result, "revision": i.keys.Revision(), "error": problem,
 		})
@@ -40,8 +40,7 @@ func (i *Issuer) lookAtKeys(ctx caddy.Context) {
 	case changed:
 		tell("ok", "")
 	}
-	i.metrics.setHealthy("keys", i.keys.Healthy())
-	i.metrics.countKeys(i.keys)
+	i.showKeys()
 }
 
 // Revision is the ID of the key that signs; "" is that none is loaded.
@@ -67,8 +66,10 @@ func (k *keyring) Problem() string {
 	return ""
 }
 
-// countKeys sets the gauges of an issuer's keys.
-func (m *issuerMetrics) countKeys(k *keyring) {
+// showKeys sets the metrics of an issuer's keys.
+func (i *Issuer) showKeys() {
+	k := i.keys
+	i.metrics.SetHealthy("keys", k.Healthy())
 	loaded, now := k.loaded.Load(), k.now()
 	if loaded == nil {
 		return
@@ -78,10 +79,10 @@ func (m *issuerMetrics) countKeys(k *keyring) {
 		state := stateAt(loaded.all, key, k.alg, now)
 		counts[state]++
 		if state == keyActive {
-			m.keyAge.Set(max(0, now.Sub(key.signsFrom).Seconds()))
+			i.metrics.ActiveKeyAge(now.Sub(key.signsFrom))
 		}
 	}
 	for state, count := range counts {
-		m.keys.WithLabelValues(string(state)).Set(float64(count))
+		i.metrics.Keys(string(state), count)
 	}
 }

@@ -23,6 +23,6 @@ func (h *AuthHandler) logJudgement(r *http.Request, j *judgement) {
 	event.id = j.id
 	event.more = []zap.Field{zap.Bool("observe", h.Policy.Observe)}
 	if err := event.write(r.Context(), c, h.Policy.engine); err != nil {
-		h.metricsOf(j.input.Issuer).failed(err)
+		h.metricsOf(j.input.Issuer).Failed(err)
 	}
 }

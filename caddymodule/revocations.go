@@ -48,7 +48,7 @@ func (i *Issuer) lookForRevocations() {
 	case !was && healthy:
 		i.logger.Info("revocations are whole again", zap.Int("count", i.revocations.Set().Len()))
 	}
-	i.metrics.setHealthy("revocations", healthy)
+	i.metrics.SetHealthy("revocations", healthy)
 }
 
 // revocationView is a revocation as the API, the audit log and events show it.

@@ -19,7 +19,7 @@ func (t *tokenRequest) logDecision(jti string) {
 	event.id = t.id
 	event.more = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
 	if err := event.write(t.http.Context(), c, t.issuer.policy); err != nil {
-		t.issuer.metrics.failed(err)
+		t.issuer.metrics.Failed(err)
 	}
 }
 

@@ -18,7 +18,7 @@ var plain = []string{"internal/credential", "internal/envelope", "internal/poll"
 var own = map[string][]string{
 	"":                    {"caddymodule"},
 	"cmd/caddy":           {""},
-	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
+	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/metrics", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
 	"policy":              {"rego"},
 	"policy/replay":       {"policy"},
 	"rego":                {},
@@ -26,6 +26,7 @@ var own = map[string][]string{
 	"internal/discovery":  {},
 	"internal/envelope":   {},
 	"internal/httpguard":  {},
+	"internal/metrics":    {"policy"},
 	"internal/oauth":      {},
 	"internal/opacli":     {"policy", "rego"},
 	"internal/poll":       {},
