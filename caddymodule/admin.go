@@ -137,7 +137,7 @@ type adminRequest struct {
 	r      *http.Request
 	query  url.Values
 	app    *App
-	issuer *Issuer // nil where all issuers are meant
+	issuer *issuerServer // nil where all issuers are meant
 }
 
 // newAdminRequest finds the app that runs now: the API is made before it, and outlives it.
@@ -166,7 +166,7 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string
 	return a, err
 }
 
-func (a *adminRequest) chooseIssuer() (*Issuer, error) {
+func (a *adminRequest) chooseIssuer() (*issuerServer, error) {
 	chosen := a.query.Get("issuer")
 	issuer, err := a.app.issuer(chosen)
 	switch {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -127,18 +126,18 @@ func listIssuers(a *adminRequest) error {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	views := []view{}
-	for _, i := range a.app.Issuers {
+	for _, i := range a.app.servers() {
 		source, path := i.source()
-		views = append(views, view{i.URL, source, path, i.Audience, i.SigningAlg, time.Duration(i.TokenTTL).String(), i.URL + "/oauth2/token"})
+		views = append(views, view{i.URL, source, path, i.Audience, i.SigningAlg, i.TokenTTL.String(), i.URL + "/oauth2/token"})
 	}
 	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
 	return nil
 }
 
 // source says where the issuer's registry is.
-func (i *Issuer) source() (source, path string) {
+func (i *issuerServer) source() (source, path string) {
 	if i.store != nil {
 		return storageSource, ""
 	}
-	return fileSource, i.Registry.Path
+	return fileSource, i.RegistryPath
 }

@@ -121,7 +121,7 @@ func (a *adminRequest) checkNoVersion() error {
 // writable is the issuer's registry if it can be changed.
 func (a *adminRequest) writable() (*registry.Store, error) {
 	if a.issuer.store == nil {
-		return nil, conflict("read_only", "the registry of this issuer is the file %s: edit that", a.issuer.Registry.Path)
+		return nil, conflict("read_only", "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
 	}
 	return a.issuer.store, nil
 }

@@ -23,7 +23,7 @@ func explainRequest(a *adminRequest) error {
 }
 
 // tell explains what is asked, be it at the API or on the command line.
-func (i *Issuer) tell(ctx context.Context, asked explainAsked, doors []*AuthHandler) (*explanation, error) {
+func (i *issuerServer) tell(ctx context.Context, asked explainAsked, doors []*AuthHandler) (*explanation, error) {
 	if err := asked.check(); err != nil {
 		return nil, err
 	}

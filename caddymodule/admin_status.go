@@ -94,9 +94,9 @@ type policyView struct {
 }
 
 func serveStatus(a *adminRequest) error {
-	issuers := a.app.Issuers
+	issuers := a.app.servers()
 	if a.issuer != nil {
-		issuers = []*Issuer{a.issuer}
+		issuers = []*issuerServer{a.issuer}
 	}
 	views := []statusView{}
 	for _, i := range issuers {
@@ -149,7 +149,7 @@ func (a *adminRequest) doors() []doorStatus {
 }
 
 // viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
-func viewStorage(i *Issuer) storageView {
+func viewStorage(i *issuerServer) storageView {
 	v := storageView{Reachable: true, Writable: true}
 	if why := i.storage.unwritten.Reason(); why != "" {
 		v.Writable, v.Problem = false, why
@@ -160,7 +160,7 @@ func viewStorage(i *Issuer) storageView {
 	return v
 }
 
-func viewRegistry(i *Issuer) registryView {
+func viewRegistry(i *issuerServer) registryView {
 	source, _ := i.source()
 	problem := i.registry.Problem()
 	return registryView{source, i.registry.Revision(), i.registry.Age().Seconds(), problem == "", problem}

@@ -91,10 +91,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 // to watch registries and policies. It fails when keys can be neither loaded nor made.
 func (a *App) Start() error {
 	for _, issuer := range a.Issuers {
-		if _, err := issuer.keys.current(a.ctx); err != nil {
+		if _, err := issuer.server.keys.current(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
-		if err := issuer.start(a.ctx); err != nil {
+		if err := issuer.server.start(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
 	}
@@ -124,7 +124,7 @@ func (a *App) rest() {
 // the app's context.
 func (a *App) Stop() error {
 	for _, issuer := range a.Issuers {
-		issuer.stop(a.ctx)
+		issuer.server.stop(a.ctx)
 	}
 	return nil
 }
@@ -144,14 +144,23 @@ func (a *App) Cleanup() error {
 	return nil
 }
 
+// servers are the issuers of this process.
+func (a *App) servers() []*issuerServer {
+	servers := make([]*issuerServer, len(a.Issuers))
+	for n, issuer := range a.Issuers {
+		servers[n] = issuer.server
+	}
+	return servers
+}
+
 // issuer finds an issuer of this process by its URL; the empty URL stands for the only one.
-func (a *App) issuer(url string) (*Issuer, error) {
+func (a *App) issuer(url string) (*issuerServer, error) {
 	if url == "" {
 		return a.onlyIssuer()
 	}
 	for _, issuer := range a.Issuers {
 		if issuer.URL == url {
-			return issuer, nil
+			return issuer.server, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, withoutUserInfo(url))
@@ -169,12 +178,12 @@ func withoutUserInfo(url string) string {
 
 var errNoSuchIssuer = errors.New("the m2m app has no such issuer")
 
-func (a *App) onlyIssuer() (*Issuer, error) {
+func (a *App) onlyIssuer() (*issuerServer, error) {
 	switch len(a.Issuers) {
 	case 0:
 		return nil, errors.New("the m2m app has no issuer; configure one in the global options, as in `m2m { issuer https://auth.example.com { … } }`")
 	case 1:
-		return a.Issuers[0], nil
+		return a.Issuers[0].server, nil
 	}
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }

@@ -39,7 +39,7 @@ func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.
 
 // authenticate returns the client whose secret this is, or nil. An unknown client, a wrong secret, and a disabled or
 // expired client get the same answer at the same cost. It fails if the registry does.
-func (i *Issuer) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
+func (i *issuerServer) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
 	client, secretID, err := i.registry.Authenticate(ctx, id, secret, now)
 	switch {
 	case errors.Is(err, registry.ErrRefused):
@@ -58,7 +58,7 @@ func (i *Issuer) authenticate(ctx context.Context, id, secret string, now time.T
 const crowdInterval = time.Minute
 
 // tellOfCrowd warns that requests are refused because too many strangers wait, once in crowdInterval.
-func (i *Issuer) tellOfCrowd() {
+func (i *issuerServer) tellOfCrowd() {
 	now, last := time.Now().UnixNano(), i.crowd.Load()
 	if now-last >= int64(crowdInterval) && i.crowd.CompareAndSwap(last, now) {
 		i.logger.Warn("clients that are not in memory are refused for now: too many requests with unknown ids or wrong secrets ask the storage at once")

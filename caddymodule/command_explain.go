@@ -132,22 +132,23 @@ func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsk
 	if asked.Request != nil {
 		return nil, wrong("--request is judged by the m2m_auth of a running server, which --registry does without")
 	}
-	issuer := &Issuer{
+	settings := &Issuer{
 		URL: cmp.Or(url, "http://localhost"), Audience: f.audience,
 		Policy: PolicySource{Paths: f.policy, DefaultsOff: f.defaultsOff},
 	}
-	if _, err := issuer.checkSettings(); err != nil {
+	if _, err := settings.checkSettings(); err != nil {
 		return nil, wrong("%w", err)
 	}
 	file, err := registry.OpenFile(f.registry)
 	if err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("reading the registry: %w", err)}
 	}
-	issuer.registry = file
-	if issuer.policy, err = issuer.Policy.load(nil, "", zap.NewNop()); err != nil {
+	engine, err := settings.Policy.load(nil, "", zap.NewNop())
+	if err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("loading the policy: %w", err)}
 	}
-	defer issuer.cleanup()
+	issuer := &issuerServer{URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL), registry: file, policy: engine}
+	defer issuer.close()
 	told, err := issuer.tell(ctx, asked, nil)
 	if err != nil {
 		return nil, &exitError{exitCodeOf(adminErrorOf(err).status), err}

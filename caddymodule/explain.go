@@ -76,7 +76,7 @@ type explaining struct {
 
 // explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
 // errors are the registry's.
-func (i *Issuer) explain(ctx context.Context, asked explainAsked) (*explaining, error) {
+func (i *issuerServer) explain(ctx context.Context, asked explainAsked) (*explaining, error) {
 	client, err := i.registry.Client(ctx, asked.Client)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ const (
 // feed publishes what an issuer has revoked, for doors that have no part in its storage. Feeds are made when they are
 // asked for, and each is kept for everybody who asks.
 type feed struct {
-	issuer   *Issuer
+	issuer   *issuerServer
 	building singleflight.Group
 
 	mu   sync.Mutex
@@ -47,7 +47,9 @@ type madeFeed struct {
 	keys    *keys
 }
 
-func newFeed(issuer *Issuer) *feed { return &feed{issuer: issuer, made: make(map[int64]*madeFeed)} }
+func newFeed(issuer *issuerServer) *feed {
+	return &feed{issuer: issuer, made: make(map[int64]*madeFeed)}
+}
 
 func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 	since, refusal := sinceOf(r.URL.RawQuery)

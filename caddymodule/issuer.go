@@ -33,7 +33,7 @@ type IssuerHandler struct {
 	// Default: the app's only one.
 	Issuer string `json:"issuer,omitempty"`
 
-	issuer *Issuer
+	issuer *issuerServer
 	routes map[string]http.HandlerFunc
 	logs   accessLogs
 }
@@ -74,7 +74,7 @@ func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 	})
 }
 
-func (i *Issuer) routes() map[string]http.HandlerFunc {
+func (i *issuerServer) routes() map[string]http.HandlerFunc {
 	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it
 	oidcPath, oauthPath := oauth.WellKnownPaths(i.URL)
 	return map[string]http.HandlerFunc{
@@ -89,7 +89,7 @@ func (i *Issuer) routes() map[string]http.HandlerFunc {
 	}
 }
 
-func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
+func (i *issuerServer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	keys, err := i.keys.current(r.Context())
 	if err != nil {
 		i.logger.Debug("no keys to publish", zap.Error(err))
@@ -101,7 +101,7 @@ func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
 // makes every provider name: nobody can be sent there, for no response type is supported.
-func (i *Issuer) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
+func (i *issuerServer) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
 	oauth.UnsupportedResponseType().Write(w)
 }
 
@@ -117,7 +117,7 @@ type metadataDocuments struct {
 	openID, oauth http.Handler
 }
 
-func (i *Issuer) serveMetadata(choose func(*metadataDocuments) http.Handler) http.HandlerFunc {
+func (i *issuerServer) serveMetadata(choose func(*metadataDocuments) http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		docs, err := i.metadata(r.Context())
 		if err != nil {
@@ -129,7 +129,7 @@ func (i *Issuer) serveMetadata(choose func(*metadataDocuments) http.Handler) htt
 	}
 }
 
-func (i *Issuer) metadata(ctx context.Context) (*metadataDocuments, error) {
+func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error) {
 	revision := i.registry.Revision()
 	keys, err := i.keys.current(ctx)
 	if err != nil {
@@ -156,7 +156,7 @@ func (i *Issuer) metadata(ctx context.Context) (*metadataDocuments, error) {
 
 // scopesOf lists the scopes that the registry's resources have, one for each action, of every
 // audience or of the one given.
-func (i *Issuer) scopesOf(ctx context.Context, audience string) ([]string, error) {
+func (i *issuerServer) scopesOf(ctx context.Context, audience string) ([]string, error) {
 	resources, err := i.registry.Resources(ctx)
 	if err != nil {
 		return nil, err

@@ -1,23 +1,17 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"path"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
-	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
-	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // Defaults and bounds of an issuer's settings.
@@ -59,35 +53,7 @@ type Issuer struct {
 
 	KeySettings
 
-	ctx       caddy.Context // of events
-	logger    *zap.Logger
-	decisions *zap.Logger
-	metrics   *metrics.Issuer
-	storage   doubtedStorage
-	registry  issuerRegistry
-	store     *registry.Store // the registry, where it can be changed; else nil
-	file      *registry.File  // the registry, where it is a file; else nil
-	usage     *registry.Usage
-	policy    *policy.Engine
-	keys      *keyring
-	documents documents
-	crowd     atomic.Int64 // the time of the last warning about too many strangers
-
-	revocations *revocation.Store
-	// revokedShares bound what clients revoke, and revoking is what they revoke now.
-	revokedShares revokedShares
-	revoking      singleflight.Group
-	feed          *feed
-}
-
-// issuerRegistry is a registry that may change while the issuer runs.
-type issuerRegistry interface {
-	registry.Registry
-	watched
-	// Problem says why it is not healthy; "" is that it is.
-	Problem() string
-	// Age is how long ago it was last seen to be as it is where it is kept.
-	Age() time.Duration
+	server *issuerServer // what serves it; made by Provision
 }
 
 // PolicySource says where an issuer's Rego is and how it is run.
@@ -113,6 +79,7 @@ type PolicySource struct {
 	Verify bool `json:"verify,omitempty"`
 }
 
+// provision checks the settings and makes the server.
 func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics.Set) error {
 	if err := i.resolve(); err != nil {
 		return err
@@ -121,21 +88,23 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics.Set
 	if err != nil {
 		return err
 	}
-	i.ctx = ctx
-	i.logger = logger.With(zap.String("issuer", i.URL))
-	i.decisions = logger.Named("decisions")
-	i.metrics = m.Issuer(i.URL)
-	i.feed = newFeed(i)
-	i.storage = storageOf(ctx)
-	if i.keys, err = i.newKeyring(alg); err != nil {
+	s := &issuerServer{
+		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
+		logger: logger.With(zap.String("issuer", i.URL)), decisions: logger.Named("decisions"),
+		metrics: m.Issuer(i.URL), storage: storageOf(ctx),
+		emit: func(name string, data map[string]any) { emit(ctx, name, data) },
+	}
+	i.server = s
+	s.feed = newFeed(s)
+	if s.keys, err = i.newKeyring(alg); err != nil {
 		return err
 	}
-	i.openRevocations()
-	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.CollectState(i.URL, i.metricState)); err != nil {
+	s.openRevocations()
+	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.CollectState(i.URL, s.metricState)); err != nil {
 		return err
 	}
-	i.meetPeers()
-	return i.checkStorage(ctx)
+	s.meetPeers()
+	return s.checkStorage(ctx)
 }
 
 // resolve replaces the placeholders of the issuer's settings.
@@ -196,25 +165,18 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 }
 
 func (i *Issuer) loadPolicy() error {
-	engine, err := i.Policy.load(i.storage, path.Join("m2m", storageName(i.URL)), i.logger)
+	engine, err := i.Policy.load(i.server.storage, i.server.storagePath(), i.server.logger)
 	if err != nil {
 		return fmt.Errorf("loading the policy: %w", err)
 	}
-	i.policy = engine
-	i.metrics.SetHealthy("policy", engine.Healthy())
+	i.server.policy = engine
+	i.server.metrics.SetHealthy("policy", engine.Healthy())
 	return nil
 }
 
-// keySet is the issuer's public keys, with that of kid if there is one in storage.
-func (i *Issuer) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return i.keys.keySet(ctx, kid)
-}
-
-func (i *Issuer) scopesRevision() string { return i.registry.Revision() }
-
+// cleanup ends what provision began, also after it failed half-way.
 func (i *Issuer) cleanup() {
-	i.leavePeers()
-	if i.policy != nil {
-		i.policy.Close()
+	if i.server != nil {
+		i.server.close()
 	}
 }

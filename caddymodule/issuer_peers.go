@@ -15,12 +15,12 @@ import (
 // when it looks at the storage next.
 var issuersOf = struct {
 	sync.Mutex
-	byURL map[string][]*Issuer
-}{byURL: make(map[string][]*Issuer)}
+	byURL map[string][]*issuerServer
+}{byURL: make(map[string][]*issuerServer)}
 
 // meetPeers has peers tell of changes from now on, and takes what they know to be revoked, be it that an object of it was
 // damaged since they read it.
-func (i *Issuer) meetPeers() {
+func (i *issuerServer) meetPeers() {
 	issuersOf.Lock()
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
 	issuersOf.Unlock()
@@ -29,22 +29,22 @@ func (i *Issuer) meetPeers() {
 	}
 }
 
-func (i *Issuer) leavePeers() {
+func (i *issuerServer) leavePeers() {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()
-	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *Issuer) bool { return other == i })
+	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *issuerServer) bool { return other == i })
 	if issuersOf.byURL[i.URL] = left; len(left) == 0 {
 		delete(issuersOf.byURL, i.URL)
 	}
 }
 
 // peers are this issuer in other configs. One that comes later has yet to read the storage.
-func (i *Issuer) peers() []*Issuer {
-	return slices.DeleteFunc(issuersWith(i.URL), func(other *Issuer) bool { return other == i })
+func (i *issuerServer) peers() []*issuerServer {
+	return slices.DeleteFunc(issuersWith(i.URL), func(other *issuerServer) bool { return other == i })
 }
 
 // issuersWith returns the issuers of that URL in all configs of this process.
-func issuersWith(url string) []*Issuer {
+func issuersWith(url string) []*issuerServer {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()
 	return slices.Clone(issuersOf.byURL[url])
@@ -53,7 +53,7 @@ func issuersWith(url string) []*Issuer {
 // checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
 // more: a config that takes over would know no client, no key and nothing that is revoked, and begin anew. A storage
 // that is put in the place of a whole one may be empty.
-func (i *Issuer) checkStorage(ctx context.Context) error {
+func (i *issuerServer) checkStorage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
 	defer cancel()
 	for _, peer := range i.peers() {
@@ -67,7 +67,7 @@ func (i *Issuer) checkStorage(ctx context.Context) error {
 var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is away, or has lost them")
 
 // tellRegistry has peers see what was just changed in the registry. Where one cannot, it does at a later look.
-func (i *Issuer) tellRegistry() {
+func (i *issuerServer) tellRegistry() {
 	for _, peer := range i.peers() {
 		if peer.store == nil {
 			continue
@@ -79,7 +79,7 @@ func (i *Issuer) tellRegistry() {
 }
 
 // tellKeys has peers see what was just changed of the keys.
-func (i *Issuer) tellKeys(ctx context.Context) {
+func (i *issuerServer) tellKeys(ctx context.Context) {
 	for _, peer := range i.peers() {
 		_, _ = peer.keys.refresh(context.WithoutCancel(ctx), false) // it notes what is wrong
 	}

@@ -13,7 +13,7 @@ import (
 
 // start reads a registry in storage and what is revoked, has the policy's bundle in force that was kept, and begins to look at
 // the registry and the policy for changes until ctx is done.
-func (i *Issuer) start(ctx caddy.Context) error {
+func (i *issuerServer) start(ctx caddy.Context) error {
 	interval := pollInterval
 	if i.store != nil {
 		interval = storagePollInterval
@@ -35,11 +35,11 @@ func (i *Issuer) start(ctx caddy.Context) error {
 	return nil
 }
 
-func (i *Issuer) watcher(ctx caddy.Context, kind string, source watched) *watcher {
+func (i *issuerServer) watcher(ctx caddy.Context, kind string, source watched) *watcher {
 	return &watcher{ctx: ctx, logger: i.logger, metrics: i.metrics.Reloads, issuer: i.URL, kind: kind, source: source}
 }
 
-func (i *Issuer) stop(ctx context.Context) {
+func (i *issuerServer) stop(ctx context.Context) {
 	i.flushUsage(ctx)
 	if i.store != nil {
 		i.store.Close()
@@ -48,7 +48,7 @@ func (i *Issuer) stop(ctx context.Context) {
 
 // flushUsage writes when secrets were last used. It is nothing that a token would wait for. In a storage that is not
 // the one that it was, as a folder is on which nothing is mounted any more, it would only be in the way.
-func (i *Issuer) flushUsage(ctx context.Context) {
+func (i *issuerServer) flushUsage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
 	if !i.keys.stored(ctx) {
@@ -116,7 +116,7 @@ func outcome(source watched) string {
 }
 
 // metricState returns what the metrics show of the issuer's dependencies.
-func (i *Issuer) metricState() metrics.State {
+func (i *issuerServer) metricState() metrics.State {
 	return metrics.State{
 		StorageReachable: i.revocations.Fresh() == nil,
 		StorageWritable:  i.storage.unwritten.Reason() == "",

@@ -57,7 +57,7 @@ func (i *Issuer) newKeyring(alg token.Alg) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newKeyring(i.storage, i.URL, alg, times, seal, i.logger), nil
+	return newKeyring(i.server.storage, i.URL, alg, times, seal, i.server.logger), nil
 }
 
 func (s *KeySettings) times(ttl time.Duration) (keyTimes, error) {

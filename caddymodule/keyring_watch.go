@@ -9,7 +9,7 @@ import (
 
 // watchKeys looks at the keys in storage again and again, and does what is due, until ctx is done. No error ends
 // it. Nodes that were started together do not look together.
-func (i *Issuer) watchKeys(ctx caddy.Context) {
+func (i *issuerServer) watchKeys(ctx caddy.Context) {
 	for {
 		i.lookAtKeys(ctx)
 		wait := i.keys.times.poll - rand.N(i.keys.times.poll/5+1)
@@ -22,7 +22,7 @@ func (i *Issuer) watchKeys(ctx caddy.Context) {
 }
 
 // lookAtKeys tells of a change, and of each new reason why there is something wrong.
-func (i *Issuer) lookAtKeys(ctx caddy.Context) {
+func (i *issuerServer) lookAtKeys(ctx caddy.Context) {
 	former := i.keys.Problem()
 	changed, err := i.keys.refresh(ctx, true)
 	if ctx.Err() != nil {
@@ -67,7 +67,7 @@ func (k *keyring) Problem() string {
 }
 
 // showKeys sets the metrics of an issuer's keys.
-func (i *Issuer) showKeys() {
+func (i *issuerServer) showKeys() {
 	k := i.keys
 	i.metrics.SetHealthy("keys", k.Healthy())
 	loaded, now := k.loaded.Load(), k.now()

@@ -99,7 +99,7 @@ func (a *App) lacking() []issuerLacking {
 			all[at].Lacks = append(all[at].Lacks, what)
 		}
 	}
-	for _, issuer := range a.Issuers {
+	for _, issuer := range a.servers() {
 		for _, what := range issuer.lacks() {
 			add(issuer.URL, what)
 		}
@@ -121,7 +121,7 @@ func (a *App) lacking() []issuerLacking {
 }
 
 // lacks is what the issuer cannot issue tokens without, and does not have.
-func (i *Issuer) lacks() (what []string) {
+func (i *issuerServer) lacks() (what []string) {
 	if i.keys.Revision() == "" {
 		what = append(what, lacksKeys)
 	}

@@ -34,7 +34,8 @@ type RegistrySource struct {
 
 // openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
 func (i *Issuer) openRegistry() error {
-	i.usage = registry.NewUsage(i.storage, path.Join("m2m", storageName(i.URL), "usage"))
+	s := i.server
+	s.usage = registry.NewUsage(s.storage, path.Join(s.storagePath(), "usage"))
 	source := RegistrySource{}
 	if i.Registry != nil {
 		source = *i.Registry
@@ -43,21 +44,21 @@ func (i *Issuer) openRegistry() error {
 		return err
 	}
 	if source.Source != fileSource {
-		i.store = registry.NewStore(i.storage, path.Join("m2m", storageName(i.URL), "registry"))
-		i.store.SetLookups(i.storage.forStrangers(), i.storage.once())
+		s.store = registry.NewStore(s.storage, path.Join(s.storagePath(), "registry"))
+		s.store.SetLookups(s.storage.forStrangers(), s.storage.once())
 		if source.CacheSize > 0 {
-			i.store.SetCacheSize(source.CacheSize)
+			s.store.SetCacheSize(source.CacheSize)
 		}
-		i.store.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
-		i.store.OnWrite = i.tellRegistry
-		i.registry = i.store
+		s.store.OnFault = func(doing string, err error) { s.logger.Error(doing+" failed", zap.Error(err)) }
+		s.store.OnWrite = s.tellRegistry
+		s.registry = s.store
 		return nil
 	}
 	file, err := registry.OpenFile(source.Path)
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
-	i.file, i.registry = file, file
+	s.file, s.registry, s.RegistryPath = file, file, source.Path
 	return nil
 }
 

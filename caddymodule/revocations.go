@@ -12,8 +12,8 @@ import (
 )
 
 // openRevocations reads nothing: Start does, or whoever asks first.
-func (i *Issuer) openRevocations() {
-	i.revocations = revocation.NewStore(i.storage, path.Join("m2m", storageName(i.URL), "revocations"))
+func (i *issuerServer) openRevocations() {
+	i.revocations = revocation.NewStore(i.storage, path.Join(i.storagePath(), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
 	i.revocations.OnStoredAgain = func(entries int) {
 		i.logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))
@@ -22,7 +22,7 @@ func (i *Issuer) openRevocations() {
 }
 
 // revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.
-func (i *Issuer) revoke(ctx context.Context, entry revocation.Entry) error {
+func (i *issuerServer) revoke(ctx context.Context, entry revocation.Entry) error {
 	if err := i.revocations.Revoke(ctx, entry); err != nil {
 		return err
 	}
@@ -33,12 +33,12 @@ func (i *Issuer) revoke(ctx context.Context, entry revocation.Entry) error {
 }
 
 // isRevoked reports whether a token of this issuer may no longer be used.
-func (i *Issuer) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
+func (i *issuerServer) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
 	return i.revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
 }
 
 // lookForRevocations takes what other nodes have revoked. When it cannot, what is known stays in force.
-func (i *Issuer) lookForRevocations() {
+func (i *issuerServer) lookForRevocations() {
 	was := i.revocations.Healthy()
 	err := i.revocations.Reload()
 	healthy := i.revocations.Healthy()
@@ -64,12 +64,12 @@ func viewRevocation(e revocation.Entry) revocationView {
 }
 
 // auditRevocation logs a revocation and emits its event, as audit does for changes of the registry.
-func (i *Issuer) auditRevocation(who actor, operation string, e revocation.Entry) {
+func (i *issuerServer) auditRevocation(who actor, operation string, e revocation.Entry) {
 	view := viewRevocation(e)
 	id := view.JTI + view.ClientID // one of them
 	i.logger.Named("audit").Info("tokens revoked", zap.Any("actor", who), zap.String("operation", operation),
 		zap.String("kind", "revocation"), zap.String("id", id), zap.String("action", "create"), zap.Any("before", nil), zap.Any("after", view))
-	emit(i.ctx, changeEvent, map[string]any{
+	i.emit(changeEvent, map[string]any{
 		"issuer": i.URL, "actor": who, "operation": operation, "kind": "revocation",
 		"id": id, "action": "create", "before": nil, "after": view,
 	})

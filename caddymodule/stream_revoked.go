@@ -36,7 +36,7 @@ func keyGone(ctx context.Context, keys issuerKeys, kid string) (bool, error) {
 
 // revokedSince asks each config of this process that has the issuer and has started. The issuer of a config that has
 // ended learns of no new revocations, and its successor knows them all. It fails when there is no such config.
-func (i *Issuer) revokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
+func (i *issuerServer) revokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	err := errIssuerGone
 	for _, issuer := range issuersWith(i.URL) {
 		set := issuer.revocations.Set()

@@ -106,7 +106,7 @@ func (t *tokenRequest) tokenAudience() []string {
 }
 
 // audiences are all the audiences that tokens of this issuer may have, sorted.
-func (i *Issuer) audiences(ctx context.Context) ([]string, error) {
+func (i *issuerServer) audiences(ctx context.Context) ([]string, error) {
 	resources, err := i.registry.Resources(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing resources: %w", err)
@@ -121,7 +121,7 @@ func (i *Issuer) audiences(ctx context.Context) ([]string, error) {
 
 // audienceOf is the resource's own audience, else the issuer's; so it is for a resource that the
 // registry does not have, which the rules that ship reject.
-func (i *Issuer) audienceOf(r *registry.Resource) string {
+func (i *issuerServer) audienceOf(r *registry.Resource) string {
 	if r != nil && r.Audience != "" {
 		return r.Audience
 	}

@@ -67,7 +67,7 @@ func (t *tokenRequest) askedTooMuch(err error) bool {
 
 // ttl is the smallest of what the issuer, the client and the policy say.
 func (t *tokenRequest) ttl() time.Duration {
-	ttl := time.Duration(t.issuer.TokenTTL)
+	ttl := t.issuer.TokenTTL
 	for _, shorter := range []time.Duration{t.client.TokenTTL, t.decision.TTL} {
 		if shorter > 0 {
 			ttl = min(ttl, shorter)

@@ -14,7 +14,7 @@ import (
 
 // tokenReference is one request about a token, at the introspection or the revocation endpoint.
 type tokenReference struct {
-	issuer *Issuer
+	issuer *issuerServer
 	http   *http.Request
 	start  time.Time
 
@@ -24,7 +24,7 @@ type tokenReference struct {
 
 // serveReference reads a request about a token, authenticates its client as the token endpoint does, and has
 // it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
-func (i *Issuer) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
+func (i *issuerServer) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t := &tokenReference{issuer: i, http: r, start: time.Now()}
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)

@@ -23,7 +23,7 @@ const maxScopes = 100
 
 // tokenRequest is one request at the token endpoint on its way to an answer.
 type tokenRequest struct {
-	issuer *Issuer
+	issuer *issuerServer
 	http   *http.Request
 	start  time.Time
 
@@ -40,7 +40,7 @@ type tokenRequest struct {
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
-func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
+func (i *issuerServer) serveToken(w http.ResponseWriter, r *http.Request) {
 	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {

@@ -81,7 +81,7 @@ type TrustedIssuer struct {
 	// exceeded: "refuse" answers 503, "allow" takes them. Default: refuse.
 	RevocationStale string `json:"revocation_stale,omitempty"`
 
-	local   *Issuer       // nil for a remote issuer
+	local   *issuerServer // nil for a remote issuer
 	remote  *remoteIssuer // nil for one of this process
 	keys    issuerKeys
 	bound   revocationBound
@@ -122,7 +122,7 @@ func (t *TrustedIssuer) check() error {
 
 // find returns the app's issuer that is meant, and none when it is a remote one. The audience is the
 // door's, for an issuer that has none of its own.
-func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
+func (t *TrustedIssuer) find(app *App, audience []string) (*issuerServer, error) {
 	local, err := app.issuer(t.URL)
 	switch {
 	case errors.Is(err, errNoSuchIssuer):

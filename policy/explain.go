@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
@@ -52,34 +52,24 @@ func explainOne(err *ast.Error) string {
 	return message
 }
 
-// didYouMean names the nearest of the keys that would have been right, if it is near.
+// didYouMean names the key that was meant, if one is near.
 func didYouMean(wrong ast.Value, right []ast.Value) string {
 	text, ok := wrong.(ast.String)
 	if !ok {
 		return ""
 	}
-	var names []string
-	for _, value := range right {
-		if name, ok := value.(ast.String); ok {
-			names = append(names, string(name))
+	names := func(yield func(string) bool) {
+		for _, value := range right {
+			if name, ok := value.(ast.String); ok && !yield(string(name)) {
+				return
+			}
 		}
 	}
-	nearest := nearestName(string(text), names)
+	nearest := suggest.Nearest(string(text), names)
 	if nearest == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %q?)", nearest)
-}
-
-// nearestName is the nearest of the names, or "" when none is near.
-func nearestName(wrong string, names []string) string {
-	nearest, distance := "", len(wrong)/2+1
-	for _, name := range names {
-		if d := levenshtein.ComputeDistance(wrong, name); d < distance {
-			nearest, distance = name, d
-		}
-	}
-	return nearest
 }
 
 // explainEval sorts what OPA says of a failed evaluation into kinds, and names the rule. What a builtin

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -55,15 +55,10 @@ func isUsed(graph *ast.Graph, rule *ast.Rule) bool {
 	return false
 }
 
-// meantRule is the rule of the contract that a name is nearly, or "".
+// meantRule returns the rule of the contract that a name was meant to be, or "".
 func (c contract) meantRule(name string) string {
 	if _, exact := c.rules[name]; exact {
 		return ""
 	}
-	for rule := range c.rules { // no name is near to two of them
-		if levenshtein.ComputeDistance(name, rule) <= min(2, len(rule)/3) {
-			return rule
-		}
-	}
-	return ""
+	return suggest.Nearest(name, maps.Keys(c.rules))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 )
 
 // maxNoted is how many deny grants the notes on a scope name.
@@ -62,9 +63,9 @@ func part(one, every, name string) string {
 	return one + " " + name
 }
 
-// suggestion names the nearest of the names that would have been right, if it is near.
+// suggestion names the name that was meant, if one is near.
 func suggestion(wrong string, right []string) string {
-	near := nearestName(wrong, right)
+	near := suggest.Nearest(wrong, slices.Values(right))
 	if near == "" {
 		return ""
 	}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 
-	strictjson "github.com/go-json-experiment/json"
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
 // maxRecent is how many keys a journal remembers. Whoever has not looked for longer forgets all it
@@ -24,8 +23,6 @@ type journal struct {
 	Pending *keys `json:"pending,omitempty"`
 	// Recent are the last changes, in order.
 	Recent []finished `json:"recent,omitempty"`
-	// SHA256 is the checksum, in hex, of the journal without it. One that an earlier version wrote has none.
-	SHA256 string `json:"sha256,omitempty"`
 }
 
 // Where a journal that takes the place of a broken one begins to count: one of the many numbers that are so far ahead of
@@ -110,34 +107,6 @@ func (j *journal) finish() {
 	}
 }
 
-func encodeJournal(j journal) (object []byte, err error) {
-	if j.SHA256, err = j.checksum(); err != nil {
-		return nil, err
-	}
-	return json.Marshal(j)
-}
-
-// decodeJournal refuses what it does not know, for a member may have lost its name by a bit that flipped.
-func decodeJournal(object []byte) (*journal, error) {
-	var j journal
-	if err := strictjson.Unmarshal(object, &j, strictjson.RejectUnknownMembers(true)); err != nil {
-		return nil, errNoJournal
-	}
-	if sum, err := j.checksum(); err != nil || j.SHA256 != "" && j.SHA256 != sum {
-		return nil, errWrongChecksum
-	}
-	return &j, nil
-}
-
-// checksum is that of what the journal says, in the one way in which this says it.
-func (j journal) checksum() (string, error) {
-	j.SHA256 = ""
-	content, err := json.Marshal(j)
-	return hexSum(content), err
-}
-
-var errNoJournal = errors.New("it is truncated or was changed: not a journal")
-
 var errLost = errors.New("it is gone, with all of the registry or without")
 
 // checkThere fails when what is not found may be there all the same, for the storage has lost the journal, too.
@@ -153,29 +122,29 @@ func (s *Store) journalKey() string { return s.prefix + "/journal" + recordSuffi
 // loadJournal is the journal as it is stored; it is empty before the first change. One that was there and is gone is
 // an error: the storage is not the one that it was, as a folder is on which nothing is mounted any more.
 func (s *Store) loadJournal(ctx context.Context) (*journal, error) {
-	object, err := s.storage.Load(ctx, s.journalKey())
-	if errors.Is(err, fs.ErrNotExist) {
+	content, err := loadRecord(ctx, s.storage, s.journalKey(), journalLabel)
+	if errors.Is(err, ErrNotFound) {
 		if s.sequence.Load() > 0 {
 			return nil, unavailable("loading "+s.journalKey(), errLost)
 		}
 		return new(journal), nil
 	}
 	if err != nil {
-		return nil, unavailable("loading "+s.journalKey(), err)
+		return nil, err
 	}
-	j, err := decodeJournal(object)
-	if err != nil {
+	j := new(journal)
+	if err := json.Unmarshal(content, j); err != nil {
 		return nil, broken(s.journalKey(), err)
 	}
 	return j, nil
 }
 
 func (s *Store) storeJournal(ctx context.Context, j *journal) error {
-	object, err := encodeJournal(*j)
+	content, err := json.Marshal(j)
 	if err != nil {
 		return err
 	}
-	if err := s.storage.Store(ctx, s.journalKey(), object); err != nil {
+	if err := s.storage.Store(ctx, s.journalKey(), envelope.Seal(journalLabel, content)); err != nil {
 		return unavailable("storing "+s.journalKey(), err)
 	}
 	return nil

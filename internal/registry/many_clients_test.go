@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
@@ -90,16 +91,13 @@ func timed(t *testing.T, what string, times int, do func(i int) error) {
 // fill writes objects as the store does, but for the flush to disk that each would wait for.
 func fill(t *testing.T, folder string, n int) {
 	t.Helper()
-	put := func(kind, id string, entry interface{ MarshalJSON() ([]byte, error) }) {
+	put := func(kind, id, label string, entry interface{ MarshalJSON() ([]byte, error) }) {
 		data, err := entry.MarshalJSON()
-		if err == nil {
-			data, err = encodeRecord(id, data)
-		}
 		name, nameErr := recordName(id)
 		if err != nil || nameErr != nil {
 			t.Fatal(err, nameErr)
 		}
-		if err := os.WriteFile(filepath.Join(folder, "registry", kind, name), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, "registry", kind, name), envelope.Seal(label, data), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,10 +106,10 @@ func fill(t *testing.T, folder string, n int) {
 			t.Fatal(err)
 		}
 	}
-	put("resources", "book", &Resource{Code: "book", Actions: map[string]string{"read": "Read", "edit": "Edit"}})
+	put("resources", "book", resourceLabel("book"), &Resource{Code: "book", Actions: map[string]string{"read": "Read", "edit": "Edit"}})
 	for i := range n {
 		id := nthClient(i)
-		put("clients", id, &Client{
+		put("clients", id, clientLabel(id), &Client{
 			ID: id, Attributes: map[string]any{"team": "catalogue"},
 			Secrets: []Secret{{ID: "s1", SHA256: SumSecret("the secret of " + id)}},
 			Grants: []scope.Grant{

@@ -3,6 +3,8 @@ package registry
 import (
 	"encoding/base64"
 	"regexp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
 // isWhole reports whether there is a client whose object can be used.
@@ -20,14 +22,14 @@ func decodeOrSalvage(key, id string, object []byte) *Client {
 }
 
 func decodeClientObject(id string, object []byte) (*Client, error) {
-	entry, err := decodeRecord(id, object)
+	entry, err := envelope.Open(clientLabel(id), object)
 	if err != nil {
 		return nil, err
 	}
 	return decodeClient(id, entry)
 }
 
-// storedHash is the hash of a secret as an entry holds it. That of the record is in hex.
+// storedHash is the hash of a secret as an entry holds it.
 var storedHash = regexp.MustCompile(`"sha256": ?"([A-Za-z0-9_-]{43})"`)
 
 // salvageSecrets finds the hashes of secrets in an object that is damaged.

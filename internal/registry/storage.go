@@ -2,14 +2,14 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
 // Storage is where a Store keeps its objects. It has neither transactions nor compare-and-swap: one
@@ -30,39 +30,6 @@ const (
 	maxRecordName = 240     // bytes, for many file systems end at 255
 	maxRecordSize = 1 << 20 // bytes
 )
-
-// record is an object as it is stored. The checksum finds what a storage has truncated or changed.
-type record struct {
-	ID     string          `json:"id"`
-	SHA256 string          `json:"sha256"` // of Entry, in hex
-	Entry  json.RawMessage `json:"entry"`
-}
-
-func encodeRecord(id string, entry []byte) ([]byte, error) {
-	return json.Marshal(record{ID: id, SHA256: hexSum(entry), Entry: entry})
-}
-
-func hexSum(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
-}
-
-// decodeRecord is the entry of an object, or why it is none that was stored for that id.
-func decodeRecord(id string, object []byte) ([]byte, error) {
-	var r record
-	if err := json.Unmarshal(object, &r); err != nil {
-		return nil, errors.New("it is truncated or was changed: not a record")
-	}
-	switch {
-	case r.SHA256 != hexSum(r.Entry):
-		return nil, errWrongChecksum
-	case r.ID != id:
-		return nil, errors.New("it is not named after its entry")
-	}
-	return r.Entry, nil
-}
-
-var errWrongChecksum = errors.New("it is truncated or was changed: its checksum is wrong")
 
 // recordName is the last part of the key of an entry. Ids may hold what file systems and storages
 // do not, or fold together: lower-case letters, digits and "-_" stand for themselves, as "." does but at
@@ -117,8 +84,16 @@ func recordID(key string) (id string, ok bool) {
 	return id, err == nil && again == name+recordSuffix
 }
 
-// loadRecord returns the entry that is stored under a key, or ErrNotFound.
-func loadRecord(ctx context.Context, storage Storage, key, id string) ([]byte, error) {
+// Labels of the envelopes of stored objects. Each has the name of its entry, so that an object that was copied to
+// another key is found to be damaged.
+func clientLabel(id string) string     { return "client " + id }
+func resourceLabel(code string) string { return "resource " + code }
+func usageLabel(id string) string      { return "usage " + id }
+
+const journalLabel = "journal"
+
+// loadRecord returns the content of the object that is stored under a key, or ErrNotFound.
+func loadRecord(ctx context.Context, storage Storage, key, label string) ([]byte, error) {
 	object, err := storage.Load(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotFound
@@ -126,7 +101,7 @@ func loadRecord(ctx context.Context, storage Storage, key, id string) ([]byte, e
 	if err != nil {
 		return nil, unavailable("loading "+key, err)
 	}
-	entry, err := decodeRecord(id, object)
+	entry, err := envelope.Open(label, object)
 	if err != nil {
 		return nil, broken(key, err)
 	}

@@ -128,7 +128,7 @@ func found(client *Client) (*Client, error) {
 // readClient reads a client from storage; nil is none.
 func (s *Store) readClient(ctx context.Context, name, id string) (*Client, error) {
 	key := s.clientKey(name)
-	entry, err := loadRecord(ctx, s.storage, key, id)
+	entry, err := loadRecord(ctx, s.storage, key, clientLabel(id))
 	if errors.Is(err, ErrNotFound) {
 		return nil, s.checkThere(ctx)
 	}

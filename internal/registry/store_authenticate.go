@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
@@ -130,8 +131,7 @@ var standInObject = sync.OnceValue(func() []byte {
 	if err != nil {
 		return nil
 	}
-	object, _ := encodeRecord(standInID, entry)
-	return object
+	return envelope.Seal(clientLabel(standInID), entry)
 })
 
 // load loads an object; nil is that there is none.

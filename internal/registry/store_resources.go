@@ -102,7 +102,7 @@ func (s *Store) readResource(ctx context.Context, code string) (*Resource, error
 		return nil, err
 	}
 	key := s.resourceKey(name)
-	entry, err := loadRecord(ctx, s.storage, key, code)
+	entry, err := loadRecord(ctx, s.storage, key, resourceLabel(code))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
 // changing is one change under way: the registry's lock is held, and every node's changes are followed.
@@ -115,11 +117,11 @@ func (s *Store) replace(ctx context.Context, p put) error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", p.id, err)
 	}
-	object, err := encodeRecord(p.id, entry)
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", p.id, err)
+	label := clientLabel(p.id)
+	if isResourceKey(p.key) {
+		label = resourceLabel(p.id)
 	}
-	if err := s.storage.Store(ctx, p.key, object); err != nil {
+	if err := s.storage.Store(ctx, p.key, envelope.Seal(label, entry)); err != nil {
 		return unavailable("storing "+p.key, err)
 	}
 	return nil

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
 // maxUnflushed is how many secrets' uses are remembered between two flushes; of more, some are not
@@ -109,11 +111,7 @@ func (u *Usage) flushClient(ctx context.Context, client string, secrets map[stri
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", key, err)
 	}
-	object, err := encodeRecord(client, entry)
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", key, err)
-	}
-	if err := u.storage.Store(ctx, key, object); err != nil {
+	if err := u.storage.Store(ctx, key, envelope.Seal(usageLabel(client), entry)); err != nil {
 		return unavailable("storing "+key, err)
 	}
 	return nil
@@ -136,7 +134,7 @@ func dropOldest(stored map[string]int64) {
 // written anew.
 func (u *Usage) load(ctx context.Context, key, client string) (map[string]int64, error) {
 	stored := make(map[string]int64)
-	entry, err := loadRecord(ctx, u.storage, key, client)
+	entry, err := loadRecord(ctx, u.storage, key, usageLabel(client))
 	if errors.Is(err, ErrNotFound) || errors.Is(err, errBroken) {
 		return stored, nil
 	}

@@ -11,7 +11,7 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/poll", "internal/scope"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -34,6 +34,7 @@ var own = map[string][]string{
 	"internal/revocation": {},
 	"internal/scope":      {},
 	"internal/servertest": {"caddymodule", "internal/token"}, // for tests alone
+	"internal/suggest":    {},
 	"internal/token":      {},
 }
 

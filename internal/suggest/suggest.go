@@ -1,0 +1,29 @@
+// Package suggest finds the name that a misspelt one was meant to be. Its entry point is [Nearest]. It imports nothing of
+// this module.
+package suggest
+
+import (
+	"iter"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// Nearest returns the known name that is nearest to name, or "" if none is near: a name may differ by two edits (one if
+// it has fewer than four letters), where swapping two letters counts as two. Of equally near names it returns the first
+// in alphabetical order.
+func Nearest(name string, known iter.Seq[string]) string {
+	nearest, distance := "", 0
+	for candidate := range known {
+		limit := min(2, len(candidate)/2)
+		if abs(len(name)-len(candidate)) > 4*limit { // at most four bytes for a letter
+			continue
+		}
+		d := levenshtein.ComputeDistance(name, candidate)
+		if d <= limit && (nearest == "" || d < distance || d == distance && candidate < nearest) {
+			nearest, distance = candidate, d
+		}
+	}
+	return nearest
+}
+
+func abs(n int) int { return max(n, -n) }
