@@ -211,7 +211,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	h.strip(r)
 	if h.metadata.serves(r) {
-		boundBody(w, r)
+		httpguard.BoundBody(w, r)
 		return h.metadata.serve(w, r)
 	}
 	verified, refusal := h.check(r)

@@ -13,21 +13,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// bodyTimeout bounds the time of a request's body at the issuer's routes, where it has a few hundred bytes, and at a
-// door that has refused the request.
-const bodyTimeout = 10 * time.Second
-
-// boundBody sets the deadline for the rest of a request's body. A client needs no credentials to begin a body, and
-// net/http reads what the handler has left of it before it answers. Caddy's own timeouts are longer by default. The
-// error is ignored: a server without deadlines bounds bodies itself. net/http sets a new deadline for the next request
-// of the connection.
-func boundBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 { // -1 if the length is not known
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	}
-}
-
-// parseInTime parses a request after boundBody. It removes the deadline after a complete body, because net/http would
+// parseInTime parses a request after httpguard.BoundBody. It removes the deadline after a complete body, because net/http would
 // take the connection for lost when the deadline passes. After an error the deadline stays, for the rest of the body.
 func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.ResponseWriter, *http.Request) (*T, *oauth.Error)) (*T, *oauth.Error) {
 	parsed, oerr := parse(w, r)

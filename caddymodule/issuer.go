@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -68,7 +69,7 @@ func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 		if !ok {
 			return next.ServeHTTP(w, r)
 		}
-		boundBody(w, r)
+		httpguard.BoundBody(w, r)
 		serve(w, r)
 		return nil
 	})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
 // ReadyHandler is the m2m_ready directive: it answers a load balancer whether this node can do its
@@ -67,7 +69,7 @@ func (h *ReadyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 }
 
 func (h *ReadyHandler) serve(w http.ResponseWriter, r *http.Request) error {
-	boundBody(w, r)
+	httpguard.BoundBody(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -36,7 +37,7 @@ const (
 // refuse answers a request that does not go through.
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	refused.Scope = credential.Mask(refused.Scope) // it may be made of the request's path
-	boundBody(w, r)
+	httpguard.BoundBody(w, r)
 	h.metricsOf(refused.issuer).Request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)

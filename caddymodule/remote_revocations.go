@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -154,16 +155,18 @@ func (r *remoteRevocations) look() error {
 	if location == r.location {
 		etag = r.etag
 	}
-	body, etag, err := discovery.FetchDocument(r.ctx, r.client, location, etag, revocation.MaxFeedSize)
+	ctx, cancel := context.WithTimeout(r.ctx, discovery.Timeout)
+	defer cancel()
+	doc, err := fetch.Get(ctx, r.client, fetch.Request{URL: location, ETag: etag, MaxSize: revocation.MaxFeedSize})
 	if err != nil {
-		return err
+		return fmt.Errorf("fetching %s: %w", location, err)
 	}
-	if body != nil {
-		if err := r.take(string(body), since); err != nil {
+	if !doc.Unchanged {
+		if err := r.take(string(doc.Body), since); err != nil {
 			return fmt.Errorf("reading %s: %w", location, err)
 		}
 	}
-	r.location, r.etag = location, etag
+	r.location, r.etag = location, doc.ETag
 	if since.IsZero() {
 		r.whole = now
 	}

@@ -2,12 +2,8 @@ package caddymodule
 
 import (
 	"maps"
-	"net"
-	"net/http"
 	"net/netip"
 	"slices"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -39,19 +35,4 @@ func networkTexts(networks []netip.Prefix) []string {
 		texts = append(texts, n.String())
 	}
 	return texts
-}
-
-// clientIP is the address of the connection, or what Caddy's trusted proxies say it is. It is written
-// in one way, for networks to compare: IPv4 within IPv6 as IPv4, and without a zone. What is no
-// address is "".
-func clientIP(r *http.Request) string {
-	text, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	if !ok {
-		text, _, _ = net.SplitHostPort(r.RemoteAddr)
-	}
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return ""
-	}
-	return address.Unmap().WithZone("").String()
 }

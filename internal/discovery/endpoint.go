@@ -2,17 +2,18 @@ package discovery
 
 import (
 	"errors"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 )
 
 var errNotAbsolute = errors.New("must be an absolute URL without user information and fragment")
 
-// checkEndpoint holds the transport of an issuer's endpoints: https, and http on loopback only for
-// an issuer that is itself http on loopback, so that no https issuer leads a client to plain text
-// or to the client's own host.
+// checkEndpoint checks the URL of an issuer's endpoint. It must be https. Only an issuer that is itself http on loopback
+// may have http endpoints on loopback, so that an https issuer cannot lead a client to plain text or to the client's own
+// host.
 func checkEndpoint(endpoint, issuer string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
@@ -24,7 +25,7 @@ func checkEndpoint(endpoint, issuer string) error {
 	if u.Scheme == "https" {
 		return nil
 	}
-	if u.Scheme == "http" && isLoopback(u.Hostname()) && strings.HasPrefix(issuer, "http://") {
+	if u.Scheme == "http" && fetch.IsLoopback(u.Hostname()) && strings.HasPrefix(issuer, "http://") {
 		return nil
 	}
 	return errors.New("must be https; http is for an issuer on loopback only")
@@ -33,12 +34,4 @@ func checkEndpoint(endpoint, issuer string) error {
 func isPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	return port == "" || err == nil && n > 0
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

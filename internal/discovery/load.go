@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 )
 
 // source is where an issuer's keys were found last, and how to ask whether they have changed.
@@ -61,7 +63,7 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 }
 
 func (k *Keys[T]) loadKeys(ctx context.Context) (*entry[T], error) {
-	doc, err := get(ctx, k.cfg.Client, k.source.jwksURI, k.source.etag, MaxBody)
+	doc, err := get(ctx, k.cfg.Client, k.source.jwksURI, k.source.etag)
 	if err != nil {
 		return nil, err
 	}
@@ -70,19 +72,19 @@ func (k *Keys[T]) loadKeys(ctx context.Context) (*entry[T], error) {
 		return nil, fmt.Errorf("parsing key set: %w", err)
 	}
 	now := time.Now()
-	return &entry[T]{keys: keys, fetched: now, freshUntil: now.Add(cacheAge(doc.header))}, nil
+	return &entry[T]{keys: keys, fetched: now, freshUntil: now.Add(cacheAge(doc.Header))}, nil
 }
 
-// parse is the key set of a document: the current one when it has not changed.
-func (k *Keys[T]) parse(doc *document) (T, error) {
-	if doc.body == nil {
+// parse returns the key set of a document, which is the current one if the document has not changed.
+func (k *Keys[T]) parse(doc *fetch.Document) (T, error) {
+	if doc.Unchanged {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		return k.current.keys, nil // there is one: an ETag is only kept of a good key set
 	}
-	keys, err := k.cfg.Parse(doc.body)
+	keys, err := k.cfg.Parse(doc.Body)
 	if err == nil {
-		k.source.etag = doc.header.Get("ETag")
+		k.source.etag = doc.ETag
 	}
 	return keys, err
 }

@@ -1,6 +1,6 @@
-// Package discovery is the client's side of an authorization server's metadata and keys: it finds
-// the server's endpoints from nothing but the issuer's URL, and keeps the issuer's key set fresh.
-// What a key set is, its caller says.
+// Package discovery is the client's side of an authorization server's metadata and keys. [Fetch] finds the server's
+// endpoints from the issuer's URL, and [Keys] keeps the issuer's key set up to date; its caller says what a key set is.
+// It imports internal/fetch and no other package of this module.
 package discovery
 
 import (
@@ -10,9 +10,18 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 )
+
+// MaxBody is the number of bytes that metadata or keys may have, after any content coding is undone.
+const MaxBody = 256 << 10
+
+// Timeout bounds one discovery, and one fetch of keys with the discovery that it may need.
+const Timeout = 10 * time.Second
 
 // Metadata is what an authorization server says of itself (RFC 8414 §2), as far as it is needed.
 type Metadata struct {
@@ -88,13 +97,19 @@ func wellKnown(issuer string) ([]string, error) {
 	}, nil
 }
 
+// get fetches a document of an issuer, unless it is still the one that etag names.
+func get(ctx context.Context, client *http.Client, location, etag string) (*fetch.Document, error) {
+	accept := http.Header{"Accept": {"application/json, application/jwk-set+json, */*;q=0.1"}}
+	return fetch.Get(ctx, client, fetch.Request{URL: location, Header: accept, ETag: etag, MaxSize: MaxBody})
+}
+
 func fetchMetadata(ctx context.Context, client *http.Client, location, issuer string) (*Metadata, error) {
-	answer, err := get(ctx, client, location, "", MaxBody)
+	doc, err := get(ctx, client, location, "")
 	if err != nil {
 		return nil, err
 	}
 	m := new(Metadata)
-	if err := json.Unmarshal(answer.body, m); err != nil {
+	if err := json.Unmarshal(doc.Body, m); err != nil {
 		return nil, errors.New("the document is not a JSON object of metadata")
 	}
 	if err := m.check(issuer); err != nil {

@@ -11,21 +11,36 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
 var own = map[string][]string{
-	"":                    {"caddymodule"},
-	"cmd/caddy":           {""},
-	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/metrics", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
+	"":          {"caddymodule"},
+	"cmd/caddy": {""},
+	"caddymodule": {
+		"internal/discovery",
+		"internal/httpguard",
+		"internal/httphost",
+		"internal/metrics",
+		"internal/oauth",
+		"internal/opacli",
+		"internal/registry",
+		"internal/revocation",
+		"internal/token",
+		"policy",
+		"policy/replay",
+		"rego",
+	},
 	"policy":              {"rego"},
 	"policy/replay":       {"policy"},
 	"rego":                {},
 	"internal/credential": {},
 	"internal/discovery":  {},
 	"internal/envelope":   {},
+	"internal/fetch":      {},
 	"internal/httpguard":  {},
+	"internal/httphost":   {},
 	"internal/metrics":    {"policy"},
 	"internal/oauth":      {},
 	"internal/opacli":     {"policy", "rego"},
