@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -59,11 +60,17 @@ func (a *adminRequest) record(message, operation, kind, id, action string, befor
 	})
 }
 
+// emitterOf returns the emitter of a config's events.
+func emitterOf(ctx caddy.Context) emitter {
+	return func(name string, data map[string]any) { emit(ctx, name, data) }
+}
+
 // emit emits a Caddy event. A handler of the event cannot prevent what the event reports. Provision loads the
 // events app: several goroutines that load it here would race for the config's apps. Credentials in the data
 // are masked, because events are logged and sent elsewhere.
 func emit(ctx caddy.Context, name string, data map[string]any) {
 	if events, err := ctx.AppIfConfigured("events"); err == nil {
-		events.(*caddyevents.App).Emit(ctx, name, new(masker).members("", data))
+		masked, _ := logmask.Object(data)
+		events.(*caddyevents.App).Emit(ctx, name, masked)
 	}
 }

@@ -147,7 +147,7 @@ func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsk
 	if err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("loading the policy: %w", err)}
 	}
-	issuer := &issuerServer{URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL), registry: file, policy: engine}
+	issuer := &issuerServer{URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL), registry: file, policy: engine, host: caddyHost{}}
 	defer issuer.close()
 	told, err := issuer.tell(ctx, asked, nil)
 	if err != nil {

@@ -168,7 +168,7 @@ func decodeKey(object []byte) (*storedKey, error) {
 func (k *keyring) keyOf(kid string, stored *storedKey) (*issuerKey, error) {
 	key := &issuerKey{
 		created: stored.Created, signsFrom: stored.SignsFrom, revoked: stored.Revoked, sealedBy: k.seal.current(),
-		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, maxTokenTTL),
+		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, token.MaxTTL),
 	}
 	if stored.Revoked != nil && stored.Key == nil && stored.Sealed == nil {
 		key.lost = kid

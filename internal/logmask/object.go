@@ -1,8 +1,10 @@
-package caddymodule
+package logmask
 
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +13,13 @@ import (
 
 // masker masks credentials in values for the log, and remembers where, as JSON pointers (RFC 6901).
 type masker struct{ masked []string }
+
+// Object returns a copy of an object with credentials masked, and the pointers to what it masked. It does not
+// change the object, which may be in use.
+func Object(object map[string]any) (copied map[string]any, pointers []string) {
+	m := new(masker)
+	return m.members("", object), m.masked
+}
 
 func (m *masker) value(pointer string, value any) any {
 	switch value := value.(type) {
@@ -39,11 +48,11 @@ func (m *masker) text(pointer, text string) string {
 }
 
 // members returns a copy of an object in which values, names and the private members of a JWK (RFC 7517 §4.1) are
-// masked. It does not change the object, which may be in use.
+// masked.
 func (m *masker) members(pointer string, object map[string]any) map[string]any {
 	_, isKey := object["kty"]
 	masked := make(map[string]any, len(object))
-	for _, name := range sortedNames(object) {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
 		shown := credential.Mask(name)
 		at := pointer + "/" + escapePointer.Replace(shown)
 		if shown != name {

@@ -1,4 +1,4 @@
-package caddymodule
+package decisionlog
 
 import (
 	"encoding/json"
@@ -6,12 +6,14 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 )
 
 // meter counts the bytes of fields in JSON without writing them: most lines are short and need no cut.
 // The scanner in it takes the types of values that decisions do not have. They count as nothing.
 type meter struct {
-	scanner
+	logmask.Scanner
 	size int
 }
 

@@ -1,4 +1,7 @@
-package caddymodule
+// Package decisionlog writes decisions of policies to the log, in the form of OPA's decision logs. TokenEvent and
+// RequestEvent make an Event of a decision, and Event.Write writes it without credentials and within a bound. The
+// package may import zap, policy and leaves.
+package decisionlog
 
 import (
 	"context"
@@ -8,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -17,10 +21,10 @@ const (
 	pathRequest = "m2m/request"
 )
 
-// decisionEvent is one line of the decision log. Its fields are called what OPA calls them in its
+// Event is one line of the decision log. Its fields are called what OPA calls them in its
 // decision logs (EventV1), where OPA has them.
-type decisionEvent struct {
-	id, path string
+type Event struct {
+	ID, path string
 	// input and result are objects of those names.
 	input, result zap.Field
 	// issuer, clientID and remoteIP repeat what is in the input, which has them at these paths.
@@ -31,15 +35,15 @@ type decisionEvent struct {
 	// at is what the policy took for now, and took is how long the request has taken since.
 	at   time.Time
 	took time.Duration
-	// more are fields of one kind of decision alone. None of them may repeat what is in the input.
-	more []zap.Field
+	// More are fields of one kind of decision alone. None of them may repeat what is in the input.
+	More []zap.Field
 	// changes say what was masked and what was cut.
 	changes []zap.Field
 }
 
-// tokenEvent is a decision on a token request, which came at the time of the input.
-func tokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *decisionEvent {
-	return &decisionEvent{
+// TokenEvent is a decision on a token request, which came at the time of the input.
+func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
+	return &Event{
 		path:   pathToken,
 		input:  zap.Object("input", (*loggedTokenInput)(in)),
 		result: zap.Object("result", (*loggedTokenDecision)(d)),
@@ -50,9 +54,9 @@ func tokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *decisionEvent {
 	}
 }
 
-// requestEvent is a decision on a proxied request, which came at the time of the input.
-func requestEvent(in *policy.RequestInput, d *policy.RequestDecision) *decisionEvent {
-	return &decisionEvent{
+// RequestEvent is a decision on a proxied request, which came at the time of the input.
+func RequestEvent(in *policy.RequestInput, d *policy.RequestDecision) *Event {
+	return &Event{
 		path:   pathRequest,
 		input:  zap.Object("input", (*loggedRequestInput)(in)),
 		result: zap.Object("result", (*loggedRequestDecision)(d)),
@@ -64,8 +68,8 @@ func requestEvent(in *policy.RequestInput, d *policy.RequestDecision) *decisionE
 }
 
 // MarshalLogObject writes the line's fields.
-func (e *decisionEvent) MarshalLogObject(line zapcore.ObjectEncoder) error {
-	line.AddString("decision_id", e.id)
+func (e *Event) MarshalLogObject(line zapcore.ObjectEncoder) error {
+	line.AddString("decision_id", e.ID)
 	line.AddString("path", e.path)
 	if err := line.AddObject("labels", (*eventLabels)(e)); err != nil {
 		return err
@@ -76,20 +80,20 @@ func (e *decisionEvent) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	addText(line, "client_id", e.clientID)
 	e.input.AddTo(line)
 	e.result.AddTo(line)
-	for _, field := range slices.Concat(e.more, e.changes) {
+	for _, field := range slices.Concat(e.More, e.changes) {
 		field.AddTo(line)
 	}
 	return line.AddObject("metrics", (*eventMetrics)(e))
 }
 
-type eventLabels decisionEvent
+type eventLabels Event
 
 func (e *eventLabels) MarshalLogObject(labels zapcore.ObjectEncoder) error {
 	addText(labels, "issuer", e.issuer)
 	return nil
 }
 
-type eventMetrics decisionEvent
+type eventMetrics Event
 
 func (e *eventMetrics) MarshalLogObject(metrics zapcore.ObjectEncoder) error {
 	metrics.AddInt64("timer_server_handler_ns", e.took.Nanoseconds())
@@ -103,9 +107,9 @@ func addText(object zapcore.ObjectEncoder, name, text string) {
 	}
 }
 
-// write writes the line, without what the policy masks, without credentials and within a bound. An error is the
+// Write writes the line, without what the policy masks, without credentials and within a bound. An error is the
 // policy's; the line has it, too, and nothing that might have been meant to be masked.
-func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
+func (e *Event) Write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
 	var err error
 	if engine.Masks() {
 		err = e.mask(ctx, engine)
@@ -119,27 +123,26 @@ func (e *decisionEvent) write(ctx context.Context, c *zapcore.CheckedEntry, engi
 
 // hide masks credentials. The logger does so as well, but after the cut, when the rest of one is not known for one, and
 // when what it says of its masks may make the line too long.
-func (e *decisionEvent) hide() {
-	if !fieldHasCredential(&e.input) && !fieldHasCredential(&e.result) {
+func (e *Event) hide() {
+	if !logmask.HasCredential(&e.input) && !logmask.HasCredential(&e.result) {
 		return
 	}
 	line := zapcore.NewMapObjectEncoder()
 	_ = e.MarshalLogObject(line) // into maps, which does not fail
-	hidden := new(masker)
-	e.show(hidden.members("", line.Fields))
-	e.changes = append(e.changes, zap.Strings(maskedField, hidden.masked))
+	shown, pointers := logmask.Object(line.Fields)
+	e.show(shown)
+	e.changes = append(e.changes, zap.Strings(logmask.Key, pointers))
 }
 
 // mask takes out what the policy says, and credentials. It comes before any cut, so that no caller can make a request so
 // large that a mask does not see what it is about.
-func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
+func (e *Event) mask(ctx context.Context, engine *policy.Engine) error {
 	line := zapcore.NewMapObjectEncoder()
 	if err := e.MarshalLogObject(line); err != nil {
 		e.show(nil)
 		return err
 	}
-	hidden := new(masker) // masks are Rego, which must not see credentials either
-	shown := hidden.members("", line.Fields)
+	shown, pointers := logmask.Object(line.Fields) // masks are Rego, which must not see credentials either
 	// a client that hangs up must not change what the log shows of it
 	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
 	if err != nil {
@@ -151,15 +154,15 @@ func (e *decisionEvent) mask(ctx context.Context, engine *policy.Engine) error {
 	if len(masked.Erased) > 0 {
 		e.changes = append(e.changes, zap.Strings("erased", masked.Erased))
 	}
-	if all := append(hidden.masked, masked.Replaced...); len(all) > 0 {
-		e.changes = append(e.changes, zap.Strings(maskedField, all))
+	if all := append(pointers, masked.Replaced...); len(all) > 0 {
+		e.changes = append(e.changes, zap.Strings(logmask.Key, all))
 	}
 	return nil
 }
 
 // show puts input and result in the place of the event's own, and takes from them what else the line
 // repeats.
-func (e *decisionEvent) show(line map[string]any) {
+func (e *Event) show(line map[string]any) {
 	e.input, e.result = memberField(line, "input"), memberField(line, "result")
 	e.issuer, e.clientID, e.remoteIP = textAt(line["input"], e.issuerAt), textAt(line["input"], e.clientAt), textAt(line["input"], e.ipAt)
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package decisionlog
 
 import (
 	"maps"
@@ -157,7 +157,7 @@ func (c cuts) size() int { return valueSize(map[string]int(c)) }
 
 // cut shortens an event that is too large for a line. It is for an event that has been masked: a mask must see all of
 // what it judges.
-func (e *decisionEvent) cut() {
+func (e *Event) cut() {
 	fields := slices.Concat([]zap.Field{e.input, e.result}, e.changes)
 	if sizeOf(fields...) <= maxDecision {
 		return

@@ -1,4 +1,4 @@
-package caddymodule
+package decisionlog
 
 import (
 	"go.uber.org/zap/zapcore"

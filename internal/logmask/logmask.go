@@ -1,6 +1,9 @@
-package caddymodule
+// Package logmask keeps credentials out of logs: Logger returns a logger that masks tokens, secrets and the private
+// members of keys in everything that it writes. The package may import zap and internal/credential.
+package logmask
 
 import (
+	"maps"
 	"slices"
 
 	"go.uber.org/zap"
@@ -9,13 +12,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// maskedField names what was masked in a log line, as JSON pointers. In the decision log a policy's masks are
+// Key names what was masked in a log line, as JSON pointers. In the decision log a policy's masks are
 // among them.
-const maskedField = "masked"
+const Key = "masked"
 
-// masking returns a logger that masks tokens and secrets in all that it writes. All loggers of the plugin come from
+// Logger returns a logger that masks tokens and secrets in all that it writes. All loggers of the plugin come from
 // it.
-func masking(logger *zap.Logger) *zap.Logger {
+func Logger(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return maskingCore{core} }))
 }
 
@@ -24,7 +27,7 @@ type maskingCore struct{ zapcore.Core }
 
 // With masks the fields of a logger.
 func (c maskingCore) With(fields []zap.Field) zapcore.Core {
-	return maskingCore{c.Core.With(maskFields(fields))}
+	return maskingCore{c.Core.With(Fields(fields))}
 }
 
 // Check lets the core below decide. It may sample lines or select them by name.
@@ -46,32 +49,32 @@ type maskingEntry struct {
 func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 	entry.Message = credential.Mask(entry.Message)
 	e.below.Entry = entry
-	e.below.Write(maskFields(fields)...)
+	e.below.Write(Fields(fields)...)
 	return nil
 }
 
-// maskFields returns the fields with credentials masked, and the field that says where. It returns the same slice if
+// Fields returns the fields with credentials masked, and the field that says where. It returns the same slice if
 // they hold none, which is the usual case.
-func maskFields(fields []zap.Field) []zap.Field {
-	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return fieldHasCredential(&field) }) && maskedFields(fields) < 2 {
+func Fields(fields []zap.Field) []zap.Field {
+	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return HasCredential(&field) }) && maskedFields(fields) < 2 {
 		return fields
 	}
 	m := new(masker)
 	shown := make([]zap.Field, 0, len(fields)+1)
 	for _, field := range fields {
-		if field.Key != maskedField && !fieldHasCredential(&field) {
+		if field.Key != Key && !HasCredential(&field) {
 			shown = append(shown, field)
 			continue
 		}
 		shown = append(shown, m.field(field)...)
 	}
-	return append(shown, zap.Strings(maskedField, m.masked))
+	return append(shown, zap.Strings(Key, m.masked))
 }
 
 // maskedFields counts those that say what is masked: a line has one of them.
 func maskedFields(fields []zap.Field) (n int) {
 	for i := range fields {
-		if fields[i].Key == maskedField {
+		if fields[i].Key == Key {
 			n++
 		}
 	}
@@ -83,11 +86,11 @@ func maskedFields(fields []zap.Field) (n int) {
 func (m *masker) field(field zap.Field) []zap.Field {
 	values := zapcore.NewMapObjectEncoder()
 	field.AddTo(values)
-	m.note(values.Fields[maskedField])
-	delete(values.Fields, maskedField)
+	m.note(values.Fields[Key])
+	delete(values.Fields, Key)
 	members := m.members("", values.Fields)
 	var fields []zap.Field
-	for _, name := range sortedNames(members) {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		fields = append(fields, zap.Any(name, members[name]))
 	}
 	return fields

@@ -1,4 +1,4 @@
-package caddymodule
+package decisionlog
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -76,7 +77,7 @@ func BenchmarkDecisionEvent(b *testing.B) {
 			b.Cleanup(engine.Close)
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := tokenEvent(in, d).write(b.Context(), logger.Check(zap.InfoLevel, "token decision"), engine); err != nil {
+				if err := TokenEvent(in, d).Write(b.Context(), logger.Check(zap.InfoLevel, "token decision"), engine); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -104,7 +105,7 @@ func requestDecision(tb testing.TB) (*policy.RequestInput, *policy.RequestDecisi
 }
 
 // written is an event as the log has it, by a policy with these rules of m2m.log.
-func written(t *testing.T, e *decisionEvent, masks string) (map[string]json.RawMessage, error) {
+func written(t *testing.T, e *Event, masks string) (map[string]json.RawMessage, error) {
 	t.Helper()
 	cfg := policy.Config{Timeout: 20 * time.Second}
 	if masks != "" {
@@ -119,8 +120,8 @@ func written(t *testing.T, e *decisionEvent, masks string) (map[string]json.RawM
 	}
 	defer engine.Close()
 	var out bytes.Buffer
-	logger := masking(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.InfoLevel)))
-	err = e.write(t.Context(), logger.Check(zap.InfoLevel, "decision"), engine)
+	logger := logmask.Logger(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.InfoLevel)))
+	err = e.Write(t.Context(), logger.Check(zap.InfoLevel, "decision"), engine)
 	line := make(map[string]json.RawMessage)
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatalf("%s: %v", out.String(), err)
@@ -133,13 +134,13 @@ func TestLoggedInputs(t *testing.T) {
 	in, d := tokenDecision(t)
 	empty := &policy.TokenInput{Time: time.Unix(1, 0)}
 	for _, in := range []*policy.TokenInput{in, empty} {
-		line, err := written(t, tokenEvent(in, d), "")
+		line, err := written(t, TokenEvent(in, d), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		sameJSON(t, line["input"], in)
 	}
-	line, _ := written(t, tokenEvent(in, d), "")
+	line, _ := written(t, TokenEvent(in, d), "")
 	read, err := policy.ParseTokenInput(line["input"])
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +157,7 @@ func TestLoggedInputs(t *testing.T) {
 
 func TestLoggedRequests(t *testing.T) {
 	in, d := requestDecision(t)
-	line, err := written(t, requestEvent(in, d), "")
+	line, err := written(t, RequestEvent(in, d), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func TestLoggedRequests(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	line, err = written(t, requestEvent(&policy.RequestInput{}, &policy.RequestDecision{}), "")
+	line, err = written(t, RequestEvent(&policy.RequestInput{}, &policy.RequestDecision{}), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +187,7 @@ func TestCredentialsInDecisions(t *testing.T) {
 	} {
 		in, d := credentialDecision(value)
 		for _, masks := range []string{"", `mask contains {"op": "upsert", "path": "/input/issuer", "value": "x"}`} {
-			line, err := written(t, requestEvent(in, d), masks)
+			line, err := written(t, RequestEvent(in, d), masks)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +232,7 @@ func credentialDecision(text string) (*policy.RequestInput, *policy.RequestDecis
 // TestPrivateKeyInClaims: the private members of a JWK are masked, and its public ones are not.
 func TestPrivateKeyInClaims(t *testing.T) {
 	claims := map[string]any{"cnf": map[string]any{"jwk": map[string]any{"kty": "EC", "x": "abc", "d": "short"}}}
-	line, err := written(t, requestEvent(&policy.RequestInput{Token: policy.Token{Claims: claims}}, new(policy.RequestDecision)), "")
+	line, err := written(t, RequestEvent(&policy.RequestInput{Token: policy.Token{Claims: claims}}, new(policy.RequestDecision)), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,8 +295,8 @@ func TestMaskedEvents(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, d := tokenDecision(t)
-			e := tokenEvent(in, d)
-			e.id, e.more = "D1", []zap.Field{zap.String("jti", "J1")}
+			e := TokenEvent(in, d)
+			e.ID, e.More = "D1", []zap.Field{zap.String("jti", "J1")}
 			line, err := written(t, e, test.masks)
 			if err != nil {
 				t.Fatal(err)
@@ -334,8 +335,8 @@ func TestMaskThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, d := tokenDecision(t)
-			e := tokenEvent(in, d)
-			e.id, e.more = "D1", []zap.Field{zap.String("jti", "J1")}
+			e := TokenEvent(in, d)
+			e.ID, e.More = "D1", []zap.Field{zap.String("jti", "J1")}
 			line, err := written(t, e, mask)
 			var fault *policy.Error
 			if !errors.As(err, &fault) {
@@ -348,7 +349,7 @@ func TestMaskThatFails(t *testing.T) {
 		})
 	}
 	in, d := requestDecision(t)
-	if line, err := written(t, requestEvent(in, d), `mask contains "/input/token/client_id"`); err != nil || line["client_id"] != nil || line["requested_by"] == nil {
+	if line, err := written(t, RequestEvent(in, d), `mask contains "/input/token/client_id"`); err != nil || line["client_id"] != nil || line["requested_by"] == nil {
 		t.Errorf("got %s, %v", line, err)
 	}
 }

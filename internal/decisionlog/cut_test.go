@@ -1,4 +1,4 @@
-package caddymodule
+package decisionlog
 
 import (
 	"encoding/json"
@@ -11,18 +11,22 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-const maxTestLine = 16 << 10
+const (
+	maxTestLine = 16 << 10
+	manyScopes  = 100 // of a token request
+)
 
 // longTokenDecision has as many scopes as one request can ask for, half of them granted.
 func longTokenDecision(t *testing.T, length int) (*policy.TokenInput, *policy.TokenDecision) {
 	t.Helper()
 	in, d := tokenDecision(t)
-	raws := make([]string, maxScopes)
+	raws := make([]string, manyScopes)
 	d.Granted, d.Rejected = nil, nil
 	for i := range raws {
 		raws[i] = fmt.Sprintf("book:%03d%s:read", i, strings.Repeat("x", length-len("book:000:read")))
@@ -64,7 +68,7 @@ func checkLine(t *testing.T, line map[string]json.RawMessage) {
 func TestLongLinesAreCut(t *testing.T) {
 	for _, length := range []int{60, 512} {
 		in, d := longTokenDecision(t, length)
-		line, err := written(t, tokenEvent(in, d), "")
+		line, err := written(t, TokenEvent(in, d), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +173,7 @@ func TestAnyLineFits(t *testing.T) {
 			t.Run(name+" "+masks, func(t *testing.T) {
 				in, d := requestDecision(t)
 				change(in, d)
-				line, err := written(t, requestEvent(in, d), masks)
+				line, err := written(t, RequestEvent(in, d), masks)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -196,7 +200,7 @@ func TestCredentialsAreMaskedBeforeTheCut(t *testing.T) {
 			}
 			in, d := requestDecision(t)
 			in.Request.Headers = map[string][]string{"x-a": {strings.Repeat("x", from) + secret + strings.Repeat(".", maxDecision)}}
-			line, err := written(t, requestEvent(in, d), masks)
+			line, err := written(t, RequestEvent(in, d), masks)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +215,7 @@ func TestCredentialsAreMaskedBeforeTheCut(t *testing.T) {
 		in, d := requestDecision(t)
 		name := strings.Repeat("n", 2000)
 		in.Token.Claims = map[string]any{name: slices.Repeat([]any{secret}, 100), "jwk": map[string]any{"kty": "EC", "d": "x", "k": "y"}}
-		line, err := written(t, requestEvent(in, d), masks)
+		line, err := written(t, RequestEvent(in, d), masks)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +268,7 @@ func TestMasksSeeWhatIsCut(t *testing.T) {
 	in, d := longTokenDecision(t, 512)
 	in.Scopes = append(in.Scopes, scopesOf(t, "salary:*:read")...)
 	in.Client.Description = strings.Repeat("x", 3000) + " mail@example.com"
-	line, err := written(t, tokenEvent(in, d), `
+	line, err := written(t, TokenEvent(in, d), `
 mask contains "/input/client/attributes" if input.input.scopes[_].resource == "salary"
 mask contains "/input/client/description" if contains(input.input.client.description, "@")
 mask contains {"op": "upsert", "path": "/input/scopes/0/identifier", "value": "hidden"}
@@ -290,13 +294,13 @@ func TestNoPartOfACredentialIsLeft(t *testing.T) {
 	for before := cutLimits[0].text - len(secret) + 1; before < cutLimits[0].text; before += 9 {
 		in, d := requestDecision(t)
 		in.Token.Claims = map[string]any{"note": strings.Repeat("-", before) + secret + strings.Repeat("-", maxTestLine)}
-		line, err := written(t, requestEvent(in, d), "")
+		line, err := written(t, RequestEvent(in, d), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		checkLine(t, line)
-		if strings.Contains(string(line["input"]), secret[:8]) || !strings.Contains(string(line[maskedField]), "/input/token/claims/note") {
-			t.Errorf("%d bytes before the secret: masked %s", before, line[maskedField])
+		if strings.Contains(string(line["input"]), secret[:8]) || !strings.Contains(string(line[logmask.Key]), "/input/token/claims/note") {
+			t.Errorf("%d bytes before the secret: masked %s", before, line[logmask.Key])
 		}
 	}
 }
@@ -304,10 +308,10 @@ func TestNoPartOfACredentialIsLeft(t *testing.T) {
 // TestShortLinesStayAsTheyAre, byte for byte.
 func TestShortLinesStayAsTheyAre(t *testing.T) {
 	in, d := tokenDecision(t)
-	token := tokenEvent(in, d)
-	request := requestEvent(requestDecision(t))
-	for want, e := range map[string]*decisionEvent{shortTokenLine: token, shortRequestLine: request} {
-		e.id, e.took, e.more = "D1", 7, []zap.Field{zap.String("jti", "J1")}
+	token := TokenEvent(in, d)
+	request := RequestEvent(requestDecision(t))
+	for want, e := range map[string]*Event{shortTokenLine: token, shortRequestLine: request} {
+		e.ID, e.took, e.More = "D1", 7, []zap.Field{zap.String("jti", "J1")}
 		e.cut()
 		encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
 		line, err := encoder.EncodeEntry(zapcore.Entry{}, []zap.Field{zap.Inline(e)})
@@ -325,7 +329,7 @@ func TestMeter(t *testing.T) {
 	in, d := tokenDecision(t)
 	asked, judged := requestDecision(t)
 	in.Client.Description = "\x01\xff\"\\\u2028é" + strings.Repeat("<&>", 100)
-	for _, e := range []*decisionEvent{tokenEvent(in, d), requestEvent(asked, judged), tokenEvent(new(policy.TokenInput), new(policy.TokenDecision))} {
+	for _, e := range []*Event{TokenEvent(in, d), RequestEvent(asked, judged), TokenEvent(new(policy.TokenInput), new(policy.TokenDecision))} {
 		encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
 		line, err := encoder.EncodeEntry(zapcore.Entry{}, []zap.Field{e.input, e.result})
 		if err != nil {
