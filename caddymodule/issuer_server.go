@@ -15,6 +15,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -35,9 +37,9 @@ type issuerServer struct {
 	emit      emitter
 	host      httphost.Host
 	registry  issuerRegistry
-	store     *registry.Store // the registry, where it can be changed; else nil
-	file      *registry.File  // the registry, where it is a file; else nil
-	usage     *registry.Usage
+	store     *store.Store // the registry, where it can be changed; else nil
+	file      *file.File   // the registry, where it is a file; else nil
+	usage     *store.Usage
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents
