@@ -21,6 +21,7 @@ var own = map[string][]string{
 	"caddymodule": {
 		"internal/decisionlog",
 		"internal/discovery",
+		"internal/door",
 		"internal/httpguard",
 		"internal/httphost",
 		"internal/logmask",
@@ -39,6 +40,7 @@ var own = map[string][]string{
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
+	"internal/door":           {"internal/token"},
 	"internal/envelope":       {},
 	"internal/fetch":          {},
 	"internal/httpguard":      {},
