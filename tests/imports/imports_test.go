@@ -11,7 +11,7 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -19,6 +19,7 @@ var own = map[string][]string{
 	"":          {"caddymodule"},
 	"cmd/caddy": {""},
 	"caddymodule": {
+		"internal/admin/api",
 		"internal/decisionlog",
 		"internal/discovery",
 		"internal/door",
@@ -37,6 +38,10 @@ var own = map[string][]string{
 		"policy/replay",
 		"rego",
 	},
+	"internal/admin/api":      {"policy"}, // for the types of explanations
+	"policy":                  {"rego"},
+	"policy/replay":           {"policy"},
+	"rego":                    {},
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
@@ -49,6 +54,7 @@ var own = map[string][]string{
 	"internal/metrics":        {"policy"},
 	"internal/oauth":          {},
 	"internal/opacli":         {"policy", "rego"},
+	"internal/percent":        {},
 	"internal/poll":           {},
 	"internal/registry":       {},
 	"internal/registry/file":  {"internal/registry"},
