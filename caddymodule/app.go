@@ -92,7 +92,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 // to watch registries and policies. It fails when keys can be neither loaded nor made.
 func (a *App) Start() error {
 	for _, issuer := range a.Issuers {
-		if _, err := issuer.server.keys.current(a.ctx); err != nil {
+		if _, err := issuer.server.keys.Current(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
 		if err := issuer.server.start(a.ctx); err != nil {

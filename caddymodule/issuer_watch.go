@@ -29,7 +29,7 @@ func (i *issuerServer) start(ctx context.Context) error {
 	go poll.Every(ctx, interval, i.watcher("registry", i.registry).look)
 	go poll.Every(ctx, pollInterval, i.watcher("policy", i.policy).look)
 	go poll.Every(ctx, storagePollInterval, i.lookForRevocations)
-	go i.watchKeys(ctx)
+	go i.keys.Watch(ctx, i.reportKeys)
 	go poll.Every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }
@@ -50,7 +50,7 @@ func (i *issuerServer) stop(ctx context.Context) {
 func (i *issuerServer) flushUsage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
-	if !i.keys.stored(ctx) {
+	if !i.keys.Stored(ctx) {
 		return
 	}
 	if err := i.usage.Flush(ctx); err != nil {

@@ -65,7 +65,7 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 	if err != nil {
 		return nil, nil
 	}
-	keys, err := t.issuer.keys.keySetNow(ctx, kid)
+	keys, err := t.issuer.keys.KeySetNow(ctx, kid)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ var own = map[string][]string{
 		"internal/door",
 		"internal/httpguard",
 		"internal/httphost",
+		"internal/keyring",
 		"internal/logmask",
 		"internal/metrics",
 		"internal/oauth",
@@ -33,15 +34,16 @@ var own = map[string][]string{
 		"internal/registry/file",
 		"internal/registry/store",
 		"internal/revocation",
+		"internal/storage",
 		"internal/token",
 		"policy",
 		"policy/replay",
 		"rego",
 	},
-	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"policy":                  {"rego"},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
+	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
@@ -50,6 +52,7 @@ var own = map[string][]string{
 	"internal/fetch":          {},
 	"internal/httpguard":      {},
 	"internal/httphost":       {},
+	"internal/keyring":        {"internal/oauth", "internal/registry/store", "internal/token"},
 	"internal/logmask":        {},
 	"internal/metrics":        {"policy"},
 	"internal/oauth":          {},
@@ -62,11 +65,9 @@ var own = map[string][]string{
 	"internal/revocation":     {},
 	"internal/scope":          {},
 	"internal/servertest":     {"caddymodule", "internal/token"}, // for tests alone
+	"internal/storage":        {},
 	"internal/suggest":        {},
 	"internal/token":          {},
-	"policy":                  {"rego"},
-	"policy/replay":           {"policy"},
-	"rego":                    {},
 }
 
 // confined are libraries that stay behind some packages, so that replacing one is a change of few packages.
