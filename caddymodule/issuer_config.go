@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -79,7 +78,7 @@ type PolicySource struct {
 }
 
 // provision checks the settings and makes the server.
-func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics.Set) error {
+func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err := i.resolve(); err != nil {
 		return err
 	}
@@ -89,8 +88,8 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics.Set
 	}
 	s := &issuerServer{
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
-		logger: logger.With(zap.String("issuer", i.URL)), decisions: logger.Named("decisions"),
-		metrics: m.Issuer(i.URL), storage: storageOf(ctx),
+		logger: a.logger.With(zap.String("issuer", i.URL)), decisions: a.logger.Named("decisions"),
+		metrics: a.metrics.Issuer(i.URL), storage: a.storage,
 		emit: emitterOf(ctx), host: caddyHost{},
 	}
 	i.server = s
@@ -99,7 +98,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics.Set
 		return err
 	}
 	s.openRevocations()
-	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.CollectState(i.URL, s.metricState)); err != nil {
+	if err := errors.Join(i.openRegistry(), i.loadPolicy(), a.metrics.CollectState(i.URL, s.metricState)); err != nil {
 		return err
 	}
 	s.meetPeers()

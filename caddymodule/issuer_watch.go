@@ -62,7 +62,7 @@ func (i *issuerServer) flushUsage(ctx context.Context) {
 func (i *issuerServer) metricState() metrics.State {
 	return metrics.State{
 		StorageReachable: i.revocations.Fresh() == nil,
-		StorageWritable:  i.storage.unwritten.Reason() == "",
+		StorageWritable:  i.storage.WriteFailure() == "",
 		RegistryAge:      i.registry.Age(),
 		PolicyRevision:   i.policy.Revision(),
 		Revocations:      i.revocations.Set().Len(),
