@@ -18,8 +18,10 @@ var plain = []string{"internal/credential", "internal/envelope", "internal/fetch
 var own = map[string][]string{
 	"":                    {"caddymodule"},
 	"cmd/caddy":           {""},
-	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/httphost", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/replay", "rego"},
-	"policy":              {"rego"},
+	"caddymodule":         {"internal/discovery", "internal/httpguard", "internal/httphost", "internal/oauth", "internal/opacli", "internal/registry", "internal/revocation", "internal/token", "policy", "policy/bundle", "policy/replay", "rego"},
+	"policy":              {"policy/bundle", "policy/files", "rego"},
+	"policy/bundle":       {"policy/files"},
+	"policy/files":        {},
 	"policy/replay":       {"policy"},
 	"rego":                {},
 	"internal/credential": {},
@@ -29,7 +31,7 @@ var own = map[string][]string{
 	"internal/httpguard":  {},
 	"internal/httphost":   {},
 	"internal/oauth":      {},
-	"internal/opacli":     {"policy", "rego"},
+	"internal/opacli":     {"policy", "policy/files", "rego"},
 	"internal/poll":       {},
 	"internal/registry":   {},
 	"internal/revocation": {},
@@ -43,7 +45,7 @@ var own = map[string][]string{
 var confined = map[string][]string{
 	"github.com/caddyserver/caddy":     {"caddymodule", "cmd/caddy", "internal/servertest"},
 	"github.com/lestrrat-go/jwx":       {"internal/token"},
-	"github.com/open-policy-agent/opa": {"internal/opacli", "policy"},
+	"github.com/open-policy-agent/opa": {"internal/opacli", "policy", "policy/bundle", "policy/files"},
 }
 
 // TestImportsPointOneWay fails when a package imports what the tables above do not allow.
