@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 )
 
 // write writes the lines that Caddy would have written to the access log and the error log. It returns the error that
@@ -91,7 +92,7 @@ func (l accessLogs) writeError(server *caddyhttp.Server, line *maskedLine, names
 // log writes a line to the loggers of these names.
 func (line *maskedLine) log(logger *zap.Logger, names []string, level zapcore.Level, message string, fields []zap.Field) {
 	if len(line.masked) > 0 {
-		fields = append(fields, zap.Strings(maskedField, line.masked))
+		fields = append(fields, zap.Strings(logmask.Key, line.masked))
 	}
 	for _, name := range names {
 		if c := logger.Named(name).Check(level, message); c != nil {

@@ -11,11 +11,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 )
 
 // addLogFields adds fields to the request's access log line.
 func addLogFields(r *http.Request, fields ...zap.Field) {
-	fields = maskFields(fields)
+	fields = logmask.Fields(fields)
 	if line := maskedLineOf(r); line != nil {
 		line.fields = append(line.fields, fields...)
 	}
@@ -40,7 +41,7 @@ type httpApp struct{}
 func (httpApp) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: "http"} }
 
 func newAccessLogs(ctx caddy.Context) accessLogs {
-	logger := masking(ctx.Logger(httpApp{})).Named("log")
+	logger := logmask.Logger(ctx.Logger(httpApp{})).Named("log")
 	return accessLogs{access: logger.Named("access"), errors: logger.Named("error")}
 }
 

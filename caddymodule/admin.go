@@ -6,16 +6,20 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 )
 
-func init() { caddy.RegisterModule(new(adminAPI)) }
-
-// adminAPI is the administration of issuers' registries, below /m2m/ on Caddy's admin endpoint.
-type adminAPI struct {
-	mux    *http.ServeMux
-	routes []adminRoute
+// adminSystem is what the API administers.
+type adminSystem struct {
+	issuers []*issuerServer
+	doors   []*AuthHandler
+	remotes map[string]*remoteIssuer // by URL
+	logger  *zap.Logger              // of the audit log
+	emit    emitter
 }
+
+// adminHandler serves the API below /m2m/.
+type adminHandler struct{ mux *http.ServeMux }
 
 // adminRoute is one route: its pattern for net/http.ServeMux, and the query parameters it takes beside
 // "issuer".
@@ -31,22 +35,13 @@ const (
 	overSomeIssuers = "GET /m2m/status"
 )
 
-// CaddyModule says how Caddy finds the API.
-func (*adminAPI) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return newAdminAPI() }}
-}
-
-// Routes is the one pattern under which Caddy serves the API, behind its own checks of Host and Origin.
-func (a *adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: "/m2m/", Handler: caddy.AdminHandlerFunc(a.ServeHTTP)}}
-}
-
-func newAdminAPI() *adminAPI {
-	a := &adminAPI{mux: http.NewServeMux(), routes: adminRoutes()}
-	for _, route := range a.routes {
-		a.mux.Handle(route.pattern, adminHandler(route))
+// newAdminHandler returns the handler of the API. running returns what runs when a request comes, nil if nothing does.
+func newAdminHandler(running func() *adminSystem) http.Handler {
+	h := &adminHandler{http.NewServeMux()}
+	for _, route := range adminRoutes() {
+		h.mux.Handle(route.pattern, route.handler(running))
 	}
-	return a
+	return h
 }
 
 func adminRoutes() []adminRoute {
@@ -84,19 +79,18 @@ func adminRoutes() []adminRoute {
 }
 
 // ServeHTTP serves one request. It writes its errors itself, in the shape of this API.
-func (a *adminAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+func (h *adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	if handler, pattern := a.mux.Handler(r); pattern == "" {
+	if handler, pattern := h.mux.Handler(r); pattern == "" {
 		refuseRoute(handler, w, r)
-		return nil
+		return
 	}
-	a.mux.ServeHTTP(w, r)
-	return nil
+	h.mux.ServeHTTP(w, r)
 }
 
-func adminHandler(route adminRoute) http.Handler {
+func (route adminRoute) handler(running func() *adminSystem) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		request, err := newAdminRequest(w, r, route.query)
+		request, err := newAdminRequest(w, r, running(), route.query)
 		if err == nil {
 			err = route.serve(request)
 		}
@@ -136,12 +130,12 @@ type adminRequest struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	query  url.Values
-	app    *App
+	system *adminSystem
 	issuer *issuerServer // nil where all issuers are meant
 }
 
-// newAdminRequest finds the app that runs now: the API is made before it, and outlives it.
-func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string) (*adminRequest, error) {
+// newAdminRequest checks the query and finds the issuer that is meant.
+func newAdminRequest(w http.ResponseWriter, r *http.Request, system *adminSystem, parameters []string) (*adminRequest, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, invalid("the query is malformed")
@@ -154,11 +148,10 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string
 			return nil, invalid("query parameter %q is repeated", name)
 		}
 	}
-	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
-	if err != nil {
+	if system == nil {
 		return nil, &adminError{status: http.StatusNotFound, Code: "not_configured", Message: "the running config has no m2m app"}
 	}
-	a := &adminRequest{w: w, r: r, query: query, app: module.(*App)}
+	a := &adminRequest{w: w, r: r, query: query, system: system}
 	if r.Pattern == overAllIssuers || r.Pattern == overSomeIssuers && !query.Has("issuer") {
 		return a, nil
 	}
@@ -168,17 +161,21 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, parameters []string
 
 func (a *adminRequest) chooseIssuer() (*issuerServer, error) {
 	chosen := a.query.Get("issuer")
-	issuer, err := a.app.issuer(chosen)
-	switch {
-	case err == nil:
-		return issuer, nil
-	case chosen != "":
+	issuers := a.system.issuers
+	if chosen != "" {
+		for _, issuer := range issuers {
+			if issuer.URL == chosen {
+				return issuer, nil
+			}
+		}
 		return nil, notFound("there is no issuer %q here", withoutUserInfo(chosen))
-	case len(a.app.Issuers) == 0:
+	}
+	switch len(issuers) {
+	case 0:
 		return nil, notFound("there is no issuer here")
+	case 1:
+		return issuers[0], nil
 	}
 	return nil, &adminError{status: http.StatusBadRequest, Code: "issuer_required",
-		Message: fmt.Sprintf("there are %d issuers: say which one is meant by ?issuer=<url>", len(a.app.Issuers))}
+		Message: fmt.Sprintf("there are %d issuers: say which one is meant by ?issuer=<url>", len(issuers))}
 }
-
-var _ caddy.AdminRouter = (*adminAPI)(nil)

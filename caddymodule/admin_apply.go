@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 // changeView is a change as apply answers it.
@@ -44,7 +45,7 @@ func applyFile(a *adminRequest) error {
 	name := "registry." + strings.TrimPrefix(mediaType, "application/")
 	var changes []registry.Change
 	if a.issuer.store != nil {
-		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, registry.ApplyOptions{DryRun: dryRun, Prune: prune})
+		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, store.ApplyOptions{DryRun: dryRun, Prune: prune})
 	} else {
 		changes, err = a.issuer.file.Plan(a.r.Context(), name, data, prune)
 	}
@@ -126,7 +127,7 @@ func listIssuers(a *adminRequest) error {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	views := []view{}
-	for _, i := range a.app.servers() {
+	for _, i := range a.system.issuers {
 		source, path := i.source()
 		views = append(views, view{i.URL, source, path, i.Audience, i.SigningAlg, i.TokenTTL.String(), i.URL + "/oauth2/token"})
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 const (
@@ -102,7 +103,7 @@ func (a *adminRequest) writeEntry(status int, entry, view any) error {
 }
 
 // creatable is writable for what has no version.
-func (a *adminRequest) creatable() (*registry.Store, error) {
+func (a *adminRequest) creatable() (*store.Store, error) {
 	if err := a.checkNoVersion(); err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (a *adminRequest) checkNoVersion() error {
 }
 
 // writable is the issuer's registry if it can be changed.
-func (a *adminRequest) writable() (*registry.Store, error) {
+func (a *adminRequest) writable() (*store.Store, error) {
 	if a.issuer.store == nil {
 		return nil, conflict("read_only", "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
 	}

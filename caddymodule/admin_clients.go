@@ -121,7 +121,7 @@ func (a *adminRequest) newClient() (n newClient, err error) {
 
 // client reads the fields.
 func (n newClient) client(resources []*registry.Resource) (*registry.Client, error) {
-	client, err := registry.ParseClient(n.id, n.entry, resources)
+	client, err := registry.ParseClient(n.id, n.entry, resources, nil)
 	if err == nil && n.expires {
 		err = checkExpiry(client)
 	}
@@ -209,7 +209,7 @@ func patchClient(a *adminRequest) error {
 		if err != nil {
 			return nil, err
 		}
-		patched, err := registry.ParseClientChange(current, data, resources)
+		patched, err := registry.ParseClient(current.ID, data, resources, current)
 		if _, given := patch["expires"]; err == nil && given {
 			err = checkExpiry(patched)
 		}

@@ -14,7 +14,7 @@ func explainRequest(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	told, err := a.issuer.tell(a.r.Context(), asked, a.app.doors)
+	told, err := a.issuer.tell(a.r.Context(), asked, a.system.doors)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 const (
@@ -39,7 +40,7 @@ func createSecret(a *adminRequest) error {
 	used := a.lastUsed(a.r.PathValue("id"))
 	_, err = a.editClient("secret.create", func(c *registry.Client) (*registry.Client, error) {
 		id := nextSecretID(c, used)
-		if live := dropExpired(c); live == registry.MaxLiveSecrets {
+		if live := dropExpired(c); live == store.MaxLiveSecrets {
 			return nil, conflict("too_many_secrets", "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
 		made = addSecret(c, id, expires)
@@ -85,7 +86,7 @@ func rotateSecret(a *adminRequest) error {
 				return nil, err
 			}
 		}
-		if live == registry.MaxLiveSecrets {
+		if live == store.MaxLiveSecrets {
 			if err := endOldest(c, used, force); err != nil {
 				return nil, err
 			}

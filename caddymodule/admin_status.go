@@ -94,7 +94,7 @@ type policyView struct {
 }
 
 func serveStatus(a *adminRequest) error {
-	issuers := a.app.servers()
+	issuers := a.system.issuers
 	if a.issuer != nil {
 		issuers = []*issuerServer{a.issuer}
 	}
@@ -112,8 +112,8 @@ func (a *adminRequest) remotes() []remoteStatus {
 	if a.issuer != nil {
 		return all
 	}
-	for _, url := range slices.Sorted(maps.Keys(a.app.remotes)) {
-		all = append(all, a.app.remotes[url].status(url))
+	for _, url := range slices.Sorted(maps.Keys(a.system.remotes)) {
+		all = append(all, a.system.remotes[url].status(url))
 	}
 	return all
 }
@@ -140,7 +140,7 @@ func (r *remoteIssuer) status(url string) remoteStatus {
 // doors are those with a policy of their own, of the issuer that is asked about if one is.
 func (a *adminRequest) doors() []doorStatus {
 	doors := []doorStatus{}
-	for _, door := range a.app.doors {
+	for _, door := range a.system.doors {
 		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.trust(a.issuer.URL) != nil) {
 			doors = append(doors, doorStatus{door.onlyIssuer(), orEmpty(door.Audience), viewPolicy(door.Policy.engine)})
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 )
 
 func init() {
@@ -60,7 +62,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision reads every registry file and compiles every policy, and fails on the first that is
 // broken. It creates nothing and asks no storage: keys are made by Start.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, masking(ctx.Logger())
+	a.ctx, a.logger = ctx, logmask.Logger(ctx.Logger())
 	a.remotes = make(map[string]*remoteIssuer)
 	var err error
 	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -50,20 +48,11 @@ func (a *adminRequest) audit(operation string, changes ...registry.Change) {
 // record logs what has changed, and emits its event.
 func (a *adminRequest) record(message, operation, kind, id, action string, before, after any) {
 	who := actorOf(a.r)
-	a.app.logger.Named("audit").Info(message,
+	a.system.logger.Info(message,
 		zap.String("issuer", a.issuer.URL), zap.Any("actor", who), zap.String("operation", operation), zap.String("kind", kind),
 		zap.String("id", id), zap.String("action", action), zap.Any("before", before), zap.Any("after", after))
-	emit(a.app.ctx, changeEvent, map[string]any{
+	a.system.emit(changeEvent, map[string]any{
 		"issuer": a.issuer.URL, "actor": who, "operation": operation, "kind": kind,
 		"id": id, "action": action, "before": before, "after": after,
 	})
-}
-
-// emit emits a Caddy event. A handler of the event cannot prevent what the event reports. Provision loads the
-// events app: several goroutines that load it here would race for the config's apps. Credentials in the data
-// are masked, because events are logged and sent elsewhere.
-func emit(ctx caddy.Context, name string, data map[string]any) {
-	if events, err := ctx.AppIfConfigured("events"); err == nil {
-		events.(*caddyevents.App).Emit(ctx, name, new(masker).members("", data))
-	}
 }

@@ -13,15 +13,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
-)
-
-// How far the clocks of issuer and door may be apart, if the config does not say, and at most.
-const (
-	defaultLeeway = 30 * time.Second
-	maxLeeway     = 5 * time.Minute
 )
 
 // These bound what a door remembers: the most recently used tokens that it has verified and let in. A
@@ -141,7 +136,7 @@ func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 // Provision finds the issuer and compiles the required routes. It fails on a pattern, a scope, a
 // header or a claim that is malformed, and does not reach for the network.
 func (h *AuthHandler) Provision(ctx caddy.Context) error {
-	h.logger, h.logs = masking(ctx.Logger()), newAccessLogs(ctx)
+	h.logger, h.logs = logmask.Logger(ctx.Logger()), newAccessLogs(ctx)
 	if err := h.resolve(); err != nil {
 		return err
 	}
@@ -184,12 +179,12 @@ func (h *AuthHandler) resolve() error {
 
 // leeway is how far clocks may be apart.
 func (h *AuthHandler) leeway() (time.Duration, error) {
-	leeway := defaultLeeway
+	leeway := token.DefaultLeeway
 	if h.Leeway != nil {
 		leeway = time.Duration(*h.Leeway)
 	}
-	if leeway < 0 || leeway > maxLeeway {
-		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, maxLeeway)
+	if leeway < 0 || leeway > token.MaxLeeway {
+		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, token.MaxLeeway)
 	}
 	return leeway, nil
 }

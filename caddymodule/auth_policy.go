@@ -258,7 +258,7 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
 	h.metrics.setHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))
-	w := &watcher{ctx: ctx, logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
+	w := &watcher{emit: emitterOf(ctx), logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
 	go poll.Every(ctx, pollInterval, w.look)
 	return nil
 }

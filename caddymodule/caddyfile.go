@@ -94,7 +94,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"audience":    once(i.parseAudience),
 		"registry":    once(i.parseRegistry),
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
-		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, maxTokenTTL) }),
+		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, token.MaxTTL) }),
 		"signing_alg": once(i.parseSigningAlg),
 
 		"key_rotation":   once(i.parseRotation),

@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // parseIssuerHandler parses the directive:
@@ -206,7 +208,7 @@ func (p *RequestPolicy) parseNames(d *caddyfile.Dispenser, target *[]string) err
 
 func (h *AuthHandler) parseLeeway(d *caddyfile.Dispenser) error {
 	h.Leeway = new(caddy.Duration)
-	return duration(d, h.Leeway, 0, maxLeeway)
+	return duration(d, h.Leeway, 0, token.MaxLeeway)
 }
 
 func (h *AuthHandler) parseHeader(d *caddyfile.Dispenser) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 )
 
 // exitRefused is the exit code of explain when something is rejected.
@@ -139,7 +139,7 @@ func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsk
 	if _, err := settings.checkSettings(); err != nil {
 		return nil, wrong("%w", err)
 	}
-	file, err := registry.OpenFile(f.registry)
+	file, err := file.Open(f.registry)
 	if err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("reading the registry: %w", err)}
 	}
@@ -147,7 +147,7 @@ func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsk
 	if err != nil {
 		return nil, &exitError{exitInvalid, fmt.Errorf("loading the policy: %w", err)}
 	}
-	issuer := &issuerServer{URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL), registry: file, policy: engine}
+	issuer := &issuerServer{URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL), registry: file, policy: engine, host: caddyHost{}}
 	defer issuer.close()
 	told, err := issuer.tell(ctx, asked, nil)
 	if err != nil {

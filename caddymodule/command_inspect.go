@@ -104,6 +104,6 @@ func (f *inspectFlags) verify(ctx context.Context, raw string) error {
 	if err != nil {
 		return err
 	}
-	_, err = token.Verify(raw, keys, token.Expect{Issuer: f.issuer, Audiences: f.audience, Leeway: defaultLeeway})
+	_, err = token.Verify(raw, keys, token.Expect{Issuer: f.issuer, Audiences: f.audience, Leeway: token.DefaultLeeway})
 	return err
 }

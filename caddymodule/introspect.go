@@ -38,7 +38,7 @@ func (t *tokenReference) introspect(w http.ResponseWriter) (result string, _ *oa
 // none. A revocation may not be known while the storage is away or an object of it is broken: then a token
 // is not called active.
 func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error) {
-	claims, err := t.claims(ctx, defaultLeeway) // of iat: clocks of nodes differ
+	claims, err := t.claims(ctx, token.DefaultLeeway) // of iat: clocks of nodes differ
 	if err != nil || claims == nil || !t.start.Before(claims.Expires) || !t.maySee(claims) {
 		return nil, err
 	}

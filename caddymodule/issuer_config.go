@@ -16,7 +16,6 @@ import (
 // Defaults and bounds of an issuer's settings.
 const (
 	defaultTokenTTL   = 10 * time.Minute
-	maxTokenTTL       = 24 * time.Hour
 	minPolicyTimeout  = time.Millisecond
 	maxPolicyTimeout  = time.Minute
 	defaultSigningAlg = "ES256"
@@ -91,7 +90,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		logger: logger.With(zap.String("issuer", i.URL)), decisions: logger.Named("decisions"),
 		metrics: m.forIssuer(i.URL), storage: storageOf(ctx),
-		emit: func(name string, data map[string]any) { emit(ctx, name, data) },
+		emit: emitterOf(ctx), host: caddyHost{},
 	}
 	i.server = s
 	s.feed = newFeed(s)
@@ -150,8 +149,8 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	if i.TokenTTL == 0 {
 		i.TokenTTL = caddy.Duration(defaultTokenTTL)
 	}
-	if ttl := time.Duration(i.TokenTTL); ttl < time.Second || ttl > maxTokenTTL {
-		return "", fmt.Errorf("token_ttl is %s; it is at least 1s and at most %s", ttl, maxTokenTTL)
+	if ttl := time.Duration(i.TokenTTL); ttl < time.Second || ttl > token.MaxTTL {
+		return "", fmt.Errorf("token_ttl is %s; it is at least 1s and at most %s", ttl, token.MaxTTL)
 	}
 	if i.SigningAlg == "" {
 		i.SigningAlg = defaultSigningAlg

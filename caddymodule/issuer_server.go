@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"path"
 	"sync/atomic"
 	"time"
@@ -9,7 +11,11 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -27,11 +33,12 @@ type issuerServer struct {
 	decisions *zap.Logger
 	metrics   *issuerMetrics
 	storage   doubtedStorage
-	emit      func(name string, data map[string]any)
+	emit      emitter
+	host      httphost.Host
 	registry  issuerRegistry
-	store     *registry.Store // the registry, where it can be changed; else nil
-	file      *registry.File  // the registry, where it is a file; else nil
-	usage     *registry.Usage
+	store     *store.Store // the registry, where it can be changed; else nil
+	file      *file.File   // the registry, where it is a file; else nil
+	usage     *store.Usage
 	policy    *policy.Engine
 	keys      *keyring
 	documents documents
@@ -63,6 +70,37 @@ func (i *issuerServer) keySet(ctx context.Context, kid string) (*token.KeySet, e
 }
 
 func (i *issuerServer) scopesRevision() string { return i.registry.Revision() }
+
+func (i *issuerServer) routes() map[string]http.HandlerFunc {
+	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it
+	oidcPath, oauthPath := oauth.WellKnownPaths(i.URL)
+	return map[string]http.HandlerFunc{
+		base.Path + oauth.TokenPath:       i.serveToken,
+		base.Path + oauth.JWKSPath:        i.serveJWKS,
+		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.introspections, (*tokenReference).introspect),
+		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.revocations, (*tokenReference).revoke),
+		base.Path + oauth.RevocationsPath: i.feed.serve,
+		base.Path + oauth.AuthorizePath:   i.serveAuthorize,
+		oidcPath:                          i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
+		oauthPath:                         i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
+	}
+}
+
+func (i *issuerServer) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	keys, err := i.keys.current(r.Context())
+	if err != nil {
+		i.logger.Debug("no keys to publish", zap.Error(err))
+		oauth.Unavailable("the keys cannot be had now").Write(w)
+		return
+	}
+	keys.jwks.ServeHTTP(w, r)
+}
+
+// serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
+// makes every provider name: nobody can be sent there, for no response type is supported.
+func (i *issuerServer) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
+	oauth.UnsupportedResponseType().Write(w)
+}
 
 // close releases what the server holds, also if it was never started.
 func (i *issuerServer) close() {

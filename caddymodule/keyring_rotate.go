@@ -178,7 +178,7 @@ func (k *keyring) replace(ctx context.Context, reason string) (done rotated, err
 		}
 		// another node may still have the good key of what is broken here, and doors elsewhere have
 		for name := range found.broken {
-			lost := &issuerKey{lost: kidOf(name), created: now, signsFrom: now, ttl: maxTokenTTL, revoked: &keyRevocation{At: now.UTC(), Reason: reason}}
+			lost := &issuerKey{lost: kidOf(name), created: now, signsFrom: now, ttl: token.MaxTTL, revoked: &keyRevocation{At: now.UTC(), Reason: reason}}
 			if err := k.write(ctx, lost); err != nil {
 				failed = append(failed, fmt.Errorf("revoking key %s: %w", lost.ID(), err))
 				continue

@@ -453,7 +453,7 @@ func TestReplaceOfKeysThatCannotBeRead(t *testing.T) {
 			t.Errorf("it is shown as %+v", v)
 		}
 	}
-	c.pass(maxTokenTTL + keyLeeway + time.Minute)
+	c.pass(token.MaxTTL + keyLeeway + time.Minute)
 	fresh.mustLook()
 	if slices.Contains(c.stored(), next) {
 		t.Error("it is remembered for ever")

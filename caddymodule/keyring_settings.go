@@ -16,7 +16,7 @@ const (
 	defaultKeyRotation = 30 * 24 * time.Hour
 	maxKeyRotation     = 10 * 365 * 24 * time.Hour
 	keyPollInterval    = 5 * time.Second
-	keyLeeway          = maxLeeway
+	keyLeeway          = token.MaxLeeway
 )
 
 // KeySettings say how an issuer's signing keys rotate, and how they are stored.

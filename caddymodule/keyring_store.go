@@ -15,7 +15,7 @@ import (
 
 	strictjson "github.com/go-json-experiment/json"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -63,7 +63,7 @@ func (o *keyObjects) err() error {
 // that one goes on. One that cannot be loaded may be a good one, without which others' tokens would be refused
 // here, so that it is an error.
 func (k *keyring) read(ctx context.Context) (*keyObjects, error) {
-	names, err := registry.ListKeys(ctx, k.storage, k.prefix)
+	names, err := store.ListKeys(ctx, k.storage, k.prefix)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", k.prefix, err)
 	}
@@ -168,7 +168,7 @@ func decodeKey(object []byte) (*storedKey, error) {
 func (k *keyring) keyOf(kid string, stored *storedKey) (*issuerKey, error) {
 	key := &issuerKey{
 		created: stored.Created, signsFrom: stored.SignsFrom, revoked: stored.Revoked, sealedBy: k.seal.current(),
-		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, maxTokenTTL),
+		ttl: min(time.Duration(max(stored.TokenTTL, 0))*time.Second, token.MaxTTL),
 	}
 	if stored.Revoked != nil && stored.Key == nil && stored.Sealed == nil {
 		key.lost = kid

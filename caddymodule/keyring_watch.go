@@ -1,15 +1,14 @@
 package caddymodule
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // watchKeys looks at the keys in storage again and again, and does what is due, until ctx is done. No error ends
 // it. Nodes that were started together do not look together.
-func (i *issuerServer) watchKeys(ctx caddy.Context) {
+func (i *issuerServer) watchKeys(ctx context.Context) {
 	for {
 		i.lookAtKeys(ctx)
 		wait := i.keys.times.poll - rand.N(i.keys.times.poll/5+1)
@@ -22,7 +21,7 @@ func (i *issuerServer) watchKeys(ctx caddy.Context) {
 }
 
 // lookAtKeys tells of a change, and of each new reason why there is something wrong.
-func (i *issuerServer) lookAtKeys(ctx caddy.Context) {
+func (i *issuerServer) lookAtKeys(ctx context.Context) {
 	former := i.keys.Problem()
 	changed, err := i.keys.refresh(ctx, true)
 	if ctx.Err() != nil {
@@ -30,7 +29,7 @@ func (i *issuerServer) lookAtKeys(ctx caddy.Context) {
 	}
 	tell := func(result, problem string) {
 		i.metrics.reloaded("keys", result)
-		emit(ctx, reloadEvent, map[string]any{
+		i.emit(reloadEvent, map[string]any{
 			"issuer": i.URL, "kind": "keys", "result": result, "revision": i.keys.Revision(), "error": problem,
 		})
 	}

@@ -7,7 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 // Where a registry is kept.
@@ -35,7 +36,7 @@ type RegistrySource struct {
 // openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
 func (i *Issuer) openRegistry() error {
 	s := i.server
-	s.usage = registry.NewUsage(s.storage, path.Join(s.storagePath(), "usage"))
+	s.usage = store.NewUsage(s.storage, path.Join(s.storagePath(), "usage"))
 	source := RegistrySource{}
 	if i.Registry != nil {
 		source = *i.Registry
@@ -44,7 +45,7 @@ func (i *Issuer) openRegistry() error {
 		return err
 	}
 	if source.Source != fileSource {
-		s.store = registry.NewStore(s.storage, path.Join(s.storagePath(), "registry"))
+		s.store = store.New(s.storage, path.Join(s.storagePath(), "registry"))
 		s.store.SetLookups(s.storage.forStrangers(), s.storage.once())
 		if source.CacheSize > 0 {
 			s.store.SetCacheSize(source.CacheSize)
@@ -54,7 +55,7 @@ func (i *Issuer) openRegistry() error {
 		s.registry = s.store
 		return nil
 	}
-	file, err := registry.OpenFile(source.Path)
+	file, err := file.Open(source.Path)
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)
 	}

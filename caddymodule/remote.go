@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -67,7 +68,7 @@ func newRemoteIssuer(place remotePlace, client *http.Client, logger func() *zap.
 }
 
 // currentLogger returns the plugin's logger in the current config.
-func currentLogger() *zap.Logger { return masking(caddy.Log()).Named("m2m") }
+func currentLogger() *zap.Logger { return logmask.Logger(caddy.Log()).Named("m2m") }
 
 // Destruct ends the refreshing once no config uses the issuer.
 func (r *remoteIssuer) Destruct() error {

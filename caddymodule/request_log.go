@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/decisionlog"
 )
 
 // logJudgement writes what the policy said of a proxied request into the decision log. With observe it
@@ -19,10 +21,10 @@ func (h *AuthHandler) logJudgement(r *http.Request, j *judgement) {
 	if c == nil {
 		return
 	}
-	event := requestEvent(&j.input, &j.decision)
-	event.id = j.id
-	event.more = []zap.Field{zap.Bool("observe", h.Policy.Observe)}
-	if err := event.write(r.Context(), c, h.Policy.engine); err != nil {
+	event := decisionlog.RequestEvent(&j.input, &j.decision)
+	event.ID = j.id
+	event.More = []zap.Field{zap.Bool("observe", h.Policy.Observe)}
+	if err := event.Write(r.Context(), c, h.Policy.engine); err != nil {
 		h.metricsOf(j.input.Issuer).failed(err)
 	}
 }

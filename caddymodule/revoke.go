@@ -16,7 +16,7 @@ import (
 // nothing of it, for whoever has a token can read whose it is, and check it with the published keys.
 func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.Error) {
 	ctx := t.http.Context()
-	claims, err := t.claims(ctx, maxLeeway) // with which a door may still take it
+	claims, err := t.claims(ctx, token.MaxLeeway) // with which a door may still take it
 	switch {
 	case err != nil:
 		return "", t.fault("revoking", err)

@@ -5,20 +5,21 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/decisionlog"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
 // logDecision writes the line of the decision log; jti is that of the token, if there is one.
 func (t *tokenRequest) logDecision(jti string) {
-	addLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
+	t.issuer.host.AddLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
 	c := t.issuer.decisions.Check(zap.InfoLevel, "token decision")
 	if c == nil {
 		return
 	}
-	event := tokenEvent(&t.input, &t.decision)
-	event.id = t.id
-	event.more = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
-	if err := event.write(t.http.Context(), c, t.issuer.policy); err != nil {
+	event := decisionlog.TokenEvent(&t.input, &t.decision)
+	event.ID = t.id
+	event.More = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
+	if err := event.Write(t.http.Context(), c, t.issuer.policy); err != nil {
 		t.issuer.metrics.failed(err)
 	}
 }
@@ -26,14 +27,14 @@ func (t *tokenRequest) logDecision(jti string) {
 // logRefusal is at debug level, for strangers can cause it at will, but for a client that has
 // authenticated: its refusal is in the decision log, under the ID of the answer.
 func (t *tokenRequest) logRefusal(err *oauth.Error) {
-	addLogFields(t.http, zap.String("m2m_error", err.Code))
+	t.issuer.host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
 	logger, level := t.issuer.logger, zap.DebugLevel
 	if t.client != nil && err.Status == http.StatusBadRequest && err.RejectedScope == nil {
 		logger, level = t.issuer.decisions, zap.InfoLevel
 	}
 	if c := logger.Check(level, "token request refused"); c != nil {
 		c.Write(zap.String("decision_id", t.id), zap.String("issuer", t.issuer.URL), zap.String("client_id", t.clientID()),
-			zap.String("remote_ip", clientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
+			zap.String("remote_ip", t.issuer.host.ClientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
 	}
 }
 

@@ -35,7 +35,7 @@ func (i *issuerServer) serveReference(counter *prometheus.CounterVec, serve func
 		}
 		var result string
 		if oerr == nil {
-			addLogFields(r, zap.String("m2m_client_id", t.client.ID))
+			i.host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
 			result, oerr = serve(t, w)
 		}
 		if oerr != nil {
@@ -85,9 +85,9 @@ func (t *tokenReference) fault(doing string, err error) *oauth.Error {
 
 // logRefusal is at debug level, for strangers can cause it at will.
 func (t *tokenReference) logRefusal(err *oauth.Error) {
-	addLogFields(t.http, zap.String("m2m_error", err.Code))
+	t.issuer.host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
 	if c := t.issuer.logger.Check(zap.DebugLevel, "request about a token refused"); c != nil {
-		c.Write(zap.String("path", t.http.URL.Path), zap.String("remote_ip", clientIP(t.http)),
+		c.Write(zap.String("path", t.http.URL.Path), zap.String("remote_ip", t.issuer.host.ClientIP(t.http)),
 			zap.String("error", err.Code), zap.String("description", err.Description))
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 // TestUsedSecretIsNoted: of several secrets the one that a client used, and none that was refused.
@@ -25,11 +27,11 @@ func TestUsedSecretIsNoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := registry.OpenFile(path)
+	file, err := file.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	usage := registry.NewUsage(&certmagic.FileStorage{Path: t.TempDir()}, "usage")
+	usage := store.NewUsage(&certmagic.FileStorage{Path: t.TempDir()}, "usage")
 	start := time.Date(2026, 1, 1, 12, 30, 0, 0, time.UTC)
 	for _, secret := range []string{second, lapsed, registry.NewSecret(), ""} {
 		request := &tokenRequest{

@@ -1,18 +1,25 @@
 package oauth
 
 import (
-	"bytes"
 	"errors"
-	"io"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// parseJSON reads an application/json body: one object, whose members are strings and have
-// different names; resource may also be an array of strings.
+var (
+	errNotString = errors.New("not a string")
+	errTooMany   = errors.New("too many members")
+)
+
+// parameterValues makes json.Unmarshal read the values of a parameter with readValues.
+var parameterValues = json.WithUnmarshalers(json.UnmarshalFromFunc(readValues))
+
+// parseJSON reads an application/json body: one object whose members are strings. The member resource may also be an
+// array of strings.
 func parseJSON(body []byte) (params, *Error) {
-	p := params{}
-	err := readObject(jsontext.NewDecoder(bytes.NewReader(body)), p)
+	var p params
+	err := json.Unmarshal(body, &p, parameterValues)
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return nil, repeated()
@@ -20,59 +27,34 @@ func parseJSON(body []byte) (params, *Error) {
 		return nil, tooMany()
 	case errors.Is(err, errNotString):
 		return nil, InvalidRequest("every parameter must be a JSON string; resource may be an array of them")
-	case err != nil:
+	case err != nil || p == nil:
 		return nil, InvalidRequest("the body is not one JSON object")
 	}
 	return p, nil
 }
 
-var (
-	errNotObject = errors.New("not one object")
-	errNotString = errors.New("not a string")
-	errTooMany   = errors.New("too many members")
-)
-
-func readObject(dec *jsontext.Decoder, p params) error {
-	if dec.PeekKind() != jsontext.KindBeginObject {
-		return errNotObject
+// readValues reads the value of a member: a string, or for resource also an array of strings. It fails if more members
+// follow than a request may have.
+func readValues(dec *jsontext.Decoder, values *[]string) (err error) {
+	if dec.PeekKind() == jsontext.KindBeginArray && dec.StackPointer() == "/resource" {
+		*values, err = readArray(dec)
+	} else {
+		*values = make([]string, 1)
+		(*values)[0], err = readString(dec)
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	for count := 0; dec.PeekKind() != jsontext.KindEndObject; count++ {
-		if count == maxParams {
-			return errTooMany
-		}
-		if err := readMember(dec, p); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	return expectEnd(dec)
-}
-
-func readMember(dec *jsontext.Decoder, p params) error {
-	token, err := dec.ReadToken()
 	if err != nil {
 		return err
 	}
-	name := token.String() // the token is void after the next read
-	values, err := readStrings(dec, name == "resource")
-	p[name] = values
-	return err
+	if _, count := dec.StackIndex(1); count >= 2*maxParams && dec.PeekKind() != jsontext.KindEndObject { // names count, too
+		return errTooMany
+	}
+	return nil
 }
 
-func readStrings(dec *jsontext.Decoder, array bool) ([]string, error) {
-	if !array || dec.PeekKind() != jsontext.KindBeginArray {
-		value, err := readString(dec)
-		return []string{value}, err
-	}
+func readArray(dec *jsontext.Decoder) (values []string, err error) {
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	var values []string
 	for dec.PeekKind() != jsontext.KindEndArray {
 		if len(values) == maxParams {
 			return nil, errTooMany
@@ -83,13 +65,13 @@ func readStrings(dec *jsontext.Decoder, array bool) ([]string, error) {
 		}
 		values = append(values, value)
 	}
-	_, err := dec.ReadToken()
+	_, err = dec.ReadToken()
 	return values, err
 }
 
 func readString(dec *jsontext.Decoder) (string, error) {
 	switch dec.PeekKind() {
-	case jsontext.KindString, jsontext.KindInvalid: // the read tells what is invalid
+	case jsontext.KindString, jsontext.KindInvalid: // ReadToken says what is not valid
 	default:
 		return "", errNotString
 	}
@@ -98,12 +80,4 @@ func readString(dec *jsontext.Decoder) (string, error) {
 		return "", err
 	}
 	return token.String(), nil
-}
-
-func expectEnd(dec *jsontext.Decoder) error {
-	_, err := dec.ReadToken()
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return errNotObject
 }

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// MaxSecrets is how many secrets a client may have.
+// MaxSecrets is the greatest number of secrets of a client.
 const MaxSecrets = 20
 
-// Stand-ins, so that there is something to compare with where there is nothing.
+// Stand-ins for a client and a secret that do not exist, so that there is something to compare with.
 var (
 	unknownClient = Client{Disabled: true}
 	noSecret      Secret
@@ -17,19 +17,18 @@ var (
 // Live reports whether the secret has not expired at now.
 func (s Secret) Live(now time.Time) bool { return s.Expires.IsZero() || now.Before(s.Expires) }
 
-// isOpen reports whether the client may authenticate at now, given a secret that works.
+// isOpen reports whether the client may authenticate at now with a secret that works.
 func (c *Client) isOpen(now time.Time) bool {
 	return !c.Disabled && (c.Expires.IsZero() || now.Before(c.Expires))
 }
 
-// Authenticate reports whether secret is one of the client's that works at now, and which. A nil
-// client stands for an unknown one. An unknown client, a disabled or expired one, one without
-// secrets, an expired and a wrong secret are all answered with "" and false after the same work, so
-// that time does not tell which it was.
+// Authenticate returns the ID of the client's secret, or ErrRefused if secret is not one that works at now. A nil
+// client stands for an unknown one. Unknown, disabled and expired clients, and expired and wrong secrets, are all refused
+// after the same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the
+// error for the right secret is the damage.
 //
-// Only what CheckSecret takes can be right, so a secret that somebody made up never works,
-// whatever hash the registry holds.
-func (c *Client) Authenticate(secret string, now time.Time) (secretID string, ok bool) {
+// A secret that CheckSecret refuses never works, whatever hash the registry holds.
+func (c *Client) Authenticate(secret string, now time.Time) (secretID string, err error) {
 	wellFormed := CheckSecret(secret) == nil
 	digest := SumSecret(secret)
 	if c == nil {
@@ -43,13 +42,16 @@ func (c *Client) Authenticate(secret string, now time.Time) (secretID string, ok
 		matching = subtle.ConstantTimeSelect(match, i, matching)
 	}
 	if !wellFormed || !c.isOpen(now) || matches != 1 {
-		return "", false
+		return "", ErrRefused
 	}
-	return c.Secrets[matching].ID, true
+	if c.Damage != nil {
+		return "", c.Damage
+	}
+	return c.Secrets[matching].ID, nil
 }
 
-// secretAt is the client's i-th secret and 1 if it works at now, or beyond the last a stand-in
-// that never works.
+// secretAt returns the client's i-th secret, and 1 if it works at now. Beyond the last it returns a stand-in that never
+// works.
 func (c *Client) secretAt(i int, now time.Time) (s *Secret, works int) {
 	if i >= len(c.Secrets) {
 		return &noSecret, 0

@@ -7,50 +7,77 @@ import (
 )
 
 var (
-	// ErrExists is for an edit function to say that what it was to create is there.
+	// ErrExists is the error of an edit function that is to create an entry that exists.
 	ErrExists = errors.New("it exists already")
-	// ErrUnavailable is wrapped by every error of a storage that cannot be read or written now.
+	// ErrUnavailable is wrapped by every error about a storage that cannot be read or written.
 	ErrUnavailable = errors.New("the storage is not available")
+	// ErrBroken is wrapped by an error about a single object that cannot be used while others can.
+	ErrBroken = errors.New("the object is broken")
 )
 
-// InvalidError is an entry, or a registry file, that the rules refuse. It never holds a secret.
+// InvalidError is the error about an entry or a registry file that breaks the rules. It never holds a secret.
 type InvalidError struct {
-	// Problems say what is wrong, one each, with file:line:column where there is a file.
+	// Problems are what is wrong. Each begins with file:line:column if it is about a file.
 	Problems []string
 }
 
-// Error joins the problems.
+// Error returns the problems, one on each line.
 func (e *InvalidError) Error() string { return strings.Join(e.Problems, "\n") }
 
-// InUseError is a change that would leave grants on what is no longer there.
+// InUseError is the error about a change that would remove what grants name.
 type InUseError struct {
-	// What is the resource, or the action of it, that grants name.
+	// What is the resource or the action that grants name.
 	What string
-	// By are ids of clients with such grants, ten at most.
+	// By are the ids of clients with such grants, at most ten.
 	By []string
 }
 
-// Error names what is in use, and by which clients.
+// Error says what is in use, and by which clients.
 func (e *InUseError) Error() string {
 	return fmt.Sprintf("grants still name %s: of %s", e.What, strings.Join(e.By, ", "))
 }
 
-// Change is what one entry was and is.
+// Change is what an entry was before a change and what it is after.
 type Change struct {
-	// Kind is "client" or "resource", ID the client's id or the resource's code.
+	// Kind is "client" or "resource". ID is the client's id or the resource's code.
 	Kind, ID string
-	// Before and After are a *Client or a *Resource each; nil where there was, or is, none. Before is
-	// Broken where there was one whose object could not be used.
+	// Before and After are each a *Client or a *Resource, or nil if there was or is no such entry. Before is Broken if the
+	// entry's object could not be used.
 	Before, After any
 }
 
-// Broken stands for an entry whose object cannot be used: nobody knows what it was.
+// ClientChange returns the change of a client. A nil client does not exist; damage is why the client's object cannot be
+// used, and nil if it can.
+func ClientChange(id string, before *Client, damage error, after *Client) Change {
+	return newChange("client", id, before, damage, after)
+}
+
+// ResourceChange returns the change of a resource, as ClientChange does for a client.
+func ResourceChange(code string, before *Resource, damage error, after *Resource) Change {
+	return newChange("resource", code, before, damage, after)
+}
+
+func newChange[T Client | Resource](kind, id string, before *T, damage error, after *T) Change {
+	c := Change{Kind: kind, ID: id}
+	if before != nil { // a nil pointer in an interface is not nil
+		c.Before = before
+	}
+	if damage != nil {
+		c.Before = Broken{Reason: damage.Error()}
+	}
+	if after != nil {
+		c.After = after
+	}
+	return c
+}
+
+// Broken stands for an entry whose object cannot be used, so that its content is unknown.
 type Broken struct {
-	// Reason names the object, and says what is wrong with it.
+	// Reason names the object and says what is wrong with it.
 	Reason string
 }
 
-// Action is "create", "update" or "delete", or "" when nothing changed.
+// Action returns "create", "update" or "delete", or "" if nothing changed.
 func (c Change) Action() string {
 	switch {
 	case c.Before == nil && c.After == nil:

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
@@ -113,4 +114,17 @@ func (d *decoder) notEmpty(n *node, what string) {
 	if n.kind == listKind && len(n.children) == 0 {
 		d.problems.add(n.at, "%s must not be empty", what)
 	}
+}
+
+// hasGrant reports whether a grant, or one that is a part of it, is one of the client's. A nil client has
+// none.
+func (c *Client) hasGrant(part scope.Grant) bool {
+	return c != nil && slices.ContainsFunc(c.Grants, func(g scope.Grant) bool {
+		return g.Resource == part.Resource && g.Deny == part.Deny &&
+			containsAll(g.Identifiers, part.Identifiers) && containsAll(g.Actions, part.Actions)
+	})
+}
+
+func containsAll(list, part []string) bool {
+	return !slices.ContainsFunc(part, func(one string) bool { return !slices.Contains(list, one) })
 }

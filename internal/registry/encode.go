@@ -79,9 +79,9 @@ func effectName(deny bool) string {
 	return ""
 }
 
-// decodeClient reads what MarshalJSON made. It is quick and trusts the text, whose checksum a stored
-// object holds; ParseClient is for what others wrote.
-func decodeClient(id string, data []byte) (*Client, error) {
+// DecodeClient decodes a client that MarshalJSON encoded. It is fast and checks no rules, because a stored object has a
+// checksum. ParseClient is for text from elsewhere.
+func DecodeClient(id string, data []byte) (*Client, error) {
 	var e clientEntry
 	if err := unmarshal(data, &e); err != nil {
 		return nil, err
@@ -111,7 +111,8 @@ func decodeClient(id string, data []byte) (*Client, error) {
 	return c, nil
 }
 
-func decodeResource(code string, data []byte) (*Resource, error) {
+// DecodeResource decodes a resource that MarshalJSON encoded, as DecodeClient does for a client.
+func DecodeResource(code string, data []byte) (*Resource, error) {
 	var e resourceEntry
 	if err := unmarshal(data, &e); err != nil {
 		return nil, err

@@ -2,20 +2,13 @@ package registry
 
 import "slices"
 
-// ParseClient reads the JSON mapping of one client, by the rules of a registry file. Its grants may
-// name the given resources. What is wrong with it is an *InvalidError.
-func ParseClient(id string, data []byte, resources []*Resource) (*Client, error) {
-	return parseClient(id, data, resources, nil)
-}
-
-// ParseClientChange is ParseClient for what a change makes of a stored client. It refuses what the change
-// adds: grants that the client has already stand, also when their resource is broken, gone or has lost the
-// action. So a client can always be disabled, and rights taken away from it.
-func ParseClientChange(stored *Client, data []byte, resources []*Resource) (*Client, error) {
-	return parseClient(stored.ID, data, resources, stored)
-}
-
-func parseClient(id string, data []byte, resources []*Resource, stored *Client) (*Client, error) {
+// ParseClient parses the JSON object of one client by the rules of a registry file. Its grants may name the given
+// resources. Its error is an *InvalidError.
+//
+// If stored is not nil, the data is a change of that client, and ParseClient refuses only what the change adds. Grants
+// that the client has remain valid, even if their resource is broken or gone or has lost the action. So a client can
+// always be disabled, and its rights can always be reduced.
+func ParseClient(id string, data []byte, resources []*Resource, stored *Client) (*Client, error) {
 	d := newDecoder("")
 	d.stored = stored
 	d.know(resources)
@@ -32,8 +25,7 @@ func parseClient(id string, data []byte, resources []*Resource, stored *Client) 
 	return c, nil
 }
 
-// ParseResource reads the JSON mapping of one resource, by the rules of a registry file. What is
-// wrong with it is an *InvalidError.
+// ParseResource parses the JSON object of one resource by the rules of a registry file. Its error is an *InvalidError.
 func ParseResource(code string, data []byte) (*Resource, error) {
 	d := newDecoder("")
 	root, err := readJSON("", data)
@@ -68,7 +60,7 @@ func (d *decoder) know(resources []*Resource) {
 // that failed, and would delete everything.
 func parseOnto(name string, data []byte, known []*Resource, prune bool) (*Snapshot, error) {
 	if len(data) > MaxFileSize {
-		return nil, invalid(tooLarge(name))
+		return nil, invalid(TooLarge(name))
 	}
 	root, err := readTree(name, data)
 	if err != nil {

@@ -7,31 +7,32 @@ import (
 	"slices"
 )
 
-// base is what a registry file is planned onto: a store, or the content of another file.
-type base interface {
-	// set is its resources.
-	set() *resourceSet
-	// stored is a client, or nil where there is none.
-	stored(ctx context.Context, id string) (*Client, error)
-	// storedIDs are those of all clients, sorted.
-	storedIDs(ctx context.Context) ([]string, error)
-	// admit holds a client of the file, which is whole in itself, against what rules there are beside those
-	// of files, and returns it as it will be read again; admitResource does so with a resource.
-	admit(c *Client, resources []*Resource) (*Client, error)
-	admitResource(r *Resource) (*Resource, error)
+// Base is the content that a registry file is applied to: that of a store, or of another file.
+type Base struct {
+	// Resources are all resources.
+	Resources *ResourceSet
+	// Client returns a client, or nil if there is none. Its error wraps ErrBroken if only this client cannot be used.
+	Client func(ctx context.Context, id string) (*Client, error)
+	// ClientIDs returns the ids of all clients, sorted.
+	ClientIDs func(ctx context.Context) ([]string, error)
+	// CheckClient and CheckResource, if set, check a valid entry of the file against rules beyond those of files. They
+	// return the entry as it will be read again.
+	CheckClient   func(c *Client, resources []*Resource) (*Client, error)
+	CheckResource func(r *Resource) (*Resource, error)
 }
 
 // plan is what applying a file to a base would change.
 type plan struct {
-	base
+	Base
 	name  string
 	file  *Snapshot
 	prune bool
 }
 
-// planOnto returns the changes, resources first.
-func planOnto(ctx context.Context, b base, name string, data []byte, prune bool) ([]Change, error) {
-	known := b.set().sorted
+// Plan returns what applying a registry file to the base would change, resources first. With prune, entries that the file
+// does not name are deleted. An error about the file is an *InvalidError or an *InUseError.
+func (b Base) Plan(ctx context.Context, name string, data []byte, prune bool) ([]Change, error) {
+	known := b.Resources.Sorted
 	if prune {
 		known = nil
 	}
@@ -44,7 +45,7 @@ func planOnto(ctx context.Context, b base, name string, data []byte, prune bool)
 	if err != nil {
 		return nil, err
 	}
-	clients, pruned, err := p.clients(ctx, b.set().after(resources).sorted)
+	clients, pruned, err := p.clients(ctx, b.Resources.after(resources).Sorted)
 	if err != nil {
 		return nil, err
 	}
@@ -52,28 +53,39 @@ func planOnto(ctx context.Context, b base, name string, data []byte, prune bool)
 	for _, id := range pruned {
 		except[id] = nil
 	}
-	if err := checkUnused(ctx, b, resources, except); err != nil {
+	if err := b.checkUnused(ctx, resources, except); err != nil {
 		return nil, err
 	}
 	return append(resources, clients...), nil
 }
 
+// Plan returns what replacing this content by a registry file would change; see Base.Plan.
+func (s *Snapshot) Plan(ctx context.Context, name string, data []byte, prune bool) ([]Change, error) {
+	return Base{
+		Resources: NewResourceSet(s.resources, nil),
+		Client:    func(_ context.Context, id string) (*Client, error) { return s.clients[id], nil },
+		ClientIDs: func(ctx context.Context) ([]string, error) { return s.ClientIDs(ctx, "", "", 0) },
+	}.Plan(ctx, name, data, prune)
+}
+
 func (p *plan) resources() ([]Change, error) {
-	now := p.set()
+	now := p.Resources
 	var changes []Change
 	add := func(code string, after *Resource) {
-		before := orBroken(resourceOrNil(now.byCode[code]), now.broken[code])
-		c := Change{Kind: "resource", ID: code, Before: before, After: resourceOrNil(after)}
+		c := ResourceChange(code, now.ByCode[code], now.Broken[code], after)
 		if c.Action() != "" {
 			changes = append(changes, c)
 		}
 	}
 	for _, r := range p.file.sorted {
-		after, err := p.admitResource(r)
-		if err != nil {
-			return nil, of("resource "+quoted(r.Code), err)
+		if p.CheckResource != nil {
+			checked, err := p.CheckResource(r)
+			if err != nil {
+				return nil, of("resource "+quoted(r.Code), err)
+			}
+			r = checked
 		}
-		add(r.Code, after)
+		add(r.Code, r)
 	}
 	for _, code := range now.codes() {
 		if p.prune && p.file.resources[code] == nil {
@@ -88,7 +100,7 @@ func (p *plan) clients(ctx context.Context, resources []*Resource) (changes []Ch
 	for _, id := range slices.Sorted(maps.Keys(p.file.clients)) {
 		change, err := p.client(ctx, p.file.clients[id], resources)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, p.at(id, err)
 		}
 		if change.Action() != "" {
 			changes = append(changes, change)
@@ -97,7 +109,7 @@ func (p *plan) clients(ctx context.Context, resources []*Resource) (changes []Ch
 	if !p.prune {
 		return changes, nil, nil
 	}
-	ids, err := p.storedIDs(ctx)
+	ids, err := p.ClientIDs(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -105,12 +117,11 @@ func (p *plan) clients(ctx context.Context, resources []*Resource) (changes []Ch
 		if p.file.clients[id] != nil {
 			continue
 		}
-		before, damage := p.stored(ctx, id)
-		if damage != nil && !errors.Is(damage, errBroken) {
-			return nil, nil, damage
+		before, damage, err := p.current(ctx, id)
+		if err != nil {
+			return nil, nil, err
 		}
-		if before != nil || damage != nil {
-			change := Change{Kind: "client", ID: id, Before: orBroken(clientOrNil(before), damage)}
+		if change := ClientChange(id, before, damage, nil); change.Action() != "" {
 			changes, pruned = append(changes, change), append(pruned, id)
 		}
 	}
@@ -118,19 +129,32 @@ func (p *plan) clients(ctx context.Context, resources []*Resource) (changes []Ch
 }
 
 func (p *plan) client(ctx context.Context, c *Client, resources []*Resource) (Change, error) {
-	before, damage := p.stored(ctx, c.ID)
-	if damage != nil && !errors.Is(damage, errBroken) { // a broken one is replaced
-		return Change{}, p.at(c.ID, damage)
+	before, damage, err := p.current(ctx, c.ID)
+	if err != nil {
+		return Change{}, err
 	}
 	after := *c
 	if c.Secrets == nil && before != nil {
 		after.Secrets = before.Secrets
 	}
-	admitted, err := p.admit(&after, resources)
-	if err != nil {
-		return Change{}, p.at(c.ID, err)
+	if p.CheckClient == nil {
+		return ClientChange(c.ID, before, damage, &after), nil
 	}
-	return Change{Kind: "client", ID: c.ID, Before: orBroken(clientOrNil(before), damage), After: admitted}, nil
+	checked, err := p.CheckClient(&after, resources)
+	if err != nil {
+		return Change{}, err
+	}
+	return ClientChange(c.ID, before, damage, checked), nil
+}
+
+// current returns the client of the base. A client whose object is broken can be replaced, so that its damage is not an
+// error.
+func (p *plan) current(ctx context.Context, id string) (before *Client, damage, err error) {
+	before, err = p.Client(ctx, id)
+	if errors.Is(err, ErrBroken) {
+		return nil, err, nil
+	}
+	return before, nil, err
 }
 
 // at says where in the file the client is that an *InvalidError is about.
@@ -138,7 +162,7 @@ func (p *plan) at(id string, err error) error {
 	return of(p.file.places[id].problem(p.name, "client "+quoted(id)).Error(), err)
 }
 
-// of says what an *InvalidError is about.
+// of says what an *InvalidError is about. It returns other errors as they are.
 func of(what string, err error) error {
 	var wrong *InvalidError
 	if !errors.As(err, &wrong) {

@@ -12,10 +12,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-var (
-	_ Registry = (*Snapshot)(nil)
-	_ Registry = (*File)(nil)
-)
+var _ Registry = (*Snapshot)(nil)
 
 // hashOf is the base64url SHA-256 of a well-formed secret that nobody has.
 func hashOf(n int) string { return HashSecret(fmt.Sprintf("secret number %d", n)) }

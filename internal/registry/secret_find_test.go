@@ -46,10 +46,10 @@ func TestParseFindsSecretsInText(t *testing.T) {
 		}
 	}
 	stored := &Client{ID: "c", Description: "key is " + secret}
-	if _, err := ParseClientChange(stored, []byte(`{"disabled": true, "description": "key is `+secret+`"}`), nil); err != nil {
+	if _, err := ParseClient("c", []byte(`{"disabled": true, "description": "key is `+secret+`"}`), nil, stored); err != nil {
 		t.Errorf("one that is there keeps a client from being disabled: %v", err)
 	}
-	if _, err := ParseClientChange(stored, []byte(`{"description": "it is `+secret+`"}`), nil); err == nil {
+	if _, err := ParseClient("c", []byte(`{"description": "it is `+secret+`"}`), nil, stored); err == nil {
 		t.Error("it is written anew")
 	}
 }

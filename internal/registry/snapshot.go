@@ -35,7 +35,7 @@ type Snapshot struct {
 // order of their lines, each a *FileError. No error holds a secret.
 func Parse(name string, data []byte) (*Snapshot, error) {
 	if len(data) > MaxFileSize {
-		return nil, tooLarge(name)
+		return nil, TooLarge(name)
 	}
 	root, err := readTree(name, data)
 	if err != nil {
@@ -59,7 +59,12 @@ func (s *Snapshot) Client(_ context.Context, id string) (*Client, error) {
 
 // Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
 func (s *Snapshot) Authenticate(_ context.Context, id, secret string, now time.Time) (*Client, string, error) {
-	return s.clients[id].prove(secret, now)
+	client := s.clients[id]
+	secretID, err := client.Authenticate(secret, now)
+	if err != nil {
+		return nil, "", err
+	}
+	return client, secretID, nil
 }
 
 // Resource returns a resource, or ErrNotFound.
@@ -76,12 +81,12 @@ func (s *Snapshot) Resources(context.Context) ([]*Resource, error) { return s.so
 // ClientIDs lists client_ids in the order of their bytes.
 func (s *Snapshot) ClientIDs(_ context.Context, prefix, after string, limit int) ([]string, error) {
 	s.sortIDs.Do(func() { s.ids = slices.Sorted(maps.Keys(s.clients)) })
-	return pageOf(s.ids, prefix, after, limit), nil
+	return PageOfIDs(s.ids, prefix, after, limit), nil
 }
 
-// pageOf is the part of sorted ids that begin with prefix and come behind after, at most limit; a
-// limit of 0 is none.
-func pageOf(sorted []string, prefix, after string, limit int) []string {
+// PageOfIDs returns the ids that begin with prefix and come after the id after, at most limit of them if limit is not 0.
+// The ids are sorted.
+func PageOfIDs(sorted []string, prefix, after string, limit int) []string {
 	from, _ := slices.BinarySearch(sorted, max(prefix, after))
 	page := []string{}
 	for _, id := range sorted[from:] {
@@ -100,6 +105,7 @@ func (s *Snapshot) Revision() string { return s.revision }
 
 func revision(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }
 
-func tooLarge(name string) error {
+// TooLarge returns the error about a registry file that is larger than MaxFileSize.
+func TooLarge(name string) error {
 	return &FileError{File: name, Msg: fmt.Sprintf("larger than %d MiB", MaxFileSize>>20)}
 }

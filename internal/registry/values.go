@@ -1,6 +1,10 @@
 package registry
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
 
 // MaxTokenTTL is the longest lifetime that a client may ask for its tokens.
 const MaxTokenTTL = 24 * time.Hour
@@ -22,6 +26,13 @@ func (d *decoder) notSecret(n *node, what string) bool {
 	}
 	d.problems.add(n.at, "a secret stands in %s: %s", what, d.howToSecret())
 	return false
+}
+
+// holdsText reports whether a text stands somewhere in the client, whole.
+func (c *Client) holdsText(text string) bool {
+	entry, entryErr := json.Marshal(c)
+	word, wordErr := json.Marshal(text)
+	return entryErr == nil && wordErr == nil && bytes.Contains(entry, word)
 }
 
 func (d *decoder) bool(n *node, what string) bool {

@@ -158,7 +158,7 @@ func (s *Store) load(ctx context.Context, keys []string) []*loaded {
 			}
 			return
 		}
-		entries, err := decodeSegment(object)
+		entries, err := decodeSegment(keys[n], object)
 		segments[n] = &loaded{entries: entries, broken: err}
 	})
 	return segments

@@ -1,8 +1,6 @@
 package revocation
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +8,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
-// A segment is an object of some entries. It is written once, by one node, and never changed, so that
-// its name is all that others need to know of it: whoever has read it never reads it again. The name
-// begins with the second in which the last of its entries is over, so that it can be deleted unread:
+// A segment is an object that holds some entries, as JSON in an envelope that names the segment. One node writes it once
+// and nothing changes it, so that a node that has read a name never reads it again. The name begins with the second in
+// which the last of its entries is over, so that a node can delete it unread:
 //
 //	<seconds since 1970>-<writer>-<number>.json
 const segmentSuffix = ".json"
@@ -22,11 +22,6 @@ const segmentSuffix = ".json"
 // storageGrace is how much later than in memory entries go from the storage. A node whose clock is ahead
 // must not delete what others need.
 const storageGrace = time.Hour
-
-type storedSegment struct {
-	SHA256  string          `json:"sha256"` // of Entries, in hex
-	Entries json.RawMessage `json:"entries"`
-}
 
 // storedEntry is an entry; its times are in seconds since 1970.
 type storedEntry struct {
@@ -36,7 +31,10 @@ type storedEntry struct {
 	Expires  int64  `json:"exp"`
 }
 
-func encodeSegment(entries []Entry) ([]byte, error) {
+// segmentLabel names a segment in its envelope, so that an object under the name of another is refused.
+func segmentLabel(key string) string { return "revocations " + path.Base(key) }
+
+func encodeSegment(key string, entries []Entry) ([]byte, error) {
 	stored := make([]storedEntry, len(entries))
 	for n, e := range entries {
 		stored[n] = storedEntry{ID: e.ID, ClientID: e.ClientID, Expires: e.Expires.Unix()}
@@ -44,30 +42,26 @@ func encodeSegment(entries []Entry) ([]byte, error) {
 			stored[n].Before = e.Before.Unix()
 		}
 	}
-	data, err := json.Marshal(stored)
+	content, err := json.Marshal(stored)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(data)
-	return json.Marshal(storedSegment{hex.EncodeToString(sum[:]), data})
+	return envelope.Seal(segmentLabel(key), content), nil
 }
 
-func decodeSegment(object []byte) ([]Entry, error) {
-	var s storedSegment
-	if err := json.Unmarshal(object, &s); err != nil {
-		return nil, errors.New("it is truncated or was changed: not a segment")
-	}
-	if sum := sha256.Sum256(s.Entries); s.SHA256 != hex.EncodeToString(sum[:]) {
-		return nil, errors.New("it is truncated or was changed: its checksum is wrong")
+func decodeSegment(key string, object []byte) ([]Entry, error) {
+	content, err := envelope.Open(segmentLabel(key), object)
+	if err != nil {
+		return nil, err
 	}
 	var stored []storedEntry
-	if err := json.Unmarshal(s.Entries, &stored); err != nil {
-		return nil, errors.New("its entries are none")
+	if err := json.Unmarshal(content, &stored); err != nil {
+		return nil, errors.New("it is not a JSON array of entries")
 	}
 	entries := make([]Entry, len(stored))
 	for n, e := range stored {
 		if (e.ID == "") == (e.ClientID == "") {
-			return nil, errors.New("an entry has not one name")
+			return nil, errors.New("an entry names not exactly one of a token and a client")
 		}
 		entries[n] = Entry{ID: e.ID, ClientID: e.ClientID, Expires: time.Unix(e.Expires, 0).UTC()}
 		if e.ClientID != "" {

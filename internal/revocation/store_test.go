@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 )
 
 // memory is a storage, of which operations can fail.
@@ -229,11 +232,12 @@ func TestConcurrentRevocationsShareWrites(t *testing.T) {
 func (m *memory) flood(t testing.TB, objects int) {
 	for k := range objects {
 		entries := []Entry{token(floodID(k))}
-		object, err := encodeSegment(entries)
+		key := path.Join("m2m/x/revocations", segmentName(entries, "other", uint64(k)))
+		object, err := encodeSegment(key, entries)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.objects[path.Join("m2m/x/revocations", segmentName(entries, "other", uint64(k)))] = object
+		m.objects[key] = object
 	}
 }
 
@@ -524,12 +528,24 @@ func TestClockThatWasAhead(t *testing.T) {
 	}
 }
 
+// holding returns a function that puts other content into the envelope of a segment.
+func holding(content string) func([]byte) []byte {
+	return func(object []byte) []byte {
+		label, _, _ := strings.Cut(strings.TrimPrefix(string(object), "caddy-m2m "), " sha256:")
+		return envelope.Seal(label, []byte(content))
+	}
+}
+
 func TestBrokenObjectHindersNoOther(t *testing.T) {
 	for name, damage := range map[string]func([]byte) []byte{
-		"empty":       func([]byte) []byte { return nil },
-		"truncated":   func(o []byte) []byte { return o[:len(o)-20] },
-		"bit-flipped": func(o []byte) []byte { return []byte(strings.Replace(string(o), `"jti":"A"`, `"jti":"C"`, 1)) },
-		"HTML":        func([]byte) []byte { return []byte("<html>") },
+		"empty":              func([]byte) []byte { return nil },
+		"truncated":          func(o []byte) []byte { return o[:len(o)-20] },
+		"bit-flipped":        func(o []byte) []byte { return []byte(strings.Replace(string(o), `"jti":"A"`, `"jti":"C"`, 1)) },
+		"HTML":               func([]byte) []byte { return []byte("<html>") },
+		"of another name":    func(o []byte) []byte { return []byte(strings.Replace(string(o), "revocations ", "revocations 1", 1)) },
+		"without a checksum": func(o []byte) []byte { return o[bytes.IndexByte(o, '\n')+1:] },
+		"not entries":        holding("{}"),
+		"two names":          holding(`[{"jti":"A","client_id":"C","exp":9999999999}]`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			storage := newMemory()
@@ -863,7 +879,7 @@ func TestSegmentThatIsOnlyListed(t *testing.T) {
 			t.Errorf("A is revoked %t, and the problem is %q", n.has("A"), n.Problem())
 		}
 	}
-	object, err := encodeSegment([]Entry{token("B")})
+	object, err := encodeSegment(ghost, []Entry{token("B")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1030,20 +1046,25 @@ func heap() int64 {
 }
 
 func FuzzDecodeSegment(f *testing.F) {
-	good, _ := encodeSegment([]Entry{token("A"), OfClient("bot", noon)})
-	f.Add(good)
-	f.Add([]byte(`{"sha256":"","entries":null}`))
-	f.Fuzz(func(t *testing.T, object []byte) {
-		entries, err := decodeSegment(object)
+	const key = "revocations/1-a-1.json"
+	for _, content := range []string{`[{"jti":"A","exp":1}]`, `[{"client_id":"bot","before":1,"exp":2}]`, `[{"jti":"A","client_id":"bot","exp":1}]`, "null", ""} {
+		f.Add([]byte(content))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if _, err := decodeSegment(key, content); err == nil {
+			t.Fatal("an object without an envelope is read")
+		}
+		entries, err := decodeSegment(key, envelope.Seal(segmentLabel(key), content))
 		if err != nil {
 			return
 		}
-		again, err := encodeSegment(entries)
+		object, err := encodeSegment(key, entries)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := decodeSegment(again); err != nil {
-			t.Fatal(err)
+		again, err := decodeSegment(key, object)
+		if err != nil || !slices.Equal(again, entries) {
+			t.Fatalf("%v became %v, %v", entries, again, err)
 		}
 	})
 }

@@ -103,7 +103,7 @@ func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, er
 	tail = append(tail, entries...)
 	q.number++ // a name is never used again, for nobody knows what became of a write that failed
 	key := path.Join(s.folder, segmentName(tail, s.writer, q.number))
-	object, err := encodeSegment(tail)
+	object, err := encodeSegment(key, tail)
 	if err != nil {
 		return "", fmt.Errorf("encoding revocations: %w", err)
 	}

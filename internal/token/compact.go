@@ -44,11 +44,11 @@ func openCompactWithin(raw string, limit int) (c compact, err error) {
 
 // verify finds the key, checks the signature, and gives the payload.
 func (c compact) verify(keys *KeySet) ([]byte, error) {
-	key := keys.key(c.header.kid)
+	key := keys.key(string(c.header.Kid))
 	if key == nil {
 		return nil, refuse(UnknownKey, "kid names no known key")
 	}
-	if c.header.alg != key.alg {
+	if Alg(c.header.Alg) != key.alg {
 		return nil, refuse(WrongAlgorithm, "alg is not the algorithm of the key")
 	}
 	signature, err := decodeBase64(c.signature)
@@ -78,5 +78,5 @@ func KeyID(raw string) (kid string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return c.header.kid, nil
+	return string(c.header.Kid), nil
 }

@@ -14,12 +14,38 @@ const AccessTokenType = "at+jwt"
 // maxTypeSize bounds typ, in bytes.
 const maxTypeSize = 64
 
-// header holds the members of a JOSE header that are looked at.
+// header holds the members of a JOSE header.
 type header struct {
-	alg      Alg
-	kid, typ string
-	// refused is a member that may not be there.
-	refused string
+	Alg    text              `json:"alg"`
+	Kid    text              `json:"kid"`
+	Typ    text              `json:"typ"`
+	Others map[string]offset `json:",embed"`
+}
+
+// text is a JSON string. It refuses null, which json.Unmarshal takes for an empty string.
+type text string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (t *text) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	value, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	if value.Kind() != jsontext.KindString {
+		return errHeader
+	}
+	*t = text(value.String())
+	return nil
+}
+
+// offset is where a JSON value ends. The value is checked, but not kept.
+type offset int64
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (o *offset) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	err := dec.SkipValue()
+	*o = offset(dec.InputOffset())
+	return err
 }
 
 // refusedParams may not be in a header. crit and b64 change what a token means; jwk, jku, x5c and
@@ -36,86 +62,45 @@ var refusedParams = map[string]bool{
 
 var errHeader = errors.New("not a JOSE header")
 
-// parseHeader reads one JSON object without repeated members. It does not yet know which key and
-// type are wanted.
+// parseHeader reads one JSON object without repeated members. It does not yet know which key and type are wanted.
 func parseHeader(data []byte) (header, error) {
 	var h header
 	if len(data) > maxHeaderSize {
 		return h, refuse(Malformed, "header is larger than a header may be")
 	}
-	if err := json.Unmarshal(data, &h); err != nil {
+	if err := json.Unmarshal(data, &h); err != nil || jsontext.Value(data).Kind() != jsontext.KindBeginObject {
 		return h, refuse(Malformed, "header is not one JSON object with members of the right type")
 	}
 	return h, h.check()
 }
 
 func (h header) check() error {
-	switch {
-	case h.refused != "":
-		return refuse(Unsupported, "header has "+h.refused)
-	case h.alg == "":
+	switch refused := h.refused(); {
+	case refused != "":
+		return refuse(Unsupported, "header has "+refused)
+	case h.Alg == "":
 		return refuse(Malformed, "header has no alg")
-	case algorithms[h.alg] == algorithm{}:
+	case algorithms[Alg(h.Alg)] == algorithm{}:
 		return refuse(WrongAlgorithm, "alg is none, symmetric or unknown")
-	case h.kid == "":
+	case h.Kid == "":
 		return refuse(UnknownKey, "header has no kid")
-	case len(h.kid) > MaxKeyIDSize:
+	case len(h.Kid) > MaxKeyIDSize:
 		return refuse(Malformed, "kid is longer than a kid may be")
-	case len(h.typ) > maxTypeSize:
+	case len(h.Typ) > maxTypeSize:
 		return refuse(Malformed, "typ is longer than a type may be")
 	}
 	return nil
 }
 
-// UnmarshalJSONFrom reads the header member by member; the decoder refuses repeated ones.
-func (h *header) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	if dec.PeekKind() != '{' {
-		return errHeader
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		if err := h.readMember(dec, name.String()); err != nil {
-			return err
+// refused returns the last member that may not be in a header, or "" if there is none.
+func (h header) refused() (name string) {
+	last := offset(-1)
+	for other, end := range h.Others {
+		if refusedParams[other] && end > last {
+			name, last = other, end
 		}
 	}
-	_, err := dec.ReadToken()
-	return err
-}
-
-func (h *header) readMember(dec *jsontext.Decoder, name string) (err error) {
-	switch name {
-	case "alg":
-		var alg string
-		alg, err = readString(dec)
-		h.alg = Alg(alg)
-	case "kid":
-		h.kid, err = readString(dec)
-	case "typ":
-		h.typ, err = readString(dec)
-	default:
-		if refusedParams[name] {
-			h.refused = name
-		}
-		err = dec.SkipValue()
-	}
-	return err
-}
-
-func readString(dec *jsontext.Decoder) (string, error) {
-	if dec.PeekKind() != '"' {
-		return "", errHeader
-	}
-	value, err := dec.ReadToken()
-	if err != nil {
-		return "", err
-	}
-	return value.String(), nil
+	return name
 }
 
 // sameType compares values of typ: letters of either case are the same, and so are a type with

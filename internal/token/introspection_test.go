@@ -22,8 +22,8 @@ func TestSignIntrospection(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, err := openCompact(signed)
-		if err != nil || c.header.typ != "token-introspection+jwt" {
-			t.Fatalf("typ %q, %v", c.header.typ, err)
+		if err != nil || string(c.header.Typ) != "token-introspection+jwt" {
+			t.Fatalf("typ %q, %v", string(c.header.Typ), err)
 		}
 		payload, err := c.verify(NewKeySet(key))
 		const want = `{"iss":"https://auth.example.com","aud":"api","iat":1900000000,"token_introspection":{"active":true,"exp":1900000300,"tenant":{"id":"a"}}}`

@@ -13,7 +13,7 @@ func (k SigningKey) SignAs(typ string, claims []byte) (string, error) {
 // StatementKeyID is KeyID for a statement of at most limit bytes.
 func StatementKeyID(raw string, limit int) (kid string, err error) {
 	c, err := openCompactWithin(raw, limit)
-	return c.header.kid, err
+	return string(c.header.Kid), err
 }
 
 // VerifyStatement takes a statement of at most limit bytes through the gate, holds its typ against the one
@@ -24,7 +24,7 @@ func VerifyStatement(raw, typ string, limit int, keys *KeySet) (claims []byte, e
 	if err != nil {
 		return nil, err
 	}
-	if !sameType(c.header.typ, typ) {
+	if !sameType(string(c.header.Typ), typ) {
 		return nil, refuse(WrongType, "typ is not "+typ)
 	}
 	return c.verify(keys)

@@ -96,7 +96,7 @@ func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.takesType(c.header.typ) {
+	if !e.takesType(string(c.header.Typ)) {
 		return nil, refuse(WrongType, "typ is not that of an access token")
 	}
 	data, err := c.verify(keys)

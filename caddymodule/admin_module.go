@@ -1,0 +1,38 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() { caddy.RegisterModule(new(adminAPI)) }
+
+// adminAPI is the module that serves the administration of issuers below /m2m/ on Caddy's admin endpoint.
+type adminAPI struct{ handler http.Handler }
+
+// CaddyModule says how Caddy finds the API.
+func (*adminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return &adminAPI{newAdminHandler(runningSystem)} }}
+}
+
+// Routes returns the one pattern under which Caddy serves the API, behind its own checks of Host and Origin.
+func (a *adminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/m2m/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		a.handler.ServeHTTP(w, r)
+		return nil
+	})}}
+}
+
+// runningSystem returns what the API administers: the app that runs now. The API is made before the app and outlives
+// it. It returns nil if the running config has no m2m app.
+func runningSystem() *adminSystem {
+	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
+	if err != nil {
+		return nil
+	}
+	app := module.(*App)
+	return &adminSystem{issuers: app.servers(), doors: app.doors, remotes: app.remotes, logger: app.logger.Named("audit"), emit: emitterOf(app.ctx)}
+}
+
+var _ caddy.AdminRouter = (*adminAPI)(nil)

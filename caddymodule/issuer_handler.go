@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+)
+
+// IssuerHandler is the m2m_issuer directive: it serves the routes of one issuer, by their exact
+// paths, and leaves every other request to the next handler.
+//
+//	POST /oauth2/token                               RFC 6749 §4.4
+//	GET  /oauth2/jwks                                RFC 7517
+//	POST /oauth2/introspect                          RFC 7662, RFC 9701
+//	POST /oauth2/revoke                              RFC 7009
+//	GET  /oauth2/revocations                         what is revoked, for doors elsewhere
+//	GET  /.well-known/openid-configuration           OpenID Connect Discovery, below the issuer's path
+//	GET  /.well-known/oauth-authorization-server     RFC 8414, above the issuer's path
+type IssuerHandler struct {
+	// Issuer is the URL of an issuer of the m2m app. Placeholders: {env.*} and {file.*}.
+	// Default: the app's only one.
+	Issuer string `json:"issuer,omitempty"`
+
+	routes map[string]http.HandlerFunc
+	logs   accessLogs
+}
+
+// CaddyModule says how Caddy finds the handler.
+func (*IssuerHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.m2m_issuer", New: func() caddy.Module { return new(IssuerHandler) }}
+}
+
+// Provision finds the issuer; it fails when the app has none of that URL.
+func (h *IssuerHandler) Provision(ctx caddy.Context) error {
+	if err := replaceAll(caddy.NewReplacer(), &h.Issuer); err != nil {
+		return err
+	}
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := app.issuer(h.Issuer)
+	if err != nil {
+		return err
+	}
+	h.routes = server.routes()
+	h.logs = newAccessLogs(ctx)
+	return nil
+}
+
+// ServeHTTP serves the issuer's routes. It answers OAuth errors itself, so that handle_errors
+// cannot make them something that no OAuth client can read.
+func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
+		serve, ok := h.routes[r.URL.Path]
+		if !ok {
+			return next.ServeHTTP(w, r)
+		}
+		httpguard.BoundBody(w, r)
+		serve(w, r)
+		return nil
+	})
+}
+
+var (
+	_ caddy.Provisioner           = (*IssuerHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*IssuerHandler)(nil)
+)

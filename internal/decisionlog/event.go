@@ -1,0 +1,186 @@
+// Package decisionlog writes decisions of policies to the log, in the form of OPA's decision logs. TokenEvent and
+// RequestEvent make an Event of a decision, and Event.Write writes it without credentials and within a bound. The
+// package may import zap, policy and leaves.
+package decisionlog
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// Paths of the decisions, as the decision log has them: those of the packages that decide.
+const (
+	pathToken   = "m2m/token"
+	pathRequest = "m2m/request"
+)
+
+// Event is one line of the decision log. Its fields are called what OPA calls them in its
+// decision logs (EventV1), where OPA has them.
+type Event struct {
+	ID, path string
+	// input and result are objects of those names.
+	input, result zap.Field
+	// issuer, clientID and remoteIP repeat what is in the input, which has them at these paths.
+	issuer, clientID, remoteIP string
+	issuerAt, clientAt, ipAt   []string
+	// revision identifies the policy that decided; empty when it had nothing to decide on.
+	revision string
+	// at is what the policy took for now, and took is how long the request has taken since.
+	at   time.Time
+	took time.Duration
+	// More are fields of one kind of decision alone. None of them may repeat what is in the input.
+	More []zap.Field
+	// changes say what was masked and what was cut.
+	changes []zap.Field
+}
+
+// TokenEvent is a decision on a token request, which came at the time of the input.
+func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
+	return &Event{
+		path:   pathToken,
+		input:  zap.Object("input", (*loggedTokenInput)(in)),
+		result: zap.Object("result", (*loggedTokenDecision)(d)),
+		issuer: in.Issuer, issuerAt: []string{"issuer"},
+		clientID: in.Client.ID, clientAt: []string{"client", "id"},
+		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
+		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
+	}
+}
+
+// RequestEvent is a decision on a proxied request, which came at the time of the input.
+func RequestEvent(in *policy.RequestInput, d *policy.RequestDecision) *Event {
+	return &Event{
+		path:   pathRequest,
+		input:  zap.Object("input", (*loggedRequestInput)(in)),
+		result: zap.Object("result", (*loggedRequestDecision)(d)),
+		issuer: in.Issuer, issuerAt: []string{"issuer"},
+		clientID: in.Token.ClientID, clientAt: []string{"token", "client_id"},
+		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
+		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
+	}
+}
+
+// MarshalLogObject writes the line's fields.
+func (e *Event) MarshalLogObject(line zapcore.ObjectEncoder) error {
+	line.AddString("decision_id", e.ID)
+	line.AddString("path", e.path)
+	if err := line.AddObject("labels", (*eventLabels)(e)); err != nil {
+		return err
+	}
+	line.AddString("timestamp", e.at.UTC().Format(time.RFC3339Nano))
+	addText(line, "revision", e.revision)
+	addText(line, "requested_by", e.remoteIP)
+	addText(line, "client_id", e.clientID)
+	e.input.AddTo(line)
+	e.result.AddTo(line)
+	for _, field := range slices.Concat(e.More, e.changes) {
+		field.AddTo(line)
+	}
+	return line.AddObject("metrics", (*eventMetrics)(e))
+}
+
+type eventLabels Event
+
+func (e *eventLabels) MarshalLogObject(labels zapcore.ObjectEncoder) error {
+	addText(labels, "issuer", e.issuer)
+	return nil
+}
+
+type eventMetrics Event
+
+func (e *eventMetrics) MarshalLogObject(metrics zapcore.ObjectEncoder) error {
+	metrics.AddInt64("timer_server_handler_ns", e.took.Nanoseconds())
+	return nil
+}
+
+// addText leaves out what there is not.
+func addText(object zapcore.ObjectEncoder, name, text string) {
+	if text != "" {
+		object.AddString(name, text)
+	}
+}
+
+// Write writes the line, without what the policy masks, without credentials and within a bound. An error is the
+// policy's; the line has it, too, and nothing that might have been meant to be masked.
+func (e *Event) Write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
+	var err error
+	if engine.Masks() {
+		err = e.mask(ctx, engine)
+	} else {
+		e.hide()
+	}
+	e.cut()
+	c.Write(zap.Inline(e))
+	return err
+}
+
+// hide masks credentials. The logger does so as well, but after the cut, when the rest of one is not known for one, and
+// when what it says of its masks may make the line too long.
+func (e *Event) hide() {
+	if !logmask.HasCredential(&e.input) && !logmask.HasCredential(&e.result) {
+		return
+	}
+	line := zapcore.NewMapObjectEncoder()
+	_ = e.MarshalLogObject(line) // into maps, which does not fail
+	shown, pointers := logmask.Object(line.Fields)
+	e.show(shown)
+	e.changes = append(e.changes, zap.Strings(logmask.Key, pointers))
+}
+
+// mask takes out what the policy says, and credentials. It comes before any cut, so that no caller can make a request so
+// large that a mask does not see what it is about.
+func (e *Event) mask(ctx context.Context, engine *policy.Engine) error {
+	line := zapcore.NewMapObjectEncoder()
+	if err := e.MarshalLogObject(line); err != nil {
+		e.show(nil)
+		return err
+	}
+	shown, pointers := logmask.Object(line.Fields) // masks are Rego, which must not see credentials either
+	// a client that hangs up must not change what the log shows of it
+	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
+	if err != nil {
+		e.show(nil)
+		e.changes = append(e.changes, zap.String("mask_error", err.Error()))
+		return err
+	}
+	e.show(masked.Event)
+	if len(masked.Erased) > 0 {
+		e.changes = append(e.changes, zap.Strings("erased", masked.Erased))
+	}
+	if all := append(pointers, masked.Replaced...); len(all) > 0 {
+		e.changes = append(e.changes, zap.Strings(logmask.Key, all))
+	}
+	return nil
+}
+
+// show puts input and result in the place of the event's own, and takes from them what else the line
+// repeats.
+func (e *Event) show(line map[string]any) {
+	e.input, e.result = memberField(line, "input"), memberField(line, "result")
+	e.issuer, e.clientID, e.remoteIP = textAt(line["input"], e.issuerAt), textAt(line["input"], e.clientAt), textAt(line["input"], e.ipAt)
+}
+
+func memberField(line map[string]any, name string) zap.Field {
+	value, ok := line[name]
+	if !ok {
+		return zap.Skip()
+	}
+	return zap.Reflect(name, value)
+}
+
+// textAt is the text at a path of objects, empty when there is none.
+func textAt(value any, path []string) string {
+	for _, name := range path {
+		object, _ := value.(map[string]any)
+		value = object[name]
+	}
+	text, _ := value.(string)
+	return text
+}

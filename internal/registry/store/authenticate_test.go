@@ -1,0 +1,428 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
+)
+
+// recorder is a storage that notes what lookups ask of it, by the views that they use.
+type recorder struct {
+	*memory
+	view  string
+	calls *[]string
+}
+
+func (r recorder) note(operation string) { *r.calls = append(*r.calls, r.view+operation) }
+
+func (r recorder) Load(ctx context.Context, key string) ([]byte, error) {
+	r.note("load")
+	return r.memory.Load(ctx, key)
+}
+
+func (r recorder) List(ctx context.Context, folder string, recursive bool) ([]string, error) {
+	r.note("list")
+	return r.memory.List(ctx, folder, recursive)
+}
+
+func (r recorder) Has(ctx context.Context, key string) (bool, error) {
+	r.note("has")
+	return r.memory.Exists(ctx, key), r.fault("has", key)
+}
+
+// stranger is a store with some clients of which none is in memory, and a clock.
+type stranger struct {
+	t *testing.T
+	*store.Store
+	storage *memory
+	calls   []string
+	secret  string // of every client
+	now     time.Time
+}
+
+func newStranger(t *testing.T) *stranger {
+	m, here := newBookStore(t)
+	s := &stranger{t: t, storage: m, secret: registry.NewSecret(), now: time.Now()}
+	for _, id := range []string{"demo", "demo-2", "Demo-3", "off", "over", "lapsed", "damaged", "torn"} {
+		if _, err := here.EditClient(ctx, id, func(*registry.Client) (*registry.Client, error) {
+			c := &registry.Client{ID: id, Disabled: id == "off", Secrets: []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(s.secret)}}}
+			switch id {
+			case "over":
+				c.Expires = s.now.Add(-time.Hour).Truncate(time.Second)
+			case "lapsed":
+				c.Secrets[0].Expires = s.now.Add(-time.Hour).Truncate(time.Second)
+			}
+			return c, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.edit("test/registry/clients/damaged.json", func(b []byte) []byte { return []byte(strings.Replace(string(b), `"id":"`, `"id":"x`, 1)) })
+	m.edit("test/registry/clients/torn.json", func(b []byte) []byte { return b[:30] })
+	here.Close()
+	s.open()
+	return s
+}
+
+// open is a fresh store on the same storage.
+func (s *stranger) open() {
+	s.Store = newStore(s.storage)
+	s.SetLookups(recorder{s.storage, "stranger ", &s.calls}, recorder{s.storage, "known ", &s.calls})
+	s.SetNow(func() time.Time { return s.now })
+	if err := s.Open(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// asks authenticates a client, and returns what that asked of the storage.
+func (s *stranger) asks(id, secret string) (calls []string, err error) {
+	s.calls = nil
+	loads := s.storage.loads
+	client, secretID, err := s.Authenticate(ctx, id, secret, s.now)
+	if (err == nil) != (client != nil && client.ID == id && secretID == "s1") {
+		s.t.Errorf("%s: %+v, %q, %v", id, client, secretID, err)
+	}
+	if all := s.storage.loads - loads; all != len(slices.DeleteFunc(slices.Clone(s.calls), func(c string) bool { return !strings.HasSuffix(c, "load") })) {
+		s.t.Errorf("%s: %d objects were loaded, also beside the lookups %q", id, all, s.calls)
+	}
+	return s.calls, err
+}
+
+func (s *stranger) refused(id, secret string, want ...string) {
+	s.t.Helper()
+	if calls, err := s.asks(id, secret); !errors.Is(err, registry.ErrRefused) || !slices.Equal(calls, want) {
+		s.t.Errorf("%s asks %q, want %q; %v", id, calls, want, err)
+	}
+}
+
+func (s *stranger) taken(id string, want ...string) {
+	s.t.Helper()
+	if calls, err := s.asks(id, s.secret); err != nil || !slices.Equal(calls, want) {
+		s.t.Errorf("%s asks %q, want %q; %v", id, calls, want, err)
+	}
+}
+
+func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
+	wrong := registry.NewSecret()
+	for _, c := range []struct {
+		name, id string
+		right    bool // the secret is right
+		before   func(*stranger)
+	}{
+		{"unknown", "nobody", false, nil},
+		{"in memory", "demo", false, func(s *stranger) { s.taken("demo", "stranger load") }},
+		{"not in memory", "demo", false, nil},
+		{"no longer in memory", "demo", false, func(s *stranger) {
+			s.SetCacheSize(1)
+			s.taken("demo-2", "stranger load")
+		}},
+		{"in capitals", "Demo-3", false, nil},
+		{"without secrets", "ci-bot", true, nil},
+		{"disabled", "off", true, nil},
+		{"expired", "over", true, nil},
+		{"with an expired secret", "lapsed", true, nil},
+		{"damaged", "damaged", false, nil},
+		{"cut off", "torn", true, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStranger(t)
+			if c.before != nil {
+				c.before(s)
+			}
+			secret := wrong
+			if c.right {
+				secret = s.secret
+			}
+			for range 2 {
+				s.refused(c.id, secret, "stranger load", "stranger list", "stranger has", "stranger load")
+				s.refused(c.id, secret)
+				s.refused(c.id, registry.NewSecret())
+				s.now = s.now.Add(6 * time.Second)
+			}
+			s.storage.failing("load", "")
+			if calls, err := s.asks(c.id, secret); !errors.Is(err, registry.ErrUnavailable) || len(calls) != 1 {
+				t.Errorf("while the storage is away it asks %q; %v", calls, err)
+			}
+			s.storage.failing("has", "")
+			if calls, err := s.asks(c.id, secret); !errors.Is(err, registry.ErrUnavailable) || len(calls) != 3 {
+				t.Errorf("while it cannot be told whether the storage works it asks %q; %v", calls, err)
+			}
+		})
+	}
+}
+
+// A client whose authentication was refused can still authenticate, also after it has left the memory.
+func TestStoreRefusalIsOfASecret(t *testing.T) {
+	s := newStranger(t)
+	s.SetCacheSize(1)
+	s.refused("demo", registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
+	s.taken("demo")
+	s.taken("demo-2", "stranger load") // takes its place in memory
+	s.taken("demo")
+	s.refused("demo", registry.NewSecret())
+	s.now = s.now.Add(6 * time.Second)
+	s.taken("demo", "known load")
+	s.refused("demo-2", registry.NewSecret(), "known load", "stranger list", "stranger has", "stranger load")
+}
+
+// Only the owner of a damaged client learns that it is damaged.
+func TestStoreDamagedClientIsKnownToItsOwner(t *testing.T) {
+	s := newStranger(t)
+	var told []string
+	s.OnFault = func(_ string, err error) { told = append(told, err.Error()) }
+	for range 2 {
+		if _, err := s.asks("damaged", s.secret); !errors.Is(err, registry.ErrUnavailable) || !strings.Contains(err.Error(), "clients/damaged.json") {
+			t.Errorf("the owner gets %v", err)
+		}
+		s.refusedAtAll("damaged")
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "clients/damaged.json") {
+		t.Errorf("told of the damage: %q", told)
+	}
+	for _, id := range []string{"damaged", "torn"} {
+		if _, err := s.Client(ctx, id); !errors.Is(err, registry.ErrUnavailable) {
+			t.Errorf("looking up %s: %v", id, err)
+		}
+	}
+}
+
+func (s *stranger) refusedAtAll(id string) {
+	s.t.Helper()
+	if _, err := s.asks(id, registry.NewSecret()); !errors.Is(err, registry.ErrRefused) {
+		s.t.Errorf("a stranger gets %v", err)
+	}
+}
+
+// A malformed id or secret causes no call of the storage.
+func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
+	s := newStranger(t)
+	s.taken("demo", "stranger load")
+	for _, id := range []string{"", ".", "..", "a:b", "dé", "a\x00", strings.Repeat("d", 129), strings.Repeat("D", 128)} {
+		s.refused(id, registry.NewSecret())
+	}
+	for _, secret := range []string{"", "hunter2", s.secret[1:], s.secret + "x", registry.HashSecret(s.secret)} {
+		for _, id := range []string{"demo", "demo-2", "off", "damaged", "nobody"} {
+			s.refused(id, secret)
+		}
+	}
+}
+
+// A record that an operator restores by hand is in no journal, and is found soon all the same.
+func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
+	s := newStranger(t)
+	const key = "test/registry/clients/demo.json"
+	object := s.storage.objects[key]
+	delete(s.storage.objects, key)
+	s.refused("demo", s.secret, "stranger load", "stranger list", "stranger has", "stranger load")
+	if _, err := s.Client(ctx, "demo"); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("while it is gone: %v", err)
+	}
+	s.storage.objects[key] = object
+	s.now = s.now.Add(4 * time.Second)
+	s.refused("demo", s.secret)
+	s.now = s.now.Add(2 * time.Second)
+	s.taken("demo", "stranger load")
+}
+
+// The same holds where nothing has been changed yet, so that there is no journal either.
+func TestStoreAsksAlikeWithoutAJournal(t *testing.T) {
+	s := newStranger(t)
+	delete(s.storage.objects, "test/registry/journal.json")
+	s.open()
+	for _, id := range []string{"nobody", "demo"} {
+		s.refused(id, registry.NewSecret(), "stranger load", "stranger list")
+	}
+	s.now = s.now.Add(6 * time.Second)
+	s.storage.failing("list", "")
+	for _, id := range []string{"nobody", "demo"} {
+		if _, err := s.asks(id, registry.NewSecret()); !errors.Is(err, registry.ErrUnavailable) {
+			t.Errorf("%s, while the storage is away: %v", id, err)
+		}
+	}
+}
+
+// A change ends what is remembered of a refusal.
+func TestStoreRefusalEndsWithAChange(t *testing.T) {
+	s := newStranger(t)
+	other := newStore(s.storage)
+	change := func(id string, edit func(*registry.Client)) {
+		if _, err := other.EditClient(ctx, id, func(c *registry.Client) (*registry.Client, error) {
+			if c == nil {
+				c = &registry.Client{ID: id}
+			}
+			edit(c)
+			return c, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newSecret := func(c *registry.Client) {
+		c.Secrets = []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(s.secret)}}
+	}
+	for _, id := range []string{"nobody", "off", "ci-bot"} {
+		s.refused(id, s.secret, "stranger load", "stranger list", "stranger has", "stranger load")
+		change(id, func(c *registry.Client) { c.Disabled = false; newSecret(c) })
+	}
+	s.taken("nobody", "stranger load")
+	s.taken("off", "known load") // it was in memory
+	s.taken("ci-bot", "known load")
+	change("off", func(c *registry.Client) { c.Disabled = true })
+	if _, err := s.asks("off", s.secret); !errors.Is(err, registry.ErrRefused) {
+		t.Errorf("once it is disabled: %v", err)
+	}
+}
+
+// TestStoreRemembersFewRefusals: a bounded number is remembered, and strangers push no client out of memory.
+func TestStoreRemembersFewRefusals(t *testing.T) {
+	s := newStranger(t)
+	s.taken("demo", "stranger load")
+	for n := range 1001 {
+		s.refused(fmt.Sprint("made-up-", n), registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
+	}
+	s.refused("made-up-1000", registry.NewSecret())
+	s.refused("made-up-0", registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
+	s.taken("demo")
+}
+
+// TestStoreRefusalsDuringChanges: a refusal that was remembered before a change of the client never counts after it,
+// also when many are refused meanwhile.
+func TestStoreRefusalsDuringChanges(t *testing.T) {
+	s := newStore(newMemory())
+	s.SetCacheSize(2)
+	secret := registry.NewSecret()
+	var asking sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for n := range 4 {
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				_, _, _ = s.Authenticate(ctx, "demo", registry.NewSecret(), time.Now())
+				_, _, _ = s.Authenticate(ctx, fmt.Sprint("other-", n), registry.NewSecret(), time.Now())
+			}
+		})
+	}
+	for n := range 200 {
+		disabled := n%2 == 1
+		if _, err := s.EditClient(ctx, "demo", func(*registry.Client) (*registry.Client, error) {
+			return &registry.Client{ID: "demo", Disabled: disabled, Secrets: []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(secret)}}}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, _, err := s.Authenticate(ctx, "demo", secret, time.Now()); errors.Is(err, registry.ErrRefused) != disabled {
+				t.Fatalf("change %d: disabled %v, and %v", n, disabled, err)
+			}
+		}
+	}
+	stop()
+	asking.Wait()
+}
+
+// slowLookups are asked for objects that are not there until they may answer.
+type slowLookups struct {
+	recorder
+	asked, let chan struct{}
+}
+
+func (l slowLookups) Load(ctx context.Context, key string) ([]byte, error) {
+	object, err := l.memory.Load(ctx, key)
+	if err != nil {
+		l.asked <- struct{}{}
+		<-l.let
+	}
+	return object, err
+}
+
+// TestStoreTakesNoClientOfAnotherCaller: who found a client in memory just before a change, and asks the storage just
+// after it, leads nobody else to that client.
+func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
+	s := newStranger(t)
+	slow := slowLookups{recorder{s.storage, "", &s.calls}, make(chan struct{}), make(chan struct{})}
+	s.SetLookups(slow, slow)
+	before, _, err := s.Authenticate(ctx, "demo", s.secret, s.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := registry.NewSecret()
+	if _, err := s.EditClient(ctx, "demo", func(c *registry.Client) (*registry.Client, error) {
+		c.Secrets[0].SHA256 = registry.SumSecret(fresh)
+		return c, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		if err := s.LookUp(ctx, before); err != nil {
+			t.Error(err)
+		}
+	})
+	<-slow.asked
+	for secret, want := range map[string]error{fresh: nil, s.secret: registry.ErrRefused} {
+		asking.Go(func() {
+			if _, _, err := s.Authenticate(ctx, "demo", secret, s.now); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		})
+	}
+	go func() { // the refused one looks for something that is not there
+		for range slow.asked {
+			continue
+		}
+	}()
+	time.Sleep(50 * time.Millisecond)
+	close(slow.let)
+	asking.Wait()
+	close(slow.asked)
+}
+
+// hangingJournal is a storage that hangs when it is asked for the journal.
+type hangingJournal struct {
+	*memory
+	let chan struct{}
+}
+
+func (h hangingJournal) Load(ctx context.Context, key string) ([]byte, error) {
+	if strings.HasSuffix(key, "/journal.json") {
+		<-h.let
+	}
+	return h.memory.Load(ctx, key)
+}
+
+// TestStoreIsOpenedOnce: callers that ask before a store is open share one look, and each waits as long as it likes.
+func TestStoreIsOpenedOnce(t *testing.T) {
+	h := hangingJournal{newMemory(), make(chan struct{})}
+	s := newStore(h)
+	var asking sync.WaitGroup
+	for range 50 {
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if _, _, err := s.Authenticate(ctx, "demo", registry.NewSecret(), time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("while the storage hangs: %v", err)
+			}
+		})
+	}
+	asking.Wait()
+	h.fail = func(string, string) error { return errDisk }
+	close(h.let)
+	if err := s.Open(ctx); !errors.Is(err, registry.ErrUnavailable) {
+		t.Errorf("opening says %v", err)
+	}
+	if h.loads > 2 { // the look for all of them, and at most one more
+		t.Errorf("the journal was loaded %d times", h.loads)
+	}
+	h.failing("nothing", "")
+	if err := s.Open(ctx); err != nil {
+		t.Errorf("opening, once the storage is back: %v", err)
+	}
+}
