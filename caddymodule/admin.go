@@ -1,12 +1,13 @@
 package caddymodule
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 // adminSystem is what the API administers.
@@ -106,13 +107,12 @@ func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
 	answer := plainAnswer{header: make(http.Header)}
 	plain.ServeHTTP(&answer, r)
 	if answer.status != http.StatusMethodNotAllowed {
-		writeAdminError(w, notFound("there is no such route: %s", r.URL.Path))
+		writeAdminError(w, api.NotFound("there is no such route: %s", r.URL.Path))
 		return
 	}
 	allowed := answer.header.Get("Allow")
 	w.Header().Set("Allow", allowed)
-	writeAdminError(w, &adminError{status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
-		Message: fmt.Sprintf("%s takes %s", r.URL.Path, allowed)})
+	writeAdminError(w, api.Errorf(api.CodeMethodNotAllowed, "%s takes %s", r.URL.Path, allowed))
 }
 
 // plainAnswer is an answer whose body nobody reads.
@@ -138,18 +138,18 @@ type adminRequest struct {
 func newAdminRequest(w http.ResponseWriter, r *http.Request, system *adminSystem, parameters []string) (*adminRequest, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, invalid("the query is malformed")
+		return nil, api.Invalid("the query is malformed")
 	}
 	for name, values := range query {
 		if (name != "issuer" || r.Pattern == overAllIssuers) && !slices.Contains(parameters, name) {
-			return nil, invalid("unknown query parameter %q", name)
+			return nil, api.Invalid("unknown query parameter %q", name)
 		}
 		if len(values) > 1 && name != "scope" { // the one that lists
-			return nil, invalid("query parameter %q is repeated", name)
+			return nil, api.Invalid("query parameter %q is repeated", name)
 		}
 	}
 	if system == nil {
-		return nil, &adminError{status: http.StatusNotFound, Code: "not_configured", Message: "the running config has no m2m app"}
+		return nil, api.Errorf(api.CodeNotConfigured, "the running config has no m2m app")
 	}
 	a := &adminRequest{w: w, r: r, query: query, system: system}
 	if r.Pattern == overAllIssuers || r.Pattern == overSomeIssuers && !query.Has("issuer") {
@@ -168,14 +168,13 @@ func (a *adminRequest) chooseIssuer() (*issuerServer, error) {
 				return issuer, nil
 			}
 		}
-		return nil, notFound("there is no issuer %q here", withoutUserInfo(chosen))
+		return nil, api.NotFound("there is no issuer %q here", withoutUserInfo(chosen))
 	}
 	switch len(issuers) {
 	case 0:
-		return nil, notFound("there is no issuer here")
+		return nil, api.NotFound("there is no issuer here")
 	case 1:
 		return issuers[0], nil
 	}
-	return nil, &adminError{status: http.StatusBadRequest, Code: "issuer_required",
-		Message: fmt.Sprintf("there are %d issuers: say which one is meant by ?issuer=<url>", len(issuers))}
+	return nil, api.Errorf(api.CodeIssuerRequired, "there are %d issuers: say which one is meant by ?issuer=<url>", len(issuers))
 }

@@ -8,18 +8,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
-
-// changeView is a change as apply answers it.
-type changeView struct {
-	Kind   string `json:"kind"`
-	ID     string `json:"id"`
-	Action string `json:"action"`
-	Before any    `json:"before"`
-	After  any    `json:"after"`
-}
 
 func applyFile(a *adminRequest) error {
 	if err := a.checkNoVersion(); err != nil {
@@ -38,7 +30,7 @@ func applyFile(a *adminRequest) error {
 			return err
 		}
 	}
-	data, mediaType, err := a.body(maxApplyBody, "application/yaml", "application/json")
+	data, mediaType, err := a.body(api.MaxApplyBody, "application/yaml", "application/json")
 	if err != nil {
 		return err
 	}
@@ -55,11 +47,11 @@ func applyFile(a *adminRequest) error {
 	if !dryRun {
 		a.audit("apply", changes...)
 	}
-	views := []changeView{}
+	changed := []api.Change{}
 	for _, c := range changes {
-		views = append(views, changeView{c.Kind, c.ID, c.Action(), viewEntry(c.Before), viewEntry(c.After)})
+		changed = append(changed, api.Change{Kind: c.Kind, ID: c.ID, Action: c.Action(), Before: viewEntry(c.Before), After: viewEntry(c.After)})
 	}
-	writeAdminJSON(a.w, http.StatusOK, map[string]any{"changes": views, "dry_run": dryRun})
+	writeAdminJSON(a.w, http.StatusOK, api.Applied{Changes: changed, DryRun: dryRun})
 	return nil
 }
 
@@ -72,7 +64,7 @@ func exportFile(a *adminRequest) error {
 		format = "json"
 	}
 	if format != "json" && format != "yaml" {
-		return invalid("format is json or yaml")
+		return api.Invalid("format is json or yaml")
 	}
 	ctx := a.r.Context()
 	resources, err := a.resources()
@@ -117,21 +109,15 @@ func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, erro
 }
 
 func listIssuers(a *adminRequest) error {
-	type view struct {
-		Issuer        string `json:"issuer"`
-		Registry      string `json:"registry"`
-		Path          string `json:"path,omitempty"`
-		Audience      string `json:"audience"`
-		SigningAlg    string `json:"signing_alg"`
-		TokenTTL      string `json:"token_ttl"`
-		TokenEndpoint string `json:"token_endpoint"`
-	}
-	views := []view{}
+	answer := api.IssuerList{Issuers: []api.Issuer{}}
 	for _, i := range a.system.issuers {
 		source, path := i.source()
-		views = append(views, view{i.URL, source, path, i.Audience, i.SigningAlg, i.TokenTTL.String(), i.URL + "/oauth2/token"})
+		answer.Issuers = append(answer.Issuers, api.Issuer{
+			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,
+			TokenTTL: i.TokenTTL.String(), TokenEndpoint: i.URL + "/oauth2/token",
+		})
 	}
-	writeAdminJSON(a.w, http.StatusOK, map[string]any{"issuers": views})
+	writeAdminJSON(a.w, http.StatusOK, answer)
 	return nil
 }
 

@@ -9,33 +9,27 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
-)
-
-const (
-	maxAdminBody = 1 << 20
-	maxApplyBody = 64 << 20
 )
 
 // body reads a body of one of the media types, of a limited size.
 func (a *adminRequest) body(limit int64, mediaTypes ...string) (data []byte, mediaType string, err error) {
 	mediaType, _, err = mime.ParseMediaType(a.r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {
-		return nil, "", &adminError{status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
-			Message: "the Content-Type must be " + strings.Join(mediaTypes, " or ")}
+		return nil, "", api.Errorf(api.CodeUnsupportedMediaType, "the Content-Type must be %s", strings.Join(mediaTypes, " or "))
 	}
 	if coding := a.r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, "", &adminError{status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type",
-			Message: "a body is taken as it is, without a Content-Encoding"}
+		return nil, "", api.Errorf(api.CodeUnsupportedMediaType, "a body is taken as it is, without a Content-Encoding")
 	}
 	data, err = io.ReadAll(http.MaxBytesReader(a.w, a.r.Body, limit))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return nil, "", tooLarge(limit)
+		return nil, "", api.Errorf(api.CodeTooLarge, "the body is larger than %d MiB", limit>>20)
 	}
 	if err != nil {
-		return nil, "", invalid("the body cannot be read")
+		return nil, "", api.Invalid("the body cannot be read")
 	}
 	return data, mediaType, nil
 }
@@ -45,7 +39,7 @@ func (a *adminRequest) flag(name string) (bool, error) {
 	switch a.query.Get(name) {
 	case "":
 		if a.query.Has(name) {
-			return false, invalid("query parameter %q is true or false", name)
+			return false, api.Invalid("query parameter %q is true or false", name)
 		}
 		return false, nil
 	case "false":
@@ -53,18 +47,18 @@ func (a *adminRequest) flag(name string) (bool, error) {
 	case "true":
 		return true, nil
 	}
-	return false, invalid("query parameter %q is true or false", name)
+	return false, api.Invalid("query parameter %q is true or false", name)
 }
 
 // page is what a list is asked for: one more than the limit, to know whether there are more.
 func (a *adminRequest) page() (limit int, err error) {
 	text := a.query.Get("limit")
 	if text == "" {
-		return 100, nil
+		return api.DefaultPage, nil
 	}
 	limit, err = strconv.Atoi(text)
-	if err != nil || limit < 1 || limit > 1000 {
-		return 0, invalid("limit is a number from 1 to 1000")
+	if err != nil || limit < 1 || limit > api.MaxPage {
+		return 0, api.Invalid("limit is a number from 1 to %d", api.MaxPage)
 	}
 	return limit, nil
 }
@@ -75,7 +69,7 @@ func (a *adminRequest) checkVersion(entry any) error {
 	values, given := a.r.Header["If-Match"]
 	header := strings.TrimSpace(strings.Join(values, ","))
 	if given && header == "" {
-		return invalid("If-Match is empty: it holds the ETag of what is to be changed")
+		return api.Invalid("If-Match is empty: it holds the ETag of what is to be changed")
 	}
 	if !given || header == "*" {
 		return nil
@@ -85,7 +79,7 @@ func (a *adminRequest) checkVersion(entry any) error {
 			return nil
 		}
 	}
-	return conflict("version_conflict", "somebody else has changed it meanwhile: look at it again, then try again")
+	return api.Errorf(api.CodeVersionConflict, "somebody else has changed it meanwhile: look at it again, then try again")
 }
 
 func etag(entry any) string { return `"` + registry.VersionOf(entry) + `"` }
@@ -114,7 +108,7 @@ func (a *adminRequest) creatable() (*store.Store, error) {
 // looked at.
 func (a *adminRequest) checkNoVersion() error {
 	if _, given := a.r.Header["If-Match"]; given {
-		return invalid("If-Match is not taken here")
+		return api.Invalid("If-Match is not taken here")
 	}
 	return nil
 }
@@ -122,7 +116,7 @@ func (a *adminRequest) checkNoVersion() error {
 // writable is the issuer's registry if it can be changed.
 func (a *adminRequest) writable() (*store.Store, error) {
 	if a.issuer.store == nil {
-		return nil, conflict("read_only", "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
+		return nil, api.Errorf(api.CodeReadOnly, "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
 	}
 	return a.issuer.store, nil
 }

@@ -8,18 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
-
-// madeSecret is the answer that has a secret, this once.
-type madeSecret struct {
-	ClientID     string       `json:"client_id"`
-	ClientSecret string       `json:"client_secret,omitempty"`
-	SecretID     string       `json:"secret_id,omitempty"`
-	Expires      time.Time    `json:"expires,omitzero"`
-	Old          []secretView `json:"old,omitempty"`
-	Client       *clientView  `json:"client,omitempty"`
-}
 
 func listClients(a *adminRequest) error {
 	limit, err := a.page()
@@ -31,10 +22,7 @@ func listClients(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Clients []*clientView `json:"clients"`
-		Next    string        `json:"next,omitempty"`
-	}{Clients: []*clientView{}}
+	answer := api.ClientList{Clients: []*api.Client{}}
 	if len(ids) > limit {
 		ids, answer.Next = ids[:limit], ids[limit-1]
 	}
@@ -61,10 +49,10 @@ func createClient(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	made := madeSecret{ClientID: asked.id}
+	made := api.CreatedSecret{ClientID: asked.id}
 	change, err := store.EditClient(a.r.Context(), asked.id, func(current *registry.Client) (*registry.Client, error) {
 		if current != nil {
-			return nil, conflict("exists", "client %q exists already", asked.id)
+			return nil, api.Errorf(api.CodeExists, "client %q exists already", asked.id)
 		}
 		// only now are the resources those of all nodes
 		resources, err := store.Resources(a.r.Context())
@@ -109,7 +97,7 @@ func (a *adminRequest) newClient() (n newClient, err error) {
 		return n, err
 	}
 	if _, given := fields["secret_expires"]; given && !n.secret {
-		return n, invalid("secret_expires is of a secret, and none is wanted")
+		return n, api.Invalid("secret_expires is of a secret, and none is wanted")
 	}
 	if n.secretExpires, err = fields.future("secret_expires"); err != nil {
 		return n, err
@@ -131,7 +119,7 @@ func (n newClient) client(resources []*registry.Resource) (*registry.Client, err
 // checkExpiry refuses an end that is over: more often than not it is a slip.
 func checkExpiry(c *registry.Client) error {
 	if !c.Expires.IsZero() && !c.Expires.After(time.Now()) {
-		return invalid("expires is in the past: to end a client now, disable it")
+		return api.Invalid("expires is in the past: to end a client now, disable it")
 	}
 	return nil
 }
@@ -149,7 +137,7 @@ func (a *adminRequest) client() (*registry.Client, error) {
 	id := a.r.PathValue("id")
 	client, err := a.issuer.registry.Client(a.r.Context(), id)
 	if isNotFound(err) {
-		return nil, notFound("there is no client %q", id)
+		return nil, api.NotFound("there is no client %q", id)
 	}
 	return client, err
 }
@@ -179,7 +167,7 @@ func (a *adminRequest) editClient(operation string, edit func(*registry.Client) 
 	id := a.r.PathValue("id")
 	change, err := store.EditClient(a.r.Context(), id, func(current *registry.Client) (*registry.Client, error) {
 		if current == nil {
-			return nil, notFound("there is no client %q", id)
+			return nil, api.NotFound("there is no client %q", id)
 		}
 		if current.Damage != nil && operation != "client.delete" {
 			return nil, current.Damage
@@ -226,7 +214,7 @@ func enableClient(a *adminRequest) error  { return a.setDisabled("client.enable"
 
 func (a *adminRequest) setDisabled(operation string, disabled bool) error {
 	if a.r.ContentLength != 0 {
-		return invalid("a body is not taken here")
+		return api.Invalid("a body is not taken here")
 	}
 	change, err := a.editClient(operation, func(c *registry.Client) (*registry.Client, error) {
 		c.Disabled = disabled

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -23,13 +24,13 @@ func explainRequest(a *adminRequest) error {
 }
 
 // tell explains what is asked, be it at the API or on the command line.
-func (i *issuerServer) tell(ctx context.Context, asked explainAsked, doors []*AuthHandler) (*explanation, error) {
-	if err := asked.check(); err != nil {
+func (i *issuerServer) tell(ctx context.Context, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
+	if err := checkAsked(&asked); err != nil {
 		return nil, err
 	}
 	e, err := i.explain(ctx, asked)
 	if isNotFound(err) {
-		return nil, notFound("there is no client %q", asked.Client)
+		return nil, api.NotFound("there is no client %q", asked.Client)
 	}
 	if err == nil && asked.Request != nil {
 		err = e.explainProxied(ctx, asked.Request, doors)
@@ -40,26 +41,26 @@ func (i *issuerServer) tell(ctx context.Context, asked explainAsked, doors []*Au
 	return e.told, nil
 }
 
-// check finds what no request could have, or be.
-func (asked *explainAsked) check() error {
+// checkAsked refuses a request that cannot exist.
+func checkAsked(asked *api.ExplainRequest) error {
 	if asked.Request != nil && asked.Request.RemoteIP == "" {
 		asked.Request.RemoteIP = asked.RemoteIP
 	}
 	switch {
 	case asked.Client == "":
-		return invalid("client is missing")
+		return api.Invalid("client is missing")
 	case len(asked.Scopes) > maxScopes:
-		return invalid("more than %d scopes", maxScopes)
+		return api.Invalid("more than %d scopes", maxScopes)
 	case len(asked.Audience) > oauth.MaxResources:
-		return invalid("more than %d audiences", oauth.MaxResources)
+		return api.Invalid("more than %d audiences", oauth.MaxResources)
 	case !isAddress(asked.RemoteIP) || asked.Request != nil && !isAddress(asked.Request.RemoteIP):
-		return invalid("remote_ip is no IP address")
+		return api.Invalid("remote_ip is no IP address")
 	}
 	return nil
 }
 
 // explainAsked reads the body.
-func (a *adminRequest) explainAsked() (asked explainAsked, err error) {
+func (a *adminRequest) explainAsked() (asked api.ExplainRequest, err error) {
 	f, err := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
 	if err != nil {
 		return asked, err
@@ -89,15 +90,15 @@ func (a *adminRequest) explainAsked() (asked explainAsked, err error) {
 }
 
 // readProxied reads the field request.
-func readProxied(data json.RawMessage) (*proxiedAsked, error) {
+func readProxied(data json.RawMessage) (*api.ProxiedRequest, error) {
 	var f bodyFields
 	if json.Unmarshal(data, &f) != nil {
-		return nil, invalid("request must be an object with method, url, and perhaps headers, remote_ip and door")
+		return nil, api.Invalid("request must be an object with method, url, and perhaps headers, remote_ip and door")
 	}
 	if err := f.check("request", "method", "url", "headers", "remote_ip", "door"); err != nil {
 		return nil, err
 	}
-	asked := new(proxiedAsked)
+	asked := new(api.ProxiedRequest)
 	for _, take := range []struct {
 		name, must string
 		into       any

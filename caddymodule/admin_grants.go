@@ -4,27 +4,10 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
-
-// scopeGrant is a grant on one identifier and one action, as a scope.
-type scopeGrant struct {
-	Scope  string `json:"scope"`
-	Effect string `json:"effect"`
-}
-
-// read checks the scope and the effect, which is "allow" by default.
-func (g scopeGrant) read() (scope.Scope, bool, error) {
-	s, err := scope.Parse(g.Scope)
-	if err != nil {
-		return scope.Scope{}, false, invalid("scope %q: %v", g.Scope, err)
-	}
-	if g.Effect != "" && g.Effect != "allow" && g.Effect != "deny" {
-		return scope.Scope{}, false, invalid(`effect must be "allow" or "deny"`)
-	}
-	return s, g.Effect == "deny", nil
-}
 
 func listGrants(a *adminRequest) error {
 	client, err := a.client()
@@ -32,17 +15,17 @@ func listGrants(a *adminRequest) error {
 		return err
 	}
 	a.w.Header().Set("ETag", etag(client))
-	writeAdminJSON(a.w, http.StatusOK, map[string]any{"grants": scopeGrants(client)})
+	writeAdminJSON(a.w, http.StatusOK, api.GrantList{Grants: scopeGrants(client)})
 	return nil
 }
 
 // scopeGrants are a client's grants, one for each identifier and action.
-func scopeGrants(c *registry.Client) []scopeGrant {
-	grants := []scopeGrant{}
+func scopeGrants(c *registry.Client) []api.ScopeGrant {
+	grants := []api.ScopeGrant{}
 	for _, g := range c.Grants {
 		for _, identifier := range g.Identifiers {
 			for _, action := range g.Actions {
-				grants = append(grants, scopeGrant{g.Resource + ":" + identifier + ":" + action, g.Effect()})
+				grants = append(grants, api.ScopeGrant{Scope: g.Resource + ":" + identifier + ":" + action, Effect: g.Effect()})
 			}
 		}
 	}
@@ -62,11 +45,11 @@ type grantChange struct {
 
 func readGrants(scopes []string, effect string) (grantChange, error) {
 	if len(scopes) == 0 {
-		return grantChange{}, invalid("scope is missing")
+		return grantChange{}, api.Invalid("scope is missing")
 	}
 	var change grantChange
 	for _, text := range scopes {
-		s, deny, err := scopeGrant{text, effect}.read()
+		s, deny, err := api.ScopeGrant{Scope: text, Effect: effect}.Parse()
 		if err != nil {
 			return grantChange{}, err
 		}
@@ -86,14 +69,14 @@ func (f bodyFields) grants() (grantChange, error) {
 		return grantChange{}, err
 	}
 	if single && several {
-		return grantChange{}, invalid(`either "scope" or "scopes" is taken`)
+		return grantChange{}, api.Invalid(`either "scope" or "scopes" is taken`)
 	}
 	if single {
 		scopes = []string{one}
 	}
 	effect, given, err := f.text("effect")
 	if err == nil && given && effect == "" {
-		err = invalid(`effect must be "allow" or "deny"`)
+		err = api.Invalid(`effect must be "allow" or "deny"`)
 	}
 	if err != nil {
 		return grantChange{}, err
@@ -133,7 +116,7 @@ func removeGrant(a *adminRequest) error {
 		had := slices.Clone(c.Grants) // a scope may be named twice
 		for _, s := range removed.scopes {
 			if !slices.ContainsFunc(had, func(g scope.Grant) bool { return holds(g, s, removed.deny) }) {
-				return nil, notFound("client %q has no such grant: %s %s", c.ID, effectName(removed.deny), s)
+				return nil, api.NotFound("client %q has no such grant: %s %s", c.ID, api.Effect(removed.deny), s)
 			}
 			var left []scope.Grant
 			for _, g := range c.Grants {
@@ -172,5 +155,5 @@ func without(g scope.Grant, s scope.Scope) []scope.Grant {
 
 func (a *adminRequest) writeGrants(change registry.Change) error {
 	client := change.After.(*registry.Client)
-	return a.writeEntry(http.StatusOK, client, map[string]any{"changed": change.Action() != "", "grants": scopeGrants(client)})
+	return a.writeEntry(http.StatusOK, client, api.ChangedGrants{Changed: change.Action() != "", Grants: scopeGrants(client)})
 }

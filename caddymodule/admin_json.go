@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -20,7 +21,7 @@ func checkJSON(data []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
 	value, err := d.ReadValue()
 	if err == nil && value.Kind() != '{' {
-		return invalid("the body must be a JSON object")
+		return api.Invalid("the body must be a JSON object")
 	}
 	if err == nil {
 		_, err = d.ReadToken()
@@ -31,7 +32,7 @@ func checkJSON(data []byte) error {
 			err = errors.New("something follows the JSON object")
 		}
 	}
-	return invalid("the body, %s: %s", placeOf(err, d.InputOffset(), data), jsonFault(err))
+	return api.Invalid("the body, %s: %s", placeOf(err, d.InputOffset(), data), jsonFault(err))
 }
 
 // jsonFault is what is wrong, without the reader's own words around it.
@@ -66,7 +67,7 @@ func decodeObject(data []byte) (object map[string]any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	if err := decoder.Decode(&object); err != nil {
-		return nil, invalid("the body cannot be read")
+		return nil, api.Invalid("the body cannot be read")
 	}
 	return object, nil
 }
@@ -77,7 +78,7 @@ type bodyFields map[string]json.RawMessage
 // fields reads a JSON object whose fields have these names; what is in the messages. Names count with
 // their case, and count once.
 func (a *adminRequest) fields(what string, known ...string) (bodyFields, error) {
-	data, _, err := a.body(maxAdminBody, "application/json")
+	data, _, err := a.body(api.MaxBody, "application/json")
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (a *adminRequest) fields(what string, known ...string) (bodyFields, error) 
 	}
 	fields := make(bodyFields)
 	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, invalid("the body cannot be read")
+		return nil, api.Invalid("the body cannot be read")
 	}
 	return fields, fields.check(what, known...)
 }
@@ -95,7 +96,7 @@ func (a *adminRequest) fields(what string, known ...string) (bodyFields, error) 
 func (f bodyFields) check(what string, known ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if !slices.Contains(known, name) {
-			return invalid("%s", registry.UnknownField(name, what, known...))
+			return api.Invalid("%s", registry.UnknownField(name, what, known...))
 		}
 	}
 	return nil
@@ -119,7 +120,7 @@ func (f bodyFields) takeOf(of, name, must string, into any) (given bool, err err
 	raw, given := f[name]
 	delete(f, name)
 	if given && (string(raw) == "null" || json.Unmarshal(raw, into) != nil) {
-		return false, invalid("%s%s must be %s", of, name, must)
+		return false, api.Invalid("%s%s must be %s", of, name, must)
 	}
 	return given, nil
 }
@@ -135,7 +136,7 @@ func (f bodyFields) texts(name string) (list []string, given bool, err error) {
 	given, err = f.take(name, "a list of strings", &elements)
 	for _, element := range elements {
 		if element == nil {
-			return nil, false, invalid("%s must be a list of strings", name)
+			return nil, false, api.Invalid("%s must be a list of strings", name)
 		}
 		list = append(list, *element)
 	}
@@ -152,7 +153,7 @@ func (f bodyFields) flag(name string, otherwise bool) (flag bool, err error) {
 func (f bodyFields) future(name string) (at time.Time, err error) {
 	given, err := f.take(name, "a time as in RFC 3339, such as 2027-01-31T00:00:00Z", &at)
 	if err == nil && given && !at.After(time.Now()) {
-		err = invalid("%s is in the past", name)
+		err = api.Invalid("%s is in the past", name)
 	}
 	return at, err
 }

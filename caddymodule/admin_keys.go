@@ -5,32 +5,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
-// maxReason is how long the reason of a rotation may be, in bytes.
-const maxReason = 500
-
-// keyView is a key as the API shows it. Nothing of the key itself is in it but its ID.
-type keyView struct {
-	KID       string    `json:"kid"`
-	Alg       string    `json:"alg"`
-	State     keyState  `json:"state"`
-	Created   time.Time `json:"created"`
-	SignsFrom time.Time `json:"signs_from"`
-	// Until is when it is dropped; zero where no other takes its place yet.
-	Until         time.Time `json:"until,omitzero"`
-	Revoked       time.Time `json:"revoked,omitzero"`
-	RevokedReason string    `json:"revoked_reason,omitempty"`
-	Encrypted     bool      `json:"encrypted"`
-}
-
-func (k *keyring) view(all []*issuerKey, key *issuerKey) keyView {
+func (k *keyring) view(all []*issuerKey, key *issuerKey) api.Key {
 	now := k.now()
-	v := keyView{
-		KID: key.ID(), Alg: string(key.Alg()), State: stateAt(all, key, k.alg, now), Created: key.created.UTC(),
+	v := api.Key{
+		KID: key.ID(), Alg: string(key.Alg()), State: string(stateAt(all, key, k.alg, now)), Created: key.created.UTC(),
 		SignsFrom: key.signsFrom.UTC(), Encrypted: key.SigningKey != nil && key.sealedBy != unsealed,
 	}
 	if until := k.times.until(all, key, k.alg, now); !until.IsZero() {
@@ -53,21 +37,12 @@ func listKeys(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Keys    []keyView `json:"keys"`
-		Problem string    `json:"problem,omitempty"`
-	}{[]keyView{}, keys.Problem()}
+	answer := api.KeyList{Keys: []api.Key{}, Problem: keys.Problem()}
 	for _, key := range loaded.all {
 		answer.Keys = append(answer.Keys, keys.view(loaded.all, key))
 	}
 	writeAdminJSON(a.w, http.StatusOK, answer)
 	return nil
-}
-
-// keyRotated is the answer to a rotation.
-type keyRotated struct {
-	Key     keyView  `json:"key"`
-	Revoked []string `json:"revoked,omitempty"`
 }
 
 func rotateKey(a *adminRequest) error {
@@ -84,12 +59,12 @@ func rotateKey(a *adminRequest) error {
 	switch {
 	case err != nil:
 		return err
-	case len(reason) > maxReason:
-		return invalid("reason is longer than %d bytes", maxReason)
+	case len(reason) > api.MaxReason:
+		return api.Invalid("reason is longer than %d bytes", api.MaxReason)
 	case now && reason == "":
-		return invalid("reason is required with now: it says why tokens that are out stop to work")
+		return api.Invalid("reason is required with now: it says why tokens that are out stop to work")
 	case !now && reason != "":
-		return invalid("reason is taken with now alone")
+		return api.Invalid("reason is taken with now alone")
 	}
 	if err := a.checkNoVersion(); err != nil {
 		return err
@@ -117,10 +92,10 @@ func rotateKey(a *adminRequest) error {
 }
 
 // auditKeys records what a rotation has done.
-func (a *adminRequest) auditKeys(done rotated) keyRotated {
+func (a *adminRequest) auditKeys(done rotated) api.KeyRotation {
 	keys := a.issuer.keys
 	loaded := keys.loaded.Load()
-	var answer keyRotated
+	var answer api.KeyRotation
 	if done.made != nil {
 		answer.Key = keys.view(loaded.all, orSame(loaded.key(done.made.ID()), done.made))
 		a.record("keys changed", "key.rotate", "key", answer.Key.KID, "create", nil, answer.Key)
@@ -145,17 +120,8 @@ func orSame(loaded, made *issuerKey) *issuerKey {
 	return loaded
 }
 
-// keysView is the keys as the status shows them.
-type keysView struct {
-	Active  string `json:"active"`
-	Next    string `json:"next,omitempty"`
-	Count   int    `json:"count"` // of those that are published
-	Healthy bool   `json:"healthy"`
-	Problem string `json:"problem,omitempty"`
-}
-
-func viewKeys(k *keyring) keysView {
-	v := keysView{Active: k.Revision(), Healthy: k.Healthy(), Problem: k.Problem()}
+func viewKeys(k *keyring) api.KeysStatus {
+	v := api.KeysStatus{Active: k.Revision(), Healthy: k.Healthy(), Problem: k.Problem()}
 	loaded := k.loaded.Load()
 	if loaded == nil {
 		return v

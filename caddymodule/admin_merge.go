@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"encoding/json"
 	"maps"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 // merge is a JSON merge patch (RFC 7396 §2): members of the patch replace those of the target, objects are
@@ -41,7 +43,7 @@ func mergeEntry(entry json.Marshaler, patch map[string]any) ([]byte, error) {
 
 // patch reads a merge patch. Fields that cannot be patched are errors.
 func (a *adminRequest) patch(fixed ...string) (map[string]any, error) {
-	data, _, err := a.body(maxAdminBody, "application/merge-patch+json", "application/json")
+	data, _, err := a.body(api.MaxBody, "application/merge-patch+json", "application/json")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +53,7 @@ func (a *adminRequest) patch(fixed ...string) (map[string]any, error) {
 	}
 	for _, field := range fixed {
 		if _, ok := patch[field]; ok {
-			return nil, invalid("%q cannot be patched", field)
+			return nil, api.Invalid("%q cannot be patched", field)
 		}
 	}
 	return patch, nil

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -21,10 +22,7 @@ func listResources(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Resources []*resourceView `json:"resources"`
-		Next      string          `json:"next,omitempty"`
-	}{Resources: []*resourceView{}}
+	answer := api.ResourceList{Resources: []*api.Resource{}}
 	for _, r := range all {
 		if !strings.HasPrefix(r.Code, a.query.Get("prefix")) || r.Code <= a.query.Get("after") {
 			continue
@@ -72,7 +70,7 @@ func createResource(a *adminRequest) error {
 	}
 	change, err := store.EditResource(a.r.Context(), code, func(current *registry.Resource) (*registry.Resource, error) {
 		if current != nil {
-			return nil, conflict("exists", "resource %q exists already", code)
+			return nil, api.Errorf(api.CodeExists, "resource %q exists already", code)
 		}
 		return resource, nil
 	})
@@ -89,7 +87,7 @@ func showResource(a *adminRequest) error {
 	code := a.r.PathValue("code")
 	resource, err := a.issuer.registry.Resource(a.r.Context(), code)
 	if isNotFound(err) {
-		return notFound("there is no resource %q", code)
+		return api.NotFound("there is no resource %q", code)
 	}
 	if err != nil {
 		return err
@@ -106,7 +104,7 @@ func (a *adminRequest) editResource(operation string, edit func(*registry.Resour
 	code := a.r.PathValue("code")
 	change, err := store.EditResource(a.r.Context(), code, func(current *registry.Resource) (*registry.Resource, error) {
 		if current == nil {
-			return nil, notFound("there is no resource %q", code)
+			return nil, api.NotFound("there is no resource %q", code)
 		}
 		if current.Damage != nil && operation != "resource.delete" {
 			return nil, current.Damage

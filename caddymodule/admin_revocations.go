@@ -6,17 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
-
-// madeRevocation is the answer to one that was made. For a client it says whether there is such a client:
-// one that was deleted may have tokens out, and a name that was mistyped has none.
-type madeRevocation struct {
-	revocationView
-	KnownClient *bool `json:"known_client,omitempty"`
-}
 
 // createRevocation revokes a token by its jti, or all tokens of a client. It works with a registry file
 // as well: revocations are in storage.
@@ -29,9 +23,9 @@ func createRevocation(a *adminRequest) error {
 		return err
 	}
 	if err := entry.Check(time.Now()); err != nil {
-		return invalid("%s", err)
+		return api.Invalid("%s", err)
 	}
-	made := madeRevocation{revocationView: viewRevocation(entry)}
+	made := api.CreatedRevocation{Revocation: viewRevocation(entry)}
 	if entry.ClientID != "" {
 		_, err := a.issuer.registry.Client(a.r.Context(), entry.ClientID)
 		if known := err == nil; known || errors.Is(err, registry.ErrNotFound) {
@@ -62,7 +56,7 @@ func (a *adminRequest) newRevocation() (e revocation.Entry, err error) {
 		return e, err
 	}
 	if ofToken == ofClient {
-		return e, invalid("either jti or client_id is needed")
+		return e, api.Invalid("either jti or client_id is needed")
 	}
 	now := time.Now()
 	if ofClient {
@@ -72,8 +66,8 @@ func (a *adminRequest) newRevocation() (e revocation.Entry, err error) {
 		}
 		return revocation.OfClient(client, before), onlyFor("client_id", fields, "expires")
 	}
-	if looksLikeToken(id) || credential.Contains(id) {
-		return e, invalid("jti is the ID of a token, and not the token or a secret")
+	if api.LooksLikeToken(id) || credential.Contains(id) {
+		return e, api.Invalid("jti is the ID of a token, and not the token or a secret")
 	}
 	expires, err := fields.future("expires")
 	if err != nil {
@@ -88,14 +82,9 @@ func (a *adminRequest) newRevocation() (e revocation.Entry, err error) {
 // onlyFor refuses a field that goes with another one.
 func onlyFor(what string, fields bodyFields, other string) error {
 	if _, given := fields[other]; given {
-		return invalid("%s does not go with %s", other, what)
+		return api.Invalid("%s does not go with %s", other, what)
 	}
 	return nil
-}
-
-// looksLikeToken reports whether a text is a token, rather than the ID of one.
-func looksLikeToken(text string) bool {
-	return strings.HasPrefix(text, "eyJ") || strings.Count(text, ".") == 2 && len(text) > 100
 }
 
 // listRevocations lists what is in force here, of clients first, in pages.
@@ -112,11 +101,7 @@ func listRevocations(a *adminRequest) error {
 		return err
 	}
 	set := a.issuer.revocations.Set()
-	answer := struct {
-		Count       int              `json:"count"`
-		Revocations []revocationView `json:"revocations"`
-		Next        string           `json:"next,omitempty"`
-	}{Count: set.Len(), Revocations: []revocationView{}}
+	answer := api.RevocationList{Count: set.Len(), Revocations: []api.Revocation{}}
 	entries := set.Entries(time.Now(), after, limit+1)
 	if len(entries) > limit {
 		entries, answer.Next = entries[:limit], revocationName(entries[limit-1])
@@ -145,7 +130,7 @@ func parseRevocationName(name string) (after revocation.Entry, err error) {
 	case kind == "client_id" && id != "":
 		after.ClientID = id
 	default:
-		return after, invalid(`after is what "next" of the page before says`)
+		return after, api.Invalid(`after is what "next" of the page before says`)
 	}
 	return after, nil
 }

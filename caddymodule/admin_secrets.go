@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
@@ -23,7 +24,7 @@ func listSecrets(a *adminRequest) error {
 		return err
 	}
 	a.w.Header().Set("ETag", etag(client))
-	writeAdminJSON(a.w, http.StatusOK, map[string]any{"secrets": viewSecrets(client, a.lastUsed(client.ID))})
+	writeAdminJSON(a.w, http.StatusOK, api.SecretList{Secrets: viewSecrets(client, a.lastUsed(client.ID))})
 	return nil
 }
 
@@ -36,12 +37,12 @@ func createSecret(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	var made madeSecret
+	var made api.CreatedSecret
 	used := a.lastUsed(a.r.PathValue("id"))
 	_, err = a.editClient("secret.create", func(c *registry.Client) (*registry.Client, error) {
 		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == store.MaxLiveSecrets {
-			return nil, conflict("too_many_secrets", "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
+			return nil, api.Errorf(api.CodeTooManySecrets, "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
 		made = addSecret(c, id, expires)
 		return c, nil
@@ -70,7 +71,7 @@ func rotateSecret(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	var made madeSecret
+	var made api.CreatedSecret
 	_, err = a.editClient("secret.rotate", func(c *registry.Client) (*registry.Client, error) {
 		used, err := a.recentUses(c.ID, force)
 		if err != nil {
@@ -113,7 +114,7 @@ func revokeSecret(a *adminRequest) error {
 	_, err = a.editClient("secret.revoke", func(c *registry.Client) (*registry.Client, error) {
 		i := slices.IndexFunc(c.Secrets, func(s registry.Secret) bool { return s.ID == id })
 		if i < 0 {
-			return nil, notFound("client %q has no secret %q", c.ID, id)
+			return nil, api.NotFound("client %q has no secret %q", c.ID, id)
 		}
 		used, err := a.recentUses(c.ID, force)
 		if err != nil {
@@ -141,10 +142,10 @@ func (f bodyFields) overlap() (time.Duration, error) {
 	}
 	overlap, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, invalid(`overlap must be a duration such as "24h"`)
+		return 0, api.Invalid(`overlap must be a duration such as "24h"`)
 	}
 	if overlap < 0 {
-		return 0, invalid("overlap must not be negative")
+		return 0, api.Invalid("overlap must not be negative")
 	}
 	return overlap, nil
 }
@@ -196,15 +197,15 @@ func checkUnused(s registry.Secret, used map[string]time.Time, force bool) error
 	if force || !s.Live(time.Now()) || time.Since(at) > recentUse {
 		return nil
 	}
-	return conflict("in_use", "secret %q was used at %s, within the last hour: to end it all the same, say force", s.ID, at.Format(time.RFC3339))
+	return api.Errorf(api.CodeInUse, "secret %q was used at %s, within the last hour: to end it all the same, say force", s.ID, at.Format(time.RFC3339))
 }
 
 // addSecret makes a secret and adds it to the client.
-func addSecret(c *registry.Client, id string, expires time.Time) madeSecret {
+func addSecret(c *registry.Client, id string, expires time.Time) api.CreatedSecret {
 	secret := registry.NewSecret()
 	made := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: time.Now().UTC().Truncate(time.Second), Expires: expires.UTC()}
 	c.Secrets = append(c.Secrets, made)
-	return madeSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}
+	return api.CreatedSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}
 }
 
 // nextSecretID is an ID that no secret of the client had, as far as is known. It is asked for before

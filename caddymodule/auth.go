@@ -117,17 +117,6 @@ type AuthHandler struct {
 	decisions *zap.Logger
 }
 
-// issuerKeys is what a door asks of an issuer, be it of this process or elsewhere.
-type issuerKeys interface {
-	// keySet returns the issuer's public keys, among them that of kid if there is one; it fails
-	// when no keys can be had.
-	keySet(ctx context.Context, kid string) (*token.KeySet, error)
-	// scopesOf lists the scopes of an audience, if the issuer tells.
-	scopesOf(ctx context.Context, audience string) ([]string, error)
-	// scopesRevision changes when what scopesOf answers may have changed.
-	scopesRevision() string
-}
-
 // CaddyModule says how Caddy finds the handler.
 func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.m2m_auth", New: func() caddy.Module { return new(AuthHandler) }}
@@ -255,7 +244,7 @@ func (h *AuthHandler) verify(ctx context.Context, raw string) (token.Verified, *
 	judge := ""
 	verified, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
 		judge = issuer
-		return h.trust(issuer).keys.keySet(ctx, kid)
+		return h.trust(issuer).keys.KeySet(ctx, kid)
 	})
 	if err == nil {
 		return verified, cmp.Or(h.refuseRevoked(ctx, verified), h.identity.check(verified.Claims))

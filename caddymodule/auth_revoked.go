@@ -6,17 +6,14 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// Reasons of refusals of tokens that are genuine.
-const (
-	reasonRevoked       = "revoked"
-	reasonNoRevocations = "no_revocations"
-)
+// reasonNoRevocations refuses a genuine token.
+const reasonNoRevocations = "no_revocations"
 
 // refuseRevoked returns the refusal of a genuine token that is revoked, nil if the token holds. It checks each request,
 // also one with a remembered token. It refuses all tokens until the revocations have been read once, and those of a
 // remote issuer whose revocations are too old.
 func (h *AuthHandler) refuseRevoked(ctx context.Context, t token.Verified) *refusal {
-	revoked, err := h.trust(t.Issuer).isRevoked(ctx, t.Claims, t.KeyID())
+	revoked, err := h.trust(t.Issuer).keys.IsRevoked(ctx, t.Claims, t.KeyID())
 	if revoked {
 		h.verifier.Forget(t)
 	}
@@ -33,7 +30,7 @@ func revocationRefusal(revoked bool, err error) *refusal {
 	case err != nil:
 		return unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
 	case revoked:
-		return invalidToken(&token.Error{Reason: reasonRevoked, Detail: "the token was revoked"})
+		return invalidToken(&token.Error{Reason: token.Revoked, Detail: "the token was revoked"})
 	}
 	return nil
 }

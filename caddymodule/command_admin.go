@@ -17,6 +17,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 // adminFlags are those of every command that administers a server.
@@ -167,8 +169,8 @@ func (s *session) send(method, path string, query url.Values, contentType string
 
 // answeredError is what the server says is wrong, with an exit code.
 func answeredError(response *http.Response) error {
-	text, _ := io.ReadAll(io.LimitReader(response.Body, maxAdminBody))
-	var answer adminError
+	text, _ := io.ReadAll(io.LimitReader(response.Body, api.MaxBody))
+	var answer api.Error
 	if location := response.Header.Get("Location"); location != "" {
 		return &exitError{exitInvalid, errors.New("a name is empty, or made of dots: no path has it")}
 	}
@@ -176,9 +178,9 @@ func answeredError(response *http.Response) error {
 		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
 	}
 	switch answer.Code { // as the commands say it
-	case "in_use":
+	case api.CodeInUse:
 		answer.Message = strings.Replace(answer.Message, "say force", "use --force", 1)
-	case "issuer_required":
+	case api.CodeIssuerRequired:
 		answer.Message = strings.Replace(answer.Message, "?issuer=<url>", "--issuer <url>", 1)
 	}
 	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}

@@ -12,13 +12,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-)
 
-// applied is the answer of apply.
-type applied struct {
-	Changes []changeView `json:"changes"`
-	DryRun  bool         `json:"dry_run"`
-}
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
 
 func applyCommand() *cobra.Command {
 	var prune, dryRun bool
@@ -71,11 +67,11 @@ nothing, and 2 when there are differences.`,
 	})
 }
 
-func (s *session) apply(file string, prune, dryRun bool) (*applied, error) {
+func (s *session) apply(file string, prune, dryRun bool) (*api.Applied, error) {
 	var data []byte
 	var err error
 	if file == "-" {
-		data, err = io.ReadAll(io.LimitReader(s.cmd.InOrStdin(), maxApplyBody+1))
+		data, err = io.ReadAll(io.LimitReader(s.cmd.InOrStdin(), api.MaxApplyBody+1))
 	} else {
 		data, err = os.ReadFile(file)
 	}
@@ -92,11 +88,11 @@ func (s *session) apply(file string, prune, dryRun bool) (*applied, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	answer := new(applied)
+	answer := new(api.Applied)
 	return answer, s.read(response, answer)
 }
 
-func (s *session) printChanges(answer *applied) error {
+func (s *session) printChanges(answer *api.Applied) error {
 	return s.print(answer, func() {
 		if len(answer.Changes) == 0 {
 			s.printf("no changes\n")

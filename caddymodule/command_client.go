@@ -3,11 +3,11 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func clientCommand() *cobra.Command {
@@ -51,23 +51,25 @@ func (f *clientFlags) create(s *session, id string) error {
 			return err
 		}
 	}
-	var grants []grantView
+	var grants []api.Grant
 	for _, effect := range []struct {
 		name   string
 		scopes []string
 	}{{"allow", f.grants}, {"deny", f.denials}} {
 		for _, text := range effect.scopes {
-			parsed, _, err := scopeGrant{text, effect.name}.read()
+			parsed, _, err := api.ScopeGrant{Scope: text, Effect: effect.name}.Parse()
 			if err != nil {
 				return &exitError{exitInvalid, err}
 			}
-			grants = append(grants, grantView{parsed.Resource, []string{parsed.Identifier}, []string{parsed.Action}, effect.name})
+			grants = append(grants, api.Grant{
+				Resource: parsed.Resource, Identifiers: []string{parsed.Identifier}, Actions: []string{parsed.Action}, Effect: effect.name,
+			})
 		}
 	}
 	if grants != nil {
 		body["grants"] = grants
 	}
-	var made madeSecret
+	var made api.CreatedSecret
 	if err := s.call(http.MethodPost, "/clients", nil, body, &made); err != nil {
 		return err
 	}
@@ -79,36 +81,16 @@ func (f *clientFlags) create(s *session, id string) error {
 		}
 		s.printf("client_secret  %s\n\nThe secret is shown this once. To try it, paste it at the first line:\n\n", made.ClientSecret)
 		s.printf("  read -rs CLIENT_SECRET\n  %s\n", s.tryLine(id, f.scopesToTry()))
-		if state := made.Client.state(); state != "enabled" {
+		if state := made.Client.State(); state != "enabled" {
 			s.printf("\nThe client is %s: until it is enabled it gets no token.\n", state)
 		}
 	})
 }
 
-func (c *clientView) state() string {
-	switch {
-	case c.Disabled:
-		return "disabled"
-	case !c.Expires.IsZero() && !time.Now().Before(c.Expires):
-		return "expired"
-	}
-	return "enabled"
-}
-
-func (c *clientView) liveSecrets() string {
-	live := 0
-	for _, s := range c.Secrets {
-		if s.Live {
-			live++
-		}
-	}
-	return strconv.Itoa(live)
-}
-
 func showClientCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}
 	return administer(cmd, func(s *session, args []string) error {
-		var c clientView
+		var c api.Client
 		if err := s.call(http.MethodGet, "/clients"+segment(args[0]), nil, nil, &c); err != nil {
 			return err
 		}
@@ -116,10 +98,10 @@ func showClientCommand() *cobra.Command {
 	})
 }
 
-func (s *session) printClient(c *clientView) error {
+func (s *session) printClient(c *api.Client) error {
 	return s.print(c, func() {
 		s.table(
-			[]string{"id", c.ID}, []string{"state", c.state()}, []string{"description", orDash(c.Description)},
+			[]string{"id", c.ID}, []string{"state", c.State()}, []string{"description", orDash(c.Description)},
 			[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
 			[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
 			[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
@@ -139,7 +121,7 @@ func (s *session) printClient(c *clientView) error {
 	})
 }
 
-func networksText(c *clientView) string {
+func networksText(c *api.Client) string {
 	var texts []string
 	for _, n := range c.Networks {
 		texts = append(texts, n.String())
@@ -182,7 +164,7 @@ place of all there are, so name each that is to stay.`,
 		if len(patch) == 0 {
 			return wrong("nothing to change: give a flag")
 		}
-		var c clientView
+		var c api.Client
 		if err := s.call(http.MethodPatch, "/clients"+segment(args[0]), nil, patch, &c); err != nil {
 			return err
 		}
@@ -197,11 +179,11 @@ func setDisabledCommand(verb, short string) *cobra.Command {
 		cmd.Flags().BoolVar(&revoke, "revoke", false, "also end the tokens that it has, which else are good until they expire")
 	}
 	return administer(cmd, func(s *session, args []string) error {
-		var c clientView
+		var c api.Client
 		if err := s.call(http.MethodPost, "/clients"+segment(args[0])+"/"+verb, nil, nil, &c); err != nil {
 			return err
 		}
-		var made madeRevocation
+		var made api.CreatedRevocation
 		if revoke { // once it gets no more of them
 			var err error
 			if made, err = s.revokeClient(c.ID); err != nil {
@@ -209,7 +191,7 @@ func setDisabledCommand(verb, short string) *cobra.Command {
 			}
 		}
 		return s.print(&c, func() {
-			s.printf("client %s is %s\n", printable(c.ID), c.state())
+			s.printf("client %s is %s\n", printable(c.ID), c.State())
 			if revoke {
 				s.printRevocation(made)
 			}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func listClientsCommand() *cobra.Command {
@@ -20,7 +22,7 @@ func listClientsCommand() *cobra.Command {
 		if limit < 0 {
 			return wrong("--limit is negative")
 		}
-		clients := []*clientView{}
+		clients := []*api.Client{}
 		query := url.Values{"prefix": {prefix}, "after": {after}}
 		next := ""
 		for {
@@ -29,10 +31,7 @@ func listClientsCommand() *cobra.Command {
 				size = min(size, limit-len(clients))
 			}
 			query.Set("limit", strconv.Itoa(size))
-			var page struct {
-				Clients []*clientView `json:"clients"`
-				Next    string        `json:"next"`
-			}
+			var page api.ClientList
 			if err := s.call(http.MethodGet, "/clients", query, nil, &page); err != nil {
 				return err
 			}
@@ -42,14 +41,11 @@ func listClientsCommand() *cobra.Command {
 			}
 			query.Set("after", page.Next)
 		}
-		answer := struct {
-			Clients []*clientView `json:"clients"`
-			Next    string        `json:"next,omitempty"`
-		}{clients, next}
+		answer := api.ClientList{Clients: clients, Next: next}
 		return s.print(answer, func() {
 			rows := [][]string{{"ID", "STATE", "SECRETS", "GRANTS", "DESCRIPTION"}}
 			for _, c := range clients {
-				rows = append(rows, []string{c.ID, c.state(), c.liveSecrets(), strconv.Itoa(len(c.Grants)), c.Description})
+				rows = append(rows, []string{c.ID, c.State(), strconv.Itoa(c.LiveSecrets()), strconv.Itoa(len(c.Grants)), c.Description})
 			}
 			s.table(rows...)
 			if next != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 )
 
@@ -71,7 +72,7 @@ when not, 3 when there is no such client, and 5 when what was typed is wrong.`,
 		if err != nil {
 			return err
 		}
-		told := new(explanation)
+		told := new(api.Explanation)
 		if f.registry != "" {
 			told, err = f.offline(s.ctx, s.flags.issuer, asked)
 		} else if err = f.checkOnline(); err == nil {
@@ -88,8 +89,8 @@ when not, 3 when there is no such client, and 5 when what was typed is wrong.`,
 }
 
 // asked is what the flags ask for.
-func (f *explainFlags) asked(args []string) (explainAsked, error) {
-	asked := explainAsked{Client: args[0], Scopes: args[1:], RemoteIP: f.remoteIP, Audience: f.resources, Trace: f.trace}
+func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
+	asked := api.ExplainRequest{Client: args[0], Scopes: args[1:], RemoteIP: f.remoteIP, Audience: f.resources, Trace: f.trace}
 	var err error
 	if f.at != "" {
 		if asked.Time, err = time.Parse(time.RFC3339, f.at); err != nil {
@@ -106,7 +107,7 @@ func (f *explainFlags) asked(args []string) (explainAsked, error) {
 	if !found {
 		return asked, wrong("--request is a method and a URL, such as 'GET https://api.example.com/books/1'")
 	}
-	asked.Request = &proxiedAsked{Method: method, URL: strings.TrimSpace(target), Headers: make(map[string]string)}
+	asked.Request = &api.ProxiedRequest{Method: method, URL: strings.TrimSpace(target), Headers: make(map[string]string)}
 	for _, header := range f.headers {
 		name, value, found := strings.Cut(header, ":")
 		if !found {
@@ -128,7 +129,7 @@ func (f *explainFlags) checkOnline() error {
 }
 
 // offline decides here, by the code that a server decides with.
-func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsked) (*explanation, error) {
+func (f *explainFlags) offline(ctx context.Context, url string, asked api.ExplainRequest) (*api.Explanation, error) {
 	if asked.Request != nil {
 		return nil, wrong("--request is judged by the m2m_auth of a running server, which --registry does without")
 	}
@@ -151,7 +152,7 @@ func (f *explainFlags) offline(ctx context.Context, url string, asked explainAsk
 	defer issuer.close()
 	told, err := issuer.tell(ctx, asked, nil)
 	if err != nil {
-		return nil, &exitError{exitCodeOf(adminErrorOf(err).status), err}
+		return nil, &exitError{exitCodeOf(adminErrorOf(err).Status()), err}
 	}
 	return told, nil
 }

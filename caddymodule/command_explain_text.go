@@ -5,11 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // printExplanation is an explanation for people: what is decided, and below it why.
-func (s *session) printExplanation(x *explanation) {
+func (s *session) printExplanation(x *api.Explanation) {
 	s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
 	for _, r := range x.Refusals {
 		s.printf("\nrefused   %s\n", printableLines(r.Description))
@@ -62,7 +63,7 @@ func (s *session) printCauses(causes []policy.Cause) {
 	}
 }
 
-func (s *session) printDoor(d doorExplanation) {
+func (s *session) printDoor(d api.DoorExplanation) {
 	verdict := "let through"
 	if !d.LetThrough {
 		verdict = fmt.Sprintf("refused with %d %s", d.Status, d.Reason)

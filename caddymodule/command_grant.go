@@ -5,25 +5,14 @@ import (
 	"net/url"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func grantCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "grant <command>", Short: "Administers what clients may do"}
 	makeGroup(cmd, addGrantCommand(), listGrantsCommand(), removeGrantCommand())
 	return cmd
-}
-
-// grantsAnswer is what every route of grants answers.
-type grantsAnswer struct {
-	Changed bool         `json:"changed"`
-	Grants  []scopeGrant `json:"grants"`
-}
-
-func effectName(deny bool) string {
-	if deny {
-		return "deny"
-	}
-	return "allow"
 }
 
 func addGrantCommand() *cobra.Command {
@@ -36,7 +25,7 @@ func addGrantCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&deny, "deny", false, "deny them, whatever else allows them")
 	return administer(cmd, func(s *session, args []string) error {
-		body := map[string]any{"scopes": args[1:], "effect": effectName(deny)}
+		body := map[string]any{"scopes": args[1:], "effect": api.Effect(deny)}
 		return s.changeGrants(http.MethodPost, args[0], nil, body)
 	})
 }
@@ -50,13 +39,13 @@ func removeGrantCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&deny, "deny", false, "take away a denial")
 	return administer(cmd, func(s *session, args []string) error {
-		return s.changeGrants(http.MethodDelete, args[0], url.Values{"scope": args[1:], "effect": {effectName(deny)}}, nil)
+		return s.changeGrants(http.MethodDelete, args[0], url.Values{"scope": args[1:], "effect": {api.Effect(deny)}}, nil)
 	})
 }
 
 // changeGrants changes all that is named or nothing, and prints the grants that the client has then.
 func (s *session) changeGrants(method, client string, query url.Values, body any) error {
-	var answer grantsAnswer
+	var answer api.ChangedGrants
 	if err := s.call(method, "/clients"+segment(client)+"/grants", query, body, &answer); err != nil {
 		return err
 	}
@@ -66,9 +55,7 @@ func (s *session) changeGrants(method, client string, query url.Values, body any
 func listGrantsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list <client>", Short: "Lists the grants of a client", Args: cobra.ExactArgs(1)}
 	return administer(cmd, func(s *session, args []string) error {
-		var answer struct {
-			Grants []scopeGrant `json:"grants"`
-		}
+		var answer api.GrantList
 		if err := s.call(http.MethodGet, "/clients"+segment(args[0])+"/grants", nil, nil, &answer); err != nil {
 			return err
 		}
@@ -76,7 +63,7 @@ func listGrantsCommand() *cobra.Command {
 	})
 }
 
-func grantRows(grants []scopeGrant) [][]string {
+func grantRows(grants []api.ScopeGrant) [][]string {
 	rows := [][]string{{"EFFECT", "SCOPE"}}
 	for _, g := range grants {
 		rows = append(rows, []string{g.Effect, g.Scope})

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func keyCommand() *cobra.Command {
@@ -25,10 +27,7 @@ revoked one is refused.`,
 		Args: cobra.NoArgs,
 	}
 	return administer(cmd, func(s *session, _ []string) error {
-		var answer struct {
-			Keys    []keyView `json:"keys"`
-			Problem string    `json:"problem,omitempty"`
-		}
+		var answer api.KeyList
 		if err := s.call(http.MethodGet, "/keys", nil, nil, &answer); err != nil {
 			return err
 		}
@@ -36,7 +35,7 @@ revoked one is refused.`,
 			rows := [][]string{{"KEY", "ALG", "STATE", "CREATED", "SIGNS FROM", "GONE AFTER", "REASON"}}
 			for _, key := range answer.Keys {
 				rows = append(rows, []string{
-					key.KID, key.Alg, string(key.State), timeOr(key.Created, "-"), timeOr(key.SignsFrom, "-"), timeOr(key.Until, "-"), key.RevokedReason,
+					key.KID, key.Alg, key.State, timeOr(key.Created, "-"), timeOr(key.SignsFrom, "-"), timeOr(key.Until, "-"), key.RevokedReason,
 				})
 			}
 			s.table(rows...)
@@ -93,7 +92,7 @@ With --now, for a key that has leaked: ` + "\n" + whatNowBreaks,
 		if now {
 			body["reason"] = reason
 		}
-		var done keyRotated
+		var done api.KeyRotation
 		if err := s.call(http.MethodPost, "/keys/rotate", nil, body, &done); err != nil {
 			return err
 		}

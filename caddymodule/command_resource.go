@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func resourceCommand() *cobra.Command {
@@ -79,7 +81,7 @@ func createResourceCommand() *cobra.Command {
 			return err
 		}
 		body["code"] = args[0]
-		var r resourceView
+		var r api.Resource
 		if err := s.call(http.MethodPost, "/resources", nil, body, &r); err != nil {
 			return err
 		}
@@ -92,12 +94,9 @@ func listResourcesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list [flags]", Short: "Lists resources", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only those whose code begins so")
 	return administer(cmd, func(s *session, _ []string) error {
-		resources := []*resourceView{}
+		resources := []*api.Resource{}
 		for query := (url.Values{"prefix": {prefix}, "limit": {"1000"}}); ; {
-			var page struct {
-				Resources []*resourceView `json:"resources"`
-				Next      string          `json:"next"`
-			}
+			var page api.ResourceList
 			if err := s.call(http.MethodGet, "/resources", query, nil, &page); err != nil {
 				return err
 			}
@@ -107,24 +106,24 @@ func listResourcesCommand() *cobra.Command {
 			}
 			query.Set("after", page.Next)
 		}
-		return s.print(map[string]any{"resources": resources}, func() {
+		return s.print(api.ResourceList{Resources: resources}, func() {
 			rows := [][]string{{"CODE", "ACTIONS", "AUDIENCE", "DESCRIPTION"}}
 			for _, r := range resources {
-				rows = append(rows, []string{r.Code, r.actionNames(), orDash(r.Audience), r.Description})
+				rows = append(rows, []string{r.Code, actionNames(r), orDash(r.Audience), r.Description})
 			}
 			s.table(rows...)
 		})
 	})
 }
 
-func (r *resourceView) actionNames() string {
+func actionNames(r *api.Resource) string {
 	return strings.Join(slices.Sorted(maps.Keys(r.Actions)), " ")
 }
 
 func showResourceCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show <code>", Short: "Shows a resource", Args: cobra.ExactArgs(1)}
 	return administer(cmd, func(s *session, args []string) error {
-		var r resourceView
+		var r api.Resource
 		if err := s.call(http.MethodGet, "/resources"+segment(args[0]), nil, nil, &r); err != nil {
 			return err
 		}
@@ -132,7 +131,7 @@ func showResourceCommand() *cobra.Command {
 	})
 }
 
-func (s *session) printResource(r *resourceView) error {
+func (s *session) printResource(r *api.Resource) error {
 	return s.print(r, func() {
 		s.table([]string{"code", r.Code}, []string{"description", orDash(r.Description)}, []string{"audience", orDash(r.Audience)},
 			[]string{"attributes", compactJSON(r.Attributes)})
@@ -158,7 +157,7 @@ func updateResourceCommand() *cobra.Command {
 		if len(patch) == 0 {
 			return wrong("nothing to change: give a flag")
 		}
-		var r resourceView
+		var r api.Resource
 		if err := s.call(http.MethodPatch, "/resources"+segment(args[0]), nil, patch, &r); err != nil {
 			return err
 		}

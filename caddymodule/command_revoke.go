@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -37,7 +38,7 @@ Nothing takes a revocation back. A registry file is no hindrance.`,
 		switch {
 		case (jti == "") == (client == ""):
 			return wrong("either --jti or --client is needed")
-		case looksLikeToken(jti):
+		case api.LooksLikeToken(jti):
 			return wrong("--jti is the ID of a token, and not the token, which others can now see in the list of processes")
 		case jti != "" && before != "" || client != "" && expires != "":
 			return wrong("--expires goes with --jti, and --before with --client")
@@ -56,7 +57,7 @@ Nothing takes a revocation back. A registry file is no hindrance.`,
 			}
 			body[name] = at
 		}
-		var made madeRevocation
+		var made api.CreatedRevocation
 		if err := s.call(http.MethodPost, "/revocations", nil, body, &made); err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ Nothing takes a revocation back. A registry file is no hindrance.`,
 	})
 }
 
-func (s *session) printRevocation(made madeRevocation) {
+func (s *session) printRevocation(made api.CreatedRevocation) {
 	if made.JTI != "" {
 		s.printf("token %s is revoked\n", printable(made.JTI))
 		if !token.IsID(made.JTI) {
@@ -79,7 +80,7 @@ func (s *session) printRevocation(made madeRevocation) {
 }
 
 // revokeClient ends the tokens that a client has.
-func (s *session) revokeClient(id string) (made madeRevocation, err error) {
+func (s *session) revokeClient(id string) (made api.CreatedRevocation, err error) {
 	err = s.call(http.MethodPost, "/revocations", nil, map[string]any{"client_id": id}, &made)
 	return made, err
 }

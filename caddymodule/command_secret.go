@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -101,7 +102,7 @@ func (s *session) makeSecret(client, path string, query url.Values, body map[str
 		}
 		body["expires"] = at
 	}
-	var made madeSecret
+	var made api.CreatedSecret
 	if err := s.call(http.MethodPost, "/clients"+segment(client)+path, query, body, &made); err != nil {
 		return err
 	}
@@ -116,9 +117,7 @@ func (s *session) makeSecret(client, path string, query url.Values, body map[str
 func listSecretsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
 	return administer(cmd, func(s *session, args []string) error {
-		var answer struct {
-			Secrets []secretView `json:"secrets"`
-		}
+		var answer api.SecretList
 		if err := s.call(http.MethodGet, "/clients"+segment(args[0])+"/secrets", nil, nil, &answer); err != nil {
 			return err
 		}
@@ -126,7 +125,7 @@ func listSecretsCommand() *cobra.Command {
 	})
 }
 
-func secretRows(secrets []secretView) [][]string {
+func secretRows(secrets []api.Secret) [][]string {
 	rows := [][]string{{"SECRET", "WORKS", "CREATED", "EXPIRES", "LAST USED"}}
 	for _, secret := range secrets {
 		works := "no"

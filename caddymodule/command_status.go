@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
 func statusCommand() *cobra.Command {
@@ -26,12 +28,12 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 		Args: cobra.NoArgs,
 	}
 	return administer(cmd, func(s *session, _ []string) error {
-		var answer statusAnswer
+		var answer api.Status
 		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
 			return err
 		}
 		err := s.print(answer, func() { s.printStatus(answer) })
-		if err == nil && !answer.healthy() {
+		if err == nil && !answer.Healthy() {
 			err = &exitError{exitUnavailable, errors.New("something is not healthy; the log of the server has more")}
 		}
 		return err
@@ -40,7 +42,7 @@ The exit code is 0 when all is healthy and 6 otherwise.`,
 
 var health = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
 
-func storageState(s storageView) string {
+func storageState(s api.StorageStatus) string {
 	switch {
 	case !s.Reachable:
 		return "NOT REACHABLE"
@@ -50,7 +52,7 @@ func storageState(s storageView) string {
 	return "healthy"
 }
 
-func (s *session) printStatus(answer statusAnswer) {
+func (s *session) printStatus(answer api.Status) {
 	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
 		s.printIssuers(answer.Issuers)
 	}
@@ -86,7 +88,7 @@ func (s *session) printStatus(answer statusAnswer) {
 	}
 }
 
-func (s *session) printIssuers(issuers []statusView) {
+func (s *session) printIssuers(issuers []api.IssuerStatus) {
 	rows := [][]string{{"ISSUER", "STORAGE", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
@@ -99,7 +101,7 @@ func (s *session) printIssuers(issuers []statusView) {
 	s.table(rows...)
 }
 
-func (s *session) printRemotes(remotes []remoteStatus) {
+func (s *session) printRemotes(remotes []api.RemoteStatus) {
 	rows := [][]string{{"REMOTE ISSUER", "KEYS", "AGE", "", "REVOKED", "AGE", ""}}
 	for _, r := range remotes {
 		row := []string{r.Issuer, strconv.Itoa(r.Keys.Count), seconds(r.Keys.Age), health[r.Keys.Healthy], "-", "-", "-"}
@@ -119,7 +121,7 @@ func seconds(age float64) string {
 	return time.Duration(age * float64(time.Second)).Round(time.Second).String()
 }
 
-func (s *session) printDoors(doors []doorStatus) {
+func (s *session) printDoors(doors []api.DoorStatus) {
 	rows := [][]string{{"DOOR FOR", "ISSUER", "POLICY", "WHERE", "REVISION", ""}}
 	for _, d := range doors {
 		rows = append(rows, []string{

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
@@ -22,12 +23,7 @@ func (f *clientFlags) scopesToTry() []string {
 
 // tryLine is the curl line that asks for a token, with the secret in a variable.
 func (s *session) tryLine(id string, scopes []string) string {
-	var known struct {
-		Issuers []struct {
-			Issuer        string `json:"issuer"`
-			TokenEndpoint string `json:"token_endpoint"`
-		} `json:"issuers"`
-	}
+	var known api.IssuerList
 	endpoint := "<token endpoint>"
 	chosen := s.flags.issuer
 	s.flags.issuer = ""

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -15,60 +16,12 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// explainAsked is what is to be explained: a token request, and a request with the token that it gives.
-type explainAsked struct {
-	Client     string        `json:"client"`
-	Scopes     []string      `json:"scopes,omitempty"`
-	RemoteIP   string        `json:"remote_ip,omitempty"`
-	Audience   []string      `json:"audience,omitempty"`
-	AuthMethod string        `json:"auth_method,omitempty"`
-	Time       time.Time     `json:"time,omitzero"`
-	Trace      bool          `json:"trace,omitempty"`
-	Request    *proxiedAsked `json:"request,omitempty"`
-}
-
-// explanation is what a token request would be answered now, and why.
-type explanation struct {
-	Issuer string `json:"issuer"`
-	Client string `json:"client"`
-	// Passes says that every scope is granted, nothing refuses the request as a whole, and the proxied
-	// request, if there is one, is let through.
-	Passes bool `json:"passes"`
-	// Refusals are why the request as a whole would be refused. The scopes are decided all the same.
-	Refusals []refusedFor `json:"refusals"`
-	Notes    []string     `json:"notes"`
-	// DefaultScopes says that no scope was asked for, and these are policy's.
-	DefaultScopes bool                      `json:"default_scopes"`
-	Scopes        []policy.ScopeExplanation `json:"scopes"`
-	Audience      []string                  `json:"audience"`
-	TTL           *explainedTTL             `json:"ttl,omitempty"`
-	Claims        []policy.ValueExplanation `json:"claims"`
-
-	PolicyRevision   string            `json:"policy_revision"`
-	RegistryRevision string            `json:"registry_revision"`
-	Trace            *policy.Trace     `json:"trace,omitempty"`
-	Doors            []doorExplanation `json:"doors,omitempty"`
-}
-
-// refusedFor is a reason of the program's own, and no rule's.
-type refusedFor struct {
-	Reason      string `json:"reason"`
-	Description string `json:"description"`
-}
-
-// explainedTTL is a lifetime in seconds, and where it comes from: issuer, client or policy.
-type explainedTTL struct {
-	Seconds int64          `json:"seconds"`
-	From    string         `json:"from"`
-	Causes  []policy.Cause `json:"causes"`
-}
-
 // explaining is an explanation in the making. The token request is decided as others are, and nothing
 // of it is logged, counted or noted.
 type explaining struct {
 	*tokenRequest
-	asked explainAsked
-	told  *explanation
+	asked api.ExplainRequest
+	told  *api.Explanation
 	// explained has what policy says of scopes, and before that what the program says.
 	explained map[string]policy.ScopeExplanation
 	claimed   *token.Claims // of the token that would be issued, if there is one
@@ -76,15 +29,15 @@ type explaining struct {
 
 // explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
 // errors are the registry's.
-func (i *issuerServer) explain(ctx context.Context, asked explainAsked) (*explaining, error) {
+func (i *issuerServer) explain(ctx context.Context, asked api.ExplainRequest) (*explaining, error) {
 	client, err := i.registry.Client(ctx, asked.Client)
 	if err != nil {
 		return nil, err
 	}
 	e := &explaining{
 		asked: asked, explained: make(map[string]policy.ScopeExplanation),
-		told: &explanation{
-			Issuer: i.URL, Client: client.ID, Refusals: []refusedFor{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
+		told: &api.Explanation{
+			Issuer: i.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
 			Audience: []string{}, Claims: []policy.ValueExplanation{},
 			PolicyRevision: i.policy.Revision(), RegistryRevision: i.registry.Revision(),
 		},
@@ -112,7 +65,7 @@ func (i *issuerServer) explain(ctx context.Context, asked explainAsked) (*explai
 }
 
 func (e *explaining) refuse(reason, format string, args ...any) {
-	e.told.Refusals = append(e.told.Refusals, refusedFor{reason, fmt.Sprintf(format, args...)})
+	e.told.Refusals = append(e.told.Refusals, api.Refusal{Reason: reason, Description: fmt.Sprintf(format, args...)})
 }
 
 func (e *explaining) note(format string, args ...any) {
@@ -125,7 +78,7 @@ func (e *explaining) explainClient() {
 		e.refuse("client_disabled", "the client is disabled")
 	}
 	if !e.client.Expires.IsZero() && !e.start.Before(e.client.Expires) {
-		e.refuse("client_expired", "the client expired at %s", timeOr(e.client.Expires, ""))
+		e.refuse("client_expired", "the client expired at %s", e.client.Expires.UTC().Format(time.RFC3339))
 	}
 	if !slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) }) {
 		e.note("the client has no secret that works, and so cannot authenticate")

@@ -5,54 +5,28 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// doorExplanation is what an m2m_auth makes of a request.
-type doorExplanation struct {
-	// Door, Issuer, Audience and Requirements say which m2m_auth it is.
-	Door         int      `json:"door"`
-	Issuer       string   `json:"issuer"`
-	Audience     []string `json:"audience"`
-	Requirements int      `json:"requirements"`
-	// TakesToken says that the door takes the token at all: there is one, and it is for its audience.
-	TakesToken bool `json:"takes_token"`
-	LetThrough bool `json:"let_through"`
-	// Status, Reason and Description are those of the refusal, if it is not let through.
-	Status      int    `json:"status,omitempty"`
-	Reason      string `json:"reason,omitempty"`
-	Description string `json:"description,omitempty"`
-	// Pattern is the requirement that the request matches.
-	Pattern string `json:"pattern,omitempty"`
-	// Required are the scopes that the request needs, with the scope of the token that covers each.
-	Required []requiredScope `json:"required"`
-	// Observes says that the door's policy decides, and is not obeyed.
-	Observes bool `json:"observes,omitempty"`
-	// Policy is what the door's policy says, where it has one; if it fails, the trace until then.
-	Policy *policy.RequestExplanation `json:"policy,omitempty"`
-}
-
-// requiredScope is covered by nothing when CoveredBy is "".
-type requiredScope struct {
-	Scope     string `json:"scope"`
-	CoveredBy string `json:"covered_by,omitempty"`
-}
+// doorJudgement is a DoorExplanation in the making.
+type doorJudgement api.DoorExplanation
 
 // explain judges a request as ServeHTTP does, with a token of an issuer whose claims are given; without
 // claims there is no token. The first reason to refuse it counts, and the others are looked for all the same.
-func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.Claims, trace bool, now time.Time) doorExplanation {
-	d := doorExplanation{Issuer: of.URL, Audience: of.Audience, Requirements: len(h.Require), Required: []requiredScope{}}
+func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.Claims, trace bool, now time.Time) api.DoorExplanation {
+	d := doorJudgement{Issuer: of.URL, Audience: of.Audience, Requirements: len(h.Require), Required: []api.RequiredScope{}}
 	h.strip(r)
 	if h.metadata.serves(r) {
 		d.LetThrough, d.Description = true, "the door answers itself, with its metadata, and needs no token"
-		return d
+		return api.DoorExplanation(d)
 	}
 	if refused := h.explainedAmbiguity(r); refused != nil {
 		d.refuse(refused)
-		return d
+		return api.DoorExplanation(d)
 	}
 	var held []scope.Scope
 	switch bearer := explainedBearer(r); {
@@ -84,7 +58,7 @@ func (h *AuthHandler) explain(r *http.Request, of *TrustedIssuer, claims *token.
 		}
 	}
 	d.LetThrough = d.Status == 0
-	return d
+	return api.DoorExplanation(d)
 }
 
 // explainedAmbiguity is ambiguity for a request that may have no host.
@@ -107,7 +81,7 @@ func explainedBearer(r *http.Request) *refusal {
 
 // ask has the door's policy say what it makes of the request, and takes that over, unless the policy only
 // observes.
-func (d *doorExplanation) ask(p *RequestPolicy, r *http.Request, claims *token.Claims, found matched, trace bool, now time.Time) {
+func (d *doorJudgement) ask(p *RequestPolicy, r *http.Request, claims *token.Claims, found matched, trace bool, now time.Time) {
 	in := p.input(r, claims, found)
 	in.Time = now
 	said, err := p.engine.ExplainRequest(r.Context(), in, trace)
@@ -129,16 +103,16 @@ func (d *doorExplanation) ask(p *RequestPolicy, r *http.Request, claims *token.C
 }
 
 // refuse keeps the first refusal.
-func (d *doorExplanation) refuse(refused *refusal) {
+func (d *doorJudgement) refuse(refused *refusal) {
 	if refused != nil && d.Status == 0 {
 		d.Status, d.Reason, d.Description = refused.Status, refused.Reason, refused.Description
 	}
 }
 
 // require finds what covers each scope.
-func (d *doorExplanation) require(required, held []scope.Scope) {
+func (d *doorJudgement) require(required, held []scope.Scope) {
 	for _, need := range required {
-		covered := requiredScope{Scope: need.Raw}
+		covered := api.RequiredScope{Scope: need.Raw}
 		if at := slices.IndexFunc(held, func(s scope.Scope) bool { return s.Covers(need) }); at >= 0 {
 			covered.CoveredBy = held[at].Raw
 		} else {
@@ -149,7 +123,7 @@ func (d *doorExplanation) require(required, held []scope.Scope) {
 }
 
 // obey takes over what a policy says.
-func (d *doorExplanation) obey(said policy.RequestExplanation, held []scope.Scope) {
+func (d *doorJudgement) obey(said policy.RequestExplanation, held []scope.Scope) {
 	if len(said.Decision.Denied) > 0 {
 		d.refuse(denied())
 	}

@@ -24,7 +24,7 @@ func TestDoorObeysItsPolicy(t *testing.T) {
 			Denied: []string{"at night"}, Required: []scope.Scope{parsed(t, "shelf:1:lock")},
 		}}, "denied_by_policy", 1},
 	} {
-		var d doorExplanation
+		var d doorJudgement
 		d.obey(test.said, held)
 		if d.Reason != test.reason || len(d.Required) != test.needs {
 			t.Errorf("%s: %+v", name, d)

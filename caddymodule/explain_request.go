@@ -12,38 +12,28 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
-// proxiedAsked is a request to a door, with the token that would be issued.
-type proxiedAsked struct {
-	Method string `json:"method"`
-	// URL has a scheme and a host, or is a path alone, which is enough where no pattern has a host. The
-	// path is as the door sees it, after what rewrites it.
-	URL      string            `json:"url"`
-	Headers  map[string]string `json:"headers,omitempty"`
-	RemoteIP string            `json:"remote_ip,omitempty"`
-	// Door chooses one of the doors, by its number in the answer; without it each is asked.
-	Door *int `json:"door,omitempty"`
-}
-
-// request is what the server would have a door judge.
-func (p *proxiedAsked) request(ctx context.Context) (*http.Request, error) {
+// requestOf is the request that a door would judge.
+func requestOf(ctx context.Context, p *api.ProxiedRequest) (*http.Request, error) {
 	r := &http.Request{
 		Method: p.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header), Body: http.NoBody, RemoteAddr: net.JoinHostPort(p.RemoteIP, "0"),
 	}
 	if !isToken(p.Method) {
-		return nil, invalid("request.method is no HTTP method")
+		return nil, api.Invalid("request.method is no HTTP method")
 	}
 	for name, value := range p.Headers {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
-			return nil, invalid("request.headers: %q is no header", name)
+			return nil, api.Invalid("request.headers: %q is no header", name)
 		case canonical == "Host":
-			return nil, invalid("request.headers: the host is that of the URL")
+			return nil, api.Invalid("request.headers: the host is that of the URL")
 		case canonical == "Authorization":
-			return nil, invalid("request.headers: the token is the one that would be issued; give none")
+			return nil, api.Invalid("request.headers: the token is the one that would be issued; give none")
 		}
 		r.Header[canonical] = append(r.Header[canonical], value)
 	}
@@ -56,7 +46,7 @@ func (p *proxiedAsked) request(ctx context.Context) (*http.Request, error) {
 	}
 	var err error
 	if r.URL, err = url.ParseRequestURI(target); err != nil || !strings.HasPrefix(target, "/") || strings.Contains(r.Host, "@") || !httpguts.ValidHostHeader(r.Host) {
-		return nil, invalid("request.url must be an http or https URL, or a path")
+		return nil, api.Invalid("request.url must be an http or https URL, or a path")
 	}
 	r.RequestURI = target
 	return r.WithContext(ctx), nil
@@ -81,7 +71,7 @@ func isAddress(text string) bool {
 // explainProxied has each door of the issuer judge a request with the token that would be issued, or the
 // one that is chosen. Doors are numbered by what they are, so that a reload of the same config leaves
 // their numbers.
-func (e *explaining) explainProxied(ctx context.Context, asked *proxiedAsked, all []*AuthHandler) error {
+func (e *explaining) explainProxied(ctx context.Context, asked *api.ProxiedRequest, all []*AuthHandler) error {
 	var doors []*AuthHandler
 	for _, door := range all {
 		if door.trust(e.issuer.URL) != nil {
@@ -92,18 +82,18 @@ func (e *explaining) explainProxied(ctx context.Context, asked *proxiedAsked, al
 		return cmp.Or(slices.Compare(a.Audience, b.Audience), slices.Compare(a.patterns(), b.patterns()))
 	})
 	if len(doors) == 0 {
-		return invalid("no m2m_auth of this config takes the tokens of %s", e.issuer.URL)
+		return api.Invalid("no m2m_auth of this config takes the tokens of %s", e.issuer.URL)
 	}
 	if asked.Door != nil && (*asked.Door < 0 || *asked.Door >= len(doors)) {
-		return invalid("request.door is a number from 0 to %d", len(doors)-1)
+		return api.Invalid("request.door is a number from 0 to %d", len(doors)-1)
 	}
-	e.told.Doors = []doorExplanation{}
+	e.told.Doors = []api.DoorExplanation{}
 	letThrough, refusedHere := false, false
 	for number, door := range doors {
 		if asked.Door != nil && *asked.Door != number {
 			continue
 		}
-		r, err := asked.request(ctx)
+		r, err := requestOf(ctx, asked)
 		if err != nil {
 			return err
 		}

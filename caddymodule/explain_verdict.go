@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -76,7 +77,7 @@ func (e *explaining) audienceNote(s scope.Scope) string {
 // explainTTL tells the lifetime, and who made it as short as it is.
 func (e *explaining) explainTTL(causes []policy.Cause) {
 	ttl := e.ttl()
-	told := &explainedTTL{Seconds: int64(ttl / time.Second), From: "issuer", Causes: []policy.Cause{}}
+	told := &api.TTL{Seconds: int64(ttl / time.Second), From: "issuer", Causes: []policy.Cause{}}
 	switch ttl {
 	case e.decision.TTL:
 		told.From, told.Causes = "policy", causes

@@ -48,7 +48,7 @@ func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error)
 	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.algs) {
 		return docs, nil
 	}
-	scopes, err := i.scopesOf(ctx, "")
+	scopes, err := i.Scopes(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -62,24 +62,4 @@ func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error)
 	}
 	i.documents.latest.Store(docs)
 	return docs, nil
-}
-
-// scopesOf lists the scopes that the registry's resources have, one for each action, of every
-// audience or of the one given.
-func (i *issuerServer) scopesOf(ctx context.Context, audience string) ([]string, error) {
-	resources, err := i.registry.Resources(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var scopes []string
-	for _, resource := range resources {
-		if audience != "" && i.audienceOf(resource) != audience {
-			continue
-		}
-		for action := range resource.Actions {
-			scopes = append(scopes, resource.Code+":*:"+action)
-		}
-	}
-	slices.Sort(scopes)
-	return scopes, nil
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"path"
@@ -17,7 +16,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
-	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -63,13 +61,6 @@ type issuerRegistry interface {
 
 // storagePath returns the folder of the issuer in Caddy's storage.
 func (i *issuerServer) storagePath() string { return path.Join("m2m", storageName(i.URL)) }
-
-// keySet returns the public keys of the issuer, with that of kid if the storage has one.
-func (i *issuerServer) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return i.keys.keySet(ctx, kid)
-}
-
-func (i *issuerServer) scopesRevision() string { return i.registry.Revision() }
 
 func (i *issuerServer) routes() map[string]http.HandlerFunc {
 	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it

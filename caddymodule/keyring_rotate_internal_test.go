@@ -449,7 +449,7 @@ func TestReplaceOfKeysThatCannotBeRead(t *testing.T) {
 		if node.published().Has(next) || node.published().Len() != 1 || !node.Healthy() {
 			t.Errorf("the key is still taken; problem %q", node.Problem())
 		}
-		if v := node.view(node.loaded.Load().all, node.loaded.Load().key(next)); v.State != keyRevoked || v.RevokedReason != "leaked" || v.Encrypted {
+		if v := node.view(node.loaded.Load().all, node.loaded.Load().key(next)); v.State != string(keyRevoked) || v.RevokedReason != "leaked" || v.Encrypted {
 			t.Errorf("it is shown as %+v", v)
 		}
 	}

@@ -89,8 +89,3 @@ func keysOrFault(keys *token.KeySet, err error) (*token.KeySet, error) {
 	}
 	return keys, nil
 }
-
-// scopesOf knows of no scopes: the issuer's own metadata lists them.
-func (r *remoteIssuer) scopesOf(context.Context, string) ([]string, error) { return nil, nil }
-
-func (r *remoteIssuer) scopesRevision() string { return "" }

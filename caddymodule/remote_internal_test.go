@@ -43,10 +43,10 @@ func TestMaxStale(t *testing.T) {
 		i := &issuerOverNothing{token.NewKeySet(key).JWKS(), true}
 		remote := newRemoteIssuer(remotePlaceOf("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
 		defer func() { _ = remote.Destruct() }()
-		short, long := &patientKeys{remote, 5 * time.Minute}, &patientKeys{remote, time.Hour}
+		short, long := &trustedRemote{remoteIssuer: remote, maxStale: 5 * time.Minute}, &trustedRemote{remoteIssuer: remote, maxStale: time.Hour}
 		can := func() (able []bool) {
-			for _, door := range []*patientKeys{short, long} {
-				_, err := door.keySet(t.Context(), key.ID())
+			for _, door := range []*trustedRemote{short, long} {
+				_, err := door.KeySet(t.Context(), key.ID())
 				able = append(able, err == nil)
 			}
 			synctest.Wait()
@@ -79,7 +79,7 @@ func TestMaxStaleOfADoor(t *testing.T) {
 		trusted := &TrustedIssuer{URL: "https://auth.example.com", MaxStale: caddy.Duration(given)}
 		err := trusted.provisionRemote(app)
 		t.Cleanup(func() { _ = app.Cleanup() })
-		if keys, ok := trusted.keys.(*patientKeys); err != nil || !ok || keys.maxStale != want {
+		if keys, ok := trusted.keys.(*trustedRemote); err != nil || !ok || keys.maxStale != want {
 			t.Errorf("%s: %+v, %v", given, trusted.keys, err)
 		}
 	}

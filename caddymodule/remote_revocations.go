@@ -283,3 +283,18 @@ func (r *remoteRevocations) revoked(ctx context.Context, claims *token.Claims, k
 func (r *remoteRevocations) names(claims *token.Claims, kid string) bool {
 	return r.known.KeyRevoked(kid) || r.known.Revoked(claims.ID, ownClientID(claims), claims.IssuedAt)
 }
+
+// revokedSince reports whether a token that was let through is known to be revoked now. What was let through before
+// any revocations were known, because the issuer published none, is not held against a feed that has yet to be read.
+func (r *remoteRevocations) revokedSince(claims *token.Claims, kid string, bound revocationBound) (bool, error) {
+	if r.ctx.Err() != nil {
+		return false, errNotFollowed
+	}
+	if r.names(claims, kid) {
+		return true, nil
+	}
+	if _, known := r.age(); !known {
+		return false, nil
+	}
+	return false, bound.within(r)
+}

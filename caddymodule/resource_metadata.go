@@ -58,7 +58,7 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 	}
 	var urls, scopes []string
 	for _, t := range m.issuers {
-		more, err := t.keys.scopesOf(ctx, m.resource)
+		more, err := t.keys.Scopes(ctx, m.resource)
 		if err != nil {
 			return nil, err
 		}
@@ -73,11 +73,11 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 // revision changes when the scopes of any of the issuers may have changed.
 func (m *resourceMetadata) revision() string {
 	if len(m.issuers) == 1 {
-		return m.issuers[0].keys.scopesRevision()
+		return m.issuers[0].keys.ScopesRevision()
 	}
 	revisions := make([]string, len(m.issuers))
 	for n, t := range m.issuers {
-		revisions[n] = t.keys.scopesRevision()
+		revisions[n] = t.keys.ScopesRevision()
 	}
 	return strings.Join(revisions, " ")
 }

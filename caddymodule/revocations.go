@@ -3,10 +3,10 @@ package caddymodule
 import (
 	"context"
 	"path"
-	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -51,16 +51,8 @@ func (i *issuerServer) lookForRevocations() {
 	i.metrics.setHealthy("revocations", healthy)
 }
 
-// revocationView is a revocation as the API, the audit log and events show it.
-type revocationView struct {
-	JTI      string    `json:"jti,omitempty"`
-	ClientID string    `json:"client_id,omitempty"`
-	Before   time.Time `json:"before,omitzero"`
-	Expires  time.Time `json:"expires"`
-}
-
-func viewRevocation(e revocation.Entry) revocationView {
-	return revocationView{e.ID, e.ClientID, e.Before, e.Expires}
+func viewRevocation(e revocation.Entry) api.Revocation {
+	return api.Revocation{JTI: e.ID, ClientID: e.ClientID, Before: e.Before, Expires: e.Expires}
 }
 
 // auditRevocation logs a revocation and emits its event, as audit does for changes of the registry.

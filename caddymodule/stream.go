@@ -147,7 +147,7 @@ func (s *stream) refusal() *refusal {
 	if !time.Now().Before(s.until) {
 		return invalidToken(&token.Error{Reason: token.Expired, Detail: "exp has passed"})
 	}
-	revoked, err := s.door.trust(s.claims.Issuer).revokedSince(s.ctx, s.claims, s.kid)
+	revoked, err := s.door.trust(s.claims.Issuer).keys.RevokedSince(s.ctx, s.claims, s.kid)
 	if err != nil && s.ctx.Err() != nil {
 		return nil // the client has gone, and the next handlers are about to return
 	}

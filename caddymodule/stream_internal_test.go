@@ -30,7 +30,7 @@ func streamDoorFor(t testing.TB, remote *remoteIssuer, bound revocationBound) *A
 	}
 	trusted := &TrustedIssuer{URL: feedIssuer, remote: remote, bound: bound, metrics: m.forAuth(feedIssuer)}
 	if remote != nil {
-		trusted.keys = &patientKeys{remote, time.Hour}
+		trusted.keys = &trustedRemote{remote, time.Hour, bound}
 	}
 	return &AuthHandler{trusted: []*TrustedIssuer{trusted}, logger: zap.NewNop(), Leeway: new(caddy.Duration)}
 }
@@ -82,7 +82,7 @@ func TestStreamsOfARemoteIssuer(t *testing.T) {
 			testRemote(t, func(t *testing.T, f *feedOverNothing, remote *remoteIssuer, _ *observer.ObservedLogs) {
 				h, kid := streamDoorFor(t, remote, test.bound), f.key.ID()
 				claims := streamClaims(30 * time.Minute)
-				if refused := revocationRefusal(h.trust(claims.Issuer).isRevoked(t.Context(), claims, kid)); refused != nil {
+				if refused := revocationRefusal(h.trust(claims.Issuer).keys.IsRevoked(t.Context(), claims, kid)); refused != nil {
 					t.Fatal(refused.cause)
 				}
 				if test.change != nil {
@@ -242,20 +242,6 @@ func TestStreamsAreForgotten(t *testing.T) {
 	}
 	if kept > 10 { // one may still be on the stack, and the runtime drops stopped timers a few at a time
 		t.Errorf("%d of %d requests are kept", kept, len(served))
-	}
-}
-
-// keysAway are keys that cannot be had.
-type keysAway struct{ issuerKeys }
-
-func (keysAway) keySet(context.Context, string) (*token.KeySet, error) {
-	return nil, errors.New("storage is away")
-}
-
-// TestKeysAway: a key that cannot be looked for is not taken for one that was withdrawn.
-func TestKeysAway(t *testing.T) {
-	if gone, err := keyGone(t.Context(), keysAway{}, "k"); gone || err == nil {
-		t.Errorf("gone %t, %v", gone, err)
 	}
 }
 

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -82,7 +82,7 @@ type TrustedIssuer struct {
 
 	local   *issuerServer // nil for a remote issuer
 	remote  *remoteIssuer // nil for one of this process
-	keys    issuerKeys
+	keys    door.Issuer
 	bound   revocationBound
 	metrics *authMetrics
 }
@@ -188,22 +188,14 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 	if t.MaxStale == 0 {
 		t.MaxStale = caddy.Duration(discovery.DefaultStaleFor)
 	}
-	t.remote, t.keys = remote, &patientKeys{remote, time.Duration(t.MaxStale)}
+	t.remote = remote
 	t.bound = revocationBound{
 		maxAge:   cmp.Or(time.Duration(t.RevocationMaxAge), defaultRevocationMaxAge),
 		allow:    t.RevocationStale == staleAllow,
 		required: t.RevocationMaxAge != 0,
 	}
+	t.keys = &trustedRemote{remote, time.Duration(t.MaxStale), t.bound}
 	return nil
-}
-
-// isRevoked reports whether a token of the issuer, signed with that key, may no longer be used. It fails when that is
-// not known.
-func (t *TrustedIssuer) isRevoked(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
-	if t.local != nil {
-		return t.local.isRevoked(ctx, claims)
-	}
-	return t.remote.revocations.revoked(ctx, claims, kid, t.bound)
 }
 
 // expect is what the issuer's tokens must say.
@@ -212,17 +204,4 @@ func (t *TrustedIssuer) expect(leeway time.Duration) token.Expect {
 		Issuer: t.URL, Audiences: t.Audience, Leeway: leeway,
 		Types: t.Types, ScopeClaim: t.ScopeClaim, ClientClaim: t.ClientClaim, AllowMissing: t.AllowMissing,
 	}
-}
-
-// patientKeys are a remote issuer's, for as long as a door puts up with their age.
-type patientKeys struct {
-	*remoteIssuer
-	maxStale time.Duration
-}
-
-func (p *patientKeys) keySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	if p.revocations.known.KeyRevoked(kid) {
-		return nil, &token.Error{Reason: reasonRevoked, Detail: "the token's key was given up"}
-	}
-	return keysOrFault(p.keys.GetStale(ctx, kid, p.maxStale))
 }

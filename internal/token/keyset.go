@@ -64,3 +64,16 @@ func (s *KeySet) key(kid string) *publicKey {
 	}
 	return s.keys[kid]
 }
+
+// KeyWithdrawn reports whether an issuer no longer has the key kid, from its answer to a request for its keys: a set, or
+// an error. An *Error says that the key was revoked. Another error says nothing about the key, and KeyWithdrawn returns
+// it.
+func KeyWithdrawn(kid string, keys *KeySet, err error) (bool, error) {
+	switch {
+	case ErrorReason(err) != "":
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	return !keys.Has(kid), nil
+}

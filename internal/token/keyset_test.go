@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -237,6 +238,26 @@ func TestParseKeySetRefuses(t *testing.T) {
 	} {
 		if set, _, err := ParseKeySet([]byte(jwks)); err == nil || set != nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestKeyWithdrawn: a key that cannot be looked up is not taken for one that was withdrawn.
+func TestKeyWithdrawn(t *testing.T) {
+	failure, key := errors.New("storage is unreachable"), testKey(t, ES256)
+	for name, test := range map[string]struct {
+		keys      *KeySet
+		err       error
+		withdrawn bool
+		want      error
+	}{
+		"in the set":     {keys: NewKeySet(key)},
+		"not in the set": {keys: NewKeySet(), withdrawn: true},
+		"revoked":        {err: &Error{Reason: Revoked}, withdrawn: true},
+		"unknown":        {err: failure, want: failure},
+	} {
+		if withdrawn, err := KeyWithdrawn(key.ID(), test.keys, test.err); withdrawn != test.withdrawn || err != test.want {
+			t.Errorf("%s: %t, %v", name, withdrawn, err)
 		}
 	}
 }

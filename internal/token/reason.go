@@ -30,6 +30,8 @@ const (
 	Expired Reason = "expired"
 	// NotYetValid: nbf or iat lies in the future.
 	NotYetValid Reason = "not_yet_valid"
+	// Revoked: the token, its client or its key was revoked. Verify does not know that; its callers do.
+	Revoked Reason = "revoked"
 )
 
 // Error is why a token was refused. Its text is made of fixed phrases and names of claims only:

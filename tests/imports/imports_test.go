@@ -19,8 +19,10 @@ var own = map[string][]string{
 	"":          {"caddymodule"},
 	"cmd/caddy": {""},
 	"caddymodule": {
+		"internal/admin/api",
 		"internal/decisionlog",
 		"internal/discovery",
+		"internal/door",
 		"internal/httpguard",
 		"internal/httphost",
 		"internal/logmask",
@@ -41,9 +43,11 @@ var own = map[string][]string{
 	"policy/files":            {},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
+	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
+	"internal/door":           {"internal/token"},
 	"internal/envelope":       {},
 	"internal/fetch":          {},
 	"internal/httpguard":      {},

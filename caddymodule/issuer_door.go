@@ -1,0 +1,68 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+var _ door.Issuer = (*issuerServer)(nil)
+
+// KeySet implements door.Issuer.
+func (i *issuerServer) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	return i.keys.keySet(ctx, kid)
+}
+
+// Scopes lists the scopes of the registry's resources, one for each action, of one audience or of all if it is "".
+func (i *issuerServer) Scopes(ctx context.Context, audience string) ([]string, error) {
+	resources, err := i.registry.Resources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var scopes []string
+	for _, resource := range resources {
+		if audience != "" && i.audienceOf(resource) != audience {
+			continue
+		}
+		for action := range resource.Actions {
+			scopes = append(scopes, resource.Code+":*:"+action)
+		}
+	}
+	slices.Sort(scopes)
+	return scopes, nil
+}
+
+// ScopesRevision implements door.Issuer.
+func (i *issuerServer) ScopesRevision() string { return i.registry.Revision() }
+
+// IsRevoked implements door.Issuer. A key that was revoked is not in the key set.
+func (i *issuerServer) IsRevoked(ctx context.Context, claims *token.Claims, _ string) (bool, error) {
+	return i.isRevoked(ctx, claims)
+}
+
+var errNotConfigured = errors.New("the issuer is not in the config any more")
+
+// RevokedSince implements door.Issuer. It asks each config of this process that has the issuer and has started. The
+// issuer of a config that has ended learns of no new revocations, and its successor knows them all. RevokedSince fails
+// when there is no such config.
+func (i *issuerServer) RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
+	err := errNotConfigured
+	for _, issuer := range issuersWith(i.URL) {
+		set := issuer.revocations.Set()
+		if set == nil || issuer.keys.loaded.Load() == nil {
+			continue
+		}
+		if set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
+			return true, nil
+		}
+		var withdrawn bool
+		keys, keysErr := issuer.KeySet(ctx, kid)
+		if withdrawn, err = token.KeyWithdrawn(kid, keys, keysErr); withdrawn {
+			return true, nil
+		}
+	}
+	return false, err
+}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// Client is a client as the API, the audit log and events show it: without the hashes of its secrets.
+type Client struct {
+	ID          string         `json:"id"`
+	Description string         `json:"description"`
+	Attributes  map[string]any `json:"attributes"`
+	TokenTTL    string         `json:"token_ttl,omitempty"`
+	Disabled    bool           `json:"disabled"`
+	Expires     time.Time      `json:"expires,omitzero"`
+	Audiences   []string       `json:"audiences"`
+	Introspects []string       `json:"introspects,omitempty"`
+	Networks    []netip.Prefix `json:"networks"`
+	Secrets     []Secret       `json:"secrets"`
+	Grants      []Grant        `json:"grants"`
+}
+
+// State is "disabled", "expired" or "enabled".
+func (c *Client) State() string {
+	switch {
+	case c.Disabled:
+		return "disabled"
+	case !c.Expires.IsZero() && !time.Now().Before(c.Expires):
+		return "expired"
+	}
+	return "enabled"
+}
+
+// LiveSecrets counts the secrets that work.
+func (c *Client) LiveSecrets() (live int) {
+	for _, s := range c.Secrets {
+		if s.Live {
+			live++
+		}
+	}
+	return live
+}
+
+// ClientList is a page of clients.
+type ClientList struct {
+	Clients []*Client `json:"clients"`
+	Next    string    `json:"next,omitempty"`
+}
+
+// Secret describes a secret of a client.
+type Secret struct {
+	ID          string    `json:"id"`
+	Fingerprint string    `json:"fingerprint"` // shows that another secret has taken the ID
+	Created     time.Time `json:"created,omitzero"`
+	Expires     time.Time `json:"expires,omitzero"`
+	LastUsed    time.Time `json:"last_used,omitzero"`
+	Live        bool      `json:"live"`
+}
+
+// SecretList is the secrets of a client.
+type SecretList struct {
+	Secrets []Secret `json:"secrets"`
+}
+
+// CreatedSecret is the only answer that has a secret.
+type CreatedSecret struct {
+	ClientID     string    `json:"client_id"`
+	ClientSecret string    `json:"client_secret,omitempty"`
+	SecretID     string    `json:"secret_id,omitempty"`
+	Expires      time.Time `json:"expires,omitzero"`
+	Old          []Secret  `json:"old,omitempty"`
+	Client       *Client   `json:"client,omitempty"`
+}
+
+// Grant is a grant as a client has it.
+type Grant struct {
+	Resource    string   `json:"resource"`
+	Identifiers []string `json:"identifiers"`
+	Actions     []string `json:"actions"`
+	Effect      string   `json:"effect"`
+}
+
+// ScopeGrant is a grant of one action on one identifier, written as a scope.
+type ScopeGrant struct {
+	Scope  string `json:"scope"`
+	Effect string `json:"effect"`
+}
+
+// Parse checks the scope and the effect, which is "allow" by default.
+func (g ScopeGrant) Parse() (s scope.Scope, deny bool, err error) {
+	s, err = scope.Parse(g.Scope)
+	if err != nil {
+		return scope.Scope{}, false, Invalid("scope %q: %v", g.Scope, err)
+	}
+	if g.Effect != "" && g.Effect != scope.Allow && g.Effect != scope.Deny {
+		return scope.Scope{}, false, Invalid(`effect must be "allow" or "deny"`)
+	}
+	return s, g.Effect == scope.Deny, nil
+}
+
+// Effect is the effect of a grant that denies or allows.
+func Effect(deny bool) string { return scope.Grant{Deny: deny}.Effect() }
+
+// GrantList is the grants of a client.
+type GrantList struct {
+	Grants []ScopeGrant `json:"grants"`
+}
+
+// ChangedGrants is the grants of a client after a change.
+type ChangedGrants struct {
+	Changed bool         `json:"changed"`
+	Grants  []ScopeGrant `json:"grants"`
+}
+
+// Resource is a resource as the API, the audit log and events show it.
+type Resource struct {
+	Code        string            `json:"code"`
+	Description string            `json:"description"`
+	Audience    string            `json:"audience,omitempty"`
+	Actions     map[string]string `json:"actions"`
+	Attributes  map[string]any    `json:"attributes"`
+}
+
+// ResourceList is a page of resources.
+type ResourceList struct {
+	Resources []*Resource `json:"resources"`
+	Next      string      `json:"next,omitempty"`
+}
+
+// Broken stands for an entry that cannot be read from storage.
+type Broken struct {
+	Broken string `json:"broken"`
+}
