@@ -9,12 +9,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // TestTheRestOfABodyIsNoRequest: what is left of a body is not taken for requests, however the first request ends. A
 // proxy in front would give the answers to other clients.
 func TestTheRestOfABodyIsNoRequest(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	for name, subdirectives := range map[string]string{"by default": "", "with keep_streams": "keep_streams\n"} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoorSite(t, "{\nservers {\ntimeouts {\nread_body_idle 1s\n}\n}\n}\n"+

@@ -57,7 +57,7 @@ http://%[1]s, http://%[2]s {
 // TestStalledBodies: a request whose body does not end is held for at most ten seconds by the issuer, and by a door that
 // refuses it, with any timeouts of Caddy. A client needs no credentials to begin one.
 func TestStalledBodies(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	addresses := stalledSites(t)
 	const form = "Content-Type: application/x-www-form-urlencoded\r\n"
 	before := runtime.NumGoroutine()
@@ -171,7 +171,7 @@ func timeoutDoor(t *testing.T, timeouts string) *door {
 // TestTimeoutsOfBodies: at a door a body that stalls, trickles or takes too long ends. A request without a body goes on
 // for longer than all of the timeouts.
 func TestTimeoutsOfBodies(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	const longer = 4 * time.Second
 	d := timeoutDoor(t, "read_header 1s\nread_body 3s\nread_body_idle 1s 1000\nidle 1s")
 	d.upstream.answerWith(func(w http.ResponseWriter, r *http.Request) {

@@ -144,7 +144,7 @@ func TestFeedOfAKeyThatHasLeaked(t *testing.T) {
 
 // TestFeedSaysAsOfWhen: a node that has lost its storage does not claim to know what others revoke.
 func TestFeedSaysAsOfWhen(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	w := startIntrospection(t)
 	w.FailStorage("List")
 	lost := time.Now().Unix()

@@ -23,7 +23,7 @@ func (w *issuerWorld) metricOf(name, label string) string {
 
 // TestStorageAwayWhileKeysAreDue: tokens go on, it is told, and the rotation comes when storage does.
 func TestStorageAwayWhileKeysAreDue(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	w := newIssuerWorld(t, issuerSettings{options: "token_ttl 5s"})
 	w.Change = servertest.QuickKeys(9 * time.Second)
 	if err := w.Load(w.caddyfile()); err != nil {

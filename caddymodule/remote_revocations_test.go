@@ -90,7 +90,7 @@ func (d *door) sign(changes map[string]any) string {
 // TestRemoteRevocations: what an issuer elsewhere publishes is refused, from the first token on, and what it adds is
 // within one interval. It outlives a reload of the config while the issuer is down.
 func TestRemoteRevocations(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	d, f := feedDoor(t, "")
 	soon := time.Now().Add(time.Hour).Unix()
 	f.set(func(feed *revocation.Feed) {

@@ -1,4 +1,4 @@
-// Package examples_test runs the examples as they stand, but for their ports.
+// Package examples_test runs the examples unchanged, except for their ports.
 package examples_test
 
 import (
@@ -55,7 +55,7 @@ func TestGateway(t *testing.T) {
 	expect(t, "GET", gateway+"/books/1", "", 401, `"error":`)
 }
 
-// TestGatewayEdited does to the registry and the policy what the README says, with no restart.
+// TestGatewayEdited edits the registry and the policy as the README says, without a restart.
 func TestGatewayEdited(t *testing.T) {
 	dir := copyGateway(t)
 	gateway := runGateway(t, dir)
@@ -75,7 +75,7 @@ func TestGatewayEdited(t *testing.T) {
 	})
 }
 
-// TestSidecar has a door of its own process take tokens of the gateway's issuer.
+// TestSidecar sends tokens of the gateway's issuer to a door in another process.
 func TestSidecar(t *testing.T) {
 	gateway := startGateway(t)
 	id, secret := demoClient(t)
@@ -94,8 +94,8 @@ func TestSidecar(t *testing.T) {
 	expect(t, "GET", sidecar+"/books/1", "", 401, `"error":`)
 }
 
-// TestSidecarEndsStalledBodies: with the example's timeouts the wait for a body ends after ten seconds, and the connection
-// is closed once it has been idle. The test sets a shorter idle timeout.
+// TestSidecarEndsStalledBodies checks the example's timeouts: the wait for a body ends after ten seconds, and an idle
+// connection is closed. The test sets a shorter idle timeout.
 func TestSidecarEndsStalledBodies(t *testing.T) {
 	gateway := startGatewayThatEdits(t)
 	id, secret := demoClient(t)
@@ -124,7 +124,7 @@ func TestSidecarEndsStalledBodies(t *testing.T) {
 	all.Wait()
 }
 
-// stalledPut sends a part of a body. It wants an answer with one of the statuses, and the end of the connection in time.
+// stalledPut sends a part of a body. It expects an answer with one of the statuses, and the end of the connection in time.
 func stalledPut(t *testing.T, server, token, status string) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(server, "http://"))
 	if err != nil {
@@ -144,7 +144,7 @@ func stalledPut(t *testing.T, server, token, status string) {
 	}
 }
 
-// startGatewayThatEdits runs a gateway whose client may edit, too.
+// startGatewayThatEdits runs a gateway whose client may also edit.
 func startGatewayThatEdits(t *testing.T) string {
 	dir := copyGateway(t)
 	replaceIn(t, dir+"/examples/gateway/registry.yaml", "actions: [read]}", "actions: [read, edit]}")
@@ -154,7 +154,7 @@ func startGatewayThatEdits(t *testing.T) string {
 // startGateway runs a copy of the gateway and returns the issuer's URL.
 func startGateway(t *testing.T) string { return runGateway(t, copyGateway(t)) }
 
-// copyGateway copies what the gateway needs, so that tests may edit it.
+// copyGateway copies the gateway's files, so that tests may edit them.
 func copyGateway(t *testing.T) string {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir+"/examples/gateway", os.DirFS("gateway")); err != nil {
@@ -205,7 +205,7 @@ func run(t *testing.T, dir, listens string, env []string, caddyfile string) {
 	})
 }
 
-// serveEcho is the sidecar's service: it says what the door has told it.
+// serveEcho is the sidecar's service. It answers with the identity headers that it got.
 func serveEcho(t *testing.T, address string) {
 	server := &http.Server{Addr: address, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)

@@ -1,6 +1,10 @@
 package credential
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/percent"
+)
 
 // decodings is how often percent-encoding is undone. A proxy and what is behind it may each undo it once.
 const decodings = 2
@@ -40,7 +44,7 @@ func placeOf(text string, place, decodings int) int {
 	}
 	at := 0
 	for range place {
-		if isEncoded(text[at:]) {
+		if _, ok := percent.Decode(text[at:]); ok {
 			at += len("%00")
 		} else {
 			at++
@@ -52,6 +56,9 @@ func placeOf(text string, place, decodings int) int {
 // decode undoes percent-encoding where it is well-formed, and leaves the rest as it stands, as lenient readers do. at
 // says where in the first text each byte comes from, and the end; nil says that this is the first text.
 func decode(text string, at []int32, track bool) (decoded string, from []int32, changed bool) {
+	if strings.IndexByte(text, '%') < 0 {
+		return text, at, false
+	}
 	var b strings.Builder
 	if track {
 		from = make([]int32, 0, len(text)+1)
@@ -66,9 +73,9 @@ func decode(text string, at []int32, track bool) (decoded string, from []int32, 
 		if track {
 			from = append(from, place(i))
 		}
-		if isEncoded(text[i:]) {
-			b.WriteByte(unhex(text[i+1])<<4 | unhex(text[i+2]))
-			i, changed = i+3, true
+		if c, ok := percent.Decode(text[i:]); ok {
+			b.WriteByte(c)
+			i, changed = i+len("%00"), true
 			continue
 		}
 		b.WriteByte(text[i])
@@ -78,21 +85,4 @@ func decode(text string, at []int32, track bool) (decoded string, from []int32, 
 		from = append(from, place(len(text)))
 	}
 	return b.String(), from, changed
-}
-
-// isEncoded reports whether a text begins with an encoded byte.
-func isEncoded(text string) bool {
-	return len(text) > 2 && text[0] == '%' && isHex(text[1]) && isHex(text[2])
-}
-
-func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
-
-func unhex(c byte) byte {
-	switch {
-	case c <= '9':
-		return c - '0'
-	case c <= 'F':
-		return c - 'A' + 10
-	}
-	return c - 'a' + 10
 }

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/percent"
 )
 
 // AmbiguousPath says why the path of u may be read differently by two parsers, "" when it may
@@ -38,6 +40,11 @@ func hasEncodedSlash(escaped string) bool {
 	return strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%2F")
 }
 
+func isEncoded(s string) bool {
+	_, ok := percent.Decode(s)
+	return ok
+}
+
 func ambiguousText(path string) string {
 	if !utf8.ValidString(path) {
 		return "the path is not UTF-8"
@@ -52,20 +59,11 @@ func ambiguousText(path string) string {
 			return "a semicolon in the path"
 		case c == '?' || c == '#':
 			return "an encoded question mark or number sign in the path"
-		case c == '%' && isEncoded(path[i:]):
+		case isEncoded(path[i:]):
 			return "a part of the path is percent-encoded twice"
 		}
 	}
 	return ""
-}
-
-// isEncoded reports whether s begins with a percent-encoded byte.
-func isEncoded(s string) bool {
-	return len(s) >= 3 && isHex(s[1]) && isHex(s[2])
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
 func ambiguousSegment(path string) string {

@@ -1,8 +1,9 @@
 package httpguard
 
 import (
-	"strconv"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/percent"
 )
 
 // methodParameters override the method: the first for Laravel and Symfony, Express method-override,
@@ -66,23 +67,16 @@ func decodeLeniently(name string) string {
 	var decoded strings.Builder
 	for i := 0; i < len(name); i++ {
 		c := name[i]
-		switch {
-		case c == '+':
+		if c == '+' {
 			c = ' '
-		case c == '%' && isEncoded(name[i:]):
-			c = byteOf(name[i+1 : i+3])
-			i += 2
-		case strings.HasPrefix(name[i:], "%u00") && isEncoded("%"+name[i+4:]):
-			c = byteOf(name[i+4 : i+6])
-			i += 5
+		} else if b, ok := percent.Decode(name[i:]); ok {
+			c, i = b, i+len("%5f")-1
+		} else if rest, ok := strings.CutPrefix(name[i:], "%u00"); ok {
+			if b, ok := percent.Byte(rest); ok {
+				c, i = b, i+len("%u005f")-1
+			}
 		}
 		decoded.WriteByte(c)
 	}
 	return decoded.String()
-}
-
-// byteOf returns the value of two hexadecimal digits.
-func byteOf(digits string) byte {
-	value, _ := strconv.ParseUint(digits, 16, 8)
-	return byte(value)
 }

@@ -49,12 +49,12 @@ func (d *decoder) attribute(n *node, depth int) any {
 	return nil
 }
 
-// attributeNumber takes what is a number in JSON too, of a size that a float64 holds: a policy must
-// read the same number as whoever wrote it. YAML alone has 0x1F, 017, 1_000 and .inf.
+// attributeNumber accepts numbers that are valid in JSON and fit a float64, so that a policy reads the number that was
+// written. It refuses 0x1F, 017, 1_000 and .inf, which only YAML has.
 func (d *decoder) attributeNumber(n *node) any {
 	_, err := strconv.ParseFloat(n.text, 64)
 	if err != nil || len(n.text) > maxAttributeNumber || !jsontext.Value(n.text).IsValid() {
-		d.problems.add(n.at, "a number in attributes must be one of JSON's: write it so, or put it in quotes")
+		d.problems.add(n.at, "a number in attributes must be a JSON number: write it as one, or put it in quotes")
 		return nil
 	}
 	return json.Number(n.text)

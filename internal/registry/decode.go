@@ -7,19 +7,18 @@ import (
 	"slices"
 )
 
-// decoder judges the tree of a file and builds the entries. It goes on after a problem, to find
-// the others.
+// decoder checks the tree of a file and builds its entries. It continues after a problem, to find the others.
 type decoder struct {
 	problems  problems
 	resources map[string]*Resource
-	actions   map[string]string // of all resources; each name stands for itself
-	stored    *Client           // that is being changed: what it has already is no problem of the change
+	actions   map[string]string // the actions of all resources; each name maps to itself
+	stored    *Client           // the client that is being changed; what it already has is not a problem
 }
 
-// sections are the top level of a file.
+// sections is the top level of a file.
 type sections struct{ resources, clients *node }
 
-var fileShape = shape[sections]{
+var fileSchema = schema[sections]{
 	what: "a registry file",
 	fields: map[string]func(*decoder, *node, *sections){
 		"resources": func(_ *decoder, n *node, s *sections) { s.resources = n },
@@ -35,13 +34,13 @@ func newDecoder(file string) *decoder {
 	}
 }
 
-// decode reads resources before clients, wherever they stand: grants are checked against them, and
-// against those that are known anyway.
+// decode reads resources before clients, in whatever order they are in the file, because grants are checked against the
+// file's resources and the known ones.
 func decode(file string, root node, known []*Resource) (*Snapshot, error) {
 	d := newDecoder(file)
 	var top sections
 	if root.kind != nullKind {
-		fileShape.read(d, &root, &top)
+		fileSchema.read(d, &root, &top)
 	}
 	for code, n := range d.section(top.resources, "resources") {
 		d.resource(code, n)
@@ -61,7 +60,7 @@ func decode(file string, root node, known []*Resource) (*Snapshot, error) {
 	return &Snapshot{clients: clients, resources: resources, sorted: sorted, places: places}, nil
 }
 
-// section goes over the entries of "clients" or "resources", which may be missing or left empty.
+// section iterates over the entries of "clients" or "resources", which may be missing or empty.
 func (d *decoder) section(n *node, what string) iter.Seq2[*node, *node] {
 	if n == nil || n.kind == nullKind {
 		return func(func(*node, *node) bool) {}
@@ -69,8 +68,8 @@ func (d *decoder) section(n *node, what string) iter.Seq2[*node, *node] {
 	return d.members(n, what)
 }
 
-// members goes over a mapping's names and values, and reports names that are no strings, repeat
-// an earlier one or are secrets.
+// members iterates over the names and values of a mapping. It reports names that are not strings, that repeat an earlier
+// name or that contain a secret.
 func (d *decoder) members(n *node, what string) iter.Seq2[*node, *node] {
 	return func(yield func(name, value *node) bool) {
 		if !d.is(n, mappingKind, what) {
@@ -86,7 +85,7 @@ func (d *decoder) members(n *node, what string) iter.Seq2[*node, *node] {
 	}
 }
 
-// isName reports whether the i-th child can be a name, and reports it to the user when it cannot.
+// isName returns whether the i-th child can be a name. If it cannot, isName adds a problem.
 func (d *decoder) isName(seen *names, i int, what string) bool {
 	name := &seen.children[i]
 	if name.kind != stringKind {
@@ -94,14 +93,14 @@ func (d *decoder) isName(seen *names, i int, what string) bool {
 		return false
 	}
 	if first := seen.earlier(i); first != nil {
-		d.problems.add(name.at, "duplicate name %s in %s: it first stands on line %d",
+		d.problems.add(name.at, "duplicate name %s in %s: it is first on line %d",
 			quoted(name.text), what, first.at.line)
 		return false
 	}
 	return d.notSecret(name, "a name in "+what)
 }
 
-// items goes over a list.
+// items iterates over a list.
 func (d *decoder) items(n *node, what string) iter.Seq[*node] {
 	return func(yield func(*node) bool) {
 		if !d.is(n, listKind, what) {
@@ -127,7 +126,7 @@ func (d *decoder) children(n *node) []node {
 	return children
 }
 
-// is reports whether a node is of a kind, and reports it to the user when it is not.
+// is returns whether a node is of that kind. If it is not, is adds a problem.
 func (d *decoder) is(n *node, want kind, what string) bool {
 	if n.kind != want {
 		d.problems.add(n.at, "%s must be %v, not %v", what, want, n.kind)
@@ -135,15 +134,15 @@ func (d *decoder) is(n *node, want kind, what string) bool {
 	return n.kind == want
 }
 
-// names finds repeated names of a mapping: by comparing while they are few, else by a map.
+// names finds repeated names of a mapping. It compares few names with each other, and uses a map for many.
 type names struct {
-	children []node // names and values in turn
+	children []node // alternately names and values
 	index    map[string]int
 }
 
 const fewChildren = 32
 
-// earlier is the first name that equals the i-th child, if that stands before it.
+// earlier returns the first name that equals the i-th child, or nil if the i-th child is the first.
 func (s *names) earlier(i int) *node {
 	if len(s.children) > fewChildren {
 		return s.earlierByMap(i)

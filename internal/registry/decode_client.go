@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-var clientShape = shape[Client]{
+var clientSchema = schema[Client]{
 	what: "a client",
 	fields: map[string]func(*decoder, *node, *Client){
 		"description": func(d *decoder, n *node, c *Client) { c.Description = d.text(n, "description") },
@@ -27,7 +27,7 @@ func (d *decoder) client(id, n *node) *Client {
 		d.problems.add(id.at, "a client's id: %v", err)
 	}
 	c := &Client{ID: id.text}
-	clientShape.read(d, n, c)
+	clientSchema.read(d, n, c)
 	return c
 }
 
@@ -39,7 +39,7 @@ func (d *decoder) grants(n *node) []scope.Grant {
 	return grants
 }
 
-// audiences refuses an empty list: to a Client's audiences it is every one, the contrary of what was written.
+// audiences refuses an empty list, which would mean all audiences.
 func (d *decoder) audiences(n *node, what string) []string {
 	audiences := make([]string, 0, len(n.children))
 	for item := range d.items(n, what) {

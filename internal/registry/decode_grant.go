@@ -7,14 +7,14 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// grant is a grant as it stands in the file. The nodes are kept to check actions once the resource
-// is known, in whatever order the fields are.
+// grant is a grant in the file. It keeps the nodes so that actions can be checked when the resource is known, in whatever
+// order the fields are.
 type grant struct {
 	scope.Grant
 	resource, actions *node
 }
 
-var grantShape = shape[grant]{
+var grantSchema = schema[grant]{
 	what: "a grant",
 	fields: map[string]func(*decoder, *node, *grant){
 		"resource":    func(_ *decoder, n *node, g *grant) { g.resource = n },
@@ -27,7 +27,7 @@ var grantShape = shape[grant]{
 
 func (d *decoder) grant(n *node) scope.Grant {
 	var g grant
-	grantShape.read(d, n, &g)
+	grantSchema.read(d, n, &g)
 	if g.resource != nil {
 		g.Resource = d.text(g.resource, "resource")
 	}
@@ -49,8 +49,8 @@ func (d *decoder) grantActions(n *node) []string {
 	return actions
 }
 
-// checkNames reports a resource that is unknown, and actions that it has not: of "*" those that no
-// resource has. What the stored client may do already stands, whatever has become of the resource.
+// checkNames reports an unknown resource, and actions that the resource does not have. For the resource "*" it reports
+// actions that no resource has. Grants that the stored client has remain valid, even if their resource has changed.
 func (d *decoder) checkNames(g *grant) {
 	known := d.actions
 	if g.resource != nil && g.Resource != scope.Any {
@@ -61,7 +61,7 @@ func (d *decoder) checkNames(g *grant) {
 		case g.resource.kind != stringKind || d.stored.hasGrant(g.Grant):
 			return
 		default:
-			d.problems.add(g.resource.at, "unknown resource %s%v", quoted(g.Resource), hint{g.Resource, maps.Keys(d.resources)})
+			d.problems.add(g.resource.at, "unknown resource %s%v", quoted(g.Resource), suggestion{g.Resource, maps.Keys(d.resources)})
 			return
 		}
 	}
@@ -72,12 +72,12 @@ func (d *decoder) checkNames(g *grant) {
 		item := &g.actions.children[i]
 		_, ok := known[item.text]
 		if item.kind == stringKind && !ok && item.text != scope.Any && !d.stored.hasGrant(g.Grant) {
-			d.problems.add(item.at, "unknown action %s%v", quoted(item.text), hint{item.text, maps.Keys(known)})
+			d.problems.add(item.at, "unknown action %s%v", quoted(item.text), suggestion{item.text, maps.Keys(known)})
 		}
 	}
 }
 
-// shared is the one copy of an action's name that all grants hold.
+// shared returns the copy of an action's name that all grants share.
 func (d *decoder) shared(action string) string {
 	if same, ok := d.actions[action]; ok {
 		return same
@@ -99,7 +99,7 @@ func (d *decoder) identifiers(n *node) []string {
 	return identifiers
 }
 
-// effect reports whether a grant denies. Whatever is not "allow" denies, though it is reported too.
+// effect returns whether a grant denies. Any text other than "allow" denies, even if it is reported as a problem.
 func (d *decoder) effect(n *node) (deny bool) {
 	if n.kind == stringKind && n.text == "allow" {
 		return false
@@ -116,8 +116,7 @@ func (d *decoder) notEmpty(n *node, what string) {
 	}
 }
 
-// hasGrant reports whether a grant, or one that is a part of it, is one of the client's. A nil client has
-// none.
+// hasGrant reports whether the client has a grant with all that part has. A nil client has no grants.
 func (c *Client) hasGrant(part scope.Grant) bool {
 	return c != nil && slices.ContainsFunc(c.Grants, func(g scope.Grant) bool {
 		return g.Resource == part.Resource && g.Deny == part.Deny &&

@@ -10,7 +10,7 @@ import (
 
 const maxAudienceLength = 512
 
-var resourceShape = shape[Resource]{
+var resourceSchema = schema[Resource]{
 	what: "a resource",
 	fields: map[string]func(*decoder, *node, *Resource){
 		"description": func(d *decoder, n *node, r *Resource) { r.Description = d.text(n, "description") },
@@ -26,7 +26,7 @@ func (d *decoder) resource(code, n *node) {
 		d.problems.add(code.at, "a resource's code: %v", err)
 	}
 	r := &Resource{Code: code.text}
-	resourceShape.read(d, n, r)
+	resourceSchema.read(d, n, r)
 	d.resources[r.Code] = r
 }
 
@@ -56,8 +56,8 @@ func (d *decoder) audience(n *node) string {
 	return audience
 }
 
-// CheckAudience holds RFC 8707 §2, for an audience is what a client may name as resource: an
-// absolute URI without a fragment.
+// CheckAudience returns an error if audience is not an absolute URI without a fragment. RFC 8707 §2 requires that of the
+// resource parameter, in which clients name audiences.
 func CheckAudience(audience string) error {
 	u, err := url.Parse(audience)
 	switch {
@@ -71,7 +71,7 @@ func CheckAudience(audience string) error {
 	return nil
 }
 
-// isURIText reports whether only characters of RFC 3986 occur; url.Parse lets others pass.
+// isURIText reports whether s has only characters that RFC 3986 allows. url.Parse accepts others.
 func isURIText(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// howToSecret is said wherever a secret itself stands in a file, or in an entry from elsewhere.
+// howToSecret says what to do about a secret in a file, or in an entry from elsewhere, in place of its hash.
 func (d *decoder) howToSecret() string {
 	if d.problems.file == "" {
-		return `the registry holds no secret itself: "caddy m2m secret create" makes one, and this one must be taken for leaked`
+		return `the registry holds no secret itself: "caddy m2m secret create" makes one, and treat this one as leaked`
 	}
 	return `a file holds no secret itself: "caddy m2m secret new" makes one, and the line for this file`
 }
 
-var secretShape = shape[Secret]{
+var secretSchema = schema[Secret]{
 	what: "a secret",
 	fields: map[string]func(*decoder, *node, *Secret){
 		"id":      func(d *decoder, n *node, s *Secret) { s.ID = d.secretID(n) },
@@ -36,17 +36,17 @@ func (d *decoder) secrets(n *node, clientID string) []Secret {
 			continue
 		}
 		var s Secret
-		secretShape.read(d, item, &s)
+		secretSchema.read(d, item, &s)
 		d.checkSecret(item, s, clientID, secrets)
 		secrets = append(secrets, s)
 	}
 	return secrets
 }
 
-// checkSecret compares a secret with the client's earlier ones and with what can be guessed.
+// checkSecret reports a secret that repeats an earlier one of the client, or that is easily guessed.
 func (d *decoder) checkSecret(n *node, s Secret, clientID string, earlier []Secret) {
 	if s.SHA256 == ([32]byte{}) {
-		return // missing or reported
+		return // missing, or already reported
 	}
 	if of := weakness(s.SHA256, clientID); of != "" {
 		d.problems.add(n.at, "weak secret: the hash is that of %s", of)
@@ -72,7 +72,7 @@ func (d *decoder) secretID(n *node) string {
 	return id
 }
 
-// hash is the 32 bytes of a hash, and zeros when there is a problem with it.
+// hash returns the 32 bytes of a hash, or zeros if there is a problem with it.
 func (d *decoder) hash(n *node) (sum [32]byte) {
 	if !d.is(n, stringKind, "sha256") {
 		return sum

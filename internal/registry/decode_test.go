@@ -30,7 +30,7 @@ func secretsOf(entries ...string) string {
 	return inClient("secrets: [\n" + strings.Join(entries, ",\n") + "]")
 }
 
-const notCanonical = `3:41: an identifier: "%" stands only in upper-case escapes such as %C3, of no letter or digit`
+const notCanonical = `3:41: an identifier: "%" is valid only in upper-case escapes such as %C3, and not of letters or digits`
 
 func identifierOf(id, effect string) string {
 	return inClient("grants: [{resource: book, identifiers: ['" + id + "'], actions: [read], effect: " + effect + "}]")
@@ -48,13 +48,13 @@ func TestParseRefuses(t *testing.T) {
 		"client a list":         {"clients:\n  c: []\n", `2:6: a client must be a mapping, not a list`},
 		"number as a name":      {"clients: {404: {}}", `1:11: a name in clients must be a string: put it in quotes`},
 		"list as a name":        {"? [a]\n: {}", `1:3: a name in a registry file must be a string: put it in quotes`},
-		"duplicate section":     {"clients: {}\nclients: {}", `2:1: duplicate name "clients" in a registry file: it first stands on line 1`},
-		"duplicate client":      {"clients:\n  a: {}\n  b: {}\n  a: {}\n", `4:3: duplicate name "a" in clients: it first stands on line 2`},
+		"duplicate section":     {"clients: {}\nclients: {}", `2:1: duplicate name "clients" in a registry file: it is first on line 1`},
+		"duplicate client":      {"clients:\n  a: {}\n  b: {}\n  a: {}\n", `4:3: duplicate name "a" in clients: it is first on line 2`},
 		"duplicate resource": {"resources:\n  a: {actions: {x: ''}}\n  a: {actions: {x: ''}}\n",
-			`3:3: duplicate name "a" in resources: it first stands on line 2`},
+			`3:3: duplicate name "a" in resources: it is first on line 2`},
 		"duplicate field": {inClient("disabled: true,\ndisabled: false"),
-			`4:1: duplicate name "disabled" in a client: it first stands on line 3`},
-		"duplicate action": {"resources: {a: {actions: {x: '', x: ''}}}", `1:34: duplicate name "x" in actions: it first stands on line 1`},
+			`4:1: duplicate name "disabled" in a client: it is first on line 3`},
+		"duplicate action": {"resources: {a: {actions: {x: '', x: ''}}}", `1:34: duplicate name "x" in actions: it is first on line 1`},
 
 		"client id empty":     {`clients: {"": {}}`, `1:11: a client's id: empty`},
 		"client id too long":  {"clients: {? " + strings.Repeat("a", 129) + ": {}}", `1:13: a client's id: longer than 128 bytes`},
@@ -81,10 +81,10 @@ func TestParseRefuses(t *testing.T) {
 		"ttl over a day":       {inClient("token_ttl: 24h1s"), `3:12: token_ttl must be more than 0 and at most 24h`},
 		"ttl of a fraction":    {inClient("token_ttl: 1500ms"), `3:12: token_ttl must be whole seconds`},
 		"attributes a list":    {inClient("attributes: []"), `3:13: attributes must be a mapping, not a list`},
-		"attribute repeated":   {inClient("attributes: {a: {b: 1, b: 2}}"), `3:24: duplicate name "b" in attributes: it first stands on line 3`},
-		"attribute octal":      {inClient("attributes: {zip: 01234}"), `3:19: a number in attributes must be one of JSON's: write it so, or put it in quotes`},
-		"attribute infinite":   {inClient("attributes: {x: .inf}"), `3:17: a number in attributes must be one of JSON's: write it so, or put it in quotes`},
-		"attribute too long":   {inClient("attributes: {x: 0." + strings.Repeat("1", 80) + "}"), `3:17: a number in attributes must be one of JSON's: write it so, or put it in quotes`},
+		"attribute repeated":   {inClient("attributes: {a: {b: 1, b: 2}}"), `3:24: duplicate name "b" in attributes: it is first on line 3`},
+		"attribute octal":      {inClient("attributes: {zip: 01234}"), `3:19: a number in attributes must be a JSON number: write it as one, or put it in quotes`},
+		"attribute infinite":   {inClient("attributes: {x: .inf}"), `3:17: a number in attributes must be a JSON number: write it as one, or put it in quotes`},
+		"attribute too long":   {inClient("attributes: {x: 0." + strings.Repeat("1", 80) + "}"), `3:17: a number in attributes must be a JSON number: write it as one, or put it in quotes`},
 		"attributes too deep":  {inClient("attributes: {x: " + strings.Repeat("[", 16) + strings.Repeat("]", 16) + "}"), `3:32: attributes are nested deeper than 16`},
 
 		"secrets a mapping":      {inClient("secrets: {id: x}"), `3:10: secrets must be a list, not a mapping`},
@@ -120,7 +120,7 @@ func TestParseRefuses(t *testing.T) {
 		"unknown action":                   {inClient("grants: [{resource: book, identifiers: ['*'], actions: [read, edti]}]"), `3:63: unknown action "edti": did you mean "edit"?`},
 		"actions before":                   {inClient("grants: [{actions: [erase], identifiers: ['*'], resource: book}]"), `3:21: unknown action "erase": known are edit, read`},
 		"unknown action of any":            {inClient("grants: [{resource: '*', identifiers: ['*'], actions: [buy]}]"), `3:56: unknown action "buy": known are edit, read`},
-		"action a prefix":                  {inClient("grants: [{resource: book, identifiers: ['*'], actions: ['re*']}]"), `3:57: unknown action "re*": known are edit, read`},
+		"action a prefix":                  {inClient("grants: [{resource: book, identifiers: ['*'], actions: ['re*']}]"), `3:57: unknown action "re*": did you mean "read"?`},
 		"identifier inner star":            {inClient("grants: [{resource: book, identifiers: ['a*b'], actions: [read]}]"), `3:41: an identifier: "*" stands only at the end of an identifier`},
 		"identifier empty":                 {inClient("grants: [{resource: book, identifiers: [''], actions: [read]}]"), `3:41: an identifier must not be empty`},
 		"identifier space":                 {inClient("grants: [{resource: book, identifiers: ['a b'], actions: [read]}]"), `3:41: an identifier: character 0x20 at byte 2 is not allowed`},
@@ -218,7 +218,7 @@ func TestManyNamesAreCompared(t *testing.T) {
 	}
 	file.WriteString(`"c500":{}}}`)
 	_, err := Parse("r.json", []byte(file.String()))
-	if want := `r.json:1001:1: duplicate name "c500" in clients: it first stands on line 501`; err == nil || err.Error() != want {
+	if want := `r.json:1001:1: duplicate name "c500" in clients: it is first on line 501`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

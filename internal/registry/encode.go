@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// clientEntry is a client as a registry file and a stored object have it.
+// clientEntry is the JSON of a client in a registry file and in a stored object.
 type clientEntry struct {
 	Description string         `json:"description,omitempty"`
 	Attributes  map[string]any `json:"attributes,omitempty"`
@@ -48,7 +48,7 @@ type resourceEntry struct {
 	Attributes  map[string]any    `json:"attributes,omitempty"`
 }
 
-// MarshalJSON is the client as a registry file has it, without its id, which is the entry's name.
+// MarshalJSON returns the client's entry in a registry file, without the id, which is the entry's name.
 func (c *Client) MarshalJSON() ([]byte, error) {
 	e := clientEntry{
 		Description: c.Description, Attributes: c.Attributes, Disabled: c.Disabled, Expires: c.Expires,
@@ -66,12 +66,12 @@ func (c *Client) MarshalJSON() ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// MarshalJSON is the resource as a registry file has it, without its code.
+// MarshalJSON returns the resource's entry in a registry file, without the code, which is the entry's name.
 func (r *Resource) MarshalJSON() ([]byte, error) {
 	return json.Marshal(resourceEntry{r.Description, r.Audience, r.Actions, r.Attributes})
 }
 
-// effectName is left out where it is the default.
+// effectName returns "" for the default, which is left out.
 func effectName(deny bool) string {
 	if deny {
 		return "deny"
@@ -100,12 +100,12 @@ func DecodeClient(id string, data []byte) (*Client, error) {
 	for _, s := range e.Secrets {
 		sum, err := base64.RawURLEncoding.DecodeString(s.SHA256)
 		if err != nil || len(sum) != sha256.Size {
-			return nil, fmt.Errorf("secret %s: its hash is not one", s.ID)
+			return nil, fmt.Errorf("secret %s: its hash is not valid", s.ID)
 		}
 		c.Secrets = append(c.Secrets, Secret{ID: s.ID, SHA256: [32]byte(sum), Created: s.Created, Expires: s.Expires})
 	}
 	for _, g := range e.Grants {
-		deny := g.Effect != "" && g.Effect != "allow" // whatever else it is, it denies
+		deny := g.Effect != "" && g.Effect != "allow" // any other effect denies
 		c.Grants = append(c.Grants, scope.Grant{Resource: g.Resource, Identifiers: g.Identifiers, Actions: g.Actions, Deny: deny})
 	}
 	return c, nil
@@ -120,19 +120,18 @@ func DecodeResource(code string, data []byte) (*Resource, error) {
 	return &Resource{Code: code, Description: e.Description, Audience: e.Audience, Actions: e.Actions, Attributes: e.Attributes}, nil
 }
 
-// unmarshal keeps numbers as they were written, for a policy must read them so.
+// unmarshal keeps numbers as they were written, because policies read them so.
 func unmarshal(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	return decoder.Decode(into)
 }
 
-// VersionOf names the content of a *Client or a *Resource: equal content has the same version, other
-// content another. It is what an ETag holds (RFC 9110 §8.8.3).
+// VersionOf returns a hash of the content of a *Client or a *Resource, for use in an ETag (RFC 9110 §8.8.3).
 func VersionOf(entry any) string {
 	data, err := json.Marshal(entry)
 	if err != nil {
-		return "" // no entry is so; and no version equals it
+		return "" // not expected; differs from every version
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:16])

@@ -12,9 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Export writes a registry file that Parse reads, in the format "json" or "yaml". It writes as it
-// goes, so clients need not all be in memory. An error of the clients ends it, and the file is then
-// not whole.
+// Export writes a registry file in the format "json" or "yaml". It writes each client before it asks for the next, so
+// that they need not all be in memory. It returns the first error of clients; the file is then incomplete.
 func Export(w io.Writer, format string, resources []*Resource, clients iter.Seq2[*Client, error]) error {
 	out := bufio.NewWriter(w)
 	e := exporter{out: out, yaml: format == "yaml"}
@@ -42,12 +41,12 @@ func Export(w io.Writer, format string, resources []*Resource, clients iter.Seq2
 	return out.Flush()
 }
 
-// exporter writes two sections of entries. What it cannot write, the flush at the end tells.
+// exporter writes two sections of entries. The flush at the end returns the error of any write.
 type exporter struct {
 	out      *bufio.Writer
 	yaml     bool
 	sections int
-	entries  int // of this section
+	entries  int // in this section
 }
 
 func (e *exporter) section(name string, empty bool) {
@@ -100,8 +99,8 @@ func (e *exporter) entry(id string, entry json.Marshaler) error {
 	return err
 }
 
-// yamlEntry makes YAML of JSON, which is YAML already, but for people: in blocks. Numbers stay as they
-// were written.
+// yamlEntry converts JSON, which is also YAML, to YAML in block style, which people can read. Numbers remain as they were
+// written.
 func (e *exporter) yamlEntry(id string, data []byte) error {
 	var document yaml.Node
 	if err := yaml.Unmarshal(escapeForYAML(data), &document); err != nil {
@@ -126,8 +125,7 @@ func (e *exporter) yamlEntry(id string, data []byte) error {
 	return nil
 }
 
-// escapeForYAML escapes the characters that JSON has as they are and YAML refuses, or takes for line
-// breaks. In JSON they are only within strings.
+// escapeForYAML escapes characters that JSON allows in strings and YAML refuses or reads as line breaks.
 func escapeForYAML(data []byte) []byte {
 	escaped := make([]byte, 0, len(data))
 	for _, r := range string(data) {
@@ -140,8 +138,8 @@ func escapeForYAML(data []byte) []byte {
 	return escaped
 }
 
-// toBlocks undoes JSON's style, but for lists of plain values, which read well in one line. Strings
-// are quoted where they must be.
+// toBlocks sets the block style, except for lists of scalars, which are readable on one line. Strings are quoted only if
+// necessary.
 func toBlocks(n *yaml.Node) {
 	n.Style = 0
 	plain := n.Kind == yaml.SequenceNode

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// checkIdentifier reports what is wrong with an identifier of a grant. One that is escaped otherwise
-// than a door does it would match no request, and to deny it would deny nothing.
+// checkIdentifier reports an identifier that is not valid in a grant. An identifier that is escaped differently than a door
+// escapes it would match no request, so that denying it would deny nothing.
 func (d *decoder) checkIdentifier(at position, id string) {
 	if id == "" {
 		d.problems.add(at, "an identifier must not be empty")
@@ -19,11 +19,11 @@ func (d *decoder) checkIdentifier(at position, id string) {
 		return
 	}
 	if canonical := canonicalIdentifier(id); id != canonical {
-		d.problems.add(at, `an identifier: "%%" stands only in upper-case escapes such as %%C3, of no letter or digit%s`, advice(canonical))
+		d.problems.add(at, `an identifier: "%%" is valid only in upper-case escapes such as %%C3, and not of letters or digits%s`, advice(canonical))
 	}
 }
 
-// advice ends the message, unless what it would show is too long or may be a secret.
+// advice ends the message with the identifier to write, unless that is too long or may be a secret.
 func advice(canonical string) string {
 	if !isShown(canonical) {
 		return ""
@@ -31,9 +31,9 @@ func advice(canonical string) string {
 	return ": write " + quoted(canonical)
 }
 
-// canonicalIdentifier is an identifier as a door may write it. A door escapes what a scope cannot
-// hold, "%", "*" and also what separates two parameters, which may be anything: of the rest only
-// letters and digits are held to be never escaped. A "%" without two hex digits means itself.
+// canonicalIdentifier returns an identifier as a door may write it. A door escapes characters that a scope cannot hold,
+// "%", "*", and the separator between two parameters, which can be any character except letters and digits. So only
+// letters and digits are never escaped. A "%" without two hex digits stands for itself.
 func canonicalIdentifier(id string) string {
 	var b strings.Builder
 	for {

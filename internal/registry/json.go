@@ -9,17 +9,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// lateDepth is where the entries of "clients" and "resources" stand. They are read when the decoder
-// asks for them, one at a time: the tree of a whole file would be many times the file.
+// lateDepth is the depth of the entries of "clients" and "resources". They are read one at a time, when the decoder asks for
+// them, because the tree of a whole file would be many times as large as the file.
 const lateDepth = 2
 
-// jsonReader reads one value of data, which may be the whole file or an entry in it.
+// jsonReader reads one value in data: the whole file or an entry.
 type jsonReader struct {
 	file   string
 	data   []byte
 	tokens *jsontext.Decoder
-	base   int    // where in data the tokens begin
-	cursor cursor // where the next token begins
+	base   int    // the offset in data at which tokens begins
+	cursor cursor // the start of the next token
 	entry  *jsonReader
 }
 
@@ -47,8 +47,8 @@ func newJSONReader(file string, data []byte) *jsonReader {
 	return &jsonReader{file: file, data: data, tokens: jsontext.NewDecoder(&bytes.Buffer{})}
 }
 
-// begin sets the reader on the value from one place to an offset. Repeated names are let through:
-// the decoder finds them, and knows their lines.
+// begin sets the reader to the value between the cursor and the offset end. It allows repeated names, because the decoder
+// finds them and knows their lines.
 func (r *jsonReader) begin(from cursor, end int) {
 	r.base, r.cursor = from.offset, from
 	r.tokens.Reset(bytes.NewBuffer(r.data[from.offset:end:end]), jsontext.AllowDuplicateNames(true))
@@ -90,7 +90,7 @@ func (r *jsonReader) children(depth int) ([]node, error) {
 	}
 }
 
-// lateValue checks the syntax of a value and leaves the reading for later.
+// lateValue checks the syntax of a value that is read later.
 func (r *jsonReader) lateValue(opening jsontext.Kind) (node, error) {
 	if err := r.tokens.SkipValue(); err != nil {
 		return node{}, err
@@ -109,8 +109,7 @@ func (r *jsonReader) lateValue(opening jsontext.Kind) (node, error) {
 
 func (r *jsonReader) offset() int { return r.base + int(r.tokens.InputOffset()) }
 
-// toNextToken moves the cursor over what may stand between two tokens. That all of it stands where
-// it should is for the tokens' reader to say.
+// toNextToken moves the cursor over white space, commas and colons. The decoder checks that they are in the right places.
 func (r *jsonReader) toNextToken() {
 	offset := r.offset()
 	for offset < len(r.data) && bytes.IndexByte([]byte(" \t\r\n,:"), r.data[offset]) >= 0 {
@@ -119,8 +118,8 @@ func (r *jsonReader) toNextToken() {
 	r.cursor.moveTo(r.data, offset)
 }
 
-// problem gives an error of the tokens' reader its place. The text is that of the inner error, for
-// the outer one repeats names of the file.
+// problem adds the position to an error of the decoder. It uses the text of the inner error, because the outer one repeats
+// names of the file.
 func (r *jsonReader) problem(err error) *FileError {
 	at, offset := cursor{at: position{1, 1}}, r.offset()
 	var syntax *jsontext.SyntacticError
@@ -150,7 +149,7 @@ func kindOfJSON(k jsontext.Kind) kind {
 	return nullKind
 }
 
-// cursor is an offset with its line and column, which it counts as it moves forward.
+// cursor is an offset with its line and column.
 type cursor struct {
 	offset int
 	at     position

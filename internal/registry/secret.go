@@ -13,15 +13,15 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// A secret is the prefix, 256 random bits and a CRC-32 of both. The prefix lets scanners of
-// repositories and logs recognise a leaked secret, and the checksum lets them be sure. Letters,
-// digits and "_" survive Basic authentication, forms, URLs and shells unquoted.
+// A secret is a prefix, 256 random bits and a CRC-32 of both. Scanners of repositories and logs find leaked secrets by the
+// prefix, and confirm them by the checksum. Letters, digits and "_" need no quoting in Basic authentication, forms, URLs
+// and shells.
 const (
 	secretPrefix   = credential.SecretPrefix
 	randomDigits   = 43 // 62^43 > 2^256
 	checksumDigits = 6  // 62^6 > 2^32
 	secretLength   = len(secretPrefix) + randomDigits + checksumDigits
-	base62         = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // big.Int's
+	base62         = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // the digits of big.Int
 )
 
 var (
@@ -31,19 +31,17 @@ var (
 	errSecretChecksum = errors.New("the checksum of the secret is wrong: a character is missing or mistyped")
 )
 
-// NewSecret makes a client secret of 256 random bits: "m2m_", 43 base62 digits, and 6 base62
-// digits that are the CRC-32 (IEEE) of what precedes them. It is the only copy: a registry keeps
-// what HashSecret makes of it.
+// NewSecret returns a new client secret of 256 random bits: "m2m_", 43 base62 digits, and the CRC-32 (IEEE) of that in 6
+// base62 digits. It is the only copy, because a registry keeps only the hash.
 func NewSecret() string {
 	random := make([]byte, 32)
-	rand.Read(random) // never fails: it ends the program instead
+	rand.Read(random) // never returns an error
 	body := secretPrefix + digits(new(big.Int).SetBytes(random), randomDigits)
 	return body + checksum(body)
 }
 
-// CheckSecret says whether s may be a secret that NewSecret made: prefix, length, alphabet,
-// checksum. It needs no registry, so it can tell a mistyped secret where it is typed. Its errors
-// do not repeat the secret.
+// CheckSecret returns an error if NewSecret cannot have returned s. It checks the prefix, the length, the alphabet and the
+// checksum, and needs no registry, so that a mistyped secret is found where it is typed. Errors do not repeat the secret.
 func CheckSecret(s string) error {
 	switch {
 	case !strings.HasPrefix(s, secretPrefix):
@@ -58,12 +56,12 @@ func CheckSecret(s string) error {
 	return nil
 }
 
-// HashSecret is the form in which a registry file keeps a secret: its SHA-256 in base64url without
-// padding, 43 characters (RFC 4648 §5). A slow hash would protect secrets that can be guessed;
-// those of NewSecret cannot, and a slow hash would let strangers burn the issuer's CPU.
+// HashSecret returns the hash of a secret for a registry file: its SHA-256 in base64url without padding, 43 characters (RFC
+// 4648 §5). A slow hash would protect secrets that can be guessed. Those of NewSecret cannot, and a slow hash would allow
+// unauthenticated callers to use up the issuer's CPU.
 func HashSecret(s string) string { return hashText(SumSecret(s)) }
 
-// SumSecret is what a Secret keeps of a secret's text.
+// SumSecret returns the hash of a secret for a Secret.
 func SumSecret(s string) [32]byte { return sha256.Sum256([]byte(s)) }
 
 func hashText(sum [32]byte) string { return base64.RawURLEncoding.EncodeToString(sum[:]) }
@@ -73,7 +71,7 @@ func checksum(body string) string {
 	return digits(big.NewInt(int64(crc)), checksumDigits)
 }
 
-// digits is n in base 62, filled with zeros to width.
+// digits returns n in base 62, with leading zeros up to width.
 func digits(n *big.Int, width int) string {
 	text := n.Text(len(base62))
 	return strings.Repeat("0", width-len(text)) + text

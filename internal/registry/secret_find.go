@@ -2,7 +2,7 @@ package registry
 
 import "strings"
 
-// containsSecret reports whether one of NewSecret's stands anywhere in a text, whatever is around it.
+// containsSecret reports whether a text contains a secret that NewSecret may have returned.
 func containsSecret(text string) bool {
 	for {
 		i := strings.Index(text, secretPrefix)

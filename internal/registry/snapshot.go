@@ -21,18 +21,17 @@ type Snapshot struct {
 	resources map[string]*Resource
 	sorted    []*Resource
 	revision  string
-	places    map[string]position // of clients in the file, for as long as it is planned
+	places    map[string]position // of clients in the file; only while it is planned
 
 	sortIDs sync.Once // most registries are never listed
 	ids     []string
 }
 
-// Parse reads a registry file. The name says which notation it is in: ".json" is JSON, ".yaml" and
-// ".yml" are YAML; under another name a first character "{" makes it JSON, anything else YAML. An
-// empty file is a registry without entries.
+// Parse parses a registry file. The name tells the notation: ".json" is JSON, and ".yaml" and ".yml" are YAML. A file with
+// another name is JSON if its first character is "{", and YAML otherwise. An empty file is a registry without entries.
 //
-// It takes nothing that it does not understand, and its error joins the first ten problems in the
-// order of their lines, each a *FileError. No error holds a secret.
+// Parse refuses anything that it does not know. Its error joins the first ten problems in the order of their lines, each a
+// *FileError. Errors never hold a secret.
 func Parse(name string, data []byte) (*Snapshot, error) {
 	if len(data) > MaxFileSize {
 		return nil, TooLarge(name)
@@ -78,7 +77,7 @@ func (s *Snapshot) Resource(_ context.Context, code string) (*Resource, error) {
 // Resources returns all resources, sorted by code.
 func (s *Snapshot) Resources(context.Context) ([]*Resource, error) { return s.sorted, nil }
 
-// ClientIDs lists client_ids in the order of their bytes.
+// ClientIDs implements Registry.
 func (s *Snapshot) ClientIDs(_ context.Context, prefix, after string, limit int) ([]string, error) {
 	s.sortIDs.Do(func() { s.ids = slices.Sorted(maps.Keys(s.clients)) })
 	return PageOfIDs(s.ids, prefix, after, limit), nil
@@ -100,7 +99,7 @@ func PageOfIDs(sorted []string, prefix, after string, limit int) []string {
 	return page
 }
 
-// Revision is the beginning of the SHA-256 of the file, in hex.
+// Revision returns the beginning of the SHA-256 of the file, in hex.
 func (s *Snapshot) Revision() string { return s.revision }
 
 func revision(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// MaxTokenTTL is the longest lifetime that a client may ask for its tokens.
+// MaxTokenTTL is the greatest token_ttl of a client.
 const MaxTokenTTL = 24 * time.Hour
 
 func (d *decoder) text(n *node, what string) string {
@@ -17,9 +17,8 @@ func (d *decoder) text(n *node, what string) string {
 	return n.text
 }
 
-// notSecret reports whether a text holds none of NewSecret's, and reports it to the user when it does:
-// what an entry says can be seen by policies and in logs. One that stands in the stored entry already
-// keeps nobody from changing that.
+// notSecret returns whether a text contains no secret. If it does, notSecret adds a problem, because policies and logs can
+// see what an entry says. A text that is already in the stored entry is not a problem, so that the entry can be changed.
 func (d *decoder) notSecret(n *node, what string) bool {
 	if !containsSecret(n.text) || d.stored != nil && d.stored.holdsText(n.text) {
 		return true
@@ -28,7 +27,7 @@ func (d *decoder) notSecret(n *node, what string) bool {
 	return false
 }
 
-// holdsText reports whether a text stands somewhere in the client, whole.
+// holdsText reports whether a string of the client equals the text.
 func (c *Client) holdsText(text string) bool {
 	entry, entryErr := json.Marshal(c)
 	word, wordErr := json.Marshal(text)
@@ -39,7 +38,7 @@ func (d *decoder) bool(n *node, what string) bool {
 	return d.is(n, boolKind, what) && n.text == "true"
 }
 
-// tokenTTL takes whole seconds, for that is the unit of expires_in (RFC 6749 §5.1).
+// tokenTTL accepts whole seconds, because that is the unit of expires_in (RFC 6749 §5.1).
 func (d *decoder) tokenTTL(n *node) time.Duration {
 	if n.kind != stringKind {
 		d.problems.add(n.at, `token_ttl must be a duration such as "5m"`)
@@ -57,8 +56,8 @@ func (d *decoder) tokenTTL(n *node) time.Duration {
 	return ttl
 }
 
-// time refuses the zero time, which to a registry is "never" or "unknown" and the contrary of what
-// was written, and times that leave the years of RFC 3339 once they are in UTC: no JSON can hold them.
+// time refuses the zero time, which would mean "never" or "unknown", and times whose year in UTC is outside of RFC 3339,
+// which JSON cannot hold.
 func (d *decoder) time(n *node, what string) time.Time {
 	t, err := time.Parse(time.RFC3339, n.text)
 	t = t.UTC()

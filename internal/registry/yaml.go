@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// readYAML reads one document, without the parts of YAML that make a value differ from what stands
-// there: anchors, aliases, merge keys and tags.
+// readYAML reads one document. It refuses the parts of YAML that make a value differ from its text: anchors, aliases, merge
+// keys and tags.
 func readYAML(file string, data []byte) (node, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(data))
 	var first, second yaml.Node
@@ -22,19 +22,19 @@ func readYAML(file string, data []byte) (node, error) {
 		return node{}, yamlProblem(file, err)
 	}
 	if err := readDocument(documents, &second); err == nil {
-		return node{}, yamlPosition(&second).problem(file, "a second YAML document: only one is read")
+		return node{}, yamlPosition(&second).problem(file, "a second YAML document: only one is allowed")
 	} else if !errors.Is(err, io.EOF) {
 		return node{}, yamlProblem(file, err)
 	}
 	return yamlReader{file}.node(&first)
 }
 
-// readDocument turns a panic into an error: the parser has some for inputs that it thinks cannot be,
-// and it also runs where a panic would end the server.
+// readDocument returns a panic as an error. The parser panics for some inputs, and it also runs where a panic would end the
+// server.
 func readDocument(documents *yaml.Decoder, into *yaml.Node) (err error) {
 	defer func() {
 		if recover() != nil {
-			err = errors.New("the parser gave up")
+			err = errors.New("the YAML parser failed")
 		}
 	}()
 	return documents.Decode(into)
@@ -89,7 +89,7 @@ func (r yamlReader) refuse(y *yaml.Node) error {
 	default:
 		return nil
 	}
-	return yamlPosition(y).problem(r.file, what+": YAML's anchors, aliases, merge keys and tags are not taken")
+	return yamlPosition(y).problem(r.file, what+": YAML's anchors, aliases, merge keys and tags are not supported")
 }
 
 func yamlScalar(y *yaml.Node) (kind, string) {
@@ -101,14 +101,14 @@ func yamlScalar(y *yaml.Node) (kind, string) {
 	case "!!int", "!!float":
 		return numberKind, y.Value
 	}
-	return stringKind, y.Value // also a timestamp, as it was written
+	return stringKind, y.Value // including timestamps, as they were written
 }
 
 func yamlPosition(y *yaml.Node) position { return position{int32(y.Line), int32(y.Column)} }
 
 var yamlMessage = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 
-// yamlProblem takes the line out of the parser's message. An anchor's name is not repeated.
+// yamlProblem takes the line out of the parser's message. It does not repeat the name of an anchor.
 func yamlProblem(file string, err error) error {
 	at, msg := position{line: 1}, err.Error()
 	if m := yamlMessage.FindStringSubmatch(msg); m != nil {
@@ -118,7 +118,7 @@ func yamlProblem(file string, err error) error {
 		msg = m[2]
 	}
 	if strings.HasPrefix(msg, "unknown anchor") {
-		msg = "an alias of an anchor that is not there"
+		msg = "an alias of an unknown anchor"
 	}
 	return at.problem(file, "reading YAML: "+msg)
 }

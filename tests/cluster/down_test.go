@@ -11,7 +11,7 @@ import (
 // TestIssuerDown: while an issuer is down, doors elsewhere serve for as long as they put up with the age of what they
 // know, then answer 503, and go on by themselves when it is back. It takes as long as the shortest bounds that there are.
 func TestIssuerDown(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	t.Parallel()
 	c := newCluster(t, "", servertest.QuickKeys(0)).start()
 	options := func(block string) *node {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // pipes is a folder like another one, with a pipe in the place of each file: who opens one waits until somebody else
@@ -88,7 +90,7 @@ var patient = &http.Client{Timeout: 5 * time.Minute, Transport: plain.Transport}
 // TestStorageThatHangs: node B's storage neither answers nor fails, as a share does whose server is away. Nobody waits
 // for it for ever, nor more and more of them, nor the end of the process; and when it answers all is as it was.
 func TestStorageThatHangs(t *testing.T) {
-	waitsLong(t)
+	servertest.SkipUnlessLong(t)
 	t.Parallel()
 	const strangers = 300
 	c := newCluster(t, "", nil).start()

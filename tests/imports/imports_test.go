@@ -11,7 +11,7 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll", "internal/scope", "internal/suggest"}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -55,6 +55,7 @@ var own = map[string][]string{
 	"internal/logmask":        {},
 	"internal/oauth":          {},
 	"internal/opacli":         {"policy", "policy/files", "rego"},
+	"internal/percent":        {},
 	"internal/poll":           {},
 	"internal/registry":       {},
 	"internal/registry/file":  {"internal/registry"},

@@ -1,15 +1,15 @@
-# What this gateway adds to the rules that ship. Edit it while the server runs: the next token
-# request is decided by what you saved.
+# The rules that this gateway adds to the shipped ones. Edit the file while the server runs: the saved
+# version decides the next token request.
 package m2m.token
 
-# A custom claim: the client's team, as the registry has it.
+# A custom claim: the client's team, from the registry.
 claims["team"] := input.client.attributes.team
 
-# No client outside the platform team holds a token for longer than five minutes.
+# Tokens of clients outside the platform team live for at most five minutes.
 ttl contains 300 if not input.client.attributes.team == "platform"
 
-# Nobody edits while the catalogue is frozen, nor when catalogue.json, next to this file, does not
-# say that it is not.
+# Rejects edits unless catalogue.json, next to this file, says that the catalogue is not frozen. A
+# missing value rejects, too.
 rejected contains {"scope": s.raw, "reason": "the catalogue is frozen"} if {
 	not data.catalogue.frozen == false
 	some s in input.scopes

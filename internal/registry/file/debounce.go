@@ -14,7 +14,7 @@ const (
 	restlessTime = 5 * time.Second
 )
 
-const restless = "keeps changing: no two looks in a row see the same"
+const restless = "keeps changing: no two reads in a row return the same"
 
 // debounce waits until new content stays the same. What is read earlier may be half of what is being written, and half a
 // file may be valid without the grants that deny.

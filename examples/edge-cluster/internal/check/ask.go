@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// answer is a response that has been read.
+// An answer is a response whose body has been read.
 type answer struct {
 	status     int
 	retryAfter string
@@ -21,7 +21,7 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %.300s", a.status, strings.TrimSpace(a.body)) }
 
-// unavailable is the answer to what only the storage knows.
+// unavailable reports whether the answer is the 503 for a request that needs the storage.
 func (a answer) unavailable() bool { return a.status == 503 && a.retryAfter != "" }
 
 var httpClient = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
@@ -51,7 +51,7 @@ func mustAsk(method, address, body string, header ...string) answer {
 	return a
 }
 
-// create makes a client by the admin API of a node.
+// create makes a client with the admin API of a node.
 func (n node) create(id string) (client, answer) {
 	body := fmt.Sprintf(`{"id": %q, "grants": [{"resource": "book", "identifiers": ["*"], "actions": ["read"]}]}`, id)
 	a := mustAsk("POST", "http://"+n.admin+"/m2m/clients", body, "Content-Type", "application/json")
@@ -62,7 +62,7 @@ func (n node) create(id string) (client, answer) {
 	return client{id, made.Secret}, a
 }
 
-// mustCreate makes some.
+// mustCreate makes several clients.
 func (n node) mustCreate(name string, count int) []client {
 	all := make([]client, count)
 	for i := range all {
@@ -73,7 +73,7 @@ func (n node) mustCreate(name string, count int) []client {
 	return all
 }
 
-// client is one that asks for tokens.
+// A client asks for tokens.
 type client struct{ id, secret string }
 
 func (c client) post(at, endpoint string, form url.Values) (answer, error) {
@@ -97,7 +97,7 @@ func (c client) mustToken(at string) string {
 	return granted.Token
 }
 
-// about asks an endpoint about a token.
+// about sends a token to an endpoint.
 func (c client) about(at, endpoint, token string) answer {
 	a, err := c.post(at, endpoint, url.Values{"token": {token}})
 	if err != nil {
@@ -106,12 +106,12 @@ func (c client) about(at, endpoint, token string) answer {
 	return a
 }
 
-// atDoor asks for a book.
+// atDoor requests a book at a door.
 func atDoor(door, path, token string) (answer, error) {
 	return ask("GET", door+path, "", "Authorization", "Bearer "+token)
 }
 
-// taken and refused are what a door may say of a token.
+// taken and refused report how a door answers a token.
 func taken(door, token string) bool   { return doorSays(door, token, 200) }
 func refused(door, token string) bool { return doorSays(door, token, 401) }
 
@@ -120,7 +120,7 @@ func doorSays(door, token string, status int) bool {
 	return err == nil && a.status == status
 }
 
-// idOf is the jti of a token.
+// idOf returns the jti of a token.
 func idOf(token string) string {
 	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 	var named struct {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// changes are made all the time, at both nodes, so that Redis dies in the midst of some. What was acknowledged has to
-// be there in the end.
+// changes are made all the time, at both nodes, so that Redis dies during some of them. Acknowledged changes must
+// exist at the end.
 type changes struct {
 	done    atomic.Bool
 	workers sync.WaitGroup
@@ -75,7 +75,7 @@ func (m *changes) end() {
 	want(len(m.clients) > 0 && len(m.tokens) > 0, "there were no changes")
 }
 
-// areThere checks that both nodes know what was acknowledged.
+// areThere checks that both nodes know the acknowledged changes.
 func (m *changes) areThere(c *cluster) {
 	for _, n := range c.nodes() {
 		for _, id := range m.clients {
@@ -83,7 +83,7 @@ func (m *changes) areThere(c *cluster) {
 			want(a.status == 200, "client %s was acknowledged, and %s answers %s", id, n.name, a)
 		}
 		for _, token := range m.tokens {
-			eventually(n.name+" refuses what was revoked", func() bool { return refused(n.url, token) }) // the last may be new to it
+			eventually(n.name+" refuses what was revoked", func() bool { return refused(n.url, token) }) // the node may not know the last one yet
 		}
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// cluster is what ./run has started.
+// A cluster is the set of processes that ./run started.
 type cluster struct {
-	issuer string // its URL, which is the balancer's
+	issuer string // its URL, which is the load balancer's
 	a, b   node
-	edge   string // the URL of the door that only validates
+	edge   string // the URL of the door that only validates tokens
 	caddy  string // the program
-	state  string // the folder of Redis' data, logs and process ids
+	state  string // the folder of Redis's data, the logs and the process IDs
 	port   int    // the first
 }
 
@@ -42,7 +42,7 @@ func newCluster() *cluster {
 
 func (c *cluster) nodes() []node { return []node{c.a, c.b} }
 
-// m2m is what a command of caddy m2m prints.
+// m2m returns the output of a caddy m2m command.
 func (c *cluster) m2m(arguments ...string) (output string, ok bool) {
 	printed, err := exec.Command(c.caddy, append([]string{"m2m"}, arguments...)...).CombinedOutput()
 	return string(printed), err == nil
@@ -58,7 +58,7 @@ func (c *cluster) mustM2M(arguments ...string) string {
 
 func (c *cluster) healthy(n node) bool { _, ok := c.m2m("status", "--address", n.admin); return ok }
 
-// saysNotHealthy reports whether a node says so in every way that it has.
+// saysNotHealthy reports whether both the status and the metrics of a node say that it is not healthy.
 func (c *cluster) saysNotHealthy(n node) bool {
 	output, ok := c.m2m("status", "--address", n.admin)
 	for _, kind := range []string{"registry", "keys", "revocations"} {
@@ -67,7 +67,7 @@ func (c *cluster) saysNotHealthy(n node) bool {
 	return !ok && strings.Contains(output, "NOT HEALTHY")
 }
 
-// metric is the value of a node's metric, of that kind if one is named.
+// metric returns the value of a node's metric, of the given kind unless it is empty.
 func (n node) metric(name, kind string) string {
 	a := mustAsk("GET", "http://"+n.admin+"/metrics", "")
 	for line := range strings.Lines(a.body) {
@@ -78,7 +78,7 @@ func (n node) metric(name, kind string) string {
 	return ""
 }
 
-// killRedis kills it as a power failure does.
+// killRedis kills Redis without a clean shutdown.
 func (c *cluster) killRedis() {
 	content, err := os.ReadFile(filepath.Join(c.state, "redis.pid"))
 	if err != nil {
@@ -94,7 +94,7 @@ func (c *cluster) killRedis() {
 	eventually("Redis is gone", func() bool { return c.redis("PING") == "" })
 }
 
-// startRedis starts it on a folder of data.
+// startRedis starts Redis on a folder of data.
 func (c *cluster) startRedis(folder string) {
 	folder = filepath.Join(c.state, folder)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -104,13 +104,13 @@ func (c *cluster) startRedis(folder string) {
 	if err := redis.Start(); err != nil {
 		log.Fatal(err)
 	}
-	go func() { _ = redis.Wait() }() // it is to be killed
+	go func() { _ = redis.Wait() }() // Redis will be killed
 	if err := os.WriteFile(filepath.Join(c.state, "redis.pid"), fmt.Appendln(nil, redis.Process.Pid), 0o600); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// redis is what Redis answers, and "" when it is not there.
+// redis returns the answer of Redis, or "" if Redis does not run.
 func (c *cluster) redis(command string) string {
 	connection, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", c.port+6), time.Second)
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *cluster) redis(command string) string {
 	}
 }
 
-// reload puts a new config, the same one, in the place of a node's: it has nothing in memory, and reads all.
+// reload loads the same config again. The new instance has an empty memory, and reads everything from storage.
 func (c *cluster) reload(n node, port int) {
 	reload := exec.Command(c.caddy, "reload", "--config", "node.Caddyfile", "--force", "--address", n.admin)
 	_, admin, _ := strings.Cut(n.admin, ":")
@@ -139,7 +139,7 @@ func (c *cluster) reload(n node, port int) {
 	}
 }
 
-// eventually waits until something is so, for half a minute and more at most, and says for how long it waited.
+// eventually waits until the condition holds, for a little over half a minute at most, and returns how long it waited.
 func eventually(what string, is func() bool) time.Duration {
 	for begun := time.Now(); time.Since(begun) < 40*time.Second; time.Sleep(50 * time.Millisecond) {
 		if is() {
@@ -150,7 +150,7 @@ func eventually(what string, is func() bool) time.Duration {
 	return 0
 }
 
-// want ends the check unless something is as it must be.
+// want ends the check unless the condition holds.
 func want(ok bool, format string, values ...any) {
 	if !ok {
 		log.Fatalf("wrong: "+format, values...)

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// load is many requests at once, from beginning to end, each with its right answer, whatever becomes of Redis.
+// A load sends many concurrent requests during the whole check. Each must get a right answer, whatever happens to Redis.
 type load struct {
 	done    atomic.Bool
 	workers sync.WaitGroup
 
 	mu    sync.Mutex
 	right map[string]int
-	wrong map[string]int // with the answer
+	wrong map[string]int // by answer
 }
 
-// kind is a kind of request. What only Redis knows may be unavailable, and nothing else.
+// A kind is a kind of request. Only requests that need Redis may be unavailable.
 type kind struct {
 	what       string
 	status     int
@@ -35,7 +35,7 @@ func startLoad(kinds []kind) *load {
 			for n := 0; !l.done.Load(); n++ {
 				a, err := k.send(n)
 				l.count(k, a, err)
-				time.Sleep(20 * time.Millisecond) // many kinds, not the most that a processor can do
+				time.Sleep(20 * time.Millisecond) // the check needs many kinds of requests, not the highest rate
 			}
 		})
 	}
@@ -55,7 +55,7 @@ func (l *load) count(k kind, a answer, err error) {
 	}
 }
 
-// end prints what was answered, and ends the check if one answer was wrong.
+// end prints the counts of the answers, and ends the check if an answer was wrong.
 func (l *load) end() {
 	l.done.Store(true)
 	l.workers.Wait()
@@ -68,8 +68,8 @@ func (l *load) end() {
 	want(len(l.wrong) == 0, "these answers")
 }
 
-// loadOf is what clients ask for: tokens at the issuer and at each node, and books at each door. The nodes' doors know
-// already that a token is revoked. Of unseen clients nobody has asked for a token yet, and no node has them in memory.
+// loadOf returns the requests of clients: for tokens at the issuer and at each node, and for books at each door. The nodes'
+// doors already know that a token is revoked. The unseen clients have not asked for a token yet, and no node has them in memory.
 func (c *cluster) loadOf(bot, disabled client, unseen []client, good, revoked string) []kind {
 	var kinds []kind
 	add := func(status int, what string, send func() (answer, error)) {
@@ -93,7 +93,7 @@ func (c *cluster) loadOf(bot, disabled client, unseen []client, good, revoked st
 		add(401, "a revoked token at the door of "+n.name, func() (answer, error) { return atDoor(n.url, "/books/1", revoked) })
 		add(200, "readiness of "+n.name, func() (answer, error) { return ask("GET", n.url+"/ready", "") })
 		kinds = append(kinds, kind{"a client that is not in memory of " + n.name, 200, true, func(i int) (answer, error) {
-			time.Sleep(200 * time.Millisecond) // there are not so many
+			time.Sleep(200 * time.Millisecond) // there are few unseen clients
 			return unseen[i%len(unseen)].token(n.url)
 		}})
 	}

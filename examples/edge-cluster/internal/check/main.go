@@ -1,5 +1,5 @@
-// Command check holds a running cluster to what it promises: two nodes are one issuer; what is revoked at one is refused
-// at the other; and nothing goes wrong when Redis is killed, comes back, or is empty of a sudden. ./check runs it.
+// Command check verifies what a running cluster promises: two nodes are one issuer; a token revoked at one is refused at
+// the other; and no answer is wrong when Redis is killed, restarts, or is suddenly empty. ./check runs it.
 package main
 
 import (
@@ -65,12 +65,12 @@ func (c *cluster) oneIssuer() {
 	}
 }
 
-// keys are what Redis has.
+// keys returns the keys that Redis has.
 func (c *cluster) keys() string {
 	return c.mustM2M("key", "list", "--address", c.a.admin, "--format", "json")
 }
 
-// says reports whether a client that asks for a token is answered so, at both nodes.
+// says reports whether a client that asks for a token gets this answer at both nodes.
 func (c *cluster) says(status int, who client) func() bool {
 	return func() bool {
 		for _, n := range c.nodes() {
@@ -99,11 +99,11 @@ func (c *cluster) clients() (bot, disabled client) {
 	return bot, disabled
 }
 
-// revocation measures: tokens are revoked at A, by their client and by command, some at the same time, and each is
-// shown to B's door, and to the edge, until these refuse it.
+// revocation revokes tokens at A, by their client and by command, some at the same time. It sends each to B's door and to
+// the edge until they refuse it, and measures the time.
 func (c *cluster) revocation(bot client) {
 	step("what is revoked at node A is refused at the door of node B, and at the edge")
-	// docs/cluster.md; and what a look, a command and a busy machine take
+	// the bound of docs/cluster.md, and the time of a poll and a command on a busy machine
 	bounds := map[string]time.Duration{"node B": 2 * time.Second, "the edge": 10 * time.Second}
 	doors := map[string]string{"node B": c.b.url, "the edge": c.edge}
 	ways := map[string]func(token string){
@@ -119,7 +119,7 @@ func (c *cluster) revocation(bot client) {
 			token := bot.mustToken(c.b.url)
 			want(taken(c.a.url, token) && taken(c.b.url, token) && taken(c.edge, token), "a good token is refused")
 			revoking.Go(func() {
-				time.Sleep(time.Duration(n) * 370 * time.Millisecond) // in all phases of B's looks
+				time.Sleep(time.Duration(n) * 370 * time.Millisecond) // at all phases of B's poll interval
 				revoke(token)
 				want(refused(c.a.url, token), "A takes what was revoked there")
 				for door, at := range doors {
@@ -142,8 +142,8 @@ func (c *cluster) revocation(bot client) {
 	}
 }
 
-// refusing is a Redis that answers, and has an error for every read: nothing may be taken for absent then. It also lists
-// an object that it does not have, as it does when it dies while it stores one.
+// refusing makes Redis answer every read with an error. No object may then count as missing. Redis also lists an object that
+// it does not have, as it does after it died while it stored one.
 func (c *cluster) refusing() {
 	step("a Redis that refuses to be read is told, and no client is taken for unknown")
 	unseen := c.a.mustCreate("another", 20)
@@ -175,8 +175,7 @@ func (c *cluster) killed(bot client, good string) {
 	c.isAway(bot, good)
 }
 
-// empty is a Redis that has lost its data, such as one that was started anew elsewhere. A node does not take it for an
-// issuer that has just begun.
+// empty replaces Redis with one without data. A node must not treat it as a new issuer.
 func (c *cluster) empty(bot client, good string) {
 	step("with a Redis that is empty of a sudden it is the same: nothing is guessed, and no key is made")
 	c.killRedis()
@@ -200,7 +199,7 @@ func (c *cluster) empty(bot client, good string) {
 	c.killRedis()
 }
 
-// isAway is what both nodes do without their storage.
+// isAway checks what both nodes do without their storage.
 func (c *cluster) isAway(bot client, good string) {
 	var asking sync.WaitGroup
 	defer asking.Wait()

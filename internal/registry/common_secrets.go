@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// infamous are secrets that people choose. None could ever authenticate, for CheckSecret takes
-// none; a hash of one is refused because whoever wrote it believes that it works.
-var infamous = []string{
+// commonSecrets are secrets that people choose. They never work, because CheckSecret refuses them. A hash of one is an
+// error because its author expects it to work.
+var commonSecrets = []string{
 	"0", "000000", "111111", "123", "1234", "12345", "123456", "1234567", "12345678", "123456789", "1234567890",
 	"123123", "abc123", "abcd1234", "access", "admin", "admin123", "administrator", "bearer", "caddy", "change-me",
 	"change_me", "changeit", "changeme", "client", "client-secret", "client_secret", "clientsecret", "default", "demo",
@@ -19,23 +19,23 @@ var infamous = []string{
 	"token", "toor", "user", "welcome", "your-secret", "xxx",
 }
 
-var infamousHashes = sync.OnceValue(func() map[[32]byte]bool {
-	hashes := make(map[[32]byte]bool, len(infamous))
-	for _, secret := range infamous {
+var commonSecretHashes = sync.OnceValue(func() map[[32]byte]bool {
+	hashes := make(map[[32]byte]bool, len(commonSecrets))
+	for _, secret := range commonSecrets {
 		hashes[sha256.Sum256([]byte(secret))] = true
 	}
 	return hashes
 })
 
-// weakness names what a hash is of, if that is easily guessed: nothing, the client's own id, or a
-// secret that many have used. The answer does not say which.
+// weakness says what the hash is of if that is easily guessed: an empty text, the client's id, or a common secret. It does
+// not say which secret.
 func weakness(hash [32]byte, clientID string) string {
 	switch {
 	case hash == sha256.Sum256(nil):
 		return "an empty text"
 	case hash == sha256.Sum256([]byte(clientID)):
 		return "the client's own id"
-	case infamousHashes()[hash]:
+	case commonSecretHashes()[hash]:
 		return "a well-known password"
 	}
 	return ""

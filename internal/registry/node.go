@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// node is a value of a YAML or a JSON file. Both notations are read into this one tree, so that
-// one decoder judges both.
+// node is a value in a YAML or JSON file. Both notations are read into such a tree, so that there is only one decoder.
 type node struct {
 	kind kind
 	at   position
-	// text is a string's value, a number as it was written, or "true" or "false".
+	// text is the value of a string, a number as it was written, or "true" or "false".
 	text string
-	// children are a list's items, or a mapping's keys and values in turn.
+	// children are the items of a list, or alternately the names and values of a mapping.
 	children []node
-	// load, where it is set, reads the children; they are not kept.
+	// load, if set, reads the children, which are not kept.
 	load func() ([]node, *FileError)
 }
 
@@ -30,19 +29,19 @@ const (
 	mappingKind
 )
 
-// String is the kind as it stands in "must be …".
+// String returns the kind for messages: "must be …".
 func (k kind) String() string {
 	return [...]string{"null", "true or false", "a number", "a string", "a list", "a mapping"}[k]
 }
 
-// position is a place in a file; both numbers count from 1, and 0 is unknown.
+// position is a position in a file. Both numbers count from 1; 0 means unknown.
 type position struct{ line, column int32 }
 
 func (at position) problem(file, msg string) *FileError {
 	return &FileError{File: file, Line: int(at.line), Column: int(at.column), Msg: msg}
 }
 
-// readTree reads a file in the notation that its name, or else its first character, says.
+// readTree reads a file. Its name or, for other names, its first character tells the notation.
 func readTree(name string, data []byte) (node, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".json":

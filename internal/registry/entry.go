@@ -41,8 +41,7 @@ func ParseResource(code string, data []byte) (*Resource, error) {
 	return d.resources[code], nil
 }
 
-// know adds resources that grants may name beside those of the file, where the file has none of the
-// same code.
+// know adds resources that grants may name in addition to those of the file. The file's resources take precedence.
 func (d *decoder) know(resources []*Resource) {
 	for _, r := range resources {
 		if d.resources[r.Code] != nil {
@@ -55,9 +54,8 @@ func (d *decoder) know(resources []*Resource) {
 	}
 }
 
-// parseOnto reads a registry file whose grants may also name the known resources. The snapshot has
-// the file's own entries alone. With prune an empty file is an error: it is what is left of a command
-// that failed, and would delete everything.
+// parseOnto parses a registry file whose grants may also name the known resources. The snapshot has only the entries of
+// the file. With prune, an empty file is an error: a command that failed may leave one, and it would delete everything.
 func parseOnto(name string, data []byte, known []*Resource, prune bool) (*Snapshot, error) {
 	if len(data) > MaxFileSize {
 		return nil, invalid(TooLarge(name))
@@ -67,7 +65,7 @@ func parseOnto(name string, data []byte, known []*Resource, prune bool) (*Snapsh
 		return nil, invalid(err)
 	}
 	if prune && root.kind == nullKind {
-		return nil, invalid(position{line: 1}.problem(name, "the file is empty: to delete everything it must say {}"))
+		return nil, invalid(position{line: 1}.problem(name, "the file is empty: to delete everything, write {}"))
 	}
 	s, err := decode(name, root, known)
 	if err != nil {
@@ -76,7 +74,7 @@ func parseOnto(name string, data []byte, known []*Resource, prune bool) (*Snapsh
 	return s, nil
 }
 
-// invalid makes an *InvalidError of one problem, or of several that are joined.
+// invalid returns an *InvalidError for an error that is one problem, or several joined ones.
 func invalid(err error) *InvalidError {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		problems := make([]string, 0, maxReported+1)
@@ -88,7 +86,7 @@ func invalid(err error) *InvalidError {
 	return &InvalidError{Problems: []string{problemText(err)}}
 }
 
-// problemText leaves out the place where there is no file.
+// problemText leaves out the position if there is no file.
 func problemText(err error) string {
 	if e, ok := err.(*FileError); ok && e.File == "" {
 		return e.Msg

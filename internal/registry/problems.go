@@ -7,20 +7,20 @@ import (
 	"slices"
 )
 
-// maxReported is how many problems of one file are told; the rest is counted.
+// maxReported is how many problems of a file are reported. The others are counted.
 const maxReported = 10
 
-// FileError is one problem in a registry file. It never holds a secret.
+// FileError is a problem in a registry file. It never holds a secret.
 type FileError struct {
-	// File is the file's name as it was given.
+	// File is the name that Parse was given.
 	File string
-	// Line and Column count from 1; 0 is unknown.
+	// Line and Column count from 1. 0 means unknown.
 	Line, Column int
 	// Msg says what is wrong.
 	Msg string
 }
 
-// Error is file:line:column: message, as compilers write it, without what is unknown.
+// Error returns file:line:column: message, as compilers do, without what is unknown.
 func (e *FileError) Error() string {
 	switch {
 	case e.Line == 0:
@@ -31,8 +31,8 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Msg)
 }
 
-// problems gathers what is wrong with a file. It keeps only the first maxReported, so that a file
-// in which everything is wrong costs no memory.
+// problems collects the problems of a file. It keeps only the first maxReported, so that a file with many problems takes
+// little memory.
 type problems struct {
 	file  string
 	first []*FileError
@@ -47,7 +47,7 @@ func (p *problems) add(at position, format string, args ...any) {
 	}
 	e := at.problem(p.file, fmt.Sprintf(format, args...))
 	i, _ := slices.BinarySearchFunc(p.first, at, func(e *FileError, at position) int {
-		return cmp.Or(comparePositions(e, at), -1) // behind those of the same place
+		return cmp.Or(comparePositions(e, at), -1) // after those at the same position
 	})
 	p.first = slices.Insert(p.first, i, e)
 	p.first = p.first[:min(len(p.first), maxReported)]

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// shape is which fields a mapping of the file has, and how each is read into a T.
-type shape[T any] struct {
-	what     string // as it stands in messages: "a client"
+// schema is the fields of a mapping in the file, and how each is read into a T.
+type schema[T any] struct {
+	what     string // for messages: "a client"
 	fields   map[string]func(*decoder, *node, *T)
 	required []string
 }
 
-// read reads a mapping's fields. What it cannot read it reports and leaves out.
-func (s *shape[T]) read(d *decoder, n *node, into *T) {
+// read reads the fields of a mapping. It reports a field that it cannot read and leaves it out.
+func (s *schema[T]) read(d *decoder, n *node, into *T) {
 	found := make([]string, 0, 8)
 	for name, value := range d.members(n, s.what) {
 		read, known := s.fields[name.text]
@@ -36,30 +36,30 @@ func (s *shape[T]) read(d *decoder, n *node, into *T) {
 	}
 }
 
-// plainSecretFields are names, without "_" and "-", under which people write a secret itself.
+// plainSecretFields are field names, without "_" and "-", that people use for a secret itself.
 var plainSecretFields = []string{
 	"secret", "clientsecret", "secretkey", "value", "password", "passwd", "plain", "plaintext",
 }
 
-// UnknownField is the message about a field that an entry has not: with the one that was meant, or those
-// there are. It does not repeat what may be a secret.
+// UnknownField returns the message about an unknown field, which ends with the field that was meant or the known ones. It
+// does not repeat what may be a secret.
 func UnknownField(name, what string, known ...string) string {
 	d := newDecoder("")
 	d.unknownField(&node{text: name}, what, slices.Values(known))
 	return d.problems.first[0].Msg
 }
 
-// ClientFields and ResourceFields are the fields of an entry that is not of a file: a client's secrets are
-// made, and not given.
+// ClientFields returns the fields of a client that is not in a file. They do not include secrets, which are created by
+// other means.
 func ClientFields() []string {
-	return slices.Collect(newDecoder("").shownFields(maps.Keys(clientShape.fields)))
+	return slices.Collect(newDecoder("").shownFields(maps.Keys(clientSchema.fields)))
 }
 
-// ResourceFields are those of a resource.
-func ResourceFields() []string { return slices.Collect(maps.Keys(resourceShape.fields)) }
+// ResourceFields returns the fields of a resource.
+func ResourceFields() []string { return slices.Collect(maps.Keys(resourceSchema.fields)) }
 
-// shownFields are those that a message may propose. A client's secrets stand in files alone: elsewhere
-// they have routes of their own.
+// shownFields returns the fields that a message may suggest. Only files have a field for secrets; the admin API has routes
+// for them.
 func (d *decoder) shownFields(fields iter.Seq[string]) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for field := range fields {
@@ -76,13 +76,13 @@ func (d *decoder) unknownField(name *node, what string, known iter.Seq[string]) 
 	case slices.Contains(plainSecretFields, plain):
 		d.problems.add(name.at, "unknown field %q in %s: %s", name.text, what, d.howToSecret())
 	case isWord(name.text):
-		d.problems.add(name.at, "unknown field %q in %s%v", name.text, what, hint{name.text, known})
+		d.problems.add(name.at, "unknown field %q in %s%v", name.text, what, suggestion{name.text, known})
 	default:
-		d.problems.add(name.at, "unknown field in %s%v", what, hint{"", known})
+		d.problems.add(name.at, "unknown field in %s%v", what, suggestion{"", known})
 	}
 }
 
-// isWord reports whether a name looks like a field's, and not like a secret in its place.
+// isWord reports whether a name looks like the name of a field, and not like a secret in the wrong place.
 func isWord(name string) bool {
 	return len(name) <= 32 && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz_-.") == ""
 }

@@ -9,15 +9,14 @@ import (
 // MaxIDLength is the greatest number of bytes of a client's or a secret's id.
 const MaxIDLength = 128
 
-// CheckClientID says what is wrong with a client_id. It takes 1 to MaxIDLength of the printable
-// ASCII characters that RFC 6749 allows (appendix A.1), without those that are read differently
-// on the way:
+// CheckClientID returns an error if id is not valid as a client_id. An id has 1 to MaxIDLength of the printable ASCII
+// characters that RFC 6749 allows (appendix A.1), except for
 //
-//   - ":", "%", "+" and space, because Basic authentication carries the form-encoded id (RFC 6749
-//     §2.3.1), many clients send it as it is, and both must mean the same client;
-//   - `"` and `\`, because ids stand in quoted strings of headers and logs.
+//   - ":", "%", "+" and space, because Basic authentication carries the form-encoded id (RFC 6749 §2.3.1), many clients
+//     send it without encoding, and both must mean the same client;
+//   - `"` and `\`, because ids are in quoted strings of headers and logs.
 //
-// Its errors do not repeat the id.
+// Errors do not repeat the id.
 func CheckClientID(id string) error {
 	if id == "" {
 		return errors.New("empty")
