@@ -74,7 +74,7 @@ func (a *adminRequest) doors() []api.DoorStatus {
 // viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
 func viewStorage(i *issuerServer) api.StorageStatus {
 	v := api.StorageStatus{Reachable: true, Writable: true}
-	if why := i.storage.unwritten.Reason(); why != "" {
+	if why := i.storage.WriteFailure(); why != "" {
 		v.Writable, v.Problem = false, why
 	}
 	if err := i.revocations.Fresh(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
+	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 )
 
 func init() {
@@ -38,6 +39,9 @@ const (
 	respite = 20 * time.Millisecond
 )
 
+// storages has what all configs of the process share of a storage, so that a reload does not lose locks and limits.
+var storages = caddy.NewUsagePool()
+
 // App is the m2m app. It holds the issuers of this process: their keys, registries and policies.
 // The handlers m2m_issuer and m2m_auth refer to an issuer by its URL.
 type App struct {
@@ -48,6 +52,7 @@ type App struct {
 	ctx     caddy.Context
 	logger  *zap.Logger
 	metrics *metrics
+	storage *storage.Storage
 	remotes map[string]*remoteIssuer
 	doors   []*AuthHandler // of this config
 	// keepKeys has the keys of remote issuers fetched before a token needs them.
@@ -64,6 +69,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, logmask.Logger(ctx.Logger())
 	a.remotes = make(map[string]*remoteIssuer)
+	a.storage = storage.Open(storages, ctx.Storage(), ctx.Done(), a.logger)
 	var err error
 	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
@@ -76,7 +82,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		if issuer == nil {
 			return fmt.Errorf("issuer %d is null", i)
 		}
-		if err := issuer.provision(ctx, a.logger, a.metrics); err != nil {
+		if err := issuer.provision(ctx, a); err != nil {
 			return fmt.Errorf("provisioning issuer %q: %w", withoutUserInfo(issuer.URL), err)
 		}
 		if seen[issuer.URL] {
@@ -135,6 +141,9 @@ func (a *App) Cleanup() error {
 		if issuer != nil {
 			issuer.cleanup()
 		}
+	}
+	if a.storage != nil {
+		a.storage.Close()
 	}
 	for _, remote := range a.remotes {
 		if _, err := remoteIssuers.Delete(remote.place); err != nil {

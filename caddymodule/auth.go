@@ -147,7 +147,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	}
 	if h.Policy != nil {
 		h.decisions = app.logger.Named("decisions")
-		if err := h.Policy.provision(h, storageOf(ctx)); err != nil {
+		if err := h.Policy.provision(h, app.storage); err != nil {
 			return fmt.Errorf("policy: %w", err)
 		}
 	}

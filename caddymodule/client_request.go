@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 )
 
 // parseInTime parses a request after httpguard.BoundBody. It removes the deadline after a complete body, because net/http would
@@ -30,7 +31,7 @@ func (i *issuerServer) authenticate(ctx context.Context, id, secret string, now 
 	switch {
 	case errors.Is(err, registry.ErrRefused):
 		return nil, nil
-	case errors.Is(err, errTooManyStrangers):
+	case errors.Is(err, storage.ErrTooManyUnauthenticated):
 		i.tellOfCrowd()
 	}
 	if err != nil {
@@ -53,7 +54,7 @@ func (i *issuerServer) tellOfCrowd() {
 
 // faultLevel returns the level at which a fault of ours is logged: debug if strangers can cause it at will.
 func faultLevel(r *http.Request, err error) zapcore.Level {
-	if r.Context().Err() != nil || errors.Is(err, errTooManyStrangers) {
+	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) {
 		return zap.DebugLevel
 	}
 	return zap.ErrorLevel

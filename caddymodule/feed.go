@@ -89,7 +89,7 @@ func sinceOf(query string) (int64, *oauth.Error) {
 // and is made and kept once.
 func (f *feed) moment(since int64) int64 {
 	since -= since % feedStep
-	if !f.issuer.revocations.Recalls(time.Unix(since, 0)) {
+	if !f.issuer.revocations.CoversSince(time.Unix(since, 0)) {
 		return 0
 	}
 	return since

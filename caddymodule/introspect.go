@@ -46,7 +46,7 @@ func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error
 	if err != nil || revoked {
 		return nil, err
 	}
-	if err := t.issuer.revocations.Whole(); err != nil {
+	if err := t.issuer.revocations.Complete(); err != nil {
 		return nil, err
 	}
 	return claims, nil

@@ -78,7 +78,7 @@ type PolicySource struct {
 }
 
 // provision checks the settings and makes the server.
-func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) error {
+func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err := i.resolve(); err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 	}
 	s := &issuerServer{
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
-		logger: logger.With(zap.String("issuer", i.URL)), decisions: logger.Named("decisions"),
-		metrics: m.forIssuer(i.URL), storage: storageOf(ctx),
+		logger: a.logger.With(zap.String("issuer", i.URL)), decisions: a.logger.Named("decisions"),
+		metrics: a.metrics.forIssuer(i.URL), storage: a.storage,
 		emit: emitterOf(ctx), host: caddyHost{},
 	}
 	i.server = s
@@ -98,7 +98,7 @@ func (i *Issuer) provision(ctx caddy.Context, logger *zap.Logger, m *metrics) er
 		return err
 	}
 	s.openRevocations()
-	if err := errors.Join(i.openRegistry(), i.loadPolicy(), m.watch(s)); err != nil {
+	if err := errors.Join(i.openRegistry(), i.loadPolicy(), a.metrics.watch(s)); err != nil {
 		return err
 	}
 	s.meetPeers()

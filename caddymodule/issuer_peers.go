@@ -25,7 +25,7 @@ func (i *issuerServer) meetPeers() {
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
 	issuersOf.Unlock()
 	for _, peer := range i.peers() {
-		i.revocations.Tell(peer.revocations.Set().All(time.Now())...)
+		i.revocations.Merge(peer.revocations.Set().All(time.Now())...)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -30,7 +31,7 @@ type issuerServer struct {
 	logger    *zap.Logger
 	decisions *zap.Logger
 	metrics   *issuerMetrics
-	storage   doubtedStorage
+	storage   *storage.Storage
 	emit      emitter
 	host      httphost.Host
 	registry  issuerRegistry

@@ -46,7 +46,7 @@ func (i *Issuer) openRegistry() error {
 	}
 	if source.Source != fileSource {
 		s.store = store.New(s.storage, path.Join(s.storagePath(), "registry"))
-		s.store.SetLookups(s.storage.forStrangers(), s.storage.once())
+		s.store.SetLookups(s.storage.ForUnauthenticated(), s.storage.Unverified())
 		if source.CacheSize > 0 {
 			s.store.SetCacheSize(source.CacheSize)
 		}

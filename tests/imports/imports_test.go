@@ -32,6 +32,7 @@ var own = map[string][]string{
 		"internal/registry/file",
 		"internal/registry/store",
 		"internal/revocation",
+		"internal/storage",
 		"internal/token",
 		"policy",
 		"policy/bundle",
@@ -63,6 +64,7 @@ var own = map[string][]string{
 	"internal/revocation":     {},
 	"internal/scope":          {},
 	"internal/servertest":     {"caddymodule", "internal/token"}, // for tests alone
+	"internal/storage":        {},
 	"internal/suggest":        {},
 	"internal/token":          {},
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package storage
 
 import (
 	"encoding/json"
@@ -19,12 +19,12 @@ import (
 // the lock becomes stale as before.
 
 const (
-	// lockLook is how often a waiter checks whether the owner of the lock lives. The file storage checks as often
-	// whether the lock is free.
-	lockLook = time.Second
-	// lockOld is the age from which a lock is left to become stale, at ten seconds. A waiter that finds it stale
+	// ownerInterval is the time between two checks of a waiter whether the owner of the lock has ended. The file
+	// storage checks as often whether the lock is free.
+	ownerInterval = time.Second
+	// maxBreakAge is the age from which a lock is left to become stale, at ten seconds. A waiter that finds it stale
 	// replaces it, and one that has found its owner dead must not then remove the new lock.
-	lockOld = 7 * time.Second
+	maxBreakAge = 7 * time.Second
 	// The note of a lock that was just given back or checked may be in use for a moment.
 	noteTries = 20
 	noteWait  = 5 * time.Millisecond
@@ -39,14 +39,14 @@ type lockNote struct {
 	Device  uint64    `json:"device"`  // the file system, as that kernel calls it
 }
 
-// lockStamps are the times in a lock's file.
-type lockStamps struct {
+// lockTimes are the times in a lock's file, in certmagic's private format. TestLockOfAKilledProcess fails without them.
+type lockTimes struct {
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 }
 
-// noteOf returns the path of the note of a lock's file.
-func noteOf(lock string) string { return strings.TrimSuffix(lock, ".lock") + ".owner" }
+// notePath returns the path of the note for a lock's file.
+func notePath(lock string) string { return strings.TrimSuffix(lock, ".lock") + ".owner" }
 
 // noteLock writes the note of a lock that this process has taken, and returns it open. Closing it says that the lock was
 // given back. noteLock returns nil if it cannot write the note.
@@ -54,7 +54,7 @@ func noteLock(lock string, created time.Time) *os.File {
 	if created.IsZero() || bootID() == "" {
 		return nil
 	}
-	note, err := os.OpenFile(noteOf(lock), os.O_RDWR|os.O_CREATE, 0o600)
+	note, err := os.OpenFile(notePath(lock), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil
 	}
@@ -98,18 +98,18 @@ func breakDeadLock(lock string) bool {
 	if _, err := os.Lstat(lock); err != nil {
 		return false // it is free
 	}
-	note, err := os.OpenFile(noteOf(lock), os.O_RDWR, 0)
+	note, err := os.OpenFile(notePath(lock), os.O_RDWR, 0)
 	if err != nil {
 		return false
 	}
 	defer note.Close()
-	return flock(note) && isOfLock(note, lock) && os.Remove(lock) == nil
+	return flock(note) && matches(note, lock) && os.Remove(lock) == nil
 }
 
-// isOfLock reports whether a note names this lock and this kernel, and the lock is not about to become stale.
-func isOfLock(note *os.File, lock string) bool {
+// matches reports whether a note names this lock and this kernel, and the lock is not about to become stale.
+func matches(note *os.File, lock string) bool {
 	var made lockNote
-	var held lockStamps
+	var held lockTimes
 	if readJSON(note, &made) != nil {
 		return false
 	}
@@ -123,7 +123,7 @@ func isOfLock(note *os.File, lock string) bool {
 	}
 	device, err := deviceOf(note)
 	return err == nil && made.Kernel != "" && made.Kernel == bootID() && made.Device == device &&
-		!held.Created.IsZero() && made.Created.Equal(held.Created) && time.Since(held.Updated) < lockOld
+		!held.Created.IsZero() && made.Created.Equal(held.Created) && time.Since(held.Updated) < maxBreakAge
 }
 
 func readJSON(file *os.File, into any) error {

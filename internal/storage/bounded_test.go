@@ -1,15 +1,16 @@
-package caddymodule
+package storage
 
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 )
 
 // hangingStorage does nothing before it is let go, whatever the context says, as a file storage on a share whose
@@ -76,15 +77,19 @@ func (s *hangingStorage) Delete(context.Context, string) error        { s.do("de
 func (s *hangingStorage) Lock(context.Context, string) error          { s.do("lock"); return nil }
 func (s *hangingStorage) Unlock(context.Context, string) error        { s.do("unlock"); return nil }
 
+var testPool = caddy.NewUsagePool()
+
+func openBounded(s certmagic.Storage) *Bounded { return Open(testPool, s, nil, zap.NewNop()).Bounded }
+
 // impatient is a bounded storage that waits for some milliseconds.
-func impatient(s certmagic.Storage) *boundedStorage {
-	bounded := boundStorage(s)
+func impatient(s certmagic.Storage) *Bounded {
+	bounded := openBounded(s)
 	bounded.timeout, bounded.listTimeout = 20*time.Millisecond, 20*time.Millisecond
 	return bounded
 }
 
-// storageCallsOf are all calls of a storage, each with what it says.
-func storageCallsOf(s certmagic.Storage, ctx context.Context) map[string]func() error {
+// callsOf are all calls of a storage, each with what it says.
+func callsOf(s certmagic.Storage, ctx context.Context) map[string]func() error {
 	return map[string]func() error{
 		"load": func() error {
 			object, err := s.Load(ctx, "k")
@@ -114,14 +119,14 @@ func storageCallsOf(s certmagic.Storage, ctx context.Context) map[string]func() 
 }
 
 func TestStorageThatHangsIsNotWaitedFor(t *testing.T) {
-	for name := range storageCallsOf(nil, nil) {
+	for name := range callsOf(nil, nil) {
 		hanging := newHangingStorage(t)
-		call := storageCallsOf(impatient(hanging), t.Context())[name]
+		call := callsOf(impatient(hanging), t.Context())[name]
 		if err := call(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s says %v", name, err)
 		}
 		hanging.letGo()
-		call = storageCallsOf(boundStorage(hanging), t.Context())[name]
+		call = callsOf(openBounded(hanging), t.Context())[name]
 		soon(t, name+" works when the storage answers", func() bool { return call() == nil })
 	}
 }
@@ -130,7 +135,7 @@ func TestStorageThatHangsIsAskedByFew(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := impatient(hanging)
 	var asking sync.WaitGroup
-	for range storageCalls + 50 {
+	for range maxCalls + 50 {
 		asking.Go(func() {
 			if _, err := bounded.Load(t.Context(), "k"); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("loading says %v", err)
@@ -138,14 +143,14 @@ func TestStorageThatHangsIsAskedByFew(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	soon(t, "as many as may are under way", func() bool { return hanging.begun() == storageCalls })
+	soon(t, "as many as may are under way", func() bool { return hanging.begun() == maxCalls })
 	if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("unlocking says %v", err)
 	}
-	soon(t, "unlocking has begun", func() bool { return hanging.begun() == storageCalls+1 })
+	soon(t, "unlocking has begun", func() bool { return hanging.begun() == maxCalls+1 })
 	hanging.letGo()
 	bounded.timeout = time.Minute
-	for range 2 * storageCalls {
+	for range 2 * maxCalls {
 		if _, err := bounded.Load(t.Context(), "k"); err != nil {
 			t.Fatalf("when the storage answers, loading says %v", err)
 		}
@@ -157,12 +162,12 @@ func TestWriteThatTakesTooLong(t *testing.T) {
 	for _, slow := range []string{"store", "delete", "unlock"} {
 		hanging := newHangingStorage(t)
 		bounded := impatient(hanging)
-		calls := storageCallsOf(bounded, t.Context())
+		calls := callsOf(bounded, t.Context())
 		if err := calls[slow](); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s says %v", slow, err)
 		}
 		for _, other := range []string{"store", "delete", "lock"} {
-			if err := calls[other](); !errors.Is(err, errWriteUnderWay) {
+			if err := calls[other](); !errors.Is(err, errLateWrite) {
 				t.Errorf("%s during %s says %v", other, slow, err)
 			}
 		}
@@ -182,7 +187,7 @@ func TestWriteThatTakesTooLongForAnother(t *testing.T) {
 	if err := one.Store(t.Context(), "k", nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("storing says %v", err)
 	}
-	if err := other.Store(t.Context(), "k", nil); !errors.Is(err, errWriteUnderWay) {
+	if err := other.Store(t.Context(), "k", nil); !errors.Is(err, errLateWrite) {
 		t.Errorf("storing by another says %v", err)
 	}
 	if err := elsewhere.Store(t.Context(), "k", nil); !errors.Is(err, context.DeadlineExceeded) {
@@ -193,7 +198,7 @@ func TestWriteThatTakesTooLongForAnother(t *testing.T) {
 	}
 }
 
-// incomparable is a storage that cannot be told from another.
+// incomparable is a storage that cannot be the key of a map.
 type incomparable struct {
 	certmagic.Storage
 	_ []string
@@ -211,25 +216,31 @@ func TestStoragesThatAreTheSame(t *testing.T) {
 		"two folders":                {files(folder), files(folder + "/x"), false},
 		"one value":                  {pointer, pointer, true},
 		"two values":                 {pointer, newHangingStorage(t), false},
-		"who knows":                  {incomparable{}, incomparable{}, false},
+		"values that are equal":      {incomparable{}, incomparable{}, true},
 	} {
-		if one, other := boundStorage(c.one), boundStorage(c.other); (one.bounds == other.bounds) != c.same {
+		if one, other := openBounded(c.one), openBounded(c.other); (one.shared == other.shared) != c.same {
 			t.Errorf("%s: the same is %v", name, !c.same)
 		}
 	}
 }
 
-// TestStorageThatIsGivenUp is forgotten: each config may have one of its own.
-func TestStorageThatIsGivenUp(t *testing.T) {
-	key := any(newHangingStorage(t))
-	boundStorage(key.(certmagic.Storage))
-	soon(t, "it is forgotten", func() bool {
-		runtime.GC()
-		allBounds.Lock()
-		defer allBounds.Unlock()
-		_, known := allBounds.of[key]
-		return !known
-	})
+// TestClosedStorageIsForgotten once no call can be late: each config may have a storage of its own.
+func TestClosedStorageIsForgotten(t *testing.T) {
+	hanging := newHangingStorage(t)
+	pool, known := caddy.NewUsagePool(), false
+	s := Open(pool, hanging, nil, zap.NewNop())
+	other := Open(pool, hanging, nil, zap.NewNop())
+	s.timeout = 20 * time.Millisecond
+	if err := s.Store(t.Context(), "k", nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("storing says %v", err)
+	}
+	s.Close()
+	other.Close()
+	if _, known = pool.References(s.key); !known {
+		t.Error("a write is late, and the storage is forgotten")
+	}
+	hanging.letGo()
+	soon(t, "it is forgotten", func() bool { _, known = pool.References(s.key); return !known })
 }
 
 // TestLockThatComesTooLate is given back: nobody knows that it is held.
@@ -246,7 +257,7 @@ func TestLockThatComesTooLate(t *testing.T) {
 // TestWriteOfWhoHasGone is brought to its end.
 func TestWriteOfWhoHasGone(t *testing.T) {
 	hanging := newHangingStorage(t)
-	bounded := boundStorage(hanging)
+	bounded := openBounded(hanging)
 	ctx, cancel := context.WithCancel(t.Context())
 	written := make(chan error)
 	go func() { written <- bounded.Store(ctx, "k", nil) }()

@@ -1,4 +1,4 @@
-package caddymodule
+package storage
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 func TestStrangersHaveAShareOfTheStorage(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := impatient(hanging)
-	strangers := doubtedStorage{bounded, bounded.bounds}.forStrangers()
+	strangers := (&Storage{bounded}).ForUnauthenticated()
 	var asking sync.WaitGroup
-	for n := range storageCalls + 50 {
+	for n := range maxCalls + 50 {
 		asking.Go(func() {
 			err := func() error { _, err := strangers.Load(t.Context(), "k"); return err }()
 			if n%2 == 0 {
@@ -25,38 +25,38 @@ func TestStrangersHaveAShareOfTheStorage(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	if _, err := strangers.Has(t.Context(), "k"); !errors.Is(err, errTooManyStrangers) {
+	if _, err := strangers.Has(t.Context(), "k"); !errors.Is(err, ErrTooManyUnauthenticated) {
 		t.Errorf("one more stranger gets %v", err)
 	}
-	if hanging.begun() != strangerCalls {
+	if hanging.begun() != maxUnauthenticatedCalls {
 		t.Errorf("%d calls of strangers are under way", hanging.begun())
 	}
 	_, _ = bounded.Load(t.Context(), "k")
-	soon(t, "a call of another has begun", func() bool { return hanging.begun() == strangerCalls+1 })
+	soon(t, "a call of another has begun", func() bool { return hanging.begun() == maxUnauthenticatedCalls+1 })
 	hanging.letGo()
 	strangers.timeout = time.Minute
-	for range 2 * storageCalls {
+	for range 2 * maxCalls {
 		if _, err := strangers.Load(t.Context(), "k"); err != nil {
 			t.Fatalf("when the storage answers, a stranger gets %v", err)
 		}
 	}
-	soon(t, "all places are free", func() bool { return len(bounded.places) == 0 && len(bounded.strangers.places) == 0 })
+	soon(t, "all places are free", func() bool { return len(bounded.slots) == 0 && len(bounded.unauthenticated.slots) == 0 })
 }
 
 // TestStrangersThatWaitAreCounted: when as many wait as may, the next one is refused at once.
 func TestStrangersThatWaitAreCounted(t *testing.T) {
 	hanging := newHangingStorage(t)
-	bounded := boundStorage(hanging)
-	strangers := doubtedStorage{bounded, bounded.bounds}.forStrangers()
+	bounded := openBounded(hanging)
+	strangers := (&Storage{bounded}).ForUnauthenticated()
 	var asking sync.WaitGroup
-	for range strangerCalls + maxStrangersWaiting {
+	for range maxUnauthenticatedCalls + maxQuotaWaiting {
 		asking.Go(func() { _, _ = strangers.Load(t.Context(), "k") })
 	}
 	soon(t, "as many as may wait", func() bool {
-		return hanging.begun() == strangerCalls && bounded.strangers.waiting.Load() == maxStrangersWaiting
+		return hanging.begun() == maxUnauthenticatedCalls && bounded.unauthenticated.waiting.Load() == maxQuotaWaiting
 	})
 	begun := time.Now()
-	if _, err := strangers.Load(t.Context(), "k"); !errors.Is(err, errTooManyStrangers) || time.Since(begun) > strangerWait/2 {
+	if _, err := strangers.Load(t.Context(), "k"); !errors.Is(err, ErrTooManyUnauthenticated) || time.Since(begun) > quotaWait/2 {
 		t.Errorf("one more gets %v, after %s", err, time.Since(begun))
 	}
 	hanging.letGo()

@@ -32,7 +32,7 @@ func (s *Store) look(ctx context.Context) (read int, err error) {
 	s.beginPass(began)
 	keys, found, err := s.readNew(ctx)
 	if err != nil && s.set.Load() == nil {
-		s.Tell(found...) // nothing of it is in force before all is read
+		s.Merge(found...) // nothing of it is in force before all is read
 		return len(found), err
 	}
 	s.add(found, began) // after a failure as well: what could be read counts

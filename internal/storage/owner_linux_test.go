@@ -1,4 +1,4 @@
-package caddymodule
+package storage
 
 import (
 	"bufio"
@@ -31,7 +31,7 @@ func TestHoldALock(t *testing.T) {
 	if folder == "" {
 		t.Skip("this is what other tests run")
 	}
-	if err := boundStorage(&certmagic.FileStorage{Path: folder}).Lock(context.Background(), "k"); err != nil {
+	if err := openBounded(&certmagic.FileStorage{Path: folder}).Lock(context.Background(), "k"); err != nil {
 		fmt.Println("failed:", err)
 		return
 	}
@@ -72,7 +72,7 @@ func lockWithin(t *testing.T, folder string, limit time.Duration) (time.Duration
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	began := time.Now()
-	bounded := boundStorage(&certmagic.FileStorage{Path: folder})
+	bounded := openBounded(&certmagic.FileStorage{Path: folder})
 	if err := bounded.Lock(ctx, "k"); err != nil {
 		return time.Since(began), err
 	}
@@ -138,7 +138,7 @@ func lockPath(folder string) string {
 
 func stampOf(t *testing.T, folder string) time.Time {
 	t.Helper()
-	var stamps lockStamps
+	var stamps lockTimes
 	text, err := os.ReadFile(lockPath(folder))
 	if err == nil {
 		err = json.Unmarshal(text, &stamps)
@@ -150,7 +150,7 @@ func stampOf(t *testing.T, folder string) time.Time {
 }
 
 // deadLock makes a lock with a note, as a process that has ended leaves them. It returns the lock's file.
-func deadLock(t *testing.T, stamps lockStamps, note func(*lockNote) string) string {
+func deadLock(t *testing.T, stamps lockTimes, note func(*lockNote) string) string {
 	t.Helper()
 	folder := t.TempDir()
 	lock := lockPath(folder)
@@ -169,7 +169,7 @@ func deadLock(t *testing.T, stamps lockStamps, note func(*lockNote) string) stri
 	if err := readJSON(owner, &made); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(noteOf(lock), []byte(note(&made)), 0o600); err != nil {
+	if err := os.WriteFile(notePath(lock), []byte(note(&made)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_ = owner.Close()
@@ -210,7 +210,7 @@ func TestNotesOfLocks(t *testing.T) {
 		"two":                   {now, func(n *lockNote) string { s := as(func(*lockNote) {})(n); return s + s }, false},
 		"large":                 {now, func(n *lockNote) string { return as(func(*lockNote) {})(n) + strings.Repeat(" ", maxNote) }, false},
 	} {
-		lock := deadLock(t, lockStamps{now, c.updated}, c.note)
+		lock := deadLock(t, lockTimes{now, c.updated}, c.note)
 		broken := breakDeadLock(lock)
 		if _, err := os.Stat(lock); broken != c.broken || errors.Is(err, fs.ErrNotExist) != c.broken {
 			t.Errorf("a note that is %s: broken is %t, and the lock %v", name, broken, err)
@@ -223,7 +223,7 @@ func TestLocksThatCannotBeRead(t *testing.T) {
 	now := time.Now()
 	same := func(n *lockNote) string { text, _ := json.Marshal(n); return string(text) }
 	for _, content := range []string{"", "{", "[]", `{"created":"x"}`, `{"created":1}`} {
-		lock := deadLock(t, lockStamps{now, now}, same)
+		lock := deadLock(t, lockTimes{now, now}, same)
 		if err := os.WriteFile(lock, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -231,14 +231,14 @@ func TestLocksThatCannotBeRead(t *testing.T) {
 			t.Errorf("a lock that says %q is broken", content)
 		}
 	}
-	lock := deadLock(t, lockStamps{now, now}, same)
-	if err := os.Remove(noteOf(lock)); err != nil {
+	lock := deadLock(t, lockTimes{now, now}, same)
+	if err := os.Remove(notePath(lock)); err != nil {
 		t.Fatal(err)
 	}
 	if breakDeadLock(lock) {
 		t.Error("a lock without a note is broken")
 	}
-	if _, err := os.Stat(noteOf(lock)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(notePath(lock)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("who looks makes a note: %v", err)
 	}
 }
@@ -247,7 +247,7 @@ func TestLocksThatCannotBeRead(t *testing.T) {
 func TestDeadLockIsBrokenOnce(t *testing.T) {
 	for range 50 {
 		now := time.Now()
-		lock := deadLock(t, lockStamps{now, now}, func(n *lockNote) string { text, _ := json.Marshal(n); return string(text) })
+		lock := deadLock(t, lockTimes{now, now}, func(n *lockNote) string { text, _ := json.Marshal(n); return string(text) })
 		var broken atomic.Int64
 		var all sync.WaitGroup
 		for range 8 {
@@ -268,13 +268,13 @@ func TestDeadLockIsBrokenOnce(t *testing.T) {
 // this process could not give back is not broken either.
 func TestLocksOfThisProcess(t *testing.T) {
 	files := newUnlockingFiles(t)
-	first := boundStorage(files)
+	first := openBounded(files)
 	mustLock(t, first)
 	if _, err := lockWithin(t, files.Path, 2500*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the other config's lock: %v", err)
 	}
 	files.fail.Store(true)
-	if err := first.Unlock(t.Context(), "k"); !errors.Is(err, errAway) {
+	if err := first.Unlock(t.Context(), "k"); !errors.Is(err, errDown) {
 		t.Errorf("unlocking says %v", err)
 	}
 	if breakDeadLock(lockPath(files.Path)) {
@@ -290,7 +290,7 @@ func TestLocksOfThisProcess(t *testing.T) {
 			t.Errorf("lock %d, after %s: %v", n, took, err)
 		}
 	}
-	note, err := os.OpenFile(noteOf(lockPath(files.Path)), os.O_RDWR, 0)
+	note, err := os.OpenFile(notePath(lockPath(files.Path)), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package storage
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
-
-	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // unlocking is a storage that does not take locks back for as long as fail says so.
@@ -69,16 +67,16 @@ func TestLockThatIsNotTakenBack(t *testing.T) {
 	for _, outage := range []time.Duration{0, time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			storage := newUnlocking()
-			storage.failing(errAway)
-			unlockFails(t, boundStorage(storage), errAway)
+			storage.failing(errDown)
+			unlockFails(t, openBounded(storage), errDown)
 			time.Sleep(outage)
-			if tries := storage.tries.Load(); tries > 10+int64(outage/unlockMaxWait) {
+			if tries := storage.tries.Load(); tries > 10+int64(outage/maxUnlockWait) {
 				t.Errorf("in %s there were %d tries", outage, tries)
 			}
 			storage.failing(nil)
 			healed := time.Now()
 			mustLock(t, storage) // another node
-			if took := time.Since(healed); took > min(unlockWait+outage, unlockMaxWait) {
+			if took := time.Since(healed); took > min(unlockWait+outage, maxUnlockWait) {
 				t.Errorf("%s after an outage of %s another node has the lock", took, outage)
 			}
 		})
@@ -89,12 +87,12 @@ func TestLockThatIsNotTakenBack(t *testing.T) {
 func TestLockOfALockThatIsNotTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := newUnlocking()
-		bounded := boundStorage(storage)
-		storage.failing(errAway)
-		unlockFails(t, bounded, errAway)
+		bounded := openBounded(storage)
+		storage.failing(errDown)
+		unlockFails(t, bounded, errDown)
 		time.Sleep(time.Hour)
 		began := time.Now()
-		if err := bounded.Lock(t.Context(), "k"); !errors.Is(err, errLockKept) || time.Since(began) != storageTimeout {
+		if err := bounded.Lock(t.Context(), "k"); !errors.Is(err, errUnreleased) || time.Since(began) != callTimeout {
 			t.Errorf("after %s locking says %v", time.Since(began), err)
 		}
 		storage.failing(nil)
@@ -113,11 +111,11 @@ func TestLockOfALockThatIsNotTakenBack(t *testing.T) {
 func TestLockOfAStorageThatIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := newUnlocking()
-		bounded := boundStorage(storage)
+		bounded := openBounded(storage)
 		closed := make(chan struct{})
-		bounded.closed = closed
-		storage.failing(errAway)
-		unlockFails(t, bounded, errAway)
+		bounded.done = closed
+		storage.failing(errDown)
+		unlockFails(t, bounded, errDown)
 		time.Sleep(time.Hour)
 		before := storage.tries.Load()
 		close(closed)
@@ -134,7 +132,7 @@ func TestLockThatIsGone(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			storage := newUnlocking()
 			storage.failing(fs.ErrNotExist)
-			unlockFails(t, boundStorage(storage), fs.ErrNotExist)
+			unlockFails(t, openBounded(storage), fs.ErrNotExist)
 			time.Sleep(time.Hour)
 			if tries := storage.tries.Load(); tries != 1 {
 				t.Errorf("there were %d tries", tries)
@@ -144,14 +142,14 @@ func TestLockThatIsGone(t *testing.T) {
 	t.Run("it was taken back all the same", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			storage := newUnlocking()
-			bounded := boundStorage(storage)
+			bounded := openBounded(storage)
 			mustLock(t, bounded)
 			taken := make(chan error)
 			go func() { taken <- bounded.Lock(t.Context(), "k") }()
 			synctest.Wait()
 			storage.frees = true
-			storage.failing(errAway)
-			if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, errAway) {
+			storage.failing(errDown)
+			if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, errDown) {
 				t.Errorf("unlocking says %v", err)
 			}
 			if err := <-taken; err != nil {
@@ -179,7 +177,7 @@ func newUnlockingFiles(t *testing.T) *unlockingFiles {
 func (s *unlockingFiles) Unlock(ctx context.Context, name string) error {
 	s.tries.Add(1)
 	if s.fail.Load() {
-		return errAway
+		return errDown
 	}
 	return s.FileStorage.Unlock(ctx, name)
 }
@@ -188,8 +186,8 @@ func (s *unlockingFiles) Unlock(ctx context.Context, name string) error {
 func TestLockThatAnotherNodeHas(t *testing.T) {
 	files := newUnlockingFiles(t)
 	files.fail.Store(true)
-	bounded := boundStorage(files)
-	unlockFails(t, bounded, errAway)
+	bounded := openBounded(files)
+	unlockFails(t, bounded, errDown)
 	if err := os.Remove(files.Filename("locks/k.lock")); err != nil {
 		t.Fatal(err)
 	}
@@ -199,37 +197,13 @@ func TestLockThatAnotherNodeHas(t *testing.T) {
 	soon(t, "this node is done with it", func() bool {
 		bounded.mu.Lock()
 		defer bounded.mu.Unlock()
-		return len(bounded.kept) == 0
+		return len(bounded.unreleased) == 0
 	})
 	if _, err := os.Stat(files.Filename("locks/k.lock")); err != nil {
 		t.Errorf("the lock of the other node: %v", err)
 	}
 	if err := other.Unlock(t.Context(), "k"); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestKeysWhoseLockIsNotTakenBack: an unlocking that fails once keeps nobody from the keys, here or on another node.
-func TestKeysWhoseLockIsNotTakenBack(t *testing.T) {
-	files := newUnlockingFiles(t)
-	node := newKeyCluster(t).node(0)
-	of := func(storage certmagic.Storage) *keyring {
-		return newKeyring(boundStorage(storage), "https://auth.example.com", token.ES256, testTimes, nil, node.logger)
-	}
-	here, there := of(files), of(&certmagic.FileStorage{Path: files.Path})
-	if _, err := here.current(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for name, other := range map[string]*keyring{"here": here, "there": there} {
-		files.fail.Store(true)
-		if _, err := here.replace(t.Context(), "leaked"); err != nil {
-			t.Fatal(err)
-		}
-		files.fail.Store(false)
-		began := time.Now()
-		if _, err := other.replace(t.Context(), "leaked"); err != nil {
-			t.Errorf("%s, after %s: %v", name, time.Since(began), err)
-		}
 	}
 }
 
@@ -241,7 +215,7 @@ func TestLockOfAWriteThatTakesTooLong(t *testing.T) {
 		t.Errorf("storing says %v", err)
 	}
 	began := time.Now()
-	if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, errWriteUnderWay) || time.Since(began) > time.Second {
+	if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, errLateWrite) || time.Since(began) > time.Second {
 		t.Errorf("after %s unlocking says %v", time.Since(began), err)
 	}
 	time.Sleep(2 * unlockWait)
@@ -275,7 +249,7 @@ type failingOnce struct {
 func (s *failingOnce) Unlock(ctx context.Context, name string) error {
 	_ = s.hangingStorage.Unlock(ctx, name)
 	if s.failed.CompareAndSwap(false, true) {
-		return errAway
+		return errDown
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package storage
 
 import (
 	"context"
@@ -7,7 +7,12 @@ import (
 	"testing"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 )
+
+var errDown = errors.New("the storage is down")
+
+func open(s certmagic.Storage) *Storage { return Open(testPool, s, nil, zap.NewNop()) }
 
 // answering is a storage that answers as it is told.
 type answering struct {
@@ -25,13 +30,13 @@ func TestStorageThatTakesErrorsForAbsence(t *testing.T) {
 		storage answering
 		want    error
 	}{
-		"there":                      {answering{object: []byte("x"), list: errAway}, nil},
+		"there":                      {answering{object: []byte("x"), list: errDown}, nil},
 		"not there":                  {answering{load: fs.ErrNotExist}, fs.ErrNotExist},
 		"not there, nor is a folder": {answering{load: fs.ErrNotExist, list: fs.ErrNotExist}, fs.ErrNotExist},
-		"away":                       {answering{load: errAway}, errAway},
-		"away, and says not there":   {answering{load: fs.ErrNotExist, list: errAway}, errAway},
+		"away":                       {answering{load: errDown}, errDown},
+		"away, and says not there":   {answering{load: fs.ErrNotExist, list: errDown}, errDown},
 	} {
-		object, err := doubtedStorage{Storage: c.storage}.Load(t.Context(), "clients/ci-bot.json")
+		object, err := open(c.storage).Load(t.Context(), "clients/ci-bot.json")
 		if !errors.Is(err, c.want) || errors.Is(err, fs.ErrNotExist) != (c.want == fs.ErrNotExist) || string(object) != string(c.storage.object) {
 			t.Errorf("%s: %q, %v", name, object, err)
 		}
@@ -57,36 +62,7 @@ func (a *appearing) List(context.Context, string, bool) ([]string, error) {
 
 // TestStorageInWhichAnObjectAppears is that of a node that starts while another one stores the first key.
 func TestStorageInWhichAnObjectAppears(t *testing.T) {
-	if object, err := (doubtedStorage{Storage: new(appearing)}).Load(t.Context(), "keys/a.json"); err != nil || string(object) != "x" {
+	if object, err := open(new(appearing)).Load(t.Context(), "keys/a.json"); err != nil || string(object) != "x" {
 		t.Errorf("%q, %v", object, err)
 	}
-}
-
-// TestKeyThatIsSaidNotToBeThere: the storage is lost between one key and the next.
-func TestKeyThatIsSaidNotToBeThere(t *testing.T) {
-	c := newKeyCluster(t)
-	n := c.node(0)
-	n.keyring.storage = doubtedStorage{Storage: n.storage}
-	n.start()
-	first := n.signerID()
-	if _, err := n.rotate(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	n.storage.fail = func(operation, name string) error {
-		switch {
-		case kidOf(name) != first:
-			return nil
-		case operation == "Load":
-			return fs.ErrNotExist
-		}
-		return errAway
-	}
-	if err := n.look(); !errors.Is(err, errAway) {
-		t.Errorf("the look says %v", err)
-	}
-	if n.signerID() != first || n.published().Len() != 2 || len(c.made) != 2 {
-		t.Errorf("of %d keys that were made %d are published, and %s signs, not %s", len(c.made), n.published().Len(), n.signerID(), first)
-	}
-	n.storage.fail = nil
-	n.mustLook()
 }
