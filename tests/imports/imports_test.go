@@ -20,6 +20,7 @@ var own = map[string][]string{
 	"cmd/caddy": {""},
 	"caddymodule": {
 		"internal/admin/api",
+		"internal/cli",
 		"internal/decisionlog",
 		"internal/discovery",
 		"internal/door",
@@ -27,7 +28,6 @@ var own = map[string][]string{
 		"internal/httphost",
 		"internal/logmask",
 		"internal/oauth",
-		"internal/opacli",
 		"internal/registry",
 		"internal/registry/file",
 		"internal/registry/store",
@@ -36,8 +36,6 @@ var own = map[string][]string{
 		"internal/token",
 		"policy",
 		"policy/bundle",
-		"policy/replay",
-		"rego",
 	},
 	"policy":                  {"policy/bundle", "policy/files", "rego"},
 	"policy/bundle":           {"policy/files"},
@@ -45,6 +43,7 @@ var own = map[string][]string{
 	"policy/replay":           {"policy"},
 	"rego":                    {},
 	"internal/admin/api":      {"policy"}, // for the types of explanations
+	"internal/cli":            {"internal/admin/api", "internal/discovery", "internal/opacli", "internal/registry", "internal/registry/store", "internal/token", "policy", "policy/replay", "rego"},
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
 	"internal/discovery":      {},
