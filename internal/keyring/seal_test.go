@@ -1,48 +1,33 @@
-package caddymodule
+package keyring
 
 import (
 	"context"
-	"encoding/base64"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// sealFile is a placeholder of a file with that encryption key.
-func sealFile(t *testing.T, content string, mode os.FileMode) string {
+// testSeal returns a Seal whose encryption keys are those letters, repeated.
+func testSeal(t *testing.T, letters ...string) *Seal {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(file, mode); err != nil {
-		t.Fatal(err)
-	}
-	return "{file." + file + "}"
-}
-
-func testSeal(t *testing.T, letters ...string) *keySeal {
-	t.Helper()
-	var placeholders []string
+	var keys [][]byte
 	for _, letter := range letters {
-		placeholders = append(placeholders, sealFile(t, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))+"\n", 0o600))
+		keys = append(keys, []byte(strings.Repeat(letter, 32)))
 	}
-	seal, err := newKeySeal(placeholders)
+	seal, err := NewSeal(keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return seal
 }
 
-func (c *keyCluster) object(kid string) (object string) {
+func (c *cluster) object(kid string) (object string) {
 	c.spoil(kid, func(o string) string { object = o; return o })
 	return object
 }
 
 func TestKeysAreEncryptedAtRest(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0, testSeal(t, "a")).start()
 	kid := node.signerID()
 	if object := c.object(kid); strings.Contains(object, `"d"`) || strings.Contains(object, `"key"`) || !strings.Contains(object, `"sealed"`) {
@@ -51,8 +36,8 @@ func TestKeysAreEncryptedAtRest(t *testing.T) {
 	if got := c.node(0, testSeal(t, "a")).start().signerID(); got != kid {
 		t.Errorf("another node signs with %s, want %s", got, kid)
 	}
-	for want, seal := range map[string]*keySeal{"key_encryption is another key": testSeal(t, "b"), "the issuer has no key_encryption": nil} {
-		_, err := c.node(0, seal).current(context.Background())
+	for want, seal := range map[string]*Seal{"key_encryption is another key": testSeal(t, "b"), "the issuer has no key_encryption": nil} {
+		_, err := c.node(0, seal).Current(context.Background())
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), kid) {
 			t.Errorf("starting: %v, want %q", err, want)
 		}
@@ -79,7 +64,7 @@ func TestEncryptedKeyIsOfItsName(t *testing.T) {
 
 // TestKeysAreEncryptedAnewAtTheNextRotation, from none to a key, and from that to another.
 func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	kid := c.node(0).start().signerID()
 	for _, letters := range [][]string{{"a"}, {"b", "a"}} {
 		node := c.node(0, testSeal(t, letters...)).start()
@@ -88,7 +73,7 @@ func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
 		if c.object(kid) != before {
 			t.Error("an object is written without a rotation")
 		}
-		if _, err := node.rotate(context.Background()); err != nil {
+		if _, err := node.Rotate(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if node.signerID() != kid {
@@ -105,7 +90,7 @@ func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
 
 // TestEncryptionThatFailsHalfWay is done by a later look.
 func TestEncryptionThatFailsHalfWay(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	kid := c.node(0).start().signerID()
 	node := c.node(0, testSeal(t, "a")).start()
 	node.storage.fail = func(operation, name string) error {
@@ -114,7 +99,7 @@ func TestEncryptionThatFailsHalfWay(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := node.rotate(context.Background()); err == nil {
+	if _, err := node.Rotate(context.Background()); err == nil {
 		t.Fatal("the former key was not encrypted, and it is not told")
 	}
 	if err := node.look(); err == nil || node.Healthy() {
@@ -124,32 +109,5 @@ func TestEncryptionThatFailsHalfWay(t *testing.T) {
 	node.mustLook()
 	if strings.Contains(c.object(kid), `"d"`) || len(c.made) != 2 {
 		t.Errorf("it is not encrypted; %d keys were made", len(c.made))
-	}
-}
-
-func TestEncryptionKeysThatAreConfigErrors(t *testing.T) {
-	good := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", 32)))
-	t.Setenv("SHORT_KEY", good[:20])
-	t.Setenv("GOOD_KEY", good)
-	for name, test := range map[string]struct{ value, want string }{
-		"literal":        {good, "takes placeholders"},
-		"half a literal": {good[:20] + "{env.GOOD_KEY}", "takes placeholders"},
-		"short":          {"{env.SHORT_KEY}", "{env.SHORT_KEY} is not the base64 of 32 bytes"},
-		"no base64":      {sealFile(t, strings.Repeat("?", 44), 0o600), "is not the base64 of 32 bytes"},
-		"not set":        {"{env.NO_SUCH_KEY}", "NO_SUCH_KEY"},
-		"no file":        {"{file./nowhere/key}", "no such file"},
-		"group reads":    {sealFile(t, good, 0o640), "others may read"},
-		"others read":    {sealFile(t, good, 0o604), "others may read"},
-		"others write":   {sealFile(t, good, 0o602), "others may read or change"},
-	} {
-		_, err := newKeySeal([]string{"{env.GOOD_KEY}", test.value})
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), good[:20]) {
-			t.Errorf("%s: %v, want %q", name, err, test.want)
-		}
-	}
-	for _, mode := range []os.FileMode{0o400, 0o600} {
-		if _, err := newKeySeal([]string{sealFile(t, good, mode)}); err != nil {
-			t.Errorf("mode %04o: %v", mode, err)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package keyring
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// keyCluster is a storage, a clock, and nodes that have both.
-type keyCluster struct {
+// cluster is a storage, a clock, and nodes that have both.
+type cluster struct {
 	t       testing.TB
 	clock   atomic.Int64
 	mu      sync.Mutex
@@ -30,71 +30,71 @@ type keyCluster struct {
 	locks   sync.Map
 }
 
-func newKeyCluster(t testing.TB) *keyCluster {
-	c := &keyCluster{t: t, objects: make(map[string][]byte), made: make(map[string]bool)}
+func newCluster(t testing.TB) *cluster {
+	c := &cluster{t: t, objects: make(map[string][]byte), made: make(map[string]bool)}
 	c.clock.Store(testEpoch.UnixNano())
 	return c
 }
 
-func (c *keyCluster) now() time.Time { return time.Unix(0, c.clock.Load()).UTC() }
+func (c *cluster) now() time.Time { return time.Unix(0, c.clock.Load()).UTC() }
 
-func (c *keyCluster) pass(d time.Duration) { c.clock.Add(int64(d)) }
+func (c *cluster) pass(d time.Duration) { c.clock.Add(int64(d)) }
 
-// keyNode is one node; its storage fails as long as fail says so.
-type keyNode struct {
-	*keyring
+// clusterNode is one node; its storage fails as long as fail says so.
+type clusterNode struct {
+	*Ring
 	storage *nodeStorage
 	log     *observer.ObservedLogs
 }
 
-func (c *keyCluster) node(skew time.Duration, seal ...*keySeal) *keyNode {
+func (c *cluster) node(skew time.Duration, seal ...*Seal) *clusterNode {
 	core, log := observer.New(zap.InfoLevel)
-	storage := &nodeStorage{keyCluster: c}
-	n := &keyNode{storage: storage, log: log}
-	n.keyring = newKeyring(storage, "https://auth.example.com", token.ES256, testTimes, append(seal, nil)[0], zap.New(core))
+	storage := &nodeStorage{cluster: c}
+	n := &clusterNode{storage: storage, log: log}
+	n.Ring = New(storage, "m2m/auth.example.com", token.ES256, testTimes, append(seal, nil)[0], zap.New(core))
 	n.now = func() time.Time { return c.now().Add(skew) }
 	return n
 }
 
 // start loads the keys, as the start of a server does.
-func (n *keyNode) start() *keyNode {
+func (n *clusterNode) start() *clusterNode {
 	n.storage.t.Helper()
-	if _, err := n.current(context.Background()); err != nil {
+	if _, err := n.Current(context.Background()); err != nil {
 		n.storage.t.Fatal(err)
 	}
 	return n
 }
 
 // look is one poll.
-func (n *keyNode) look() error {
-	_, err := n.refresh(context.Background(), true)
+func (n *clusterNode) look() error {
+	_, _, err := n.refresh(context.Background(), true)
 	return err
 }
 
-func (n *keyNode) mustLook() {
+func (n *clusterNode) mustLook() {
 	n.storage.t.Helper()
 	if err := n.look(); err != nil {
 		n.storage.t.Fatal(err)
 	}
 }
 
-func (n *keyNode) signerID() string {
+func (n *clusterNode) signerID() string {
 	n.storage.t.Helper()
-	key, err := n.signer(context.Background())
+	key, err := n.Signer(context.Background())
 	if err != nil {
 		n.storage.t.Fatal(err)
 	}
 	return key.ID()
 }
 
-func (n *keyNode) published() *token.KeySet { return n.loaded.Load().public }
+func (n *clusterNode) published() *token.KeySet { return n.loaded.Load().Public }
 
 // errors are the lines that the node has logged as errors.
-func (n *keyNode) errors() int { return n.log.FilterLevelExact(zap.ErrorLevel).Len() }
+func (n *clusterNode) errors() int { return n.log.FilterLevelExact(zap.ErrorLevel).Len() }
 
 // nodeStorage is the cluster's storage as one node has it.
 type nodeStorage struct {
-	*keyCluster
+	*cluster
 	certmagic.Storage // nil: what it is not expected to be asked for
 	fail              func(operation, name string) error
 	after             func(operation, name string) error // once it is done
@@ -196,7 +196,7 @@ func (s *nodeStorage) Unlock(_ context.Context, name string) error {
 }
 
 // stored are the kids in storage.
-func (c *keyCluster) stored() []string {
+func (c *cluster) stored() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var kids []string
@@ -207,7 +207,7 @@ func (c *keyCluster) stored() []string {
 }
 
 // spoil changes an object.
-func (c *keyCluster) spoil(kid string, change func(string) string) {
+func (c *cluster) spoil(kid string, change func(string) string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, object := range c.objects {

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
@@ -154,14 +156,22 @@ func TestStorageFaultHidesNoKey(t *testing.T) {
 
 // TestBrokenKeyIsNotReplaced: a new key in its place would make all who have the old one disagree.
 func TestBrokenKeyIsNotReplaced(t *testing.T) {
+	resealed := func(change func(string) string) func([]byte) []byte {
+		return func(object []byte) []byte {
+			header, content, _ := strings.Cut(string(object), "\n")
+			label, _, _ := strings.Cut(strings.TrimPrefix(header, "caddy-m2m "), " sha256:")
+			return envelope.Seal(label, []byte(change(content)))
+		}
+	}
 	for name, spoil := range map[string]func([]byte) []byte{
 		"cut off": func(object []byte) []byte { return object[:len(object)/2] },
 		"empty":   func([]byte) []byte { return nil },
-		"another": func([]byte) []byte {
-			return []byte(`{"created":"2026-01-01T00:00:00Z","key":{"kty":"oct","k":"AAAA"}}`)
-		},
-		"no private":  func(object []byte) []byte { return []byte(strings.Replace(string(object), `"d":`, `"x-d":`, 1)) },
-		"flipped":     func(object []byte) []byte { return []byte(strings.Replace(string(object), `"x":"`, `"x":"AAAA`, 1)) },
+		"another": resealed(func(string) string {
+			return `{"created":"2026-01-01T00:00:00Z","signs_from":"2026-01-01T00:00:00Z","token_ttl":600,"key":{"kty":"oct","k":"AAAA"}}`
+		}),
+		"no private":  resealed(func(content string) string { return strings.Replace(content, `"d":`, `"x-d":`, 1) }),
+		"flipped":     resealed(func(content string) string { return strings.Replace(content, `"x":"`, `"x":"AAAA`, 1) }),
+		"not sealed":  func(object []byte) []byte { return object[bytes.IndexByte(object, '\n')+1:] },
 		"not even it": func([]byte) []byte { return []byte("\x00\x00") },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package caddymodule
+package keyring
 
 import (
 	"context"
@@ -24,12 +24,12 @@ func openStorage(s certmagic.Storage) *storage.Storage {
 
 // TestKeyThatIsSaidNotToBeThere: the storage is lost between one key and the next.
 func TestKeyThatIsSaidNotToBeThere(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	n := c.node(0)
-	n.keyring.storage = openStorage(n.storage)
+	n.Ring.storage = openStorage(n.storage)
 	n.start()
 	first := n.signerID()
-	if _, err := n.rotate(context.Background()); err != nil {
+	if _, err := n.Rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	n.storage.fail = func(operation, name string) error {
@@ -67,33 +67,23 @@ func (s *unlockingFiles) Unlock(ctx context.Context, name string) error {
 // TestKeysWhoseLockIsNotTakenBack: an unlocking that fails once keeps nobody from the keys, here or on another node.
 func TestKeysWhoseLockIsNotTakenBack(t *testing.T) {
 	files := &unlockingFiles{FileStorage: &certmagic.FileStorage{Path: t.TempDir()}}
-	node := newKeyCluster(t).node(0)
-	of := func(s certmagic.Storage) *keyring {
-		return newKeyring(openStorage(s), "https://auth.example.com", token.ES256, testTimes, nil, node.logger)
+	node := newCluster(t).node(0)
+	of := func(s certmagic.Storage) *Ring {
+		return New(openStorage(s), "m2m/auth.example.com", token.ES256, testTimes, nil, node.logger)
 	}
 	here, there := of(files), of(&certmagic.FileStorage{Path: files.Path})
-	if _, err := here.current(t.Context()); err != nil {
+	if _, err := here.Current(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for name, other := range map[string]*keyring{"here": here, "there": there} {
+	for name, other := range map[string]*Ring{"here": here, "there": there} {
 		files.fail.Store(true)
-		if _, err := here.replace(t.Context(), "leaked"); err != nil {
+		if _, err := here.Replace(t.Context(), "leaked"); err != nil {
 			t.Fatal(err)
 		}
 		files.fail.Store(false)
 		began := time.Now()
-		if _, err := other.replace(t.Context(), "leaked"); err != nil {
+		if _, err := other.Replace(t.Context(), "leaked"); err != nil {
 			t.Errorf("%s, after %s: %v", name, time.Since(began), err)
-		}
-	}
-}
-
-// soon waits until something holds.
-func soon(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for begun := time.Now(); !ok(); time.Sleep(time.Millisecond) {
-		if time.Since(begun) > time.Minute {
-			t.Fatalf("not yet: %s", what)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package keyring
 
 import (
 	"context"
@@ -27,8 +27,8 @@ type cachedKeys struct {
 // and again, for four periods. Whatever a node signs at any time is taken by whoever fetched keys from any node
 // within their max-age, and every token is taken everywhere until it ends.
 func TestRotationIsSeenByAllInTime(t *testing.T) {
-	c := newKeyCluster(t)
-	nodes := []*keyNode{c.node(-time.Minute).start(), c.node(0).start(), c.node(time.Minute).start()}
+	c := newCluster(t)
+	nodes := []*clusterNode{c.node(-time.Minute).start(), c.node(0).start(), c.node(time.Minute).start()}
 	var caches, tokens []cachedKeys
 	for step := range 4 * 24 * 60 {
 		c.pass(time.Minute)
@@ -41,8 +41,8 @@ func TestRotationIsSeenByAllInTime(t *testing.T) {
 			_ = nodes[(n+step)%len(nodes)].look() // in another order each time
 		}
 		for _, node := range nodes {
-			caches = append(caches, cachedKeys{keys: node.published(), end: now.Add(testTimes.maxAge)})
-			tokens = append(tokens, cachedKeys{kid: node.signerID(), end: now.Add(testTimes.ttl)})
+			caches = append(caches, cachedKeys{keys: node.published(), end: now.Add(testTimes.MaxAge)})
+			tokens = append(tokens, cachedKeys{kid: node.signerID(), end: now.Add(testTimes.TTL)})
 		}
 		caches, tokens = fresh(caches, now), fresh(tokens, now)
 		for _, held := range tokens {
@@ -80,8 +80,8 @@ func fresh(held []cachedKeys, now time.Time) []cachedKeys {
 
 // TestNodesMakeOneKey has many nodes find at once that a key is due, while others sign and verify.
 func TestNodesMakeOneKey(t *testing.T) {
-	c := newKeyCluster(t)
-	var nodes []*keyNode
+	c := newCluster(t)
+	var nodes []*clusterNode
 	for n := range 8 {
 		nodes = append(nodes, c.node(time.Duration(n-4)*10*time.Second))
 	}
@@ -92,7 +92,7 @@ func TestNodesMakeOneKey(t *testing.T) {
 			all.Go(func() { node.start(); node.mustLook() })
 			all.Go(func() {
 				kid := node.start().signerID()
-				if set, err := node.keySet(context.Background(), kid); err != nil || !set.Has(kid) {
+				if set, err := node.KeySet(context.Background(), kid); err != nil || !set.Has(kid) {
 					t.Errorf("the signer is not published: %v", err)
 				}
 			})
@@ -104,7 +104,7 @@ func TestNodesMakeOneKey(t *testing.T) {
 		if len(c.made) != periods+1 {
 			t.Fatalf("after %d periods %d keys were made", periods, len(c.made))
 		}
-		c.pass(testTimes.period - testTimes.lead() + time.Minute)
+		c.pass(testTimes.Period - testTimes.lead() + time.Minute)
 		together()
 		if len(c.made) != periods+2 {
 			t.Fatalf("of period %d there are %d keys", periods, len(c.made))
@@ -117,13 +117,13 @@ func TestNodesMakeOneKey(t *testing.T) {
 func TestNodeDiesInTheMiddle(t *testing.T) {
 	for _, operation := range []string{"Lock", "Store", "Delete"} {
 		t.Run(operation, func(t *testing.T) {
-			c := newKeyCluster(t)
+			c := newCluster(t)
 			dying, other := c.node(0).start(), c.node(0).start()
 			for range 2 { // so that there is one to delete
-				c.pass(testTimes.period - time.Minute)
+				c.pass(testTimes.Period - time.Minute)
 				other.mustLook()
 			}
-			c.pass(testTimes.keep(new(issuerKey)))
+			c.pass(testTimes.retention(new(storedKey)))
 			dying.storage.after = func(done, _ string) error {
 				if done == operation {
 					dying.storage.fail = away
@@ -152,7 +152,7 @@ func TestNodeDiesInTheMiddle(t *testing.T) {
 func TestRotationOutlastsStorage(t *testing.T) {
 	for _, operation := range []string{"List", "Load", "Lock", "Store"} {
 		t.Run(operation, func(t *testing.T) {
-			c := newKeyCluster(t)
+			c := newCluster(t)
 			node := c.node(0).start()
 			first := node.signerID()
 			port := 40000 // of a connection to the storage, which is another one at every try
@@ -163,7 +163,7 @@ func TestRotationOutlastsStorage(t *testing.T) {
 				}
 				return nil
 			}
-			c.pass(2 * testTimes.period)
+			c.pass(2 * testTimes.Period)
 			for range 100 {
 				if err := node.look(); err == nil || !strings.Contains(err.Error(), errAway.Error()) {
 					t.Fatalf("a look answers %v", err)
@@ -171,8 +171,8 @@ func TestRotationOutlastsStorage(t *testing.T) {
 				if node.signerID() != first || node.Healthy() {
 					t.Fatalf("signer %s, healthy %t", node.signerID(), node.Healthy())
 				}
-				_, _ = node.refresh(context.Background(), false) // as for an unknown kid
-				c.pass(testTimes.poll)
+				_ = node.Reload(context.Background()) // as for an unknown kid
+				c.pass(testTimes.Poll)
 			}
 			if n := node.errors(); n != 1 {
 				t.Errorf("%d errors were logged, want one", n)
@@ -194,10 +194,10 @@ func TestRotationOutlastsStorage(t *testing.T) {
 func TestBrokenKeyInStorage(t *testing.T) {
 	for name, spoil := range map[string]func(string) string{"cut off": cutOff, "flipped": flipped, "empty": func(string) string { return "" }, "a brace too much": func(object string) string { return object + "}" }} {
 		t.Run(name, func(t *testing.T) {
-			c := newKeyCluster(t)
+			c := newCluster(t)
 			node := c.node(0).start()
 			first := node.signerID()
-			if _, err := node.rotate(context.Background()); err != nil {
+			if _, err := node.Rotate(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			c.spoil(first, spoil)
@@ -209,7 +209,7 @@ func TestBrokenKeyInStorage(t *testing.T) {
 			if node.signerID() != first || !node.published().Has(first) || node.errors() != 1 {
 				t.Errorf("signer %s, errors %d", node.signerID(), node.errors())
 			}
-			if _, err := c.node(0).current(context.Background()); err == nil || !strings.Contains(err.Error(), first+".json") {
+			if _, err := c.node(0).Current(context.Background()); err == nil || !strings.Contains(err.Error(), first+".json") {
 				t.Errorf("a new node starts without the key that signs: %v", err) // and would sign with one that others do not know yet
 			}
 			c.pass(testTimes.lead())
@@ -217,10 +217,10 @@ func TestBrokenKeyInStorage(t *testing.T) {
 			if fresh.Healthy() || fresh.published().Len() != 1 || len(c.made) != 2 || fresh.signerID() == first {
 				t.Errorf("a new node once the next key signs: problem %q, keys %d, made %d", fresh.Problem(), fresh.published().Len(), len(c.made))
 			}
-			if set, err := fresh.keySet(context.Background(), first); err == nil {
+			if set, err := fresh.KeySet(context.Background(), first); err == nil {
 				t.Errorf("it says that the key is none of its %d, and cannot know", set.Len())
 			}
-			if _, err := fresh.keySet(context.Background(), "unheard-of"); err != nil {
+			if _, err := fresh.KeySet(context.Background(), "unheard-of"); err != nil {
 				t.Errorf("of another one it says %v", err)
 			}
 		})
@@ -229,21 +229,21 @@ func TestBrokenKeyInStorage(t *testing.T) {
 
 // TestDamagedTimes: a bit of what stands beside the key brings no key back that was given up, and ends none.
 func TestDamagedTimes(t *testing.T) {
-	for name, seal := range map[string]*keySeal{"plain": nil, "encrypted": testSeal(t, "a")} {
+	for name, seal := range map[string]*Seal{"plain": nil, "encrypted": testSeal(t, "a")} {
 		for what, damage := range map[string]struct{ from, to string }{
 			"the name of a member":  {`"revoked"`, `"revokee"`},
 			"when it signs, before": {`"signs_from":"2027`, `"signs_from":"2023`},
 			"when it signs, after":  {`"signs_from":"2027`, `"signs_from":"2127`},
 			"when it was given up":  {`"at":"2027`, `"at":"2023`},
 			"for how long":          {`"token_ttl":6`, `"token_ttl":2`},
-			"the checksum's name":   {`"sha256"`, `"sha257"`},
+			"the checksum's name":   {`sha256:`, `sha257:`},
 		} {
 			t.Run(name+"/"+what, func(t *testing.T) {
-				c := newKeyCluster(t)
+				c := newCluster(t)
 				node := c.node(0, seal).start()
 				leaked := node.signerID()
 				c.pass(time.Second)
-				if _, err := node.replace(context.Background(), "leaked"); err != nil {
+				if _, err := node.Replace(context.Background(), "leaked"); err != nil {
 					t.Fatal(err)
 				}
 				signer, whole := node.signerID(), c.object(leaked)
@@ -252,7 +252,7 @@ func TestDamagedTimes(t *testing.T) {
 					t.Fatalf("%s has no %s", whole, damage.from)
 				}
 				fresh := c.node(0, seal).start()
-				for _, node := range []*keyNode{node, fresh} {
+				for _, node := range []*clusterNode{node, fresh} {
 					if err := node.look(); err == nil || !strings.Contains(err.Error(), leaked) {
 						t.Errorf("a look answers %v", err)
 					}
@@ -268,25 +268,25 @@ func TestDamagedTimes(t *testing.T) {
 	}
 }
 
-// TestKeysOfFormerVersions have no checksum.
-func TestKeysOfFormerVersions(t *testing.T) {
-	c := newKeyCluster(t)
+// TestKeyWithoutAChecksum is not read, also if it is otherwise whole.
+func TestKeyWithoutAChecksum(t *testing.T) {
+	c := newCluster(t)
 	kid := c.node(0).start().signerID()
 	c.spoil(kid, func(object string) string {
-		rest, _, _ := strings.Cut(object, `,"sha256":`)
-		return rest + "}"
+		_, content, _ := strings.Cut(object, "\n")
+		return content
 	})
-	if node := c.node(0).start(); node.signerID() != kid || !node.Healthy() {
-		t.Errorf("signer %s, problem %q", node.signerID(), node.Problem())
+	if _, err := c.node(0).Current(context.Background()); err == nil || !strings.Contains(err.Error(), kid) {
+		t.Errorf("starting: %v", err)
 	}
 }
 
 // TestStartWithoutTheKeyThatSigns fails, for another one is not yet known to others, or is about to be dropped by them.
 func TestStartWithoutTheKeyThatSigns(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	retired := node.signerID()
-	c.pass(testTimes.period - testTimes.lead())
+	c.pass(testTimes.Period - testTimes.lead())
 	node.mustLook()
 	c.pass(testTimes.lead() + time.Minute)
 	node.mustLook()
@@ -296,7 +296,7 @@ func TestStartWithoutTheKeyThatSigns(t *testing.T) {
 	}
 	whole := c.object(active)
 	c.spoil(active, cutOff)
-	if _, err := c.node(0).current(context.Background()); err == nil || !strings.Contains(err.Error(), "it may be the key that signs") {
+	if _, err := c.node(0).Current(context.Background()); err == nil || !strings.Contains(err.Error(), "it may be the key that signs") {
 		t.Errorf("it starts: %v", err)
 	}
 	c.spoil(active, func(string) string { return whole })
@@ -308,16 +308,16 @@ func TestStartWithoutTheKeyThatSigns(t *testing.T) {
 
 // TestWriteThatEndsTooLate brings no key back that was given up meanwhile.
 func TestWriteThatEndsTooLate(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	leaked := node.signerID()
 	good := c.object(leaked)
 	c.pass(time.Second)
-	if _, err := node.replace(context.Background(), "leaked"); err != nil {
+	if _, err := node.Replace(context.Background(), "leaked"); err != nil {
 		t.Fatal(err)
 	}
 	c.spoil(leaked, func(string) string { return good })
-	_, _ = node.refresh(context.Background(), false) // as for an unknown kid
+	_ = node.Reload(context.Background()) // as for an unknown kid
 	if node.published().Has(leaked) {
 		t.Error("it is taken again")
 	}
@@ -329,13 +329,13 @@ func TestWriteThatEndsTooLate(t *testing.T) {
 
 // TestKeyOfAWrongClock is told, for none is made before it signs.
 func TestKeyOfAWrongClock(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	c.node(365 * 24 * time.Hour).start().mustLook()
 	if err := node.look(); err == nil || !strings.Contains(err.Error(), "a clock is wrong") || node.Healthy() {
 		t.Errorf("a look answers %v", err)
 	}
-	if _, err := node.replace(context.Background(), "a wrong clock"); err != nil {
+	if _, err := node.Replace(context.Background(), "a wrong clock"); err != nil {
 		t.Fatal(err)
 	}
 	node.mustLook()
@@ -345,7 +345,7 @@ func TestKeyOfAWrongClock(t *testing.T) {
 
 // TestEmptiedStorageMakesNoKey: a folder that is not mounted is no reason to part from the others.
 func TestEmptiedStorageMakesNoKey(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	kid := node.signerID()
 	whole := c.objects
@@ -360,37 +360,37 @@ func TestEmptiedStorageMakesNoKey(t *testing.T) {
 // TestReplaceRevokesEverywhere: with the next look each node refuses the old keys, and a token of the new one makes
 // it look at once.
 func TestReplaceRevokesEverywhere(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	here, there, behind := c.node(0).start(), c.node(0).start(), c.node(-time.Minute).start()
-	if _, err := here.rotate(context.Background()); err != nil {
+	if _, err := here.Rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	old := c.stored()
 	there.mustLook()
-	done, err := here.replace(context.Background(), "leaked")
-	if err != nil || len(done.revoked) != 2 || here.signerID() != done.made.ID() {
+	done, err := here.Replace(context.Background(), "leaked")
+	if err != nil || len(done.Revoked) != 2 || here.signerID() != done.Made.ID {
 		t.Fatalf("replacing: %v, %+v", err, done)
 	}
-	set, err := there.keySet(context.Background(), done.made.ID())
-	if err != nil || !set.Has(done.made.ID()) {
+	set, err := there.KeySet(context.Background(), done.Made.ID)
+	if err != nil || !set.Has(done.Made.ID) {
 		t.Errorf("the new key is not found there: %v", err)
 	}
 	behind.mustLook()
-	for n, node := range []*keyNode{here, there, behind} {
+	for n, node := range []*clusterNode{here, there, behind} {
 		for _, kid := range old {
-			if set, err := node.keySet(context.Background(), kid); err != nil || set.Has(kid) {
+			if set, err := node.KeySet(context.Background(), kid); err != nil || set.Has(kid) {
 				t.Errorf("node %d takes the old key: %v", n, err)
 			}
 		}
-		if node.signerID() != done.made.ID() || node.published().Len() != 1 {
+		if node.signerID() != done.Made.ID || node.published().Len() != 1 {
 			t.Errorf("node %d signs with %s and publishes %d keys", n, node.signerID(), node.published().Len())
 		}
 	}
 	fresh := c.node(0).start()
-	if fresh.signerID() != done.made.ID() || fresh.loaded.Load().key(old[0]).revoked.Reason != "leaked" {
+	if fresh.signerID() != done.Made.ID || fresh.loaded.Load().key(old[0]).revoked.Reason != "leaked" {
 		t.Error("a new node sees something else")
 	}
-	c.pass(testTimes.keep(new(issuerKey)) + time.Second)
+	c.pass(testTimes.retention(new(storedKey)) + time.Second)
 	here.mustLook()
 	if kids := c.stored(); len(kids) != 1 {
 		t.Errorf("in storage are %v", kids)
@@ -399,14 +399,14 @@ func TestReplaceRevokesEverywhere(t *testing.T) {
 
 // TestReplaceThatFailsHalfWay leaves a key to sign with, names all that are still taken, and can be done again.
 func TestReplaceThatFailsHalfWay(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	old := node.signerID()
-	made, err := node.rotate(context.Background())
+	made, err := node.Rotate(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := made.made.ID()
+	next := made.Made.ID
 	c.pass(time.Second)
 	node.storage.fail = func(operation, name string) error {
 		if operation == "Store" && (kidOf(name) == old || kidOf(name) == next) {
@@ -414,46 +414,46 @@ func TestReplaceThatFailsHalfWay(t *testing.T) {
 		}
 		return nil
 	}
-	done, err := node.replace(context.Background(), "leaked")
-	if err == nil || !strings.Contains(err.Error(), old) || !strings.Contains(err.Error(), next) || done.made == nil {
+	done, err := node.Replace(context.Background(), "leaked")
+	if err == nil || !strings.Contains(err.Error(), old) || !strings.Contains(err.Error(), next) || done.Made == nil {
 		t.Fatalf("replacing: %v", err)
 	}
 	if node.signerID() == old || !node.published().Has(old) || !node.published().Has(next) {
 		t.Errorf("signer %s", node.signerID())
 	}
 	node.storage.fail = nil
-	if _, err := node.replace(context.Background(), "leaked"); err != nil || node.published().Has(old) || node.published().Len() != 1 {
+	if _, err := node.Replace(context.Background(), "leaked"); err != nil || node.published().Has(old) || node.published().Len() != 1 {
 		t.Errorf("again: %v, %d keys", err, node.published().Len())
 	}
 }
 
 // TestReplaceOfKeysThatCannotBeRead: other nodes, and doors elsewhere, may have read them when they were whole.
 func TestReplaceOfKeysThatCannotBeRead(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	old := c.node(0).start()
-	if _, err := old.rotate(context.Background()); err != nil {
+	if _, err := old.Rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	first, next := old.signerID(), old.loaded.Load().all[1].ID()
 	c.spoil(next, cutOff)
 	fresh := c.node(0).start()
-	done, err := fresh.replace(context.Background(), "leaked")
-	if err != nil || len(done.revoked) != 2 {
-		t.Fatalf("%v, revoked %v", err, done.revoked)
+	done, err := fresh.Replace(context.Background(), "leaked")
+	if err != nil || len(done.Revoked) != 2 {
+		t.Fatalf("%v, revoked %v", err, done.Revoked)
 	}
-	if named := fresh.givenUp(fresh.loaded.Load()); len(named) != 2 || named[first] == 0 || named[next] == 0 {
+	if named := fresh.RevokedUntil(fresh.loaded.Load()); len(named) != 2 || named[first] == 0 || named[next] == 0 {
 		t.Errorf("the feed names %v", named)
 	}
-	for _, node := range []*keyNode{old, fresh, c.node(0).start(), c.node(0, testSeal(t, "a")).start()} {
+	for _, node := range []*clusterNode{old, fresh, c.node(0).start(), c.node(0, testSeal(t, "a")).start()} {
 		node.mustLook()
 		if node.published().Has(next) || node.published().Len() != 1 || !node.Healthy() {
 			t.Errorf("the key is still taken; problem %q", node.Problem())
 		}
-		if v := node.view(node.loaded.Load().all, node.loaded.Load().key(next)); v.State != string(keyRevoked) || v.RevokedReason != "leaked" || v.Encrypted {
+		if v := node.info(node.loaded.Load().all, node.loaded.Load().key(next)); v.State != Revoked || v.RevokedReason != "leaked" || v.Encrypted {
 			t.Errorf("it is shown as %+v", v)
 		}
 	}
-	c.pass(token.MaxTTL + keyLeeway + time.Minute)
+	c.pass(token.MaxTTL + testTimes.Leeway + time.Minute)
 	fresh.mustLook()
 	if slices.Contains(c.stored(), next) {
 		t.Error("it is remembered for ever")
@@ -463,10 +463,10 @@ func TestReplaceOfKeysThatCannotBeRead(t *testing.T) {
 // TestGivenUpByAnEncryptedObject: to see that a key was given up one need not be able to read it. Who cannot read the new
 // one either says nothing of tokens, and makes none.
 func TestGivenUpByAnEncryptedObject(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	behind := c.node(0).start()
 	leaked := behind.signerID()
-	done, err := c.node(0, testSeal(t, "a")).start().replace(context.Background(), "leaked")
+	done, err := c.node(0, testSeal(t, "a")).start().Replace(context.Background(), "leaked")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -474,16 +474,16 @@ func TestGivenUpByAnEncryptedObject(t *testing.T) {
 		if err := behind.look(); err == nil || behind.Healthy() {
 			t.Errorf("a look answers %v", err)
 		}
-		if set, err := behind.keySet(context.Background(), leaked); err != nil || set.Has(leaked) {
+		if set, err := behind.KeySet(context.Background(), leaked); err != nil || set.Has(leaked) {
 			t.Errorf("the key that was given up: %v", err)
 		}
-		if set, err := behind.keySet(context.Background(), done.made.ID()); err == nil {
+		if set, err := behind.KeySet(context.Background(), done.Made.ID); err == nil {
 			t.Errorf("it says that the new key is none of its %d, and cannot know", set.Len())
 		}
-		if key, err := behind.signer(context.Background()); err == nil {
+		if key, err := behind.Signer(context.Background()); err == nil {
 			t.Errorf("it signs with %s", key.ID())
 		}
-		c.pass(testTimes.period)
+		c.pass(testTimes.Period)
 	}
 	if behind.Revision() != "" || len(c.made) != 2 {
 		t.Errorf("signer %q, %d keys were made", behind.Revision(), len(c.made))
@@ -492,7 +492,7 @@ func TestGivenUpByAnEncryptedObject(t *testing.T) {
 
 // TestChangesOfOthersAreLogged: a key that is gone, and another that signs, though nobody here has done it.
 func TestChangesOfOthersAreLogged(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	gone := node.signerID()
 	if lines := node.log.FilterLevelExact(zap.WarnLevel).All(); len(lines) != 1 || !strings.Contains(lines[0].Message, "this is a new issuer") {
@@ -511,24 +511,24 @@ func TestChangesOfOthersAreLogged(t *testing.T) {
 }
 
 func TestRotatingTwiceMakesOneNextKey(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	a, b := c.node(0).start(), c.node(0).start()
-	done, err := a.rotate(context.Background())
-	if err != nil || !done.made.signsFrom.Equal(c.now().Add(testTimes.lead())) {
+	done, err := a.Rotate(context.Background())
+	if err != nil || !done.Made.SignsFrom.Equal(c.now().Add(testTimes.lead())) {
 		t.Fatalf("rotating: %v", err)
 	}
-	if _, err := b.rotate(context.Background()); err == nil || !strings.Contains(err.Error(), done.made.ID()) {
+	if _, err := b.Rotate(context.Background()); err == nil || !strings.Contains(err.Error(), done.Made.ID) {
 		t.Errorf("rotating again: %v", err)
 	}
 }
 
 // TestUnknownKeysDoNotFloodStorage: whatever strangers send. While storage is away it cannot be told.
 func TestUnknownKeysDoNotFloodStorage(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	before := node.storage.listed.Load()
 	for n := range 100 {
-		if set, err := node.keySet(context.Background(), fmt.Sprint("kid", n)); err != nil || set.Len() != 1 {
+		if set, err := node.KeySet(context.Background(), fmt.Sprint("kid", n)); err != nil || set.Len() != 1 {
 			t.Fatal(err)
 		}
 	}
@@ -536,35 +536,35 @@ func TestUnknownKeysDoNotFloodStorage(t *testing.T) {
 		t.Errorf("storage was asked %d times", n)
 	}
 	node.storage.fail = away
-	c.pass(keySearchFloor)
-	if _, err := node.keySet(context.Background(), "other"); err == nil {
+	c.pass(searchInterval)
+	if _, err := node.KeySet(context.Background(), "other"); err == nil {
 		t.Error("a key is said to be unknown while storage is away")
 	}
-	if _, err := node.keySet(context.Background(), node.signerID()); err != nil {
+	if _, err := node.KeySet(context.Background(), node.signerID()); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestKeysThatAreTheSame: doors remember tokens by the set of keys.
 // TestKeyThatIsInsistedOn is looked for at once, whatever strangers have had looked for.
 func TestKeyThatIsInsistedOn(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	here, there := c.node(0).start(), c.node(0).start()
-	if _, err := there.keySet(context.Background(), "a stranger's"); err != nil {
+	if _, err := there.KeySet(context.Background(), "a stranger's"); err != nil {
 		t.Fatal(err)
 	}
-	done, err := here.replace(context.Background(), "leaked")
+	done, err := here.Replace(context.Background(), "leaked")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.pass(keySearchFloor - 1)
-	if set, err := there.keySetNow(context.Background(), done.made.ID()); err != nil || !set.Has(done.made.ID()) {
+	c.pass(searchInterval - 1)
+	if set, err := there.KeySetNow(context.Background(), done.Made.ID); err != nil || !set.Has(done.Made.ID) {
 		t.Errorf("it is not found: %v", err)
 	}
 }
 
+// TestKeysThatAreTheSame: doors remember tokens by the set of keys.
 func TestKeysThatAreTheSame(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	before := node.published()
 	node.mustLook()
@@ -575,17 +575,17 @@ func TestKeysThatAreTheSame(t *testing.T) {
 
 // TestTokensThatWereValidForLonger: a key is published for the tokens that it signed before token_ttl was shortened.
 func TestTokensThatWereValidForLonger(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	n := c.node(0).start()
 	first := n.signerID()
-	n.times.ttl = 24 * time.Hour
+	n.times.TTL = 24 * time.Hour
 	n.mustLook()
-	n.times.ttl = time.Minute
+	n.times.TTL = time.Minute
 	n.mustLook()
-	if _, err := n.rotate(context.Background()); err != nil {
+	if _, err := n.Rotate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	c.pass(testTimes.lead() + 24*time.Hour + keyLeeway - time.Minute)
+	c.pass(testTimes.lead() + 24*time.Hour + testTimes.Leeway - time.Minute)
 	n.mustLook()
 	if n.signerID() == first || !n.published().Has(first) {
 		t.Errorf("%s signs, and the key of valid tokens is published: %t", n.signerID(), n.published().Has(first))
@@ -599,19 +599,21 @@ func TestTokensThatWereValidForLonger(t *testing.T) {
 
 // TestKeyThatIsLookedForForLong: it cannot be told either, by who looks or by who comes meanwhile.
 func TestKeyThatIsLookedForForLong(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	let := make(chan struct{})
 	node.storage.fail = func(string, string) error { <-let; return nil }
 	defer close(let)
 	ask := func() {
-		if _, err := node.keySet(context.Background(), "other"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := node.KeySet(context.Background(), "other"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a key is said to be unknown while storage does not answer: %v", err)
 		}
 	}
 	var looking sync.WaitGroup
 	looking.Go(ask)
-	soon(t, "it is looked for", node.searching.Load)
+	for !node.searching.Load() {
+		time.Sleep(time.Millisecond)
+	}
 	ask()
 	looking.Wait() // before the storage answers
 }
@@ -635,10 +637,10 @@ func (s heedful) Store(ctx context.Context, name string, object []byte) error {
 
 // TestReplacingByWhoHasGone: a key that has leaked is given up, also when the command was ended after it had begun.
 func TestReplacingByWhoHasGone(t *testing.T) {
-	c := newKeyCluster(t)
+	c := newCluster(t)
 	node := c.node(0).start()
 	leaked := node.signerID()
-	node.keyring.storage = heedful{node.storage}
+	node.Ring.storage = heedful{node.storage}
 	ctx, cancel := context.WithCancel(t.Context())
 	node.storage.after = func(operation, _ string) error {
 		if operation == "Store" {
@@ -646,8 +648,8 @@ func TestReplacingByWhoHasGone(t *testing.T) {
 		}
 		return nil
 	}
-	done, err := node.replace(ctx, "leaked")
-	if err != nil || len(done.revoked) != 1 || node.published().Has(leaked) || node.signerID() == leaked {
-		t.Errorf("replacing keys says %v, revoked %d of them", err, len(done.revoked))
+	done, err := node.Replace(ctx, "leaked")
+	if err != nil || len(done.Revoked) != 1 || node.published().Has(leaked) || node.signerID() == leaked {
+		t.Errorf("replacing keys says %v, revoked %d of them", err, len(done.Revoked))
 	}
 }
