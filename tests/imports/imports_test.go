@@ -26,7 +26,9 @@ var own = map[string][]string{
 		"internal/door",
 		"internal/httpguard",
 		"internal/httphost",
+		"internal/keyring",
 		"internal/logmask",
+		"internal/metrics",
 		"internal/oauth",
 		"internal/registry",
 		"internal/registry/file",
@@ -35,8 +37,11 @@ var own = map[string][]string{
 		"internal/storage",
 		"internal/token",
 		"policy",
+		"policy/bundle",
 	},
-	"policy":                  {"rego"},
+	"policy":                  {"policy/bundle", "policy/files", "rego"},
+	"policy/bundle":           {"policy/files"},
+	"policy/files":            {},
 	"policy/replay":           {"policy"},
 	"rego":                    {},
 	"internal/admin/api":      {"policy"}, // for the types of explanations
@@ -49,9 +54,11 @@ var own = map[string][]string{
 	"internal/fetch":          {},
 	"internal/httpguard":      {},
 	"internal/httphost":       {},
+	"internal/keyring":        {"internal/oauth", "internal/registry/store", "internal/token"},
 	"internal/logmask":        {},
+	"internal/metrics":        {"policy"},
 	"internal/oauth":          {},
-	"internal/opacli":         {"policy", "rego"},
+	"internal/opacli":         {"policy", "policy/files", "rego"},
 	"internal/percent":        {},
 	"internal/poll":           {},
 	"internal/registry":       {},
@@ -69,7 +76,7 @@ var own = map[string][]string{
 var confined = map[string][]string{
 	"github.com/caddyserver/caddy":     {"caddymodule", "cmd/caddy", "internal/servertest"},
 	"github.com/lestrrat-go/jwx":       {"internal/token"},
-	"github.com/open-policy-agent/opa": {"internal/opacli", "policy"},
+	"github.com/open-policy-agent/opa": {"internal/opacli", "policy", "policy/bundle", "policy/files"},
 }
 
 // TestImportsPointOneWay fails when a package imports what the tables above do not allow.
