@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
@@ -39,7 +40,7 @@ func applyFile(a *adminRequest) error {
 	if a.issuer.store != nil {
 		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, store.ApplyOptions{DryRun: dryRun, Prune: prune})
 	} else {
-		changes, err = a.issuer.file.Plan(a.r.Context(), name, data, prune)
+		changes, err = a.issuer.registry.(*file.File).Plan(a.r.Context(), name, data, prune)
 	}
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, erro
 func listIssuers(a *adminRequest) error {
 	answer := api.IssuerList{Issuers: []api.Issuer{}}
 	for _, i := range a.system.issuers {
-		source, path := i.source()
+		source, path := registrySource(i)
 		answer.Issuers = append(answer.Issuers, api.Issuer{
 			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,
 			TokenTTL: i.TokenTTL.String(), TokenEndpoint: i.URL + "/oauth2/token",
@@ -121,9 +122,9 @@ func listIssuers(a *adminRequest) error {
 	return nil
 }
 
-// source says where the issuer's registry is.
-func (i *issuerServer) source() (source, path string) {
-	if i.store != nil {
+// registrySource returns the kind of an issuer's registry and the path of its file.
+func registrySource(i *issuerServer) (source, path string) {
+	if i.RegistryPath == "" {
 		return storageSource, ""
 	}
 	return fileSource, i.RegistryPath

@@ -15,7 +15,7 @@ func explainRequest(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	told, err := a.issuer.tell(a.r.Context(), asked, a.system.doors)
+	told, err := tell(a.r.Context(), a.issuer, asked, a.system.doors)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func explainRequest(a *adminRequest) error {
 }
 
 // tell explains what is asked, be it at the API or on the command line.
-func (i *issuerServer) tell(ctx context.Context, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
+func tell(ctx context.Context, i *issuerServer, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
 	if err := checkAsked(&asked); err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func (i *issuerServer) tell(ctx context.Context, asked api.ExplainRequest, doors
 		return nil, api.NotFound("there is no client %q", asked.Client)
 	}
 	if err == nil && asked.Request != nil {
-		err = e.explainProxied(ctx, asked.Request, doors)
+		err = explainProxied(ctx, e, asked.Trace, asked.Request, doors)
 	}
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func (a *adminRequest) doors() []api.DoorStatus {
 	for _, door := range a.system.doors {
 		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.trust(a.issuer.URL) != nil) {
 			doors = append(doors, api.DoorStatus{
-				Issuer: door.onlyIssuer(), Audience: orEmpty(door.Audience), Policy: viewPolicy(door.Policy.engine),
+				Issuer: door.onlyIssuer(), Audience: api.OrEmpty(door.Audience), Policy: viewPolicy(door.Policy.engine),
 			})
 		}
 	}
@@ -84,7 +84,7 @@ func viewStorage(i *issuerServer) api.StorageStatus {
 }
 
 func viewRegistry(i *issuerServer) api.RegistryStatus {
-	source, _ := i.source()
+	source, _ := registrySource(i)
 	problem := i.registry.Problem()
 	return api.RegistryStatus{
 		Source: source, Revision: i.registry.Revision(), Age: i.registry.Age().Seconds(), Healthy: problem == "", Problem: problem,
@@ -99,7 +99,7 @@ func viewRevocations(store *revocation.Store) api.FetchedStatus {
 func viewPolicy(engine *policy.Engine) api.PolicyStatus {
 	s := engine.Status()
 	v := api.PolicyStatus{
-		Source: s.Source, Where: orEmpty(s.Where), Revision: s.Revision, Healthy: s.Healthy,
+		Source: s.Source, Where: api.OrEmpty(s.Where), Revision: s.Revision, Healthy: s.Healthy,
 		Downloaded: s.Downloaded.UTC(), Confirmed: s.Confirmed.UTC(), ETag: s.ETag,
 	}
 	if s.Err != nil {

@@ -9,8 +9,8 @@ import (
 
 func viewClient(c *registry.Client) *api.Client {
 	v := &api.Client{
-		ID: c.ID, Description: c.Description, Attributes: orEmptyMap(c.Attributes), Disabled: c.Disabled, Expires: c.Expires,
-		Audiences: orEmpty(c.Audiences), Introspects: c.Introspects, Networks: orEmpty(c.Networks), Secrets: viewSecrets(c, nil), Grants: []api.Grant{},
+		ID: c.ID, Description: c.Description, Attributes: api.OrEmptyMap(c.Attributes), Disabled: c.Disabled, Expires: c.Expires,
+		Audiences: api.OrEmpty(c.Audiences), Introspects: c.Introspects, Networks: api.OrEmpty(c.Networks), Secrets: viewSecrets(c, nil), Grants: []api.Grant{},
 	}
 	if c.TokenTTL > 0 {
 		v.TokenTTL = c.TokenTTL.String()
@@ -34,7 +34,7 @@ func viewSecrets(c *registry.Client, lastUsed map[string]time.Time) []api.Secret
 
 func viewResource(r *registry.Resource) *api.Resource {
 	return &api.Resource{
-		Code: r.Code, Description: r.Description, Audience: r.Audience, Actions: r.Actions, Attributes: orEmptyMap(r.Attributes),
+		Code: r.Code, Description: r.Description, Audience: r.Audience, Actions: r.Actions, Attributes: api.OrEmptyMap(r.Attributes),
 	}
 }
 
@@ -49,18 +49,4 @@ func viewEntry(entry any) any {
 		return api.Broken{Broken: e.Reason}
 	}
 	return nil
-}
-
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
-
-func orEmptyMap(m map[string]any) map[string]any {
-	if m == nil {
-		return map[string]any{}
-	}
-	return m
 }

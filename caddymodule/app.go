@@ -25,16 +25,6 @@ func init() {
 }
 
 const (
-	// pollInterval is how often registry files and policies are looked at for a change. A look costs
-	// a few stat calls; what changed answers within a second.
-	pollInterval = 250 * time.Millisecond
-	// storagePollInterval is how often a registry in storage is looked at for what other nodes have
-	// changed, and revocations for what they have revoked. A look reads one small object, or one list.
-	storagePollInterval = 2 * time.Second
-	// usageInterval is how often it is written when secrets were last used.
-	usageInterval = 15 * time.Second
-	// usageTimeout bounds writing that. What was not written in time is written the next time.
-	usageTimeout = time.Minute
 	// respite is how long a config waits before it takes over from another: long enough for the runtime to look at
 	// the network again, which it does every 10 ms when it is busy.
 	respite = 20 * time.Millisecond

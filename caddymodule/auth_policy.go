@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
+	"github.com/caddy-m2m/caddy-m2m/internal/reload"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -258,8 +259,8 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
 	h.metrics.SetHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))
-	w := &watcher{emit: emitterOf(ctx), logger: logger, metrics: h.metrics.Reloads, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
-	go poll.Every(ctx, pollInterval, w.look)
+	w := &reload.Watcher{Emit: emitterOf(ctx), Logger: logger, Metrics: h.metrics.Reloads, Issuer: h.onlyIssuer(), Kind: kind, Source: h.Policy.engine}
+	go poll.Every(ctx, reload.Interval, w.Look)
 	return nil
 }
 

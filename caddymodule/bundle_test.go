@@ -29,7 +29,7 @@ func TestBundleServedByCaddy(t *testing.T) {
 		t.Errorf("decisions that were not ready: %q", n)
 	}
 	servertest.Eventually(t, "the log says that there is no policy", func() bool {
-		return strings.Contains(strings.Join(w.errorLines(), "\n"), "policy is broken, and there is no other: bundle "+w.url+"/bundles/m2m.tar.gz: the server answered 404")
+		return strings.Contains(strings.Join(w.errorLines(), "\n"), "policy is broken, and there is no earlier one: bundle "+w.url+"/bundles/m2m.tar.gz: the server answered 404")
 	})
 	if s := w.status(); s["healthy"] != false || s["revision"] != "" || !strings.Contains(fmt.Sprint(s["problem"]), "404") {
 		t.Errorf("status %v", s)

@@ -102,12 +102,12 @@ func explainOffline(ctx context.Context, from cli.Offline, asked api.ExplainRequ
 	if err != nil {
 		return nil, api.Invalid("loading the policy: %s", err)
 	}
-	issuer := &issuerServer{
+	server := newIssuerServer(issuerConfig{
 		URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL),
 		registry: registry, policy: engine, host: caddyHost{},
-	}
-	defer issuer.close()
-	told, err := issuer.tell(ctx, asked, nil)
+	})
+	defer server.close()
+	told, err := tell(ctx, server, asked, nil)
 	if err != nil {
 		return nil, adminErrorOf(err)
 	}

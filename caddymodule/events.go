@@ -8,7 +8,7 @@ import (
 )
 
 // emitterOf returns the emitter of a config's events.
-func emitterOf(ctx caddy.Context) emitter {
+func emitterOf(ctx caddy.Context) func(name string, data map[string]any) {
 	return func(name string, data map[string]any) { emit(ctx, name, data) }
 }
 

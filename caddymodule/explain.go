@@ -64,6 +64,9 @@ func (i *issuerServer) explain(ctx context.Context, asked api.ExplainRequest) (*
 	return e, nil
 }
 
+// time returns the moment that the explanation is about.
+func (e *explaining) time() time.Time { return e.start }
+
 func (e *explaining) refuse(reason, format string, args ...any) {
 	e.told.Refusals = append(e.told.Refusals, api.Refusal{Reason: reason, Description: fmt.Sprintf(format, args...)})
 }

@@ -71,10 +71,10 @@ func isAddress(text string) bool {
 // explainProxied has each door of the issuer judge a request with the token that would be issued, or the
 // one that is chosen. Doors are numbered by what they are, so that a reload of the same config leaves
 // their numbers.
-func (e *explaining) explainProxied(ctx context.Context, asked *api.ProxiedRequest, all []*AuthHandler) error {
+func explainProxied(ctx context.Context, e *explaining, trace bool, asked *api.ProxiedRequest, all []*AuthHandler) error {
 	var doors []*AuthHandler
 	for _, door := range all {
-		if door.trust(e.issuer.URL) != nil {
+		if door.trust(e.told.Issuer) != nil {
 			doors = append(doors, door)
 		}
 	}
@@ -82,7 +82,7 @@ func (e *explaining) explainProxied(ctx context.Context, asked *api.ProxiedReque
 		return cmp.Or(slices.Compare(a.Audience, b.Audience), slices.Compare(a.patterns(), b.patterns()))
 	})
 	if len(doors) == 0 {
-		return api.Invalid("no m2m_auth of this config takes the tokens of %s", e.issuer.URL)
+		return api.Invalid("no m2m_auth of this config takes the tokens of %s", e.told.Issuer)
 	}
 	if asked.Door != nil && (*asked.Door < 0 || *asked.Door >= len(doors)) {
 		return api.Invalid("request.door is a number from 0 to %d", len(doors)-1)
@@ -97,7 +97,7 @@ func (e *explaining) explainProxied(ctx context.Context, asked *api.ProxiedReque
 		if err != nil {
 			return err
 		}
-		d := door.explain(r, door.trust(e.issuer.URL), e.claimed, e.asked.Trace, e.start)
+		d := door.explain(r, door.trust(e.told.Issuer), e.claimed, trace, e.time())
 		d.Door = number
 		e.told.Doors = append(e.told.Doors, d)
 		letThrough = letThrough || d.LetThrough

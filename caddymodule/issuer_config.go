@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -78,6 +79,8 @@ type PolicySource struct {
 	Verify bool `json:"verify,omitempty"`
 }
 
+var _ door.Issuer = (*issuerServer)(nil)
+
 // provision checks the settings and makes the server.
 func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err := i.resolve(); err != nil {
@@ -87,24 +90,26 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	s := &issuerServer{
+	c := issuerConfig{
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		logger: a.logger.With(zap.String("issuer", i.URL)), decisions: a.logger.Named("decisions"),
-		metrics: a.metrics.Issuer(i.URL), storage: a.storage,
-		emit: emitterOf(ctx), host: caddyHost{},
+		metrics: a.metrics.Issuer(i.URL), storage: a.storage, emit: emitterOf(ctx), host: caddyHost{},
 		audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
-	i.server = s
-	s.feed = newFeed(s)
-	if s.keys, err = i.newKeyring(alg); err != nil {
+	if c.keys, err = i.newKeyring(alg, c.storage, c.logger); err != nil {
 		return err
 	}
-	s.openRevocations()
-	if err := errors.Join(i.openRegistry(), i.loadPolicy(), a.metrics.CollectState(i.URL, s.metricState)); err != nil {
+	if err := errors.Join(i.openRegistry(&c), i.loadPolicy(&c)); err != nil {
+		if c.policy != nil {
+			c.policy.Close()
+		}
 		return err
 	}
-	s.meetPeers()
-	return s.checkStorage(ctx)
+	i.server = newIssuerServer(c)
+	if err := a.metrics.CollectState(i.URL, i.server.metricState); err != nil {
+		return err
+	}
+	return i.server.join(ctx)
 }
 
 // resolve replaces the placeholders of the issuer's settings.
@@ -164,13 +169,11 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-func (i *Issuer) loadPolicy() error {
-	engine, err := i.Policy.load(i.server.storage, i.server.storagePath(), i.server.logger)
-	if err != nil {
+func (i *Issuer) loadPolicy(c *issuerConfig) (err error) {
+	if c.policy, err = i.Policy.load(c.storage, storagePath(i.URL), c.logger); err != nil {
 		return fmt.Errorf("loading the policy: %w", err)
 	}
-	i.server.policy = engine
-	i.server.metrics.SetHealthy("policy", engine.Healthy())
+	c.metrics.SetHealthy("policy", c.policy.Healthy())
 	return nil
 }
 

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
-
-var _ door.Issuer = (*issuerServer)(nil)
 
 // KeySet implements door.Issuer.
 func (i *issuerServer) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
@@ -50,16 +47,16 @@ var errNotConfigured = errors.New("the issuer is not in the config any more")
 // when there is no such config.
 func (i *issuerServer) RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	err := errNotConfigured
-	for _, issuer := range issuersWith(i.URL) {
-		set := issuer.revocations.Set()
-		if set == nil || issuer.keys.Loaded() == nil {
+	for _, peer := range issuersWith(i.URL) {
+		set := peer.revocations.Set()
+		if set == nil || peer.keys.Loaded() == nil {
 			continue
 		}
 		if set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
 			return true, nil
 		}
 		var withdrawn bool
-		keys, keysErr := issuer.KeySet(ctx, kid)
+		keys, keysErr := peer.KeySet(ctx, kid)
 		if withdrawn, err = token.KeyWithdrawn(kid, keys, keysErr); withdrawn {
 			return true, nil
 		}

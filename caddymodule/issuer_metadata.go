@@ -5,15 +5,11 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
-
-// metadataMaxAge is how long the discovery documents may be cached.
-const metadataMaxAge = 5 * time.Minute
 
 // documents holds an issuer's discovery documents, encoded once for each revision of its registry and each set of
 // algorithms.
@@ -57,8 +53,8 @@ func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error)
 	meta := oauth.NewServerMetadata(i.URL, scopes, keys.Algs)
 	docs := &metadataDocuments{
 		revision: revision, algs: keys.Algs,
-		openID: oauth.NewJSONDocument(meta.OpenID(), metadataMaxAge),
-		oauth:  oauth.NewJSONDocument(meta, metadataMaxAge),
+		openID: oauth.NewJSONDocument(meta.OpenID(), oauth.MetadataMaxAge),
+		oauth:  oauth.NewJSONDocument(meta, oauth.MetadataMaxAge),
 	}
 	i.documents.latest.Store(docs)
 	return docs, nil

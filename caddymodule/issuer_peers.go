@@ -20,15 +20,16 @@ var issuersOf = struct {
 	byURL map[string][]*issuerServer
 }{byURL: make(map[string][]*issuerServer)}
 
-// meetPeers has peers tell of changes from now on, and takes what they know to be revoked, be it that an object of it was
-// damaged since they read it.
-func (i *issuerServer) meetPeers() {
+// join makes the server one of the issuers that tell each other of changes, and takes what the others know to be
+// revoked: an object in storage may have been damaged since they read it. It fails as checkStorage does.
+func (i *issuerServer) join(ctx context.Context) error {
 	issuersOf.Lock()
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
 	issuersOf.Unlock()
 	for _, peer := range i.peers() {
 		i.revocations.Merge(peer.revocations.Set().All(time.Now())...)
 	}
+	return i.checkStorage(ctx)
 }
 
 func (i *issuerServer) leavePeers() {
@@ -53,7 +54,7 @@ func issuersWith(url string) []*issuerServer {
 }
 
 // checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
-// more: a config that takes over would know no client, no key and nothing that is revoked, and begin anew. A storage
+// more: a config that takes over would know no client, no key and no revocation, and would make new ones. A storage
 // that is put in the place of a whole one may be empty.
 func (i *issuerServer) checkStorage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyring.LoadTimeout)

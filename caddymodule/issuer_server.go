@@ -20,34 +20,40 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
+	"github.com/caddy-m2m/caddy-m2m/internal/reload"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// issuerServer is one running authorization server.
-type issuerServer struct {
+// issuerConfig is what an issuer is made of. A registry in storage is a *store.Store.
+type issuerConfig struct {
 	URL          string
 	Audience     string
 	SigningAlg   string
-	TokenTTL     time.Duration
-	RegistryPath string // of the registry file, "" if the registry is in storage
+	TokenTTL     time.Duration // the longest
+	RegistryPath string        // of the registry file, "" if the registry is in storage
 
 	logger    *zap.Logger
 	decisions *zap.Logger
 	metrics   *metrics.Issuer
-	storage   *storage.Storage
-	emit      emitter
-	host      httphost.Host
 	audit     audit.Trail
-	registry  issuerRegistry
-	store     *store.Store // the registry, where it can be changed; else nil
-	file      *file.File   // the registry, where it is a file; else nil
-	usage     *store.Usage
-	policy    *policy.Engine
-	keys      *keyring.Ring
+	// emit emits a Caddy event.
+	emit func(name string, data map[string]any)
+	host httphost.Host
+
+	storage  *storage.Storage
+	registry issuerRegistry
+	usage    *store.Usage
+	policy   *policy.Engine
+	keys     *keyring.Ring
+}
+
+// issuerServer is one running authorization server.
+type issuerServer struct {
+	issuerConfig
+	store     *store.Store // the registry if it is in storage, else nil
 	documents documents
 	crowd     atomic.Int64 // the time of the last warning about too many strangers
 
@@ -58,18 +64,30 @@ type issuerServer struct {
 	feed          *feed
 }
 
+// newIssuerServer makes a server. It asks no storage. The caller must call close.
+func newIssuerServer(config issuerConfig) *issuerServer {
+	s := &issuerServer{issuerConfig: config}
+	s.feed = newFeed(s)
+	s.openRevocations()
+	if stored, ok := config.registry.(*store.Store); ok {
+		s.store = stored
+		stored.OnWrite = s.tellRegistry
+	}
+	return s
+}
+
 // issuerRegistry is a registry that may change while the issuer runs.
 type issuerRegistry interface {
 	registry.Registry
-	watched
+	reload.Source
 	// Problem says why the registry is not healthy, "" if it is.
 	Problem() string
 	// Age is how long ago the registry was last seen to equal what is stored.
 	Age() time.Duration
 }
 
-// storagePath returns the folder of the issuer in Caddy's storage.
-func (i *issuerServer) storagePath() string { return path.Join("m2m", storageName(i.URL)) }
+// storagePath returns the folder of an issuer in Caddy's storage.
+func storagePath(url string) string { return path.Join("m2m", storageName(url)) }
 
 func (i *issuerServer) routes() map[string]http.HandlerFunc {
 	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it

@@ -3,19 +3,29 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
+	"github.com/caddy-m2m/caddy-m2m/internal/reload"
+)
+
+const (
+	// usageInterval is how often the times of last use of secrets are written.
+	usageInterval = 15 * time.Second
+	// usageTimeout bounds one such write. What is not written in time is written the next time.
+	usageTimeout = time.Minute
 )
 
 // start reads a registry in storage and what is revoked, has the policy's bundle in force that was kept, and begins to look at
 // the registry and the policy for changes until ctx is done.
 func (i *issuerServer) start(ctx context.Context) error {
-	interval := pollInterval
+	interval := reload.Interval
 	if i.store != nil {
-		interval = storagePollInterval
+		interval = reload.StorageInterval
 		if err := i.store.Open(ctx); err != nil {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
@@ -24,16 +34,16 @@ func (i *issuerServer) start(ctx context.Context) error {
 		return err
 	}
 	i.policy.Start(ctx)
-	go poll.Every(ctx, interval, i.watcher("registry", i.registry).look)
-	go poll.Every(ctx, pollInterval, i.watcher("policy", i.policy).look)
-	go poll.Every(ctx, storagePollInterval, i.lookForRevocations)
+	go poll.Every(ctx, interval, i.watcher("registry", i.registry).Look)
+	go poll.Every(ctx, reload.Interval, i.watcher("policy", i.policy).Look)
+	go poll.Every(ctx, reload.StorageInterval, i.lookForRevocations)
 	go i.keys.Watch(ctx, i.reportKeys)
 	go poll.Every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }
 
-func (i *issuerServer) watcher(kind string, source watched) *watcher {
-	return &watcher{emit: i.emit, logger: i.logger, metrics: i.metrics.Reloads, issuer: i.URL, kind: kind, source: source}
+func (i *issuerServer) watcher(kind string, source reload.Source) *reload.Watcher {
+	return &reload.Watcher{Emit: i.emit, Logger: i.logger, Metrics: i.metrics.Reloads, Issuer: i.URL, Kind: kind, Source: source}
 }
 
 func (i *issuerServer) stop(ctx context.Context) {
@@ -65,5 +75,30 @@ func (i *issuerServer) metricState() metrics.State {
 		PolicyRevision:   i.policy.Revision(),
 		Revocations:      i.revocations.Set().Len(),
 		RevocationsAge:   i.revocations.Age(),
+	}
+}
+
+// reportKeys emits an event for a change of the signing keys and for a new problem, and sets their metrics.
+func (i *issuerServer) reportKeys(changed bool, newProblem string) {
+	result := "ok"
+	if newProblem != "" {
+		result = "error"
+	}
+	if changed || newProblem != "" {
+		i.metrics.Reloaded("keys", result)
+		i.emit(reload.Event, map[string]any{
+			"issuer": i.URL, "kind": "keys", "result": result, "revision": i.keys.Revision(), "error": newProblem,
+		})
+	}
+	i.metrics.SetHealthy("keys", i.keys.Healthy())
+	counts := map[keyring.State]int{keyring.Next: 0, keyring.Active: 0, keyring.Retired: 0, keyring.Revoked: 0}
+	for _, key := range i.keys.List() {
+		counts[key.State]++
+		if key.State == keyring.Active {
+			i.metrics.ActiveKeyAge(time.Since(key.SignsFrom))
+		}
+	}
+	for state, count := range counts {
+		i.metrics.Keys(string(state), count)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -54,7 +56,7 @@ type KeyTiming struct {
 }
 
 // newKeyring returns the keys of an issuer whose other settings have been checked.
-func (i *Issuer) newKeyring(alg token.Alg) (*keyring.Ring, error) {
+func (i *Issuer) newKeyring(alg token.Alg, storage certmagic.Storage, logger *zap.Logger) (*keyring.Ring, error) {
 	times, err := i.KeySettings.times(time.Duration(i.TokenTTL))
 	if err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func (i *Issuer) newKeyring(alg token.Alg) (*keyring.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keyring.New(i.server.storage, i.server.storagePath(), alg, times, seal, i.server.logger), nil
+	return keyring.New(storage, storagePath(i.URL), alg, times, seal, logger), nil
 }
 
 func (s *KeySettings) times(ttl time.Duration) (keyring.Times, error) {

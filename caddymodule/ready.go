@@ -56,9 +56,6 @@ type issuerLacking struct {
 
 // What an issuer may lack.
 const (
-	lacksKeys       = "keys"
-	lacksRegistry   = "registry"
-	lacksPolicy     = "policy"
 	lacksDoorPolicy = "door_policy"
 	lacksRevoked    = "revocations"
 )
@@ -120,20 +117,6 @@ func (a *App) lacking() []issuerLacking {
 		}
 	}
 	return all
-}
-
-// lacks is what the issuer cannot issue tokens without, and does not have.
-func (i *issuerServer) lacks() (what []string) {
-	if i.keys.Revision() == "" {
-		what = append(what, lacksKeys)
-	}
-	if i.store != nil && !i.store.Opened() { // a file is read before there is an issuer
-		what = append(what, lacksRegistry)
-	}
-	if i.policy.Revision() == "" {
-		what = append(what, lacksPolicy)
-	}
-	return what
 }
 
 var (

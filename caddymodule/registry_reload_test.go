@@ -122,7 +122,7 @@ func TestLostFileServesOn(t *testing.T) {
 	if lines := w.errorLines(); len(lines) != 1 {
 		t.Errorf("the log has the errors %q", lines)
 	}
-	if !strings.Contains(w.Log(), "registry is whole again") {
+	if !strings.Contains(w.Log(), "registry is healthy again") {
 		t.Error("the log gives no all-clear")
 	}
 }

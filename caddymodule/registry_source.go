@@ -33,10 +33,9 @@ type RegistrySource struct {
 	CacheSize int `json:"cache_size,omitempty"`
 }
 
-// openRegistry reads a registry file. One in storage is read by Start, or by whoever asks first.
-func (i *Issuer) openRegistry() error {
-	s := i.server
-	s.usage = store.NewUsage(s.storage, path.Join(s.storagePath(), "usage"))
+// openRegistry reads a registry file. A registry in storage is read when the server starts.
+func (i *Issuer) openRegistry(c *issuerConfig) error {
+	c.usage = store.NewUsage(c.storage, path.Join(storagePath(i.URL), "usage"))
 	source := RegistrySource{}
 	if i.Registry != nil {
 		source = *i.Registry
@@ -44,22 +43,21 @@ func (i *Issuer) openRegistry() error {
 	if err := source.check(); err != nil {
 		return err
 	}
-	if source.Source != fileSource {
-		s.store = store.New(s.storage, path.Join(s.storagePath(), "registry"))
-		s.store.SetLookups(s.storage.ForUnauthenticated(), s.storage.Unverified())
-		if source.CacheSize > 0 {
-			s.store.SetCacheSize(source.CacheSize)
+	if source.Source == fileSource {
+		file, err := file.Open(source.Path)
+		if err != nil {
+			return fmt.Errorf("reading the registry: %w", err)
 		}
-		s.store.OnFault = func(doing string, err error) { s.logger.Error(doing+" failed", zap.Error(err)) }
-		s.store.OnWrite = s.tellRegistry
-		s.registry = s.store
+		c.registry, c.RegistryPath = file, source.Path
 		return nil
 	}
-	file, err := file.Open(source.Path)
-	if err != nil {
-		return fmt.Errorf("reading the registry: %w", err)
+	stored := store.New(c.storage, path.Join(storagePath(i.URL), "registry"))
+	stored.SetLookups(c.storage.ForUnauthenticated(), c.storage.Unverified())
+	if source.CacheSize > 0 {
+		stored.SetCacheSize(source.CacheSize)
 	}
-	s.file, s.registry, s.RegistryPath = file, file, source.Path
+	stored.OnFault = func(doing string, err error) { c.logger.Error(doing+" failed", zap.Error(err)) }
+	c.registry = stored
 	return nil
 }
 

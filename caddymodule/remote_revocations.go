@@ -183,7 +183,7 @@ func feedLocation(feed string, since time.Time) (string, time.Time, error) {
 	if since.IsZero() {
 		return feed, since, nil
 	}
-	since = time.Unix(since.Unix()-since.Unix()%feedStep, 0)
+	since = time.Unix(since.Unix()-since.Unix()%revocation.FeedStep, 0)
 	query := u.Query()
 	query.Set("since", strconv.FormatInt(since.Unix(), 10))
 	u.RawQuery = query.Encode()

@@ -65,7 +65,7 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 		urls, scopes = append(urls, t.URL), append(scopes, more...)
 	}
 	slices.Sort(scopes)
-	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), metadataMaxAge)
+	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), oauth.MetadataMaxAge)
 	m.latest.Store(&resourceDocument{revision, document})
 	return document, nil
 }

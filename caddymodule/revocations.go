@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// openRevocations reads nothing: Start does, or whoever asks first.
+// openRevocations reads nothing. Start does, or the first who asks.
 func (i *issuerServer) openRevocations() {
-	i.revocations = revocation.NewStore(i.storage, path.Join(i.storagePath(), "revocations"))
+	i.revocations = revocation.NewStore(i.storage, path.Join(storagePath(i.URL), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
 	i.revocations.OnRestored = func(entries int) {
 		i.logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))

@@ -3,7 +3,11 @@ package oauth
 import (
 	"net/url"
 	"strings"
+	"time"
 )
+
+// MetadataMaxAge is how long metadata documents may be cached.
+const MetadataMaxAge = 5 * time.Minute
 
 const (
 	wellKnownOpenID   = "/.well-known/openid-configuration"

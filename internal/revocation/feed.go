@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// FeedStep is how many seconds lie between the moments since which an issuer has feeds, so that there are few and doors
+// share them.
+const FeedStep = 30
+
 // Feed is what an issuer tells everybody of its revocations, so that doors which have no part in its storage
 // can refuse what is revoked. Anybody may read it: tokens and clients are in it as digests, which tell who knows
 // a name whether it is revoked, and nobody the names. Times are in seconds since 1970.

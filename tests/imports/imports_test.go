@@ -68,6 +68,7 @@ var own = map[string][]string{
 	"internal/registry":       {},
 	"internal/registry/file":  {"internal/registry"},
 	"internal/registry/store": {"internal/registry"},
+	"internal/reload":         {"internal/metrics"},
 	"internal/revocation":     {},
 	"internal/scope":          {},
 	"internal/servertest":     {"caddymodule", "internal/token"}, // for tests alone
