@@ -33,6 +33,7 @@ var own = map[string][]string{
 		"internal/registry/store",
 		"internal/revocation",
 		"internal/storage",
+		"internal/suggest",
 		"internal/token",
 		"policy",
 	},
