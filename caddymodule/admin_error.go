@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -14,7 +15,7 @@ func adminErrorOf(err error) *api.Error {
 	var known *api.Error
 	var wrong *registry.InvalidError
 	var inUse *registry.InUseError
-	var nextExists *nextExistsError
+	var nextExists *keyring.NextExistsError
 	switch {
 	case errors.As(err, &known):
 		return known
