@@ -69,7 +69,7 @@ func activeMembers(claims *token.Claims) map[string]any {
 
 // writeSigned answers with a JWT (RFC 9701), which the caller can keep as evidence.
 func (t *tokenReference) writeSigned(ctx context.Context, w http.ResponseWriter, members map[string]any) error {
-	key, err := t.issuer.keys.signer(ctx)
+	key, err := t.issuer.keys.Signer(ctx)
 	if err != nil {
 		return err
 	}

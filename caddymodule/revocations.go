@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -18,7 +19,7 @@ func (i *issuerServer) openRevocations() {
 	i.revocations.OnRestored = func(entries int) {
 		i.logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))
 	}
-	i.revocations.Present = i.keys.stored
+	i.revocations.Present = i.keys.Stored
 }
 
 // revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.
@@ -48,21 +49,16 @@ func (i *issuerServer) lookForRevocations() {
 	case !was && healthy:
 		i.logger.Info("revocations are whole again", zap.Int("count", i.revocations.Set().Len()))
 	}
-	i.metrics.setHealthy("revocations", healthy)
+	i.metrics.SetHealthy("revocations", healthy)
 }
 
 func viewRevocation(e revocation.Entry) api.Revocation {
 	return api.Revocation{JTI: e.ID, ClientID: e.ClientID, Before: e.Before, Expires: e.Expires}
 }
 
-// auditRevocation logs a revocation and emits its event, as audit does for changes of the registry.
-func (i *issuerServer) auditRevocation(who actor, operation string, e revocation.Entry) {
+// auditRevocation records a revocation.
+func (i *issuerServer) auditRevocation(actor audit.Actor, operation string, e revocation.Entry) {
 	view := viewRevocation(e)
 	id := view.JTI + view.ClientID // one of them
-	i.logger.Named("audit").Info("tokens revoked", zap.Any("actor", who), zap.String("operation", operation),
-		zap.String("kind", "revocation"), zap.String("id", id), zap.String("action", "create"), zap.Any("before", nil), zap.Any("after", view))
-	i.emit(changeEvent, map[string]any{
-		"issuer": i.URL, "actor": who, "operation": operation, "kind": "revocation",
-		"id": id, "action": "create", "before": nil, "after": view,
-	})
+	i.audit.Record("tokens revoked", audit.Change{Actor: actor, Operation: operation, Kind: "revocation", ID: id, Action: "create", After: view})
 }
