@@ -6,12 +6,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddy-m2m/caddy-m2m/caddymodule"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
 // TestOneClientRevokesNoMoreThanItsShare: beyond that its tokens stay valid, and others revoke theirs.
 func TestOneClientRevokesNoMoreThanItsShare(t *testing.T) {
-	caddymodule.SetMaxRevokedByClient(t, 3)
+	limitRevocations(t, 3)
 	w := startIssuer(t, issuerSettings{})
 	token := func(client string) string { return *w.ask(client, "book:1:read").AccessToken }
 	for range 3 {
@@ -33,7 +33,7 @@ func TestOneClientRevokesNoMoreThanItsShare(t *testing.T) {
 
 // TestOneTokenCountsOnce: however many requests revoke it at a time.
 func TestOneTokenCountsOnce(t *testing.T) {
-	caddymodule.SetMaxRevokedByClient(t, 3)
+	limitRevocations(t, 3)
 	w := startIssuer(t, issuerSettings{})
 	raw := *w.ask("demo", "book:1:read").AccessToken
 	var asking sync.WaitGroup
@@ -51,4 +51,11 @@ func TestOneTokenCountsOnce(t *testing.T) {
 	if n := strings.Count(w.Log(), `"tokens revoked"`); n != 3 {
 		t.Errorf("%d tokens are revoked, says the log", n)
 	}
+}
+
+// limitRevocations changes how many of its own tokens a client may have revoked, until the test ends.
+func limitRevocations(t *testing.T, most int) {
+	before := issuer.MaxRevokedByClient
+	issuer.MaxRevokedByClient = most
+	t.Cleanup(func() { issuer.MaxRevokedByClient = before })
 }

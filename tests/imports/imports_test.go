@@ -38,6 +38,7 @@ var own = map[string][]string{
 		"internal/registry/store",
 		"internal/revocation",
 		"internal/storage",
+		"internal/suggest",
 		"internal/token",
 		"policy",
 		"policy/bundle",
