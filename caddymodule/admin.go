@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
 // adminSystem is what the API administers.
 type adminSystem struct {
-	issuers []*issuerServer
+	issuers []*issuer.Server
 	doors   []*AuthHandler
 	remotes map[string]*remoteIssuer // by URL
 }
@@ -127,7 +128,7 @@ type adminRequest struct {
 	r      *http.Request
 	query  url.Values
 	system *adminSystem
-	issuer *issuerServer // nil where all issuers are meant
+	issuer *issuer.Server // nil where all issuers are meant
 }
 
 // newAdminRequest checks the query and finds the issuer that is meant.
@@ -155,7 +156,7 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, system *adminSystem
 	return a, err
 }
 
-func (a *adminRequest) chooseIssuer() (*issuerServer, error) {
+func (a *adminRequest) chooseIssuer() (*issuer.Server, error) {
 	chosen := a.query.Get("issuer")
 	issuers := a.system.issuers
 	if chosen != "" {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
@@ -37,10 +38,10 @@ func applyFile(a *adminRequest) error {
 	}
 	name := "registry." + strings.TrimPrefix(mediaType, "application/")
 	var changes []registry.Change
-	if a.issuer.store != nil {
-		changes, err = a.issuer.store.Apply(a.r.Context(), name, data, store.ApplyOptions{DryRun: dryRun, Prune: prune})
+	if a.issuer.Store != nil {
+		changes, err = a.issuer.Store.Apply(a.r.Context(), name, data, store.ApplyOptions{DryRun: dryRun, Prune: prune})
 	} else {
-		changes, err = a.issuer.registry.(*file.File).Plan(a.r.Context(), name, data, prune)
+		changes, err = a.issuer.Registry.(*file.File).Plan(a.r.Context(), name, data, prune)
 	}
 	if err != nil {
 		return err
@@ -72,24 +73,24 @@ func exportFile(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	ids, err := a.issuer.registry.ClientIDs(ctx, "", "", 0)
+	ids, err := a.issuer.Registry.ClientIDs(ctx, "", "", 0)
 	if err != nil {
 		return err
 	}
 	var whole spool
 	defer func() {
 		if err := whole.remove(); err != nil {
-			a.issuer.logger.Warn("removing the temporary file of an export failed", zap.Error(err))
+			a.issuer.Logger.Warn("removing the temporary file of an export failed", zap.Error(err))
 		}
 	}()
 	if err := registry.Export(&whole, format, resources, a.allClients(ids)); err != nil {
-		a.issuer.logger.Error("exporting the registry failed", zap.Error(err))
+		a.issuer.Logger.Error("exporting the registry failed", zap.Error(err))
 		return err
 	}
 	a.w.Header().Set("Content-Type", "application/"+format)
 	a.w.Header().Set("Content-Length", strconv.FormatInt(whole.size, 10))
 	if err := whole.copyTo(a.w); err != nil {
-		a.issuer.logger.Error("sending an export failed", zap.Error(err))
+		a.issuer.Logger.Error("sending an export failed", zap.Error(err))
 		panic(http.ErrAbortHandler) // the answer has begun: that it is not whole must be seen
 	}
 	return nil
@@ -98,7 +99,7 @@ func exportFile(a *adminRequest) error {
 func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, error] {
 	return func(yield func(*registry.Client, error) bool) {
 		for _, id := range ids {
-			client, err := a.issuer.registry.Client(a.r.Context(), id)
+			client, err := a.issuer.Registry.Client(a.r.Context(), id)
 			if isNotFound(err) {
 				continue // deleted meanwhile
 			}
@@ -123,7 +124,7 @@ func listIssuers(a *adminRequest) error {
 }
 
 // registrySource returns the kind of an issuer's registry and the path of its file.
-func registrySource(i *issuerServer) (source, path string) {
+func registrySource(i *issuer.Server) (source, path string) {
 	if i.RegistryPath == "" {
 		return storageSource, ""
 	}

@@ -19,5 +19,5 @@ func (a *adminRequest) audit(operation string, changes ...registry.Change) {
 // record records a change by the sender of the request.
 func (a *adminRequest) record(message string, c audit.Change) {
 	c.Actor = audit.ActorOf(a.r)
-	a.issuer.audit.Record(message, c)
+	a.issuer.Audit.Record(message, c)
 }

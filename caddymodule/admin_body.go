@@ -115,8 +115,8 @@ func (a *adminRequest) checkNoVersion() error {
 
 // writable is the issuer's registry if it can be changed.
 func (a *adminRequest) writable() (*store.Store, error) {
-	if a.issuer.store == nil {
+	if a.issuer.Store == nil {
 		return nil, api.Errorf(api.CodeReadOnly, "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
 	}
-	return a.issuer.store, nil
+	return a.issuer.Store, nil
 }

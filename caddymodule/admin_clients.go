@@ -18,7 +18,7 @@ func listClients(a *adminRequest) error {
 		return err
 	}
 	ctx := a.r.Context()
-	ids, err := a.issuer.registry.ClientIDs(ctx, a.query.Get("prefix"), a.query.Get("after"), limit+1)
+	ids, err := a.issuer.Registry.ClientIDs(ctx, a.query.Get("prefix"), a.query.Get("after"), limit+1)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func listClients(a *adminRequest) error {
 		ids, answer.Next = ids[:limit], ids[limit-1]
 	}
 	for _, id := range ids {
-		client, err := a.issuer.registry.Client(ctx, id)
+		client, err := a.issuer.Registry.Client(ctx, id)
 		if isNotFound(err) {
 			continue // deleted meanwhile
 		}
@@ -135,7 +135,7 @@ func showClient(a *adminRequest) error {
 // client is the one that the path names, as the next token request will find it.
 func (a *adminRequest) client() (*registry.Client, error) {
 	id := a.r.PathValue("id")
-	client, err := a.issuer.registry.Client(a.r.Context(), id)
+	client, err := a.issuer.Registry.Client(a.r.Context(), id)
 	if isNotFound(err) {
 		return nil, api.NotFound("there is no client %q", id)
 	}
@@ -151,9 +151,9 @@ func (a *adminRequest) writeClient(client *registry.Client) error {
 
 // lastUsed is what can be had: a storage that is away does not keep a client from being shown.
 func (a *adminRequest) lastUsed(id string) map[string]time.Time {
-	last, err := a.issuer.usage.LastUsed(a.r.Context(), id)
+	last, err := a.issuer.Usage.LastUsed(a.r.Context(), id)
 	if err != nil {
-		a.issuer.logger.Warn("reading when secrets were last used failed", zap.Error(err))
+		a.issuer.Logger.Warn("reading when secrets were last used failed", zap.Error(err))
 	}
 	return last
 }
@@ -193,7 +193,7 @@ func patchClient(a *adminRequest) error {
 		if err != nil {
 			return nil, err
 		}
-		resources, err := a.issuer.registry.Resources(a.r.Context()) // those of all nodes, only now
+		resources, err := a.issuer.Registry.Resources(a.r.Context()) // those of all nodes, only now
 		if err != nil {
 			return nil, err
 		}
@@ -231,8 +231,8 @@ func deleteClient(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := a.issuer.usage.Forget(a.r.Context(), change.ID); err != nil {
-		a.issuer.logger.Warn("forgetting when secrets were last used failed", zap.Error(err))
+	if err := a.issuer.Usage.Forget(a.r.Context(), change.ID); err != nil {
+		a.issuer.Logger.Warn("forgetting when secrets were last used failed", zap.Error(err))
 	}
 	a.w.WriteHeader(http.StatusNoContent)
 	return nil

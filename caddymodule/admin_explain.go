@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -24,11 +25,11 @@ func explainRequest(a *adminRequest) error {
 }
 
 // tell explains what is asked, be it at the API or on the command line.
-func tell(ctx context.Context, i *issuerServer, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
+func tell(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
 	if err := checkAsked(&asked); err != nil {
 		return nil, err
 	}
-	e, err := i.explain(ctx, asked)
+	e, err := i.Explain(ctx, asked)
 	if isNotFound(err) {
 		return nil, api.NotFound("there is no client %q", asked.Client)
 	}
@@ -38,7 +39,7 @@ func tell(ctx context.Context, i *issuerServer, asked api.ExplainRequest, doors 
 	if err != nil {
 		return nil, err
 	}
-	return e.told, nil
+	return e.Explanation, nil
 }
 
 // checkAsked refuses a request that cannot exist.
@@ -49,8 +50,8 @@ func checkAsked(asked *api.ExplainRequest) error {
 	switch {
 	case asked.Client == "":
 		return api.Invalid("client is missing")
-	case len(asked.Scopes) > maxScopes:
-		return api.Invalid("more than %d scopes", maxScopes)
+	case len(asked.Scopes) > issuer.MaxScopes:
+		return api.Invalid("more than %d scopes", issuer.MaxScopes)
 	case len(asked.Audience) > oauth.MaxResources:
 		return api.Invalid("more than %d audiences", oauth.MaxResources)
 	case !isAddress(asked.RemoteIP) || asked.Request != nil && !isAddress(asked.Request.RemoteIP):

@@ -20,7 +20,7 @@ func viewKey(key keyring.Info) api.Key {
 }
 
 func listKeys(a *adminRequest) error {
-	keys := a.issuer.keys
+	keys := a.issuer.Keys
 	if err := keys.Reload(a.r.Context()); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func rotateKey(a *adminRequest) error {
 	if err := a.checkNoVersion(); err != nil {
 		return err
 	}
-	keys := a.issuer.keys
+	keys := a.issuer.Keys
 	if _, err := keys.Current(a.r.Context()); err != nil {
 		return err
 	}
@@ -69,11 +69,11 @@ func rotateKey(a *adminRequest) error {
 	} else {
 		done, err = keys.Rotate(a.r.Context())
 	}
-	a.issuer.tellKeys(a.r.Context())
+	a.issuer.TellKeys(a.r.Context())
 	answer := a.auditKeys(done) // also of what was done before an error
 	if err != nil {
 		if exists := new(keyring.NextExistsError); !errors.As(err, &exists) {
-			a.issuer.logger.Error("rotating the signing keys failed", zap.Error(err))
+			a.issuer.Logger.Error("rotating the signing keys failed", zap.Error(err))
 		}
 		return err
 	}

@@ -40,9 +40,9 @@ func listResources(a *adminRequest) error {
 // resources are all of them. That one is broken is an error, which names it: a list without it would pass
 // for whole.
 func (a *adminRequest) resources() ([]*registry.Resource, error) {
-	all, err := a.issuer.registry.Resources(a.r.Context())
-	if err == nil && a.issuer.store != nil {
-		err = a.issuer.store.Damage()
+	all, err := a.issuer.Registry.Resources(a.r.Context())
+	if err == nil && a.issuer.Store != nil {
+		err = a.issuer.Store.Damage()
 	}
 	return all, err
 }
@@ -85,7 +85,7 @@ func createResource(a *adminRequest) error {
 
 func showResource(a *adminRequest) error {
 	code := a.r.PathValue("code")
-	resource, err := a.issuer.registry.Resource(a.r.Context(), code)
+	resource, err := a.issuer.Registry.Resource(a.r.Context(), code)
 	if isNotFound(err) {
 		return api.NotFound("there is no resource %q", code)
 	}

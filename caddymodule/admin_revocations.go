@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
@@ -26,17 +27,17 @@ func createRevocation(a *adminRequest) error {
 	if err := entry.Check(time.Now()); err != nil {
 		return api.Invalid("%s", err)
 	}
-	made := api.CreatedRevocation{Revocation: viewRevocation(entry)}
+	made := api.CreatedRevocation{Revocation: issuer.ViewRevocation(entry)}
 	if entry.ClientID != "" {
-		_, err := a.issuer.registry.Client(a.r.Context(), entry.ClientID)
+		_, err := a.issuer.Registry.Client(a.r.Context(), entry.ClientID)
 		if known := err == nil; known || errors.Is(err, registry.ErrNotFound) {
 			made.KnownClient = &known
 		}
 	}
-	if err := a.issuer.revoke(a.r.Context(), entry); err != nil {
+	if err := a.issuer.Revoke(a.r.Context(), entry); err != nil {
 		return err
 	}
-	a.issuer.auditRevocation(audit.ActorOf(a.r), "revocation.create", entry)
+	a.issuer.AuditRevocation(audit.ActorOf(a.r), "revocation.create", entry)
 	writeAdminJSON(a.w, http.StatusCreated, made)
 	return nil
 }
@@ -98,17 +99,17 @@ func listRevocations(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := a.issuer.revocations.Open(a.r.Context()); err != nil {
+	if err := a.issuer.Revocations.Open(a.r.Context()); err != nil {
 		return err
 	}
-	set := a.issuer.revocations.Set()
+	set := a.issuer.Revocations.Set()
 	answer := api.RevocationList{Count: set.Len(), Revocations: []api.Revocation{}}
 	entries := set.Entries(time.Now(), after, limit+1)
 	if len(entries) > limit {
 		entries, answer.Next = entries[:limit], revocationName(entries[limit-1])
 	}
 	for _, e := range entries {
-		answer.Revocations = append(answer.Revocations, viewRevocation(e))
+		answer.Revocations = append(answer.Revocations, issuer.ViewRevocation(e))
 	}
 	writeAdminJSON(a.w, http.StatusOK, answer)
 	return nil

@@ -188,7 +188,7 @@ func (a *adminRequest) recentUses(id string, force bool) (map[string]time.Time, 
 	if force {
 		return a.lastUsed(id), nil
 	}
-	return a.issuer.usage.LastUsed(a.r.Context(), id)
+	return a.issuer.Usage.LastUsed(a.r.Context(), id)
 }
 
 // checkUnused keeps a secret from being ended that somebody still uses.

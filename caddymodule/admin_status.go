@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -14,13 +15,13 @@ import (
 func serveStatus(a *adminRequest) error {
 	issuers := a.system.issuers
 	if a.issuer != nil {
-		issuers = []*issuerServer{a.issuer}
+		issuers = []*issuer.Server{a.issuer}
 	}
 	views := []api.IssuerStatus{}
 	for _, i := range issuers {
 		views = append(views, api.IssuerStatus{
-			Issuer: i.URL, Storage: viewStorage(i), Registry: viewRegistry(i), Policy: viewPolicy(i.policy),
-			Keys: viewKeys(i.keys), Revocations: viewRevocations(i.revocations),
+			Issuer: i.URL, Storage: viewStorage(i), Registry: viewRegistry(i), Policy: viewPolicy(i.Policy),
+			Keys: viewKeys(i.Keys), Revocations: viewRevocations(i.Revocations),
 		})
 	}
 	writeAdminJSON(a.w, http.StatusOK, api.Status{Issuers: views, Remotes: a.remotes(), Doors: a.doors()})
@@ -72,22 +73,22 @@ func (a *adminRequest) doors() []api.DoorStatus {
 }
 
 // viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
-func viewStorage(i *issuerServer) api.StorageStatus {
+func viewStorage(i *issuer.Server) api.StorageStatus {
 	v := api.StorageStatus{Reachable: true, Writable: true}
-	if why := i.storage.WriteFailure(); why != "" {
+	if why := i.Storage.WriteFailure(); why != "" {
 		v.Writable, v.Problem = false, why
 	}
-	if err := i.revocations.Fresh(); err != nil {
+	if err := i.Revocations.Fresh(); err != nil {
 		v.Reachable, v.Problem = false, err.Error()
 	}
 	return v
 }
 
-func viewRegistry(i *issuerServer) api.RegistryStatus {
+func viewRegistry(i *issuer.Server) api.RegistryStatus {
 	source, _ := registrySource(i)
-	problem := i.registry.Problem()
+	problem := i.Registry.Problem()
 	return api.RegistryStatus{
-		Source: source, Revision: i.registry.Revision(), Age: i.registry.Age().Seconds(), Healthy: problem == "", Problem: problem,
+		Source: source, Revision: i.Registry.Revision(), Age: i.Registry.Age().Seconds(), Healthy: problem == "", Problem: problem,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
@@ -88,10 +89,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 // to watch registries and policies. It fails when keys can be neither loaded nor made.
 func (a *App) Start() error {
 	for _, issuer := range a.Issuers {
-		if _, err := issuer.server.keys.Current(a.ctx); err != nil {
+		if _, err := issuer.server.Keys.Current(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
-		if err := issuer.server.start(a.ctx); err != nil {
+		if err := issuer.server.Start(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
 	}
@@ -121,7 +122,7 @@ func (a *App) rest() {
 // the app's context.
 func (a *App) Stop() error {
 	for _, issuer := range a.Issuers {
-		issuer.server.stop(a.ctx)
+		issuer.server.Stop(a.ctx)
 	}
 	return nil
 }
@@ -145,8 +146,8 @@ func (a *App) Cleanup() error {
 }
 
 // servers are the issuers of this process.
-func (a *App) servers() []*issuerServer {
-	servers := make([]*issuerServer, len(a.Issuers))
+func (a *App) servers() []*issuer.Server {
+	servers := make([]*issuer.Server, len(a.Issuers))
 	for n, issuer := range a.Issuers {
 		servers[n] = issuer.server
 	}
@@ -154,7 +155,7 @@ func (a *App) servers() []*issuerServer {
 }
 
 // issuer finds an issuer of this process by its URL; the empty URL stands for the only one.
-func (a *App) issuer(url string) (*issuerServer, error) {
+func (a *App) issuer(url string) (*issuer.Server, error) {
 	if url == "" {
 		return a.onlyIssuer()
 	}
@@ -178,7 +179,7 @@ func withoutUserInfo(url string) string {
 
 var errNoSuchIssuer = errors.New("the m2m app has no such issuer")
 
-func (a *App) onlyIssuer() (*issuerServer, error) {
+func (a *App) onlyIssuer() (*issuer.Server, error) {
 	switch len(a.Issuers) {
 	case 0:
 		return nil, errors.New("the m2m app has no issuer; configure one in the global options, as in `m2m { issuer https://auth.example.com { … } }`")

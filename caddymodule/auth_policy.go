@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/reload"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -70,14 +71,14 @@ func (p *RequestPolicy) findEngine(h *AuthHandler, storage certmagic.Storage) er
 		case h.trusted[0].local == nil:
 			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path, or a bundle", withoutUserInfo(h.trusted[0].URL))
 		}
-		p.engine = h.trusted[0].local.policy
+		p.engine = h.trusted[0].local.Policy
 		return nil
 	}
 	if err := replaceAll(caddy.NewReplacer(), pointers(p.Paths)...); err != nil {
 		return err
 	}
 	var err error
-	if p.engine, err = p.load(storage, path.Join("m2m", storageName(h.trusted[0].URL), "doors", p.name()), h.logger); err != nil {
+	if p.engine, err = p.load(storage, path.Join("m2m", issuer.StorageName(h.trusted[0].URL), "doors", p.name()), h.logger); err != nil {
 		return err
 	}
 	p.own = true

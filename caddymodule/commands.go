@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/cli"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -102,11 +103,11 @@ func explainOffline(ctx context.Context, from cli.Offline, asked api.ExplainRequ
 	if err != nil {
 		return nil, api.Invalid("loading the policy: %s", err)
 	}
-	server := newIssuerServer(issuerConfig{
+	server := issuer.New(issuer.Config{
 		URL: settings.URL, Audience: settings.Audience, TokenTTL: time.Duration(settings.TokenTTL),
-		registry: registry, policy: engine, host: caddyHost{},
+		Registry: registry, Policy: engine, Host: caddyHost{},
 	})
-	defer server.close()
+	defer server.Close()
 	told, err := tell(ctx, server, asked, nil)
 	if err != nil {
 		return nil, adminErrorOf(err)
@@ -141,5 +142,5 @@ func runningStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return issuer.store, nil
+	return issuer.Store, nil
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
 // requestOf is the request that a door would judge.
@@ -71,10 +72,10 @@ func isAddress(text string) bool {
 // explainProxied has each door of the issuer judge a request with the token that would be issued, or the
 // one that is chosen. Doors are numbered by what they are, so that a reload of the same config leaves
 // their numbers.
-func explainProxied(ctx context.Context, e *explaining, trace bool, asked *api.ProxiedRequest, all []*AuthHandler) error {
+func explainProxied(ctx context.Context, e *issuer.Explaining, trace bool, asked *api.ProxiedRequest, all []*AuthHandler) error {
 	var doors []*AuthHandler
 	for _, door := range all {
-		if door.trust(e.told.Issuer) != nil {
+		if door.trust(e.Explanation.Issuer) != nil {
 			doors = append(doors, door)
 		}
 	}
@@ -82,12 +83,12 @@ func explainProxied(ctx context.Context, e *explaining, trace bool, asked *api.P
 		return cmp.Or(slices.Compare(a.Audience, b.Audience), slices.Compare(a.patterns(), b.patterns()))
 	})
 	if len(doors) == 0 {
-		return api.Invalid("no m2m_auth of this config takes the tokens of %s", e.told.Issuer)
+		return api.Invalid("no m2m_auth of this config takes the tokens of %s", e.Explanation.Issuer)
 	}
 	if asked.Door != nil && (*asked.Door < 0 || *asked.Door >= len(doors)) {
 		return api.Invalid("request.door is a number from 0 to %d", len(doors)-1)
 	}
-	e.told.Doors = []api.DoorExplanation{}
+	e.Explanation.Doors = []api.DoorExplanation{}
 	letThrough, refusedHere := false, false
 	for number, door := range doors {
 		if asked.Door != nil && *asked.Door != number {
@@ -97,13 +98,13 @@ func explainProxied(ctx context.Context, e *explaining, trace bool, asked *api.P
 		if err != nil {
 			return err
 		}
-		d := door.explain(r, door.trust(e.told.Issuer), e.claimed, trace, e.time())
+		d := door.explain(r, door.trust(e.Explanation.Issuer), e.Token, trace, e.Time())
 		d.Door = number
-		e.told.Doors = append(e.told.Doors, d)
+		e.Explanation.Doors = append(e.Explanation.Doors, d)
 		letThrough = letThrough || d.LetThrough
 		refusedHere = refusedHere || !d.LetThrough && d.TakesToken
 	}
-	e.told.Passes = e.told.Passes && letThrough && !refusedHere
+	e.Explanation.Passes = e.Explanation.Passes && letThrough && !refusedHere
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -53,7 +54,7 @@ type Issuer struct {
 
 	KeySettings
 
-	server *issuerServer // what serves it; made by Provision
+	server *issuer.Server // what serves it; made by Provision
 }
 
 // PolicySource says where an issuer's Rego is and how it is run.
@@ -79,7 +80,7 @@ type PolicySource struct {
 	Verify bool `json:"verify,omitempty"`
 }
 
-var _ door.Issuer = (*issuerServer)(nil)
+var _ door.Issuer = (*issuer.Server)(nil)
 
 // provision checks the settings and makes the server.
 func (i *Issuer) provision(ctx caddy.Context, a *App) error {
@@ -90,26 +91,26 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	c := issuerConfig{
+	c := issuer.Config{
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
-		logger: a.logger.With(zap.String("issuer", i.URL)), decisions: a.logger.Named("decisions"),
-		metrics: a.metrics.Issuer(i.URL), storage: a.storage, emit: emitterOf(ctx), host: caddyHost{},
-		audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
+		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
+		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
+		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
-	if c.keys, err = i.newKeyring(alg, c.storage, c.logger); err != nil {
+	if c.Keys, err = i.newKeyring(alg, c.Storage, c.Logger); err != nil {
 		return err
 	}
 	if err := errors.Join(i.openRegistry(&c), i.loadPolicy(&c)); err != nil {
-		if c.policy != nil {
-			c.policy.Close()
+		if c.Policy != nil {
+			c.Policy.Close()
 		}
 		return err
 	}
-	i.server = newIssuerServer(c)
-	if err := a.metrics.CollectState(i.URL, i.server.metricState); err != nil {
+	i.server = issuer.New(c)
+	if err := a.metrics.CollectState(i.URL, i.server.MetricState); err != nil {
 		return err
 	}
-	return i.server.join(ctx)
+	return i.server.Join(ctx)
 }
 
 // resolve replaces the placeholders of the issuer's settings.
@@ -169,17 +170,17 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	return alg, nil
 }
 
-func (i *Issuer) loadPolicy(c *issuerConfig) (err error) {
-	if c.policy, err = i.Policy.load(c.storage, storagePath(i.URL), c.logger); err != nil {
+func (i *Issuer) loadPolicy(c *issuer.Config) (err error) {
+	if c.Policy, err = i.Policy.load(c.Storage, issuer.StoragePath(i.URL), c.Logger); err != nil {
 		return fmt.Errorf("loading the policy: %w", err)
 	}
-	c.metrics.SetHealthy("policy", c.policy.Healthy())
+	c.Metrics.SetHealthy("policy", c.Policy.Healthy())
 	return nil
 }
 
 // cleanup ends what provision began, also after it failed half-way.
 func (i *Issuer) cleanup() {
 	if i.server != nil {
-		i.server.close()
+		i.server.Close()
 	}
 }

@@ -46,7 +46,7 @@ func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.routes = server.routes()
+	h.routes = server.Routes()
 	h.logs = newAccessLogs(ctx)
 	return nil
 }

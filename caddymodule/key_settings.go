@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -65,7 +66,7 @@ func (i *Issuer) newKeyring(alg token.Alg, storage certmagic.Storage, logger *za
 	if err != nil {
 		return nil, err
 	}
-	return keyring.New(storage, storagePath(i.URL), alg, times, seal, logger), nil
+	return keyring.New(storage, issuer.StoragePath(i.URL), alg, times, seal, logger), nil
 }
 
 func (s *KeySettings) times(ttl time.Duration) (keyring.Times, error) {

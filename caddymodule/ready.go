@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
 // ReadyHandler is the m2m_ready directive: it answers a load balancer whether this node can do its
@@ -99,14 +100,14 @@ func (a *App) lacking() []issuerLacking {
 		}
 	}
 	for _, issuer := range a.servers() {
-		for _, what := range issuer.lacks() {
+		for _, what := range issuer.Lacks() {
 			add(issuer.URL, what)
 		}
 	}
 	for _, door := range a.doors {
 		for _, t := range door.trusted {
 			if t.remote != nil && !t.remote.keys.Usable(time.Duration(t.MaxStale)) {
-				add(t.URL, lacksKeys)
+				add(t.URL, issuer.LacksKeys)
 			}
 			if t.remote != nil && t.bound.within(t.remote.revocations) != nil {
 				add(t.URL, lacksRevoked)

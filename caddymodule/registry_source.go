@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
@@ -34,8 +35,8 @@ type RegistrySource struct {
 }
 
 // openRegistry reads a registry file. A registry in storage is read when the server starts.
-func (i *Issuer) openRegistry(c *issuerConfig) error {
-	c.usage = store.NewUsage(c.storage, path.Join(storagePath(i.URL), "usage"))
+func (i *Issuer) openRegistry(c *issuer.Config) error {
+	c.Usage = store.NewUsage(c.Storage, path.Join(issuer.StoragePath(i.URL), "usage"))
 	source := RegistrySource{}
 	if i.Registry != nil {
 		source = *i.Registry
@@ -48,16 +49,16 @@ func (i *Issuer) openRegistry(c *issuerConfig) error {
 		if err != nil {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
-		c.registry, c.RegistryPath = file, source.Path
+		c.Registry, c.RegistryPath = file, source.Path
 		return nil
 	}
-	stored := store.New(c.storage, path.Join(storagePath(i.URL), "registry"))
-	stored.SetLookups(c.storage.ForUnauthenticated(), c.storage.Unverified())
+	stored := store.New(c.Storage, path.Join(issuer.StoragePath(i.URL), "registry"))
+	stored.SetLookups(c.Storage.ForUnauthenticated(), c.Storage.Unverified())
 	if source.CacheSize > 0 {
 		stored.SetCacheSize(source.CacheSize)
 	}
-	stored.OnFault = func(doing string, err error) { c.logger.Error(doing+" failed", zap.Error(err)) }
-	c.registry = stored
+	stored.OnFault = func(doing string, err error) { c.Logger.Error(doing+" failed", zap.Error(err)) }
+	c.Registry = stored
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -81,8 +82,8 @@ type TrustedIssuer struct {
 	// exceeded: "refuse" answers 503, "allow" takes them. Default: refuse.
 	RevocationStale string `json:"revocation_stale,omitempty"`
 
-	local   *issuerServer // nil for a remote issuer
-	remote  *remoteIssuer // nil for one of this process
+	local   *issuer.Server // nil for a remote issuer
+	remote  *remoteIssuer  // nil for one of this process
 	keys    door.Issuer
 	bound   revocationBound
 	metrics *metrics.Door
@@ -122,7 +123,7 @@ func (t *TrustedIssuer) check() error {
 
 // find returns the app's issuer that is meant, and none when it is a remote one. The audience is the
 // door's, for an issuer that has none of its own.
-func (t *TrustedIssuer) find(app *App, audience []string) (*issuerServer, error) {
+func (t *TrustedIssuer) find(app *App, audience []string) (*issuer.Server, error) {
 	local, err := app.issuer(t.URL)
 	switch {
 	case errors.Is(err, errNoSuchIssuer):

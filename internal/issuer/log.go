@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"net/http"
@@ -11,30 +11,30 @@ import (
 
 // logDecision writes the line of the decision log; jti is that of the token, if there is one.
 func (t *tokenRequest) logDecision(jti string) {
-	t.issuer.host.AddLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
-	c := t.issuer.decisions.Check(zap.InfoLevel, "token decision")
+	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
+	c := t.issuer.Decisions.Check(zap.InfoLevel, "token decision")
 	if c == nil {
 		return
 	}
 	event := decisionlog.TokenEvent(&t.input, &t.decision)
 	event.ID = t.id
-	event.More = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
-	if err := event.Write(t.http.Context(), c, t.issuer.policy); err != nil {
-		t.issuer.metrics.Failed(err)
+	event.More = []zap.Field{zap.String("registry_revision", t.issuer.Registry.Revision()), zap.String("jti", jti)}
+	if err := event.Write(t.http.Context(), c, t.issuer.Policy); err != nil {
+		t.issuer.Metrics.Failed(err)
 	}
 }
 
 // logRefusal is at debug level, for strangers can cause it at will, but for a client that has
 // authenticated: its refusal is in the decision log, under the ID of the answer.
 func (t *tokenRequest) logRefusal(err *oauth.Error) {
-	t.issuer.host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
-	logger, level := t.issuer.logger, zap.DebugLevel
+	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
+	logger, level := t.issuer.Logger, zap.DebugLevel
 	if t.client != nil && err.Status == http.StatusBadRequest && err.RejectedScope == nil {
-		logger, level = t.issuer.decisions, zap.InfoLevel
+		logger, level = t.issuer.Decisions, zap.InfoLevel
 	}
 	if c := logger.Check(level, "token request refused"); c != nil {
 		c.Write(zap.String("decision_id", t.id), zap.String("issuer", t.issuer.URL), zap.String("client_id", t.clientID()),
-			zap.String("remote_ip", t.issuer.host.ClientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
+			zap.String("remote_ip", t.issuer.Host.ClientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
 	}
 }
 

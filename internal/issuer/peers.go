@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -17,37 +17,37 @@ import (
 // when it looks at the storage next.
 var issuersOf = struct {
 	sync.Mutex
-	byURL map[string][]*issuerServer
-}{byURL: make(map[string][]*issuerServer)}
+	byURL map[string][]*Server
+}{byURL: make(map[string][]*Server)}
 
-// join makes the server one of the issuers that tell each other of changes, and takes what the others know to be
+// Join makes the server one of the issuers that tell each other of changes, and takes what the others know to be
 // revoked: an object in storage may have been damaged since they read it. It fails as checkStorage does.
-func (i *issuerServer) join(ctx context.Context) error {
+func (i *Server) Join(ctx context.Context) error {
 	issuersOf.Lock()
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
 	issuersOf.Unlock()
 	for _, peer := range i.peers() {
-		i.revocations.Merge(peer.revocations.Set().All(time.Now())...)
+		i.Revocations.Merge(peer.Revocations.Set().All(time.Now())...)
 	}
 	return i.checkStorage(ctx)
 }
 
-func (i *issuerServer) leavePeers() {
+func (i *Server) leavePeers() {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()
-	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *issuerServer) bool { return other == i })
+	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *Server) bool { return other == i })
 	if issuersOf.byURL[i.URL] = left; len(left) == 0 {
 		delete(issuersOf.byURL, i.URL)
 	}
 }
 
 // peers are this issuer in other configs. One that comes later has yet to read the storage.
-func (i *issuerServer) peers() []*issuerServer {
-	return slices.DeleteFunc(issuersWith(i.URL), func(other *issuerServer) bool { return other == i })
+func (i *Server) peers() []*Server {
+	return slices.DeleteFunc(issuersWith(i.URL), func(other *Server) bool { return other == i })
 }
 
 // issuersWith returns the issuers of that URL in all configs of this process.
-func issuersWith(url string) []*issuerServer {
+func issuersWith(url string) []*Server {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()
 	return slices.Clone(issuersOf.byURL[url])
@@ -56,11 +56,11 @@ func issuersWith(url string) []*issuerServer {
 // checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
 // more: a config that takes over would know no client, no key and no revocation, and would make new ones. A storage
 // that is put in the place of a whole one may be empty.
-func (i *issuerServer) checkStorage(ctx context.Context) error {
+func (i *Server) checkStorage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyring.LoadTimeout)
 	defer cancel()
 	for _, peer := range i.peers() {
-		if !peer.keys.Stored(ctx) && !i.keys.HasAny(ctx, peer.keys.Loaded()) {
+		if !peer.Keys.Stored(ctx) && !i.Keys.HasAny(ctx, peer.Keys.Loaded()) {
 			return errStorageLost
 		}
 	}
@@ -70,20 +70,20 @@ func (i *issuerServer) checkStorage(ctx context.Context) error {
 var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is away, or has lost them")
 
 // tellRegistry has peers see what was just changed in the registry. Where one cannot, it does at a later look.
-func (i *issuerServer) tellRegistry() {
+func (i *Server) tellRegistry() {
 	for _, peer := range i.peers() {
-		if peer.store == nil {
+		if peer.Store == nil {
 			continue
 		}
-		if err := peer.store.Look(); err != nil {
-			peer.logger.Error("reading the registry failed", zap.Error(err))
+		if err := peer.Store.Look(); err != nil {
+			peer.Logger.Error("reading the registry failed", zap.Error(err))
 		}
 	}
 }
 
-// tellKeys has peers see what was just changed of the keys.
-func (i *issuerServer) tellKeys(ctx context.Context) {
+// TellKeys has peers see what was just changed of the keys.
+func (i *Server) TellKeys(ctx context.Context) {
 	for _, peer := range i.peers() {
-		_ = peer.keys.Reload(context.WithoutCancel(ctx)) // a failure shows as the peer's problem
+		_ = peer.Keys.Reload(context.WithoutCancel(ctx)) // a failure shows as the peer's problem
 	}
 }

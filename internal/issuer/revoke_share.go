@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"sync"
@@ -7,10 +7,10 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
-// maxRevokedByClient bounds how many of its own tokens a client can have revoked at a time, at one node. All nodes and
+// MaxRevokedByClient bounds how many of its own tokens a client can have revoked at a time, at one node. All nodes and
 // all remote doors keep each of them in memory until it has expired. A door reads a feed of at most 32 MiB, which is
 // some 500,000 revocations, and lets no token in once it cannot read the feed.
-var maxRevokedByClient = 20_000
+var MaxRevokedByClient = 20_000
 
 // revokedShares counts the revocations of each client at this node that are still kept, so that one client cannot fill
 // the memory of all nodes. Revocations by operators do not count. The zero value is ready to use.
@@ -36,7 +36,7 @@ func (s *revokedShares) take(client string, expires, now time.Time) bool {
 		share = &revokedShare{ends: make(map[int64]int)}
 		s.of[client] = share
 	}
-	if share.count >= maxRevokedByClient {
+	if share.count >= MaxRevokedByClient {
 		return false
 	}
 	share.count++

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"testing"
@@ -8,8 +8,8 @@ import (
 )
 
 func TestRevokedShares(t *testing.T) {
-	defer func(most int) { maxRevokedByClient = most }(maxRevokedByClient)
-	maxRevokedByClient = 3
+	defer func(most int) { MaxRevokedByClient = most }(MaxRevokedByClient)
+	MaxRevokedByClient = 3
 	var s revokedShares
 	now := time.Unix(1_800_000_000, 0)
 	soon, late := now.Add(time.Minute), now.Add(time.Hour)

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -16,30 +16,30 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// explaining is an explanation in the making. The token request is decided as others are, and nothing
+// Explaining is an explanation in the making. The token request is decided as others are, and nothing
 // of it is logged, counted or noted.
-type explaining struct {
+type Explaining struct {
 	*tokenRequest
-	asked api.ExplainRequest
-	told  *api.Explanation
+	asked       api.ExplainRequest
+	Explanation *api.Explanation
 	// explained has what policy says of scopes, and before that what the program says.
 	explained map[string]policy.ScopeExplanation
-	claimed   *token.Claims // of the token that would be issued, if there is one
+	Token     *token.Claims // of the token that would be issued, if there is one
 }
 
-// explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
+// Explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
 // errors are the registry's.
-func (i *issuerServer) explain(ctx context.Context, asked api.ExplainRequest) (*explaining, error) {
-	client, err := i.registry.Client(ctx, asked.Client)
+func (i *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*Explaining, error) {
+	client, err := i.Registry.Client(ctx, asked.Client)
 	if err != nil {
 		return nil, err
 	}
-	e := &explaining{
+	e := &Explaining{
 		asked: asked, explained: make(map[string]policy.ScopeExplanation),
-		told: &api.Explanation{
+		Explanation: &api.Explanation{
 			Issuer: i.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
 			Audience: []string{}, Claims: []policy.ValueExplanation{},
-			PolicyRevision: i.policy.Revision(), RegistryRevision: i.registry.Revision(),
+			PolicyRevision: i.Policy.Revision(), RegistryRevision: i.Registry.Revision(),
 		},
 		tokenRequest: &tokenRequest{
 			issuer: i, client: client, start: asked.Time,
@@ -60,23 +60,23 @@ func (i *issuerServer) explain(ctx context.Context, asked api.ExplainRequest) (*
 		}
 	}
 	e.explainToken()
-	e.told.Passes = len(e.told.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
+	e.Explanation.Passes = len(e.Explanation.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
 	return e, nil
 }
 
-// time returns the moment that the explanation is about.
-func (e *explaining) time() time.Time { return e.start }
+// Time returns the moment that the explanation is about.
+func (e *Explaining) Time() time.Time { return e.start }
 
-func (e *explaining) refuse(reason, format string, args ...any) {
-	e.told.Refusals = append(e.told.Refusals, api.Refusal{Reason: reason, Description: fmt.Sprintf(format, args...)})
+func (e *Explaining) refuse(reason, format string, args ...any) {
+	e.Explanation.Refusals = append(e.Explanation.Refusals, api.Refusal{Reason: reason, Description: fmt.Sprintf(format, args...)})
 }
 
-func (e *explaining) note(format string, args ...any) {
-	e.told.Notes = append(e.told.Notes, fmt.Sprintf(format, args...))
+func (e *Explaining) note(format string, args ...any) {
+	e.Explanation.Notes = append(e.Explanation.Notes, fmt.Sprintf(format, args...))
 }
 
 // explainClient is about what keeps the client from authenticating.
-func (e *explaining) explainClient() {
+func (e *Explaining) explainClient() {
 	if e.client.Disabled {
 		e.refuse("client_disabled", "the client is disabled")
 	}
@@ -92,11 +92,11 @@ func (e *explaining) explainClient() {
 }
 
 // explainScopes reads the scopes, or has policy say what none means.
-func (e *explaining) explainScopes(ctx context.Context) error {
+func (e *Explaining) explainScopes(ctx context.Context) error {
 	raws := e.asked.Scopes
 	if len(raws) == 0 {
-		e.told.DefaultScopes = true
-		defaults, err := e.issuer.policy.ExplainDefaultScopes(ctx, e.input())
+		e.Explanation.DefaultScopes = true
+		defaults, err := e.issuer.Policy.ExplainDefaultScopes(ctx, e.input())
 		if err != nil {
 			return e.noDecision(ctx, err)
 		}
@@ -127,7 +127,7 @@ func (e *explaining) explainScopes(ctx context.Context) error {
 
 // explainAudience chooses what audience the token may have. One that cannot be chosen is refused, and
 // the scopes are decided as if it were not asked for.
-func (e *explaining) explainAudience(ctx context.Context) error {
+func (e *Explaining) explainAudience(ctx context.Context) error {
 	refused, err := e.chooseAudience(ctx)
 	if refused != nil {
 		e.refuse(refused.Code, "%s", refused.Description)
@@ -138,17 +138,17 @@ func (e *explaining) explainAudience(ctx context.Context) error {
 }
 
 // input is what policy is asked, at the time that is asked about.
-func (e *explaining) input() policy.TokenInput {
+func (e *Explaining) input() policy.TokenInput {
 	input := e.decisionInput()
 	input.Time = e.start
 	return input
 }
 
 // explainDecision has policy decide, if there is anything for it to decide on.
-func (e *explaining) explainDecision(ctx context.Context) error {
+func (e *Explaining) explainDecision(ctx context.Context) error {
 	if input := e.input(); len(input.Scopes) > 0 {
-		decided, err := e.issuer.policy.ExplainToken(ctx, input, e.asked.Trace)
-		e.told.Trace = decided.Trace
+		decided, err := e.issuer.Policy.ExplainToken(ctx, input, e.asked.Trace)
+		e.Explanation.Trace = decided.Trace
 		if err != nil {
 			return e.noDecision(ctx, err)
 		}
@@ -157,7 +157,7 @@ func (e *explaining) explainDecision(ctx context.Context) error {
 			s.Causes = append(e.explained[s.Scope].Causes, s.Causes...)
 			e.explained[s.Scope] = s
 		}
-		e.told.Claims, e.told.PolicyRevision = decided.Claims, decided.Decision.Revision
+		e.Explanation.Claims, e.Explanation.PolicyRevision = decided.Claims, decided.Decision.Revision
 		e.explainTTL(decided.TTL)
 	}
 	e.hold()
@@ -165,7 +165,7 @@ func (e *explaining) explainDecision(ctx context.Context) error {
 }
 
 // noDecision is a policy that fails, which is worth explaining most of all.
-func (e *explaining) noDecision(ctx context.Context, err error) error {
+func (e *Explaining) noDecision(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}

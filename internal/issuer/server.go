@@ -1,4 +1,7 @@
-package caddymodule
+// Package issuer serves the routes of one authorization server: token, keys, introspection, revocation, the feed of
+// revocations and the metadata documents. New makes a Server from its parts, and Server.Routes is its entry point. The
+// package imports keyring, decisionlog, reload, the types of admin/api, policy, the registry and leaves. It does not know Caddy.
+package issuer
 
 import (
 	"crypto/sha256"
@@ -27,57 +30,57 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// issuerConfig is what an issuer is made of. A registry in storage is a *store.Store.
-type issuerConfig struct {
+// Config is what an issuer is made of. A registry in storage is a *store.Store.
+type Config struct {
 	URL          string
 	Audience     string
 	SigningAlg   string
 	TokenTTL     time.Duration // the longest
 	RegistryPath string        // of the registry file, "" if the registry is in storage
 
-	logger    *zap.Logger
-	decisions *zap.Logger
-	metrics   *metrics.Issuer
-	audit     audit.Trail
-	// emit emits a Caddy event.
-	emit func(name string, data map[string]any)
-	host httphost.Host
+	Logger    *zap.Logger
+	Decisions *zap.Logger
+	Metrics   *metrics.Issuer
+	Audit     audit.Trail
+	// Emit emits a Caddy event.
+	Emit func(name string, data map[string]any)
+	Host httphost.Host
 
-	storage  *storage.Storage
-	registry issuerRegistry
-	usage    *store.Usage
-	policy   *policy.Engine
-	keys     *keyring.Ring
+	Storage  *storage.Storage
+	Registry Registry
+	Usage    *store.Usage
+	Policy   *policy.Engine
+	Keys     *keyring.Ring
 }
 
-// issuerServer is one running authorization server.
-type issuerServer struct {
-	issuerConfig
-	store     *store.Store // the registry if it is in storage, else nil
+// Server is one running authorization server.
+type Server struct {
+	Config
+	Store     *store.Store // the registry if it is in storage, else nil
 	documents documents
 	crowd     atomic.Int64 // the time of the last warning about too many strangers
 
-	revocations *revocation.Store
+	Revocations *revocation.Store
 	// revokedShares bound what clients revoke, and revoking is what they revoke now.
 	revokedShares revokedShares
 	revoking      singleflight.Group
 	feed          *feed
 }
 
-// newIssuerServer makes a server. It asks no storage. The caller must call close.
-func newIssuerServer(config issuerConfig) *issuerServer {
-	s := &issuerServer{issuerConfig: config}
+// New makes a server. It asks no storage. The caller must call close.
+func New(config Config) *Server {
+	s := &Server{Config: config}
 	s.feed = newFeed(s)
 	s.openRevocations()
-	if stored, ok := config.registry.(*store.Store); ok {
-		s.store = stored
+	if stored, ok := config.Registry.(*store.Store); ok {
+		s.Store = stored
 		stored.OnWrite = s.tellRegistry
 	}
 	return s
 }
 
-// issuerRegistry is a registry that may change while the issuer runs.
-type issuerRegistry interface {
+// Registry is a registry that may change while the issuer runs.
+type Registry interface {
 	registry.Registry
 	reload.Source
 	// Problem says why the registry is not healthy, "" if it is.
@@ -86,17 +89,17 @@ type issuerRegistry interface {
 	Age() time.Duration
 }
 
-// storagePath returns the folder of an issuer in Caddy's storage.
-func storagePath(url string) string { return path.Join("m2m", storageName(url)) }
+// StoragePath returns the folder of an issuer in Caddy's storage.
+func StoragePath(url string) string { return path.Join("m2m", StorageName(url)) }
 
-func (i *issuerServer) routes() map[string]http.HandlerFunc {
+func (i *Server) Routes() map[string]http.HandlerFunc {
 	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it
 	oidcPath, oauthPath := oauth.WellKnownPaths(i.URL)
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:       i.serveToken,
 		base.Path + oauth.JWKSPath:        i.serveJWKS,
-		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.Introspection, (*tokenReference).introspect),
-		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.Revocation, (*tokenReference).revoke),
+		base.Path + oauth.IntrospectPath:  i.serveReference(i.Metrics.Introspection, (*tokenReference).introspect),
+		base.Path + oauth.RevokePath:      i.serveReference(i.Metrics.Revocation, (*tokenReference).revoke),
 		base.Path + oauth.RevocationsPath: i.feed.serve,
 		base.Path + oauth.AuthorizePath:   i.serveAuthorize,
 		oidcPath:                          i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
@@ -104,10 +107,10 @@ func (i *issuerServer) routes() map[string]http.HandlerFunc {
 	}
 }
 
-func (i *issuerServer) serveJWKS(w http.ResponseWriter, r *http.Request) {
-	keys, err := i.keys.Current(r.Context())
+func (i *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	keys, err := i.Keys.Current(r.Context())
 	if err != nil {
-		i.logger.Debug("no keys to publish", zap.Error(err))
+		i.Logger.Debug("no keys to publish", zap.Error(err))
 		oauth.Unavailable("the keys cannot be had now").Write(w)
 		return
 	}
@@ -116,21 +119,21 @@ func (i *issuerServer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
 // makes every provider name: nobody can be sent there, for no response type is supported.
-func (i *issuerServer) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
+func (i *Server) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
 	oauth.UnsupportedResponseType().Write(w)
 }
 
-// close releases what the server holds, also if it was never started.
-func (i *issuerServer) close() {
+// Close releases what the server holds, also if it was never started.
+func (i *Server) Close() {
 	i.leavePeers()
-	if i.policy != nil {
-		i.policy.Close()
+	if i.Policy != nil {
+		i.Policy.Close()
 	}
 }
 
-// storageName returns a readable name that no other issuer has: Safe drops characters that tell URLs apart, so the name
+// StorageName returns a readable name that no other issuer has: Safe drops characters that tell URLs apart, so the name
 // ends in a hash of the URL.
-func storageName(issuer string) string {
+func StorageName(issuer string) string {
 	sum := sha256.Sum256([]byte(issuer))
 	_, rest, _ := strings.Cut(issuer, "://")
 	return certmagic.StorageKeys.Safe(strings.ReplaceAll(rest, "/", "_")) + "-" + hex.EncodeToString(sum[:4])

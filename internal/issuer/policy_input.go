@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"maps"
@@ -23,7 +23,7 @@ func (t *tokenRequest) policyInput() policy.TokenInput {
 			Grants: t.client.Grants,
 		},
 		Resources: resources,
-		Request:   policy.TokenRequest{RemoteIP: t.issuer.host.ClientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
+		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
 		Time:      t.start, // which the log has as well, so that a replay finds the same hour
 	}
 }

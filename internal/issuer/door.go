@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 )
 
 // KeySet implements door.Issuer.
-func (i *issuerServer) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return i.keys.KeySet(ctx, kid)
+func (i *Server) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	return i.Keys.KeySet(ctx, kid)
 }
 
 // Scopes lists the scopes of the registry's resources, one for each action, of one audience or of all if it is "".
-func (i *issuerServer) Scopes(ctx context.Context, audience string) ([]string, error) {
-	resources, err := i.registry.Resources(ctx)
+func (i *Server) Scopes(ctx context.Context, audience string) ([]string, error) {
+	resources, err := i.Registry.Resources(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,10 +33,10 @@ func (i *issuerServer) Scopes(ctx context.Context, audience string) ([]string, e
 }
 
 // ScopesRevision implements door.Issuer.
-func (i *issuerServer) ScopesRevision() string { return i.registry.Revision() }
+func (i *Server) ScopesRevision() string { return i.Registry.Revision() }
 
 // IsRevoked implements door.Issuer. A key that was revoked is not in the key set.
-func (i *issuerServer) IsRevoked(ctx context.Context, claims *token.Claims, _ string) (bool, error) {
+func (i *Server) IsRevoked(ctx context.Context, claims *token.Claims, _ string) (bool, error) {
 	return i.isRevoked(ctx, claims)
 }
 
@@ -45,11 +45,11 @@ var errNotConfigured = errors.New("the issuer is not in the config any more")
 // RevokedSince implements door.Issuer. It asks each config of this process that has the issuer and has started. The
 // issuer of a config that has ended learns of no new revocations, and its successor knows them all. RevokedSince fails
 // when there is no such config.
-func (i *issuerServer) RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
+func (i *Server) RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	err := errNotConfigured
 	for _, peer := range issuersWith(i.URL) {
-		set := peer.revocations.Set()
-		if set == nil || peer.keys.Loaded() == nil {
+		set := peer.Revocations.Set()
+		if set == nil || peer.Keys.Loaded() == nil {
 			continue
 		}
 		if set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -18,12 +18,12 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// maxScopes is how many scopes one request may ask for.
-const maxScopes = 100
+// MaxScopes is how many scopes one request may ask for.
+const MaxScopes = 100
 
 // tokenRequest is one request at the token endpoint on its way to an answer.
 type tokenRequest struct {
-	issuer *issuerServer
+	issuer *Server
 	http   *http.Request
 	start  time.Time
 
@@ -40,7 +40,7 @@ type tokenRequest struct {
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
-func (i *issuerServer) serveToken(w http.ResponseWriter, r *http.Request) {
+func (i *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
@@ -51,7 +51,7 @@ func (i *issuerServer) serveToken(w http.ResponseWriter, r *http.Request) {
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
-	i.metrics.TokenRequest(t.result(oerr), time.Since(t.start))
+	i.Metrics.TokenRequest(t.result(oerr), time.Since(t.start))
 }
 
 // serve takes the request through authentication, policy and minting, and writes the answer. An
@@ -91,7 +91,7 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	t.id = token.NewID()
 	list := t.oauth.Scope
 	if list == "" {
-		defaults, err := t.issuer.policy.DefaultScopes(ctx, t.policyInput())
+		defaults, err := t.issuer.Policy.DefaultScopes(ctx, t.policyInput())
 		if err != nil {
 			return t.fault("deciding default scopes", err)
 		}
@@ -102,7 +102,7 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	if credential.Contains(list) {
 		return t.invalidScope("a token or a secret stands in a scope") // which the log would show
 	}
-	scopes, err := scope.ParseList(list, maxScopes)
+	scopes, err := scope.ParseList(list, MaxScopes)
 	if err != nil {
 		if t.oauth.Scope == "" {
 			return t.fault("deciding default scopes", err)
@@ -130,7 +130,7 @@ func (t *tokenRequest) findResources(ctx context.Context) error {
 		if s.Resource == scope.Any || t.resources[s.Resource] != nil {
 			continue
 		}
-		resource, err := t.issuer.registry.Resource(ctx, s.Resource)
+		resource, err := t.issuer.Registry.Resource(ctx, s.Resource)
 		if errors.Is(err, registry.ErrNotFound) {
 			continue
 		}
@@ -147,13 +147,13 @@ func (t *tokenRequest) findResources(ctx context.Context) error {
 func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 	t.input = t.decisionInput()
 	if len(t.input.Scopes) > 0 {
-		decision, err := t.issuer.policy.DecideToken(ctx, t.input)
+		decision, err := t.issuer.Policy.DecideToken(ctx, t.input)
 		if err != nil {
 			return t.fault("deciding", err)
 		}
 		t.decision = decision
 		if len(decision.Observed) > 0 {
-			t.issuer.metrics.Observed()
+			t.issuer.Metrics.Observed()
 		}
 	}
 	t.hold()
@@ -214,8 +214,8 @@ func (t *tokenRequest) invalidScope(description string) *oauth.Error {
 
 // fault is our failure, not the caller's: it is logged with its cause, and answered without it.
 func (t *tokenRequest) fault(doing string, err error) *oauth.Error {
-	t.issuer.metrics.Failed(err)
-	t.issuer.logger.Log(faultLevel(t.http, err), doing+" failed, no token is issued",
+	t.issuer.Metrics.Failed(err)
+	t.issuer.Logger.Log(faultLevel(t.http, err), doing+" failed, no token is issued",
 		zap.String("decision_id", t.id), zap.String("client_id", t.clientID()), zap.Error(err))
 	return t.named(oauth.Unavailable("no decision can be made now"))
 }

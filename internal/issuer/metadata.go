@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -23,11 +23,11 @@ type metadataDocuments struct {
 	openID, oauth http.Handler
 }
 
-func (i *issuerServer) serveMetadata(choose func(*metadataDocuments) http.Handler) http.HandlerFunc {
+func (i *Server) serveMetadata(choose func(*metadataDocuments) http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		docs, err := i.metadata(r.Context())
 		if err != nil {
-			i.logger.Debug("no metadata to publish", zap.Error(err))
+			i.Logger.Debug("no metadata to publish", zap.Error(err))
 			oauth.Unavailable("the metadata cannot be had now").Write(w)
 			return
 		}
@@ -35,9 +35,9 @@ func (i *issuerServer) serveMetadata(choose func(*metadataDocuments) http.Handle
 	}
 }
 
-func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error) {
-	revision := i.registry.Revision()
-	keys, err := i.keys.Current(ctx)
+func (i *Server) metadata(ctx context.Context) (*metadataDocuments, error) {
+	revision := i.Registry.Revision()
+	keys, err := i.Keys.Current(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"maps"
@@ -35,7 +35,7 @@ func TestUsedSecretIsNoted(t *testing.T) {
 	start := time.Date(2026, 1, 1, 12, 30, 0, 0, time.UTC)
 	for _, secret := range []string{second, lapsed, registry.NewSecret(), ""} {
 		request := &tokenRequest{
-			issuer: &issuerServer{issuerConfig: issuerConfig{registry: file, usage: usage}}, start: start,
+			issuer: &Server{Config: Config{Registry: file, Usage: usage}}, start: start,
 			oauth: &oauth.TokenRequest{ClientID: "c", ClientSecret: secret},
 		}
 		if err := request.authenticate(t.Context()); (err == nil) != (secret == second) {

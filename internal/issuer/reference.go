@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 // tokenReference is one request about a token, at the introspection or the revocation endpoint.
 type tokenReference struct {
-	issuer *issuerServer
+	issuer *Server
 	http   *http.Request
 	start  time.Time
 
@@ -24,7 +24,7 @@ type tokenReference struct {
 
 // serveReference reads a request about a token, authenticates its client as the token endpoint does, and has
 // it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
-func (i *issuerServer) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
+func (i *Server) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t := &tokenReference{issuer: i, http: r, start: time.Now()}
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
@@ -34,7 +34,7 @@ func (i *issuerServer) serveReference(count func(result string), serve func(*tok
 		}
 		var result string
 		if oerr == nil {
-			i.host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
+			i.Host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
 			result, oerr = serve(t, w)
 		}
 		if oerr != nil {
@@ -65,7 +65,7 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 	if err != nil {
 		return nil, nil
 	}
-	keys, err := t.issuer.keys.KeySetNow(ctx, kid)
+	keys, err := t.issuer.Keys.KeySetNow(ctx, kid)
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +78,15 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 
 // fault is our failure, not the caller's: it is logged with its cause, and answered without it.
 func (t *tokenReference) fault(doing string, err error) *oauth.Error {
-	t.issuer.logger.Log(faultLevel(t.http, err), doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
+	t.issuer.Logger.Log(faultLevel(t.http, err), doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
 	return oauth.Unavailable("nothing can be said of the token now")
 }
 
 // logRefusal is at debug level, for strangers can cause it at will.
 func (t *tokenReference) logRefusal(err *oauth.Error) {
-	t.issuer.host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
-	if c := t.issuer.logger.Check(zap.DebugLevel, "request about a token refused"); c != nil {
-		c.Write(zap.String("path", t.http.URL.Path), zap.String("remote_ip", t.issuer.host.ClientIP(t.http)),
+	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
+	if c := t.issuer.Logger.Check(zap.DebugLevel, "request about a token refused"); c != nil {
+		c.Write(zap.String("path", t.http.URL.Path), zap.String("remote_ip", t.issuer.Host.ClientIP(t.http)),
 			zap.String("error", err.Code), zap.String("description", err.Description))
 	}
 }

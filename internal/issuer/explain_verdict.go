@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 )
 
 // explainVerdicts says of each scope what policy says, within what that may not break.
-func (e *explaining) explainVerdicts(ctx context.Context) error {
-	known, err := e.issuer.registry.Resources(ctx)
+func (e *Explaining) explainVerdicts(ctx context.Context) error {
+	known, err := e.issuer.Registry.Resources(ctx)
 	if err != nil {
 		return err
 	}
@@ -26,13 +26,13 @@ func (e *explaining) explainVerdicts(ctx context.Context) error {
 			v = e.verdict(e.requested[at], v, known)
 		}
 		v.Causes, v.Notes = api.OrEmpty(v.Causes), api.OrEmpty(v.Notes)
-		e.told.Scopes = append(e.told.Scopes, v)
+		e.Explanation.Scopes = append(e.Explanation.Scopes, v)
 	}
 	return nil
 }
 
 // verdict is about a scope that is well-formed.
-func (e *explaining) verdict(s scope.Scope, v policy.ScopeExplanation, known []*registry.Resource) policy.ScopeExplanation {
+func (e *Explaining) verdict(s scope.Scope, v policy.ScopeExplanation, known []*registry.Resource) policy.ScopeExplanation {
 	v.Scope, v.Granted, v.Reason = s.Raw, slices.Contains(e.decision.Granted, s.Raw), ""
 	if at := slices.IndexFunc(e.decision.Rejected, func(r policy.Rejection) bool { return r.Scope == s.Raw }); at >= 0 {
 		v.Reason = e.decision.Rejected[at].Reason
@@ -64,7 +64,7 @@ func unknownResource(code string, known []*registry.Resource) string {
 }
 
 // audienceNote says why the token may not have a scope's audience.
-func (e *explaining) audienceNote(s scope.Scope) string {
+func (e *Explaining) audienceNote(s scope.Scope) string {
 	audience := e.issuer.audienceOf(e.resources[s.Resource])
 	switch {
 	case s.Resource == scope.Any:
@@ -76,7 +76,7 @@ func (e *explaining) audienceNote(s scope.Scope) string {
 }
 
 // explainTTL tells the lifetime, and who made it as short as it is.
-func (e *explaining) explainTTL(causes []policy.Cause) {
+func (e *Explaining) explainTTL(causes []policy.Cause) {
 	ttl := e.ttl()
 	told := &api.TTL{Seconds: int64(ttl / time.Second), From: "issuer", Causes: []policy.Cause{}}
 	switch ttl {
@@ -85,18 +85,18 @@ func (e *explaining) explainTTL(causes []policy.Cause) {
 	case e.client.TokenTTL:
 		told.From = "client"
 	}
-	e.told.TTL = told
+	e.Explanation.TTL = told
 }
 
 // explainToken is about the token that would be issued, if any scope is granted.
-func (e *explaining) explainToken() {
+func (e *Explaining) explainToken() {
 	if len(e.decision.Granted) == 0 {
 		return
 	}
-	e.told.Audience = e.tokenAudience()
+	e.Explanation.Audience = e.tokenAudience()
 	data, err := e.claims(token.NewID())
 	if err == nil {
-		e.claimed, err = token.ReadMinted(data)
+		e.Token, err = token.ReadMinted(data)
 	}
 	switch {
 	case e.askedTooMuch(err):

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -22,7 +22,7 @@ const maxAsked = token.MaxClaimsSize / 2
 
 // mint signs the access token (RFC 9068 §2).
 func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
-	key, err := t.issuer.keys.Signer(ctx)
+	key, err := t.issuer.Keys.Signer(ctx)
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -51,11 +51,11 @@ func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 			return oauth.TooManyRevocations(), nil
 		}
 		entry := revocation.OfToken(claims.ID, claims.Expires)
-		if err := t.issuer.revoke(ctx, entry); err != nil {
+		if err := t.issuer.Revoke(ctx, entry); err != nil {
 			shares.giveBack(t.client.ID, claims.Expires)
 			return nil, err
 		}
-		t.issuer.auditRevocation(audit.Actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
+		t.issuer.AuditRevocation(audit.Actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
 		return nil, nil
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -106,8 +106,8 @@ func (t *tokenRequest) tokenAudience() []string {
 }
 
 // audiences are all the audiences that tokens of this issuer may have, sorted.
-func (i *issuerServer) audiences(ctx context.Context) ([]string, error) {
-	resources, err := i.registry.Resources(ctx)
+func (i *Server) audiences(ctx context.Context) ([]string, error) {
+	resources, err := i.Registry.Resources(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing resources: %w", err)
 	}
@@ -121,7 +121,7 @@ func (i *issuerServer) audiences(ctx context.Context) ([]string, error) {
 
 // audienceOf is the resource's own audience, else the issuer's; so it is for a resource that the
 // registry does not have, which the rules that ship reject.
-func (i *issuerServer) audienceOf(r *registry.Resource) string {
+func (i *Server) audienceOf(r *registry.Resource) string {
 	if r != nil && r.Audience != "" {
 		return r.Audience
 	}

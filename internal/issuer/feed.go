@@ -1,4 +1,4 @@
-package caddymodule
+package issuer
 
 import (
 	"context"
@@ -30,7 +30,7 @@ const (
 // feed publishes what an issuer has revoked, for doors that have no part in its storage. Feeds are made when they are
 // asked for, and each is kept for everybody who asks.
 type feed struct {
-	issuer   *issuerServer
+	issuer   *Server
 	building singleflight.Group
 
 	mu   sync.Mutex
@@ -45,7 +45,7 @@ type madeFeed struct {
 	keys    *keyring.Set
 }
 
-func newFeed(issuer *issuerServer) *feed {
+func newFeed(issuer *Server) *feed {
 	return &feed{issuer: issuer, made: make(map[int64]*madeFeed)}
 }
 
@@ -57,7 +57,7 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	made, err := f.get(r.Context(), f.moment(since))
 	if err != nil {
-		f.issuer.logger.Debug("no revocations to publish", zap.Error(err))
+		f.issuer.Logger.Debug("no revocations to publish", zap.Error(err))
 		oauth.Unavailable("the revocations cannot be had now").Write(w)
 		return
 	}
@@ -87,7 +87,7 @@ func sinceOf(query string) (int64, *oauth.Error) {
 // and is made and kept once.
 func (f *feed) moment(since int64) int64 {
 	since -= since % revocation.FeedStep
-	if !f.issuer.revocations.CoversSince(time.Unix(since, 0)) {
+	if !f.issuer.Revocations.CoversSince(time.Unix(since, 0)) {
 		return 0
 	}
 	return since
@@ -113,8 +113,8 @@ func (f *feed) kept(ctx context.Context, since int64) *madeFeed {
 	if made == nil {
 		return nil
 	}
-	keys, err := f.issuer.keys.Current(ctx)
-	age, news := time.Since(made.at), made.changes != f.issuer.revocations.Changes() || made.keys != keys
+	keys, err := f.issuer.Keys.Current(ctx)
+	age, news := time.Since(made.at), made.changes != f.issuer.Revocations.Changes() || made.keys != keys
 	if err != nil || age >= feedRenewal || news && age >= feedFloor {
 		return nil
 	}
@@ -122,16 +122,16 @@ func (f *feed) kept(ctx context.Context, since int64) *madeFeed {
 }
 
 func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
-	if err := f.issuer.revocations.Open(ctx); err != nil {
+	if err := f.issuer.Revocations.Open(ctx); err != nil {
 		return nil, err
 	}
-	keys, err := f.issuer.keys.Current(ctx)
+	keys, err := f.issuer.Keys.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	made := &madeFeed{at: time.Now(), changes: f.issuer.revocations.Changes(), keys: keys} // before what is told
-	told := f.issuer.revocations.Feed(time.Unix(since, 0))
-	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.keys.RevokedUntil(keys) // not before AsOf
+	made := &madeFeed{at: time.Now(), changes: f.issuer.Revocations.Changes(), keys: keys} // before what is told
+	told := f.issuer.Revocations.Feed(time.Unix(since, 0))
+	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.Keys.RevokedUntil(keys) // not before AsOf
 	signed, err := f.sign(ctx, told)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (f *feed) sign(ctx context.Context, told *revocation.Feed) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	key, err := f.issuer.keys.Signer(ctx)
+	key, err := f.issuer.Keys.Signer(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,22 @@
+package issuer
+
+// What an issuer may lack, in the words of m2m_ready.
+const (
+	LacksKeys     = "keys"
+	lacksRegistry = "registry"
+	lacksPolicy   = "policy"
+)
+
+// Lacks is what the issuer cannot issue tokens without, and does not have.
+func (i *Server) Lacks() (what []string) {
+	if i.Keys.Revision() == "" {
+		what = append(what, LacksKeys)
+	}
+	if i.Store != nil && !i.Store.Opened() { // a file is read before there is an issuer
+		what = append(what, lacksRegistry)
+	}
+	if i.Policy.Revision() == "" {
+		what = append(what, lacksPolicy)
+	}
+	return what
+}
