@@ -107,26 +107,32 @@ func addText(object zapcore.ObjectEncoder, name, text string) {
 	}
 }
 
-// Write writes the line, without what the policy masks, without credentials and within a bound. An error is the
-// policy's; the line has it, too, and nothing that might have been meant to be masked.
+// Write writes the line, without what the policy masks, without credentials and within a bound. If the policy fails to
+// mask, Write returns its error. The line then has the error in the place of input and result.
 func (e *Event) Write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
+	size, found := logmask.Scan(e.input, e.result)
 	var err error
 	if engine.Masks() {
 		err = e.mask(ctx, engine)
-	} else {
+	} else if found {
 		e.hide()
 	}
-	e.cut()
+	if e.changes != nil {
+		size, _ = logmask.Scan(e.fields()...)
+	}
+	if size > maxDecision {
+		e.cut()
+	}
 	c.Write(zap.Inline(e))
 	return err
 }
 
-// hide masks credentials. The logger does so as well, but after the cut, when the rest of one is not known for one, and
-// when what it says of its masks may make the line too long.
+// fields are the fields that may be long.
+func (e *Event) fields() []zap.Field { return append([]zap.Field{e.input, e.result}, e.changes...) }
+
+// hide masks credentials. The logger does so as well, but after the cut, which may leave a part of a credential that is
+// not recognized, and its own field about masks may make the line too long.
 func (e *Event) hide() {
-	if !logmask.HasCredential(&e.input) && !logmask.HasCredential(&e.result) {
-		return
-	}
 	line := zapcore.NewMapObjectEncoder()
 	_ = e.MarshalLogObject(line) // into maps, which does not fail
 	shown, pointers := logmask.Object(line.Fields)

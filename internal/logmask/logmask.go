@@ -56,13 +56,13 @@ func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 // Fields returns the fields with credentials masked, and the field that says where. It returns the same slice if
 // they hold none, which is the usual case.
 func Fields(fields []zap.Field) []zap.Field {
-	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return HasCredential(&field) }) && maskedFields(fields) < 2 {
+	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return hasCredential(&field) }) && maskedFields(fields) < 2 {
 		return fields
 	}
 	m := new(masker)
 	shown := make([]zap.Field, 0, len(fields)+1)
 	for _, field := range fields {
-		if field.Key != Key && !HasCredential(&field) {
+		if field.Key != Key && !hasCredential(&field) {
 			shown = append(shown, field)
 			continue
 		}
