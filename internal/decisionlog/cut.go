@@ -16,7 +16,7 @@ import (
 // other fields are short, so a line has at most 16 KiB.
 const maxDecision = 12 << 10
 
-// cutLimit says how much is kept of a decision that is too large.
+// cutLimit is how much a line shows of a decision that is too large.
 type cutLimit struct {
 	elements int // of a list
 	members  int // of an object
