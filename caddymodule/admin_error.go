@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -14,7 +15,7 @@ func adminErrorOf(err error) *api.Error {
 	var known *api.Error
 	var wrong *registry.InvalidError
 	var inUse *registry.InUseError
-	var nextExists *nextExistsError
+	var nextExists *keyring.NextExistsError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -26,8 +27,6 @@ func adminErrorOf(err error) *api.Error {
 		return api.Errorf(api.CodeExists, "%s", err)
 	case errors.Is(err, registry.ErrNotFound):
 		return api.NotFound("not in the registry")
-	case errors.Is(err, registry.ErrExists):
-		return api.Errorf(api.CodeExists, "it exists already")
 	}
 	return api.Errorf(api.CodeUnavailable, "%s", err)
 }

@@ -3,43 +3,32 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 )
 
-func (k *keyring) view(all []*issuerKey, key *issuerKey) api.Key {
-	now := k.now()
-	v := api.Key{
-		KID: key.ID(), Alg: string(key.Alg()), State: string(stateAt(all, key, k.alg, now)), Created: key.created.UTC(),
-		SignsFrom: key.signsFrom.UTC(), Encrypted: key.SigningKey != nil && key.sealedBy != unsealed,
+func viewKey(key keyring.Info) api.Key {
+	return api.Key{
+		KID: key.ID, Alg: key.Alg, State: string(key.State), Created: key.Created, SignsFrom: key.SignsFrom, Until: key.Until,
+		Revoked: key.Revoked, RevokedReason: key.RevokedReason, Encrypted: key.Encrypted,
 	}
-	if until := k.times.until(all, key, k.alg, now); !until.IsZero() {
-		v.Until = until.UTC()
-	}
-	if key.revoked != nil {
-		v.Revoked, v.RevokedReason = key.revoked.At.UTC(), key.revoked.Reason
-	}
-	return v
 }
 
 func listKeys(a *adminRequest) error {
 	keys := a.issuer.keys
-	if _, err := keys.refresh(a.r.Context(), false); err != nil {
-		if problem := keys.problem.Load(); problem == nil || problem.away {
-			return err
-		}
+	if err := keys.Reload(a.r.Context()); err != nil {
+		return err
 	}
-	loaded, err := keys.current(a.r.Context())
-	if err != nil {
+	if _, err := keys.Current(a.r.Context()); err != nil {
 		return err
 	}
 	answer := api.KeyList{Keys: []api.Key{}, Problem: keys.Problem()}
-	for _, key := range loaded.all {
-		answer.Keys = append(answer.Keys, keys.view(loaded.all, key))
+	for _, key := range keys.List() {
+		answer.Keys = append(answer.Keys, viewKey(key))
 	}
 	writeAdminJSON(a.w, http.StatusOK, answer)
 	return nil
@@ -70,19 +59,19 @@ func rotateKey(a *adminRequest) error {
 		return err
 	}
 	keys := a.issuer.keys
-	if _, err := keys.current(a.r.Context()); err != nil {
+	if _, err := keys.Current(a.r.Context()); err != nil {
 		return err
 	}
-	var done rotated
+	var done keyring.Rotation
 	if now {
-		done, err = keys.replace(a.r.Context(), reason)
+		done, err = keys.Replace(a.r.Context(), reason)
 	} else {
-		done, err = keys.rotate(a.r.Context())
+		done, err = keys.Rotate(a.r.Context())
 	}
 	a.issuer.tellKeys(a.r.Context())
 	answer := a.auditKeys(done) // also of what was done before an error
 	if err != nil {
-		if exists := new(nextExistsError); !errors.As(err, &exists) {
+		if exists := new(keyring.NextExistsError); !errors.As(err, &exists) {
 			a.issuer.logger.Error("rotating the signing keys failed", zap.Error(err))
 		}
 		return err
@@ -92,44 +81,31 @@ func rotateKey(a *adminRequest) error {
 }
 
 // auditKeys records what a rotation has done.
-func (a *adminRequest) auditKeys(done rotated) api.KeyRotation {
-	keys := a.issuer.keys
-	loaded := keys.loaded.Load()
+func (a *adminRequest) auditKeys(done keyring.Rotation) api.KeyRotation {
 	var answer api.KeyRotation
-	if done.made != nil {
-		answer.Key = keys.view(loaded.all, orSame(loaded.key(done.made.ID()), done.made))
+	if done.Made != nil {
+		answer.Key = viewKey(*done.Made)
 		a.record("keys changed", "key.rotate", "key", answer.Key.KID, "create", nil, answer.Key)
 	}
-	for _, former := range done.revoked {
-		answer.Revoked = append(answer.Revoked, former.ID())
+	for _, key := range done.Revoked {
+		answer.Revoked = append(answer.Revoked, key.After.ID)
 		var before any
-		if slices.Contains(done.former, former) {
-			before = keys.view(done.former, former)
+		if key.Before != nil {
+			before = viewKey(*key.Before)
 		}
-		after := keys.view(loaded.all, orSame(loaded.key(former.ID()), former))
-		a.record("keys changed", "key.rotate", "key", former.ID(), "update", before, after)
+		a.record("keys changed", "key.rotate", "key", key.After.ID, "update", before, viewKey(key.After))
 	}
 	return answer
 }
 
-// orSame is the key as it is loaded, or as it was made where it could not be loaded again.
-func orSame(loaded, made *issuerKey) *issuerKey {
-	if loaded == nil {
-		return made
+func viewKeys(keys *keyring.Ring) api.KeysStatus {
+	v := api.KeysStatus{Active: keys.Revision(), Healthy: keys.Healthy(), Problem: keys.Problem()}
+	if loaded := keys.Loaded(); loaded != nil {
+		v.Count = loaded.Public.Len()
 	}
-	return loaded
-}
-
-func viewKeys(k *keyring) api.KeysStatus {
-	v := api.KeysStatus{Active: k.Revision(), Healthy: k.Healthy(), Problem: k.Problem()}
-	loaded := k.loaded.Load()
-	if loaded == nil {
-		return v
-	}
-	v.Count = loaded.public.Len()
-	for _, key := range loaded.all {
-		if stateAt(loaded.all, key, k.alg, k.now()) == keyNext {
-			v.Next = key.ID()
+	for _, key := range keys.List() {
+		if key.State == keyring.Next {
+			v.Next = key.ID
 		}
 	}
 	return v

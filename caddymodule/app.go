@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 )
 
@@ -47,7 +48,7 @@ type App struct {
 
 	ctx     caddy.Context
 	logger  *zap.Logger
-	metrics *metrics
+	metrics *metrics.Set
 	storage *storage.Storage
 	remotes map[string]*remoteIssuer
 	doors   []*AuthHandler // of this config
@@ -67,7 +68,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.remotes = make(map[string]*remoteIssuer)
 	a.storage = storage.Open(storages, ctx.Storage(), ctx.Done(), a.logger)
 	var err error
-	if a.metrics, err = newMetrics(ctx.GetMetricsRegistry()); err != nil {
+	if a.metrics, err = metrics.New(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	if _, err := ctx.App("events"); err != nil {
@@ -93,7 +94,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 // to watch registries and policies. It fails when keys can be neither loaded nor made.
 func (a *App) Start() error {
 	for _, issuer := range a.Issuers {
-		if _, err := issuer.server.keys.current(a.ctx); err != nil {
+		if _, err := issuer.server.keys.Current(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)
 		}
 		if err := issuer.server.start(a.ctx); err != nil {

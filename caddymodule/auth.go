@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -110,7 +111,7 @@ type AuthHandler struct {
 	identity  *identityHeaders
 	overrides *httpguard.Overrides
 	metadata  *resourceMetadata
-	metrics   *authMetrics
+	metrics   *metrics.Door
 	logger    *zap.Logger
 	logs      accessLogs
 	// decisions is where the policy's decisions are logged.
@@ -221,7 +222,7 @@ func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	setPlaceholders(r, claims)
 	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
-	h.metricsOf(claims.Issuer).request("allowed")
+	h.metricsOf(claims.Issuer).Request("allowed")
 	return h.pass(w, r, next, claims, verified.KeyID())
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -69,7 +70,7 @@ func (h *AuthHandler) findIssuers(app *App) error {
 	}
 	h.metrics = h.trusted[0].metrics
 	if len(h.trusted) > 1 {
-		h.metrics = app.metrics.forAuth("")
+		h.metrics = app.metrics.Door("")
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ func (h *AuthHandler) onlyIssuer() string {
 }
 
 // metricsOf are those of the issuer that judged a token. What none of several judged has no issuer.
-func (h *AuthHandler) metricsOf(issuer string) *authMetrics {
+func (h *AuthHandler) metricsOf(issuer string) *metrics.Door {
 	if t := h.trust(issuer); t != nil {
 		return t.metrics
 	}

@@ -168,7 +168,7 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 	}
 	switch {
 	case err != nil:
-		h.metricsOf(claims.Issuer).failed(err)
+		h.metricsOf(claims.Issuer).Failed(err)
 		j.refused = noDecision(err)
 	case len(j.decision.Denied) > 0:
 		j.refused = denied()
@@ -179,7 +179,7 @@ func (p *RequestPolicy) judge(h *AuthHandler, r *http.Request, claims *token.Cla
 		j.refused.DecisionID = j.id
 	}
 	if p.Observe && j.refused != nil || len(j.decision.Observed) > 0 {
-		h.metricsOf(claims.Issuer).observed.Inc()
+		h.metricsOf(claims.Issuer).Observed()
 	}
 	h.logJudgement(r, j)
 	switch {
@@ -254,13 +254,11 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	if h.Policy == nil || !h.Policy.own {
 		return nil
 	}
-	if err := h.Policy.engine.Start(ctx); err != nil {
-		return fmt.Errorf("policy of a door: %w", err)
-	}
+	h.Policy.engine.Start(ctx)
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
-	h.metrics.setHealthy(kind, h.Policy.engine.Healthy())
+	h.metrics.SetHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))
-	w := &watcher{emit: emitterOf(ctx), logger: logger, metrics: h.metrics.reloadMetrics, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
+	w := &watcher{emit: emitterOf(ctx), logger: logger, metrics: h.metrics.Reloads, issuer: h.onlyIssuer(), kind: kind, source: h.Policy.engine}
 	go poll.Every(ctx, pollInterval, w.look)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
@@ -44,7 +45,7 @@ type madeFeed struct {
 	*oauth.Document
 	at      time.Time
 	changes uint64
-	keys    *keys
+	keys    *keyring.Set
 }
 
 func newFeed(issuer *issuerServer) *feed {
@@ -89,7 +90,7 @@ func sinceOf(query string) (int64, *oauth.Error) {
 // and is made and kept once.
 func (f *feed) moment(since int64) int64 {
 	since -= since % feedStep
-	if !f.issuer.revocations.Recalls(time.Unix(since, 0)) {
+	if !f.issuer.revocations.CoversSince(time.Unix(since, 0)) {
 		return 0
 	}
 	return since
@@ -115,7 +116,7 @@ func (f *feed) kept(ctx context.Context, since int64) *madeFeed {
 	if made == nil {
 		return nil
 	}
-	keys, err := f.issuer.keys.current(ctx)
+	keys, err := f.issuer.keys.Current(ctx)
 	age, news := time.Since(made.at), made.changes != f.issuer.revocations.Changes() || made.keys != keys
 	if err != nil || age >= feedRenewal || news && age >= feedFloor {
 		return nil
@@ -127,13 +128,13 @@ func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
 	if err := f.issuer.revocations.Open(ctx); err != nil {
 		return nil, err
 	}
-	keys, err := f.issuer.keys.current(ctx)
+	keys, err := f.issuer.keys.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	made := &madeFeed{at: time.Now(), changes: f.issuer.revocations.Changes(), keys: keys} // before what is told
 	told := f.issuer.revocations.Feed(time.Unix(since, 0))
-	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.keys.givenUp(keys) // not before AsOf
+	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.keys.RevokedUntil(keys) // not before AsOf
 	signed, err := f.sign(ctx, told)
 	if err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func (f *feed) sign(ctx context.Context, told *revocation.Feed) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	key, err := f.issuer.keys.signer(ctx)
+	key, err := f.issuer.keys.Signer(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -165,15 +166,4 @@ func (f *feed) keep(since int64, made *madeFeed) {
 			delete(f.made, since)
 		}
 	}
-}
-
-// givenUp are the keys that were given up before their time, and until when their tokens are refused.
-func (k *keyring) givenUp(keys *keys) map[string]int64 {
-	all := make(map[string]int64)
-	for _, key := range keys.all {
-		if key.revoked != nil {
-			all[key.ID()] = k.times.until(keys.all, key, k.alg, k.now()).Unix()
-		}
-	}
-	return all
 }

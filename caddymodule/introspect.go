@@ -46,7 +46,7 @@ func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error
 	if err != nil || revoked {
 		return nil, err
 	}
-	if err := t.issuer.revocations.Whole(); err != nil {
+	if err := t.issuer.revocations.Complete(); err != nil {
 		return nil, err
 	}
 	return claims, nil
@@ -69,7 +69,7 @@ func activeMembers(claims *token.Claims) map[string]any {
 
 // writeSigned answers with a JWT (RFC 9701), which the caller can keep as evidence.
 func (t *tokenReference) writeSigned(ctx context.Context, w http.ResponseWriter, members map[string]any) error {
-	key, err := t.issuer.keys.signer(ctx)
+	key, err := t.issuer.keys.Signer(ctx)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	s := &issuerServer{
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		logger: a.logger.With(zap.String("issuer", i.URL)), decisions: a.logger.Named("decisions"),
-		metrics: a.metrics.forIssuer(i.URL), storage: a.storage,
+		metrics: a.metrics.Issuer(i.URL), storage: a.storage,
 		emit: emitterOf(ctx), host: caddyHost{},
 	}
 	i.server = s
@@ -98,7 +98,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		return err
 	}
 	s.openRevocations()
-	if err := errors.Join(i.openRegistry(), i.loadPolicy(), a.metrics.watch(s)); err != nil {
+	if err := errors.Join(i.openRegistry(), i.loadPolicy(), a.metrics.CollectState(i.URL, s.metricState)); err != nil {
 		return err
 	}
 	s.meetPeers()
@@ -168,7 +168,7 @@ func (i *Issuer) loadPolicy() error {
 		return fmt.Errorf("loading the policy: %w", err)
 	}
 	i.server.policy = engine
-	i.server.metrics.setHealthy("policy", engine.Healthy())
+	i.server.metrics.SetHealthy("policy", engine.Healthy())
 	return nil
 }
 

@@ -13,7 +13,7 @@ var _ door.Issuer = (*issuerServer)(nil)
 
 // KeySet implements door.Issuer.
 func (i *issuerServer) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return i.keys.keySet(ctx, kid)
+	return i.keys.KeySet(ctx, kid)
 }
 
 // Scopes lists the scopes of the registry's resources, one for each action, of one audience or of all if it is "".
@@ -52,7 +52,7 @@ func (i *issuerServer) RevokedSince(ctx context.Context, claims *token.Claims, k
 	err := errNotConfigured
 	for _, issuer := range issuersWith(i.URL) {
 		set := issuer.revocations.Set()
-		if set == nil || issuer.keys.loaded.Load() == nil {
+		if set == nil || issuer.keys.Loaded() == nil {
 			continue
 		}
 		if set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {

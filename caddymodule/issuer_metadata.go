@@ -41,11 +41,11 @@ func (i *issuerServer) serveMetadata(choose func(*metadataDocuments) http.Handle
 
 func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error) {
 	revision := i.registry.Revision()
-	keys, err := i.keys.current(ctx)
+	keys, err := i.keys.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.algs) {
+	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.Algs) {
 		return docs, nil
 	}
 	scopes, err := i.Scopes(ctx, "")
@@ -54,9 +54,9 @@ func (i *issuerServer) metadata(ctx context.Context) (*metadataDocuments, error)
 	}
 	// all of them, for tokens of a former signing_alg are valid until they end, and clients such as
 	// go-oidc refuse algorithms that are not named here
-	meta := oauth.NewServerMetadata(i.URL, scopes, keys.algs)
+	meta := oauth.NewServerMetadata(i.URL, scopes, keys.Algs)
 	docs := &metadataDocuments{
-		revision: revision, algs: keys.algs,
+		revision: revision, algs: keys.Algs,
 		openID: oauth.NewJSONDocument(meta.OpenID(), metadataMaxAge),
 		oauth:  oauth.NewJSONDocument(meta, metadataMaxAge),
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 )
 
 // issuersOf are the issuers of each URL in all configs of this process: there are two while one config replaces
@@ -25,7 +27,7 @@ func (i *issuerServer) meetPeers() {
 	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
 	issuersOf.Unlock()
 	for _, peer := range i.peers() {
-		i.revocations.Tell(peer.revocations.Set().All(time.Now())...)
+		i.revocations.Merge(peer.revocations.Set().All(time.Now())...)
 	}
 }
 
@@ -54,10 +56,10 @@ func issuersWith(url string) []*issuerServer {
 // more: a config that takes over would know no client, no key and nothing that is revoked, and begin anew. A storage
 // that is put in the place of a whole one may be empty.
 func (i *issuerServer) checkStorage(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, keyLoadTimeout)
+	ctx, cancel := context.WithTimeout(ctx, keyring.LoadTimeout)
 	defer cancel()
 	for _, peer := range i.peers() {
-		if !peer.keys.stored(ctx) && !i.keys.storesAny(ctx, peer.keys.loaded.Load()) {
+		if !peer.keys.Stored(ctx) && !i.keys.HasAny(ctx, peer.keys.Loaded()) {
 			return errStorageLost
 		}
 	}
@@ -81,6 +83,6 @@ func (i *issuerServer) tellRegistry() {
 // tellKeys has peers see what was just changed of the keys.
 func (i *issuerServer) tellKeys(ctx context.Context) {
 	for _, peer := range i.peers() {
-		_, _ = peer.keys.refresh(context.WithoutCancel(ctx), false) // it notes what is wrong
+		_ = peer.keys.Reload(context.WithoutCancel(ctx)) // a failure shows as the peer's problem
 	}
 }

@@ -1,16 +1,22 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
@@ -30,7 +36,7 @@ type issuerServer struct {
 
 	logger    *zap.Logger
 	decisions *zap.Logger
-	metrics   *issuerMetrics
+	metrics   *metrics.Issuer
 	storage   *storage.Storage
 	emit      emitter
 	host      httphost.Host
@@ -39,7 +45,7 @@ type issuerServer struct {
 	file      *file.File   // the registry, where it is a file; else nil
 	usage     *store.Usage
 	policy    *policy.Engine
-	keys      *keyring
+	keys      *keyring.Ring
 	documents documents
 	crowd     atomic.Int64 // the time of the last warning about too many strangers
 
@@ -69,8 +75,8 @@ func (i *issuerServer) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:       i.serveToken,
 		base.Path + oauth.JWKSPath:        i.serveJWKS,
-		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.introspections, (*tokenReference).introspect),
-		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.revocations, (*tokenReference).revoke),
+		base.Path + oauth.IntrospectPath:  i.serveReference(i.metrics.Introspection, (*tokenReference).introspect),
+		base.Path + oauth.RevokePath:      i.serveReference(i.metrics.Revocation, (*tokenReference).revoke),
 		base.Path + oauth.RevocationsPath: i.feed.serve,
 		base.Path + oauth.AuthorizePath:   i.serveAuthorize,
 		oidcPath:                          i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
@@ -79,13 +85,13 @@ func (i *issuerServer) routes() map[string]http.HandlerFunc {
 }
 
 func (i *issuerServer) serveJWKS(w http.ResponseWriter, r *http.Request) {
-	keys, err := i.keys.current(r.Context())
+	keys, err := i.keys.Current(r.Context())
 	if err != nil {
 		i.logger.Debug("no keys to publish", zap.Error(err))
 		oauth.Unavailable("the keys cannot be had now").Write(w)
 		return
 	}
-	keys.jwks.ServeHTTP(w, r)
+	keys.JWKS.ServeHTTP(w, r)
 }
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
@@ -100,4 +106,12 @@ func (i *issuerServer) close() {
 	if i.policy != nil {
 		i.policy.Close()
 	}
+}
+
+// storageName returns a readable name that no other issuer has: Safe drops characters that tell URLs apart, so the name
+// ends in a hash of the URL.
+func storageName(issuer string) string {
+	sum := sha256.Sum256([]byte(issuer))
+	_, rest, _ := strings.Cut(issuer, "://")
+	return certmagic.StorageKeys.Safe(strings.ReplaceAll(rest, "/", "_")) + "-" + hex.EncodeToString(sum[:4])
 }

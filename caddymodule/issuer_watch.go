@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
@@ -22,19 +23,17 @@ func (i *issuerServer) start(ctx context.Context) error {
 	if err := i.revocations.Open(ctx); err != nil {
 		return err
 	}
-	if err := i.policy.Start(ctx); err != nil {
-		return fmt.Errorf("policy: %w", err)
-	}
+	i.policy.Start(ctx)
 	go poll.Every(ctx, interval, i.watcher("registry", i.registry).look)
 	go poll.Every(ctx, pollInterval, i.watcher("policy", i.policy).look)
 	go poll.Every(ctx, storagePollInterval, i.lookForRevocations)
-	go i.watchKeys(ctx)
+	go i.keys.Watch(ctx, i.reportKeys)
 	go poll.Every(ctx, usageInterval, func() { i.flushUsage(ctx) })
 	return nil
 }
 
 func (i *issuerServer) watcher(kind string, source watched) *watcher {
-	return &watcher{emit: i.emit, logger: i.logger, metrics: i.metrics.reloadMetrics, issuer: i.URL, kind: kind, source: source}
+	return &watcher{emit: i.emit, logger: i.logger, metrics: i.metrics.Reloads, issuer: i.URL, kind: kind, source: source}
 }
 
 func (i *issuerServer) stop(ctx context.Context) {
@@ -49,10 +48,22 @@ func (i *issuerServer) stop(ctx context.Context) {
 func (i *issuerServer) flushUsage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
-	if !i.keys.stored(ctx) {
+	if !i.keys.Stored(ctx) {
 		return
 	}
 	if err := i.usage.Flush(ctx); err != nil {
 		i.logger.Warn("noting when secrets were last used failed", zap.Error(err))
+	}
+}
+
+// metricState returns what the metrics show of the issuer's dependencies.
+func (i *issuerServer) metricState() metrics.State {
+	return metrics.State{
+		StorageReachable: i.revocations.Fresh() == nil,
+		StorageWritable:  i.storage.WriteFailure() == "",
+		RegistryAge:      i.registry.Age(),
+		PolicyRevision:   i.policy.Revision(),
+		Revocations:      i.revocations.Set().Len(),
+		RevocationsAge:   i.revocations.Age(),
 	}
 }

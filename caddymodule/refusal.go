@@ -38,7 +38,7 @@ const (
 func (h *AuthHandler) refuse(w http.ResponseWriter, r *http.Request, refused *refusal) error {
 	refused.Scope = credential.Mask(refused.Scope) // it may be made of the request's path
 	httpguard.BoundBody(w, r)
-	h.metricsOf(refused.issuer).request(refused.Reason)
+	h.metricsOf(refused.issuer).Request(refused.Reason)
 	addLogFields(r, zap.String("m2m_refused", refused.Reason))
 	h.logRefusal(r, refused)
 	return h.answer(w, r, refused)

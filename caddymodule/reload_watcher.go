@@ -1,6 +1,10 @@
 package caddymodule
 
-import "go.uber.org/zap"
+import (
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+)
 
 // emitter emits a Caddy event.
 type emitter func(name string, data map[string]any)
@@ -19,7 +23,7 @@ const reloadEvent = "m2m_reload"
 type watcher struct {
 	emit    emitter
 	logger  *zap.Logger
-	metrics *reloadMetrics
+	metrics *metrics.Reloads
 	issuer  string
 	kind    string
 	source  watched
@@ -43,11 +47,11 @@ func (w *watcher) look() {
 		w.tell("ok", "")
 	}
 	w.sick = !w.source.Healthy()
-	w.metrics.setHealthy(w.kind, !w.sick)
+	w.metrics.SetHealthy(w.kind, !w.sick)
 }
 
 func (w *watcher) tell(result, problem string) {
-	w.metrics.reloaded(w.kind, result)
+	w.metrics.Reloaded(w.kind, result)
 	w.emit(reloadEvent, map[string]any{
 		"issuer": w.issuer, "kind": w.kind, "result": result, "revision": w.source.Revision(), "error": problem,
 	})

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -438,7 +439,7 @@ func TestFeedThatCannotBeHad(t *testing.T) {
 func TestMetadataWithoutTheFeed(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
 		registry := prometheus.NewRegistry()
-		m, err := newMetrics(registry)
+		m, err := metrics.New(registry)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,7 +453,7 @@ func TestMetadataWithoutTheFeed(t *testing.T) {
 			t.Fatal("the metadata names it")
 		}
 		told := func() (age, healthy float64) {
-			m.remoteRevocations(feedIssuer, r)
+			m.RemoteRevocations(feedIssuer, r.problem() == "", r.known.AsOf())
 			families, err := registry.Gather()
 			if err != nil {
 				t.Fatal(err)

@@ -27,8 +27,11 @@ func (a *App) lookAtRemotes() {
 		}
 		remote.revocations.begin()
 		remote.revocations.insist(a.insistsOn(url))
-		a.metrics.remoteKeys(url, remote.keys.Status())
-		a.metrics.remoteRevocations(url, remote.revocations)
+		keys := remote.keys.Status()
+		a.metrics.RemoteKeys(url, keys.Err == nil, keys.Fetched)
+		if remote.revocations.concerns() {
+			a.metrics.RemoteRevocations(url, remote.revocations.problem() == "", remote.revocations.known.AsOf())
+		}
 	}
 }
 

@@ -25,6 +25,6 @@ func (h *AuthHandler) logJudgement(r *http.Request, j *judgement) {
 	event.ID = j.id
 	event.More = []zap.Field{zap.Bool("observe", h.Policy.Observe)}
 	if err := event.Write(r.Context(), c, h.Policy.engine); err != nil {
-		h.metricsOf(j.input.Issuer).failed(err)
+		h.metricsOf(j.input.Issuer).Failed(err)
 	}
 }

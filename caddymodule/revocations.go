@@ -15,10 +15,10 @@ import (
 func (i *issuerServer) openRevocations() {
 	i.revocations = revocation.NewStore(i.storage, path.Join(i.storagePath(), "revocations"))
 	i.revocations.OnFault = func(doing string, err error) { i.logger.Error(doing+" failed", zap.Error(err)) }
-	i.revocations.OnStoredAgain = func(entries int) {
+	i.revocations.OnRestored = func(entries int) {
 		i.logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))
 	}
-	i.revocations.Present = i.keys.stored
+	i.revocations.Present = i.keys.Stored
 }
 
 // revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.
@@ -27,7 +27,7 @@ func (i *issuerServer) revoke(ctx context.Context, entry revocation.Entry) error
 		return err
 	}
 	for _, peer := range i.peers() {
-		peer.revocations.Tell(entry)
+		peer.revocations.Merge(entry)
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (i *issuerServer) lookForRevocations() {
 	case !was && healthy:
 		i.logger.Info("revocations are whole again", zap.Int("count", i.revocations.Set().Len()))
 	}
-	i.metrics.setHealthy("revocations", healthy)
+	i.metrics.SetHealthy("revocations", healthy)
 }
 
 func viewRevocation(e revocation.Entry) api.Revocation {

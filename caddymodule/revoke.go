@@ -24,7 +24,7 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 		oauth.WriteRevoked(w)
 		return "ignored", nil
 	case claims.ClientID != t.client.ID:
-		return "", oauth.OthersToken()
+		return "", oauth.NotClientsToken()
 	}
 	revoked, err := t.issuer.isRevoked(ctx, claims)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -225,17 +226,17 @@ func (s *stream) report(r *http.Request) {
 		reason = streamUnknown
 	}
 	addLogFields(r, zap.String("m2m_closed", reason))
-	s.door.currentMetrics(s.claims.Issuer).streamsClosed.WithLabelValues(reason).Inc()
+	s.door.currentMetrics(s.claims.Issuer).StreamClosed(reason)
 	s.door.logger.Debug("request closed before its end", zap.String("reason", reason),
 		zap.String("issuer", s.claims.Issuer), zap.String("m2m_jti", s.claims.ID), zap.Error(refused.cause))
 }
 
 // currentMetrics returns the metrics of the config that runs now. A stream may outlive the config that let it
 // through, whose metrics are no longer served.
-func (h *AuthHandler) currentMetrics(issuer string) *authMetrics {
+func (h *AuthHandler) currentMetrics(issuer string) *metrics.Door {
 	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
 	if err != nil {
 		return h.metricsOf(issuer)
 	}
-	return module.(*App).metrics.forAuth(issuer)
+	return module.(*App).metrics.Door(issuer)
 }

@@ -18,17 +18,18 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // streamDoorFor is a door without leeway that takes tokens of a remote issuer. A nil issuer must not be asked.
 func streamDoorFor(t testing.TB, remote *remoteIssuer, bound revocationBound) *AuthHandler {
 	t.Helper()
-	m, err := newMetrics(prometheus.NewRegistry())
+	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusted := &TrustedIssuer{URL: feedIssuer, remote: remote, bound: bound, metrics: m.forAuth(feedIssuer)}
+	trusted := &TrustedIssuer{URL: feedIssuer, remote: remote, bound: bound, metrics: m.Door(feedIssuer)}
 	if remote != nil {
 		trusted.keys = &trustedRemote{remote, time.Hour, bound}
 	}

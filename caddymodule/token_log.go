@@ -20,7 +20,7 @@ func (t *tokenRequest) logDecision(jti string) {
 	event.ID = t.id
 	event.More = []zap.Field{zap.String("registry_revision", t.issuer.registry.Revision()), zap.String("jti", jti)}
 	if err := event.Write(t.http.Context(), c, t.issuer.policy); err != nil {
-		t.issuer.metrics.failed(err)
+		t.issuer.metrics.Failed(err)
 	}
 }
 

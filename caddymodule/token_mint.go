@@ -22,7 +22,7 @@ const maxAsked = token.MaxClaimsSize / 2
 
 // mint signs the access token (RFC 9068 §2).
 func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
-	key, err := t.issuer.keys.signer(ctx)
+	key, err := t.issuer.keys.Signer(ctx)
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}

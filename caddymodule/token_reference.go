@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -25,7 +24,7 @@ type tokenReference struct {
 
 // serveReference reads a request about a token, authenticates its client as the token endpoint does, and has
 // it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
-func (i *issuerServer) serveReference(counter *prometheus.CounterVec, serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
+func (i *issuerServer) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t := &tokenReference{issuer: i, http: r, start: time.Now()}
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
@@ -43,7 +42,7 @@ func (i *issuerServer) serveReference(counter *prometheus.CounterVec, serve func
 			t.logRefusal(oerr)
 			oerr.Write(w)
 		}
-		counter.WithLabelValues(result).Inc()
+		count(result)
 	}
 }
 
@@ -66,7 +65,7 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 	if err != nil {
 		return nil, nil
 	}
-	keys, err := t.issuer.keys.keySetNow(ctx, kid)
+	keys, err := t.issuer.keys.KeySetNow(ctx, kid)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (i *issuerServer) serveToken(w http.ResponseWriter, r *http.Request) {
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
-	i.metrics.tokenRequest(t.result(oerr), time.Since(t.start))
+	i.metrics.TokenRequest(t.result(oerr), time.Since(t.start))
 }
 
 // serve takes the request through authentication, policy and minting, and writes the answer. An
@@ -153,7 +153,7 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 		}
 		t.decision = decision
 		if len(decision.Observed) > 0 {
-			t.issuer.metrics.observed.Inc()
+			t.issuer.metrics.Observed()
 		}
 	}
 	t.hold()
@@ -214,7 +214,7 @@ func (t *tokenRequest) invalidScope(description string) *oauth.Error {
 
 // fault is our failure, not the caller's: it is logged with its cause, and answered without it.
 func (t *tokenRequest) fault(doing string, err error) *oauth.Error {
-	t.issuer.metrics.failed(err)
+	t.issuer.metrics.Failed(err)
 	t.issuer.logger.Log(faultLevel(t.http, err), doing+" failed, no token is issued",
 		zap.String("decision_id", t.id), zap.String("client_id", t.clientID()), zap.Error(err))
 	return t.named(oauth.Unavailable("no decision can be made now"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -84,7 +85,7 @@ type TrustedIssuer struct {
 	remote  *remoteIssuer // nil for one of this process
 	keys    door.Issuer
 	bound   revocationBound
-	metrics *authMetrics
+	metrics *metrics.Door
 }
 
 // hasQuirks reports whether anything but the URL and the audience is set.
@@ -173,7 +174,7 @@ func (t *TrustedIssuer) provision(app *App, audience []string) error {
 	} else if err := t.provisionRemote(app); err != nil {
 		return err
 	}
-	t.metrics = app.metrics.forAuth(t.URL)
+	t.metrics = app.metrics.Door(t.URL)
 	return t.check()
 }
 

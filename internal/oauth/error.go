@@ -80,9 +80,9 @@ func UnsupportedGrantType() *Error {
 	}
 }
 
-// OthersToken answers who wants to revoke a token that was issued to another client (RFC 7009 §2.1), with
+// NotClientsToken answers who wants to revoke a token that was issued to another client (RFC 7009 §2.1), with
 // the code that RFC 6749 §5.2 has for what was issued to another client: 400.
-func OthersToken() *Error {
+func NotClientsToken() *Error {
 	return &Error{
 		Status: http.StatusBadRequest, Code: CodeInvalidGrant, Description: "the token was issued to another client",
 	}

@@ -80,8 +80,8 @@ func (s *Store) Feed(since time.Time) *Feed {
 	return f
 }
 
-// Recalls reports whether a feed since then has what is new alone, and not all there is.
-func (s *Store) Recalls(since time.Time) bool {
+// CoversSince reports whether a feed since then has what is new alone, and not all there is.
+func (s *Store) CoversSince(since time.Time) bool {
 	_, _, recalled := s.since(since, s.now())
 	return recalled
 }

@@ -147,8 +147,8 @@ func TestFeedSince(t *testing.T) {
 				got += " " + id
 			}
 		}
-		if n.Recalls(since) != (f.Since != 0) {
-			t.Errorf("%s: recalled: %t, since %d", test.name, n.Recalls(since), f.Since)
+		if n.CoversSince(since) != (f.Since != 0) {
+			t.Errorf("%s: recalled: %t, since %d", test.name, n.CoversSince(since), f.Since)
 		}
 		if got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
@@ -209,7 +209,7 @@ func TestFeedOfAStartWithTheClockAhead(t *testing.T) {
 	n.revoke(OfToken("old", noon.Add(12*time.Hour)))
 	n.at.Store(0)
 	n.reload()
-	if since := noon.Add(-time.Second); n.Recalls(since) {
+	if since := noon.Add(-time.Second); n.CoversSince(since) {
 		t.Error("it claims to know what became known before the clock was put back")
 	}
 	n.at.Store(int64(5 * time.Minute))

@@ -55,8 +55,8 @@ type Store struct {
 	writer  string // names this process among the nodes
 	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
 	OnFault func(doing string, err error)
-	// OnStoredAgain, if it is set, is told how many entries were stored again that the storage had lost.
-	OnStoredAgain func(entries int)
+	// OnRestored, if it is set, is told how many entries were stored again that the storage had lost.
+	OnRestored func(entries int)
 	// Present, if it is set, reports whether the storage has what it certainly had. Where it has not, it is not the one
 	// that it was, as a folder is on which nothing is mounted any more: that there are no revocations means nothing then.
 	Present func(context.Context) bool
@@ -177,14 +177,14 @@ func (s *Store) Healthy() bool { return s.Problem() == "" }
 
 // Problem says why the store is not healthy; "" is that it is.
 func (s *Store) Problem() string {
-	if err := s.Whole(); err != nil {
+	if err := s.Complete(); err != nil {
 		return err.Error()
 	}
 	return ""
 }
 
-// Whole says why what is revoked may not all be known here: what Fresh does, or that a segment is broken.
-func (s *Store) Whole() error {
+// Complete says why what is revoked may not all be known here: what Fresh does, or that a segment is broken.
+func (s *Store) Complete() error {
 	if err := s.Fresh(); err != nil {
 		return err
 	}
@@ -228,9 +228,9 @@ func (s *Store) addLocked(entries []Entry, at time.Time) {
 	s.early = nil
 }
 
-// Tell puts in force what another store of the same revocations, in this process, has just revoked: that of a config
+// Merge puts in force what another store of the same revocations, in this process, has just revoked: that of a config
 // that replaces another, or is replaced. It is in storage already.
-func (s *Store) Tell(entries ...Entry) {
+func (s *Store) Merge(entries ...Entry) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
 	if s.set.Load() == nil {

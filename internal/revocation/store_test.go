@@ -604,7 +604,7 @@ func TestLostSegmentsAreStoredAgain(t *testing.T) {
 				b.reload()
 				n := map[string]*node{"who wrote it": a, "who read it": b}[by]
 				var again []int
-				n.OnStoredAgain = func(entries int) { again = append(again, entries) }
+				n.OnRestored = func(entries int) { again = append(again, entries) }
 				n.at.Store(int64(20 * time.Minute))
 				n.reload() // a pass, so that the next is due later
 				test.lose(storage, storage.names()[0])
@@ -613,7 +613,7 @@ func TestLostSegmentsAreStoredAgain(t *testing.T) {
 				}
 				changes := n.Changes()
 				n.verify()
-				if !test.whole && (n.Healthy() || n.Whole() == nil || n.Fresh() != nil || len(n.faults) != 1) {
+				if !test.whole && (n.Healthy() || n.Complete() == nil || n.Fresh() != nil || len(n.faults) != 1) {
 					t.Errorf("the problem is %q, and it told %q", n.Problem(), n.faults)
 				}
 				for range 3 {
@@ -700,7 +700,7 @@ func TestNothingIsStoredAgain(t *testing.T) {
 	begin := func(t *testing.T) (storage *memory, n, other *node) {
 		storage = newMemory()
 		n, other = newNode(t, storage), newNode(t, storage)
-		n.OnStoredAgain = func(entries int) { t.Errorf("%d entries were stored again", entries) }
+		n.OnRestored = func(entries int) { t.Errorf("%d entries were stored again", entries) }
 		other.revoke(later("A"))
 		n.reload()
 		return storage, n, other
@@ -772,7 +772,7 @@ func TestWhatPeersToldIsStoredAgain(t *testing.T) {
 	former.reload()
 	storage.objects[former.queue.name] = nil
 	n := newNode(t, storage)
-	n.Tell(former.Set().Entries(noon, Entry{}, 9)...)
+	n.Merge(former.Set().Entries(noon, Entry{}, 9)...)
 	if err := n.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -892,8 +892,8 @@ func TestSegmentThatIsOnlyListed(t *testing.T) {
 	}
 }
 
-// TestTell: what another store has revoked is in force at once, also when this one is just looking for the first time.
-func TestTell(t *testing.T) {
+// TestMerge: what another store has revoked is in force at once, also when this one is just looking for the first time.
+func TestMerge(t *testing.T) {
 	storage := newMemory()
 	other := newNode(t, storage)
 	other.revoke(token("A"))
@@ -901,12 +901,12 @@ func TestTell(t *testing.T) {
 	storage.onLoad = func(string) { // after the listing
 		storage.onLoad = nil
 		other.revoke(token("B"))
-		n.Tell(token("B"))
+		n.Merge(token("B"))
 	}
 	if !n.has("A") || !n.has("B") {
 		t.Error("what was told during the first look was lost")
 	}
-	n.Tell(token("C"))
+	n.Merge(token("C"))
 	if !n.has("C") {
 		t.Error("what was told later is not in force")
 	}

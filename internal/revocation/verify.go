@@ -110,8 +110,8 @@ func (s *Store) storeAgain(ctx, beginning context.Context, now time.Time) (whole
 // endPass tells what was stored again, and deletes the broken segments that had been read when they were whole: all that
 // was in them is in others.
 func (s *Store) endPass(ctx context.Context) {
-	if s.pass.again > 0 && s.OnStoredAgain != nil {
-		s.OnStoredAgain(s.pass.again)
+	if s.pass.again > 0 && s.OnRestored != nil {
+		s.OnRestored(s.pass.again)
 	}
 	var needless []string
 	for key := range s.spoilt {

@@ -222,7 +222,7 @@ func loseStorage(t *testing.T, mounted string) {
 	for _, what := range []string{
 		"registry is broken, the last good one serves on",
 		"revocations of other nodes cannot be read, those that are known stay in force",
-		"signing keys could not all be read or rotated, those that are loaded serve on",
+		"signing keys could not all be read or rotated, the loaded ones stay in use",
 	} {
 		reasons := slices.Clone(logged[what])
 		if slices.Sort(reasons); len(reasons) == 0 || len(slices.Compact(reasons)) != len(logged[what]) {

@@ -1,0 +1,159 @@
+package caddymodule
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// Defaults and bounds of key rotation. keyLeeway covers the largest leeway of a door.
+const (
+	jwksMaxAge         = 5 * time.Minute
+	defaultKeyRotation = 30 * 24 * time.Hour
+	maxKeyRotation     = 10 * 365 * 24 * time.Hour
+	keyPollInterval    = 5 * time.Second
+	keyLeeway          = token.MaxLeeway
+)
+
+// KeySettings say how an issuer's signing keys rotate, and how they are stored.
+type KeySettings struct {
+	// KeyRotation is how often a new key takes over. The next one is published about ten minutes before it
+	// signs, and the one before stays published until its last token has expired. 0 is that only a command makes
+	// another. At least 15m5s plus token_ttl, so that no more than three keys are published; at most 10 years.
+	// Default: 720h (30 days).
+	KeyRotation *caddy.Duration `json:"key_rotation,omitempty"`
+
+	// KeyEncryption encrypts private keys in storage, by AES-256-GCM: the base64 of 32 bytes, given by one
+	// placeholder, {env.*} or {file.*}; a literal is an error, and so is a file that group or others may read. Keys
+	// are encrypted with the first; further ones open what was encrypted with them before. Keys that are not
+	// encrypted so are stored anew at the next rotation. Default: none.
+	KeyEncryption []string `json:"key_encryption,omitempty"`
+
+	// KeyTiming is for trying a rotation out in seconds, and not for production: caches of others know nothing of it.
+	KeyTiming *KeyTiming `json:"key_timing,omitempty"`
+}
+
+// KeyTiming are times that KeyRotation is held against. All must be above 0.
+type KeyTiming struct {
+	// MaxAge is that of the published keys, in whole seconds. Default: 5m.
+	MaxAge caddy.Duration `json:"max_age"`
+	// Poll is how often storage is looked at. Default: 5s.
+	Poll caddy.Duration `json:"poll"`
+	// Leeway is how far clocks may be apart. Default: 5m.
+	Leeway caddy.Duration `json:"leeway"`
+}
+
+// newKeyring returns the keys of an issuer whose other settings have been checked.
+func (i *Issuer) newKeyring(alg token.Alg) (*keyring.Ring, error) {
+	times, err := i.KeySettings.times(time.Duration(i.TokenTTL))
+	if err != nil {
+		return nil, err
+	}
+	seal, err := newSeal(i.KeyEncryption)
+	if err != nil {
+		return nil, err
+	}
+	return keyring.New(i.server.storage, i.server.storagePath(), alg, times, seal, i.server.logger), nil
+}
+
+func (s *KeySettings) times(ttl time.Duration) (keyring.Times, error) {
+	t := keyring.Times{Period: defaultKeyRotation, TTL: ttl, MaxAge: jwksMaxAge, Poll: keyPollInterval, Leeway: keyLeeway}
+	if own := s.KeyTiming; own != nil {
+		t.MaxAge, t.Poll, t.Leeway = time.Duration(own.MaxAge), time.Duration(own.Poll), time.Duration(own.Leeway)
+		if t.MaxAge < time.Second || t.MaxAge%time.Second != 0 || t.Poll <= 0 || t.Leeway <= 0 {
+			return t, errors.New("key_timing needs a max_age of whole seconds, and poll and leeway above 0")
+		}
+	}
+	if s.KeyRotation != nil {
+		t.Period = time.Duration(*s.KeyRotation)
+	}
+	if least := t.MinPeriod(); t.Period != 0 && (t.Period < least || t.Period > maxKeyRotation) {
+		return t, fmt.Errorf("key_rotation is %s; with a token_ttl of %s it is at least %s, and at most %s", t.Period, ttl, least, maxKeyRotation)
+	}
+	return t, nil
+}
+
+func (s *KeySettings) parseRotation(d *caddyfile.Dispenser) error {
+	s.KeyRotation = new(caddy.Duration)
+	if args := d.CountRemainingArgs(); args == 1 {
+		if d.NextArg(); d.Val() == "off" {
+			return nil
+		}
+		d.Prev()
+	}
+	least := keyring.Times{MaxAge: jwksMaxAge, Poll: keyPollInterval, Leeway: keyLeeway}.MinPeriod()
+	return duration(d, s.KeyRotation, least, maxKeyRotation)
+}
+
+func (s *KeySettings) parseEncryption(d *caddyfile.Dispenser) error {
+	s.KeyEncryption = d.RemainingArgs()
+	if len(s.KeyEncryption) == 0 {
+		return d.ArgErr()
+	}
+	for _, placeholder := range s.KeyEncryption {
+		if !onePlaceholder.MatchString(placeholder) {
+			return d.WrapErr(errKeyEncryption)
+		}
+	}
+	return nil
+}
+
+var errKeyEncryption = errors.New("key_encryption takes placeholders, {env.*} or {file.*}: a literal key would stand in the config")
+
+// newSeal resolves the placeholders of encryption keys. Its errors do not repeat the keys.
+func newSeal(placeholders []string) (*keyring.Seal, error) {
+	if len(placeholders) == 0 {
+		return nil, nil
+	}
+	keys := make([][]byte, len(placeholders))
+	for n, placeholder := range placeholders {
+		key, err := encryptionKey(placeholder)
+		if err != nil {
+			return nil, err
+		}
+		keys[n] = key
+	}
+	return keyring.NewSeal(keys...)
+}
+
+func encryptionKey(placeholder string) ([]byte, error) {
+	if !onePlaceholder.MatchString(placeholder) {
+		return nil, errKeyEncryption
+	}
+	if file, ok := strings.CutPrefix(placeholder, "{file."); ok {
+		if err := checkOnlyOwnerReads(strings.TrimSuffix(file, "}")); err != nil {
+			return nil, fmt.Errorf("key_encryption: %w", err)
+		}
+	}
+	value := placeholder
+	if err := replaceAll(caddy.NewReplacer(), &value); err != nil {
+		return nil, fmt.Errorf("key_encryption: %w", err)
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(value))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("key_encryption: %s is not the base64 of 32 bytes; make some with `openssl rand -base64 32`", placeholder)
+	}
+	return key, nil
+}
+
+// checkOnlyOwnerReads refuses a key file that other users can read or change. Windows has other permissions.
+func checkOnlyOwnerReads(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o066 != 0 {
+		return fmt.Errorf("%s has mode %04o, so others may read or change it; make it 0600", file, mode)
+	}
+	return nil
+}
