@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
@@ -15,8 +13,6 @@ type adminSystem struct {
 	issuers []*issuerServer
 	doors   []*AuthHandler
 	remotes map[string]*remoteIssuer // by URL
-	logger  *zap.Logger              // of the audit log
-	emit    emitter
 }
 
 // adminHandler serves the API below /m2m/.

@@ -13,8 +13,8 @@ import (
 
 const brokenKey = "test/registry/resources/rb.json"
 
-// newBrokenStore has the resource rb, whose object is damaged as told, and the client rbc with grants on it
-// and on book.
+// newBrokenStore returns a store with the resource rb, whose object is damaged, and the client rbc with grants on rb and on
+// book.
 func newBrokenStore(t *testing.T, damage func(*memory)) (*memory, *store.Store) {
 	t.Helper()
 	m, s := newBookStore(t)
@@ -35,7 +35,7 @@ func edit(s *store.Store, change func(*registry.Client)) error {
 	return err
 }
 
-// Whatever has become of a resource, clients with grants on it are disabled, and lose rights, as ever.
+// Clients with grants on a resource that is broken or gone can still be disabled and lose rights.
 func TestStoreChangesClientsOfABrokenResource(t *testing.T) {
 	for name, damage := range map[string]func(*memory){
 		"broken":  truncate,
@@ -85,7 +85,7 @@ func TestStoreTellsOfABrokenResource(t *testing.T) {
 	s.OnFault = func(_ string, err error) { told = append(told, err.Error()) }
 	for range 3 {
 		if _, err := s.Reload(); err != nil {
-			t.Fatalf("a broken resource is no broken storage: %v", err)
+			t.Fatalf("a broken resource is reported as a broken storage: %v", err)
 		}
 	}
 	if s.Healthy() || !strings.Contains(s.Problem(), "resources/rb.json") || len(told) != 1 {
@@ -154,6 +154,7 @@ func TestStoreRepairsABrokenResource(t *testing.T) {
 }
 
 func TestStoreSaysWhatABrokenClientWas(t *testing.T) {
+	t.Parallel()
 	m, _ := newBookStore(t)
 	m.edit("test/registry/clients/ci-bot.json", func([]byte) []byte { return []byte("{}") })
 	change, err := newStore(m).EditClient(ctx, "ci-bot", func(*registry.Client) (*registry.Client, error) { return nil, nil })
