@@ -1,15 +1,15 @@
-# What this issuer adds to the rules that ship, which grant what the client's grants cover. Edit and
-# save it while the server runs: the next token request is decided by what you saved. When it does
-# not compile, the server logs file and line, and the last good one stays in force.
+# Rules of this issuer, besides the shipped ones, which grant what the client's grants cover. Edit this
+# file while the server runs: once saved, it decides the next token request. If it does not compile,
+# the server logs the file and line and keeps using the last good version.
 package m2m.token
 
-# A claim of your own in every token; "caddy m2m inspect" shows it.
+# An extra claim in every token; "caddy m2m inspect" shows it.
 claims["environment"] := "dev"
 
 # No token is valid for longer than five minutes.
 ttl contains 300
 
-# Make false into true, and nobody gets a scope that edits books, whatever the grants say.
+# Change false to true, and no client gets a scope to edit books, whatever its grants.
 frozen := false
 
 rejected contains {"scope": s.raw, "reason": "the catalogue is frozen"} if {
