@@ -24,6 +24,14 @@ type Verified struct {
 // KeyID is the kid of the key that has signed the token.
 func (t Verified) KeyID() string { return t.kid }
 
+// ChosenIssuer returns the issuer whose keys Verify asked for, also if it failed then; "" if it failed before that.
+func (t Verified) ChosenIssuer() string {
+	if t.expect == nil {
+		return ""
+	}
+	return t.expect.Issuer
+}
+
 // passed is how a token was verified. That holds for as long as its keys are those in force; its times
 // are checked again whenever it is used.
 type passed struct {
@@ -61,9 +69,10 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	if known == nil {
 		return v.verifyNew(id, raw, keysFor)
 	}
+	refused := Verified{passed: passed{expect: known.expect}}
 	keys, err := keysFor(known.expect.Issuer, known.kid)
 	if err != nil {
-		return Verified{}, err
+		return refused, err
 	}
 	if keys == nil || keys != known.keys.Value() {
 		v.memory.forget(id)
@@ -71,7 +80,7 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	}
 	if err := known.expect.check(known.claims); err != nil {
 		v.memory.forget(id)
-		return Verified{}, err
+		return refused, err
 	}
 	return Verified{known.claims, known.passed, true}, nil
 }
@@ -101,13 +110,14 @@ func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified,
 	if err != nil {
 		return Verified{}, err
 	}
+	refused := Verified{passed: passed{expect: expect}}
 	keys, err := keysFor(expect.Issuer, kid)
 	if err != nil {
-		return Verified{}, err
+		return refused, err
 	}
 	claims, err := Verify(raw, keys, *expect)
 	if err != nil {
-		return Verified{}, err
+		return refused, err
 	}
 	return Verified{Claims: claims, passed: passed{id, expect, kid, weak.Make(keys)}}, nil
 }
