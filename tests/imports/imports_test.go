@@ -37,7 +37,13 @@ var own = map[string][]string{
 		"internal/storage",
 		"internal/token",
 		"policy",
+		"policy/bundle",
 	},
+	"policy":                  {"policy/bundle", "policy/files", "rego"},
+	"policy/bundle":           {"policy/files"},
+	"policy/files":            {},
+	"policy/replay":           {"policy"},
+	"rego":                    {},
 	"internal/admin/api":      {"policy"}, // for the types of explanations
 	"internal/cli":            {"internal/admin/api", "internal/discovery", "internal/opacli", "internal/registry", "internal/registry/store", "internal/token", "policy", "policy/replay", "rego"},
 	"internal/credential":     {},
@@ -52,7 +58,7 @@ var own = map[string][]string{
 	"internal/logmask":        {},
 	"internal/metrics":        {"policy"},
 	"internal/oauth":          {},
-	"internal/opacli":         {"policy", "rego"},
+	"internal/opacli":         {"policy", "policy/files", "rego"},
 	"internal/percent":        {},
 	"internal/poll":           {},
 	"internal/registry":       {},
@@ -70,7 +76,7 @@ var own = map[string][]string{
 var confined = map[string][]string{
 	"github.com/caddyserver/caddy":     {"caddymodule", "cmd/caddy", "internal/servertest"},
 	"github.com/lestrrat-go/jwx":       {"internal/token"},
-	"github.com/open-policy-agent/opa": {"internal/opacli", "policy"},
+	"github.com/open-policy-agent/opa": {"internal/opacli", "policy", "policy/bundle", "policy/files"},
 }
 
 // TestImportsPointOneWay fails when a package imports what the tables above do not allow.
