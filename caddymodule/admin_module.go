@@ -37,7 +37,7 @@ func runningSystem() *adminSystem {
 	for _, h := range app.doors {
 		doors = append(doors, h.door)
 	}
-	return &adminSystem{issuers: app.servers(), doors: doors, remotes: app.remotes, logger: app.logger.Named("audit"), emit: emitterOf(app.ctx)}
+	return &adminSystem{issuers: app.servers(), doors: doors, remotes: app.remotes}
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -11,7 +11,10 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{
+	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll",
+	"internal/scope", "internal/suggest",
+}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -35,6 +38,7 @@ var own = map[string][]string{
 		"internal/registry/store",
 		"internal/revocation",
 		"internal/storage",
+		"internal/suggest",
 		"internal/token",
 		"policy",
 		"policy/bundle",
@@ -45,6 +49,7 @@ var own = map[string][]string{
 	"policy/replay":           {"policy"},
 	"rego":                    {},
 	"internal/admin/api":      {"policy"}, // for the types of explanations
+	"internal/audit":          {},
 	"internal/cli":            {"internal/admin/api", "internal/discovery", "internal/opacli", "internal/registry", "internal/registry/store", "internal/token", "policy", "policy/replay", "rego"},
 	"internal/credential":     {},
 	"internal/decisionlog":    {"internal/logmask", "policy"},
