@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +34,6 @@ const (
 	usageInterval = 15 * time.Second
 	// usageTimeout bounds writing that. What was not written in time is written the next time.
 	usageTimeout = time.Minute
-	// respite is how long a config waits before it takes over from another: long enough for the runtime to look at
-	// the network again, which it does every 10 ms when it is busy.
-	respite = 20 * time.Millisecond
 )
 
 // storages has what all configs of the process share of a storage, so that a reload does not lose locks and limits.
@@ -111,20 +107,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.watchRemotes()
-	a.rest()
 	return nil
-}
-
-// rest lets requests be read that have come while policies were compiled, which keeps all processors busy. When Start
-// returns the former config, if there is one, closes connections on which it has seen no request, also those on which
-// one waits.
-func (a *App) rest() {
-	_, err := caddy.ActiveContext().AppIfConfigured("m2m")
-	replaces := err == nil
-	compiled := len(a.Issuers) > 0 || slices.ContainsFunc(a.doors, func(h *AuthHandler) bool { return h.Policy != nil })
-	if replaces && compiled {
-		time.Sleep(respite)
-	}
 }
 
 // Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with
