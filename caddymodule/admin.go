@@ -6,12 +6,13 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 )
 
 // adminSystem is what the API administers.
 type adminSystem struct {
 	issuers []*issuerServer
-	doors   []*AuthHandler
+	doors   []*door.Door
 	remotes map[string]*remoteIssuer // by URL
 }
 

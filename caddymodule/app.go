@@ -147,13 +147,13 @@ func (a *App) servers() []*issuerServer {
 }
 
 // issuer finds an issuer of this process by its URL; the empty URL stands for the only one.
-func (a *App) issuer(url string) (*issuerServer, error) {
+func (a *App) issuer(url string) (*Issuer, error) {
 	if url == "" {
 		return a.onlyIssuer()
 	}
 	for _, issuer := range a.Issuers {
 		if issuer.URL == url {
-			return issuer.server, nil
+			return issuer, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, withoutUserInfo(url))
@@ -171,12 +171,12 @@ func withoutUserInfo(url string) string {
 
 var errNoSuchIssuer = errors.New("the m2m app has no such issuer")
 
-func (a *App) onlyIssuer() (*issuerServer, error) {
+func (a *App) onlyIssuer() (*Issuer, error) {
 	switch len(a.Issuers) {
 	case 0:
 		return nil, errors.New("the m2m app has no issuer; configure one in the global options, as in `m2m { issuer https://auth.example.com { … } }`")
 	case 1:
-		return a.Issuers[0].server, nil
+		return a.Issuers[0], nil
 	}
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }
