@@ -79,8 +79,8 @@ func TestMaxStaleOfADoor(t *testing.T) {
 		trusted := &TrustedIssuer{URL: "https://auth.example.com", MaxStale: caddy.Duration(given)}
 		err := trusted.provisionRemote(app)
 		t.Cleanup(func() { _ = app.Cleanup() })
-		if keys, ok := trusted.keys.(*trustedRemote); err != nil || !ok || keys.maxStale != want {
-			t.Errorf("%s: %+v, %v", given, trusted.keys, err)
+		if keys, ok := trusted.issuer.(*trustedRemote); err != nil || !ok || keys.maxStale != want {
+			t.Errorf("%s: %+v, %v", given, trusted.issuer, err)
 		}
 	}
 }

@@ -497,7 +497,7 @@ func TestRevokedWhateverTheClientIsCalled(t *testing.T) {
 					t.Fatal(err)
 				}
 				trusted := &TrustedIssuer{URL: feedIssuer, Audience: []string{"api"}, ClientClaim: claim}
-				verified, err := token.Verify(raw, token.NewKeySet(f.key), trusted.expect(0))
+				verified, err := token.Verify(raw, token.NewKeySet(f.key), trusted.expect())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -530,6 +530,27 @@ func TestStrangerDoesNotHoldUpTheFeed(t *testing.T) {
 		pass(feedInterval + time.Second)
 		if !r.known.KeyRevoked(leaked) {
 			t.Errorf("the key is not given up: %s", r.problem())
+		}
+	})
+}
+
+// TestStreamBeforeAnyFeed: a request that was let through while the issuer published no feed goes on when the issuer
+// begins to publish one, also when the feed cannot be read at first. The revocations of the feed then count.
+func TestStreamBeforeAnyFeed(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
+		claims, bound := &token.Claims{Issuer: feedIssuer, ID: "A", ClientID: "bot", IssuedAt: time.Now()}, revocationBound{maxAge: time.Minute}
+		f.answers(func() { f.status = 500 })
+		r.begin()
+		pass(time.Minute)
+		if revoked, err := r.revokedSince(claims, "", bound); revoked || err != nil {
+			t.Errorf("before the feed was ever read: %t, %v", revoked, err)
+		}
+		f.answers(func() {
+			f.status, f.feed = 0, map[string]any{"tokens": map[string]int64{digestOfName("A"): time.Now().Add(time.Hour).Unix()}}
+		})
+		pass(feedMaxRetry)
+		if revoked, err := r.revokedSince(claims, "", bound); !revoked || err != nil {
+			t.Errorf("after the feed was read: %t, %v", revoked, err)
 		}
 	})
 }

@@ -75,13 +75,13 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-func TestShelfIsTheUsersAlone(t *testing.T) {
+func TestEngineFilesAreTheUsersAlone(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no such permissions")
 	}
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(t.TempDir(), "cache"))
-	s, err := newShelf()
+	s, err := writeEngineFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,9 +100,9 @@ func TestShelfIsTheUsersAlone(t *testing.T) {
 			t.Errorf("%s has permissions %o, want %o", path, got, want)
 		}
 	}
-	again, err := newShelf()
+	again, err := writeEngineFiles()
 	if err != nil || again.dir != s.dir {
-		t.Errorf("another shelf: %v, %v", again, err)
+		t.Errorf("another folder: %v, %v", again, err)
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(s.dir), ".opa-*"))
 	if err != nil || len(left) > 0 {
@@ -110,11 +110,11 @@ func TestShelfIsTheUsersAlone(t *testing.T) {
 	}
 }
 
-func TestShelfWithoutACacheIsRemoved(t *testing.T) {
+func TestEngineFilesWithoutACacheAreRemoved(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("LocalAppData", "")
-	s, err := newShelf()
+	s, err := writeEngineFiles()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,23 +12,20 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
-	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll",
-	"internal/scope", "internal/suggest",
+	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/httphost", "internal/percent",
+	"internal/poll", "internal/scope", "internal/suggest",
 }
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
 var own = map[string][]string{
-	"":          {"caddymodule"},
-	"cmd/caddy": {""},
+	"": {"caddymodule"},
 	"caddymodule": {
 		"internal/admin/api",
 		"internal/cli",
-		"internal/decisionlog",
 		"internal/discovery",
 		"internal/door",
 		"internal/httpguard",
-		"internal/httphost",
 		"internal/issuer",
 		"internal/keyring",
 		"internal/logmask",
@@ -40,31 +37,43 @@ var own = map[string][]string{
 		"internal/reload",
 		"internal/revocation",
 		"internal/storage",
-		"internal/suggest",
 		"internal/token",
 		"policy",
 		"policy/bundle",
 	},
-	"policy":               {"policy/bundle", "policy/files", "rego"},
-	"policy/bundle":        {"policy/files"},
-	"policy/files":         {},
-	"policy/replay":        {"policy"},
-	"rego":                 {},
-	"internal/admin/api":   {"policy"}, // for the types of explanations
-	"internal/audit":       {},
-	"internal/cli":         {"internal/admin/api", "internal/discovery", "internal/opacli", "internal/registry", "internal/registry/store", "internal/token", "policy", "policy/replay", "rego"},
+	"cmd/caddy":          {""},
+	"internal/admin/api": {"policy"},
+	"internal/audit":     {},
+	"internal/cli": {
+		"internal/admin/api",
+		"internal/discovery",
+		"internal/opacli",
+		"internal/registry",
+		"internal/registry/store",
+		"internal/token",
+		"policy",
+		"policy/replay",
+		"rego",
+	},
 	"internal/credential":  {},
 	"internal/decisionlog": {"internal/logmask", "policy"},
 	"internal/discovery":   {},
-	"internal/door":        {"internal/token"},
-	"internal/envelope":    {},
-	"internal/fetch":       {},
-	"internal/httpguard":   {},
-	"internal/httphost":    {},
+	"internal/door": {
+		"internal/admin/api",
+		"internal/decisionlog",
+		"internal/httpguard",
+		"internal/metrics",
+		"internal/oauth",
+		"internal/token",
+		"policy",
+	},
+	"internal/envelope":  {},
+	"internal/fetch":     {},
+	"internal/httpguard": {},
+	"internal/httphost":  {},
 	"internal/issuer": {
 		"internal/admin/api",
 		"internal/decisionlog",
-		"internal/httphost",
 		"internal/keyring",
 		"internal/metrics",
 		"internal/oauth",
@@ -89,10 +98,15 @@ var own = map[string][]string{
 	"internal/reload":         {"internal/metrics"},
 	"internal/revocation":     {},
 	"internal/scope":          {},
-	"internal/servertest":     {"caddymodule", "internal/token"}, // for tests alone
+	"internal/servertest":     {"caddymodule", "internal/token"},
 	"internal/storage":        {},
 	"internal/suggest":        {},
 	"internal/token":          {},
+	"policy":                  {"policy/bundle", "policy/files", "rego"},
+	"policy/bundle":           {"policy/files"},
+	"policy/files":            {},
+	"policy/replay":           {"policy"},
+	"rego":                    {},
 }
 
 // confined are libraries that stay behind some packages, so that replacing one is a change of few packages.
