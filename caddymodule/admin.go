@@ -8,14 +8,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 )
 
 // adminSystem is what the API administers.
 type adminSystem struct {
 	issuers []*issuerServer
 	doors   []*AuthHandler
-	remotes map[string]*remoteIssuer // by URL
-	logger  *zap.Logger              // of the audit log
+	remotes map[string]*remote.Issuer // by URL
+	logger  *zap.Logger               // of the audit log
 	emit    emitter
 }
 

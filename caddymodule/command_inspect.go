@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -98,9 +99,9 @@ func (f *inspectFlags) verify(ctx context.Context, raw string) error {
 			return fmt.Errorf("--jwks-origin %w", err)
 		}
 	}
-	remote := newRemoteIssuer(remotePlaceOf(f.issuer, f.jwksOrigins), nil, zap.NewNop)
-	defer remote.keys.Close()
-	keys, err := remote.keySet(ctx, kid)
+	issuer := remote.New(remote.NewSource(f.issuer, f.jwksOrigins), nil, zap.NewNop)
+	defer func() { _ = issuer.Destruct() }()
+	keys, err := issuer.KeySet(ctx, kid)
 	if err != nil {
 		return err
 	}

@@ -16,29 +16,52 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote/remotetest"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // streamDoorFor is a door without leeway that takes tokens of a remote issuer. A nil issuer must not be asked.
-func streamDoorFor(t testing.TB, remote *remoteIssuer, bound revocationBound) *AuthHandler {
+func streamDoorFor(t testing.TB, issuer *remote.Issuer, bounds remote.Bounds) *AuthHandler {
 	t.Helper()
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusted := &TrustedIssuer{URL: feedIssuer, remote: remote, bound: bound, metrics: m.Door(feedIssuer)}
-	if remote != nil {
-		trusted.keys = &trustedRemote{remote, time.Hour, bound}
+	trusted := &TrustedIssuer{URL: remotetest.URL, metrics: m.Door(remotetest.URL)}
+	if issuer != nil {
+		bounds.KeysMaxStale = time.Hour
+		trusted.remote = issuer.Trust(bounds)
+		trusted.keys = trusted.remote
 	}
 	return &AuthHandler{trusted: []*TrustedIssuer{trusted}, logger: zap.NewNop(), Leeway: new(caddy.Duration)}
 }
 
+// feedInterval is how often package remote reads a feed.
+const feedInterval = 5 * time.Second
+
+// testRemote runs a test with a remote issuer whose keys are known, under a fake clock.
+func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, issuer *remote.Issuer)) {
+	key, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &remotetest.Issuer{T: t, Key: key}
+		issuer := remote.New(remote.NewSource(remotetest.URL, nil), &http.Client{Transport: f}, zap.NewNop)
+		defer func() { _ = issuer.Destruct() }()
+		if _, err := issuer.KeySet(t.Context(), key.ID()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, f, issuer)
+	})
+}
+
 func streamClaims(lifetime time.Duration) *token.Claims {
 	now := time.Now()
-	return &token.Claims{Issuer: feedIssuer, ID: "A", ClientID: "bot", IssuedAt: now, Expires: now.Add(lifetime), All: map[string]any{"client_id": "bot"}}
+	return &token.Claims{Issuer: remotetest.URL, ID: "A", ClientID: "bot", IssuedAt: now, Expires: now.Add(lifetime), All: map[string]any{"client_id": "bot"}}
 }
 
 func streamRequest() *http.Request {
@@ -58,36 +81,36 @@ var waiting = caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request)
 // TestStreamsOfARemoteIssuer end when a new request with the token would be refused, and how late.
 func TestStreamsOfARemoteIssuer(t *testing.T) {
 	soon := time.Now().Add(100 * 365 * 24 * time.Hour).Unix() // also by the fake clock
-	bound := revocationBound{maxAge: time.Minute}
+	bound := remote.Bounds{RevocationsMaxAge: time.Minute}
 	for name, test := range map[string]struct {
-		bound    revocationBound
-		change   func(f *feedOverNothing, remote *remoteIssuer)
+		bound    remote.Bounds
+		change   func(f *remotetest.Issuer, issuer *remote.Issuer)
 		reason   string // "" is that the stream lives on
 		from, to time.Duration
 	}{
 		"exp":       {bound: bound, reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"the token": {bound: bound, change: revokes("tokens", map[string]int64{digestOfName("A"): soon}), reason: "revoked", to: feedInterval + streamInterval},
-		"the client": {bound: bound, change: revokes("clients", map[string]any{digestOfName("bot"): map[string]int64{"before": soon, "exp": soon}}),
+		"the token": {bound: bound, change: revokes("tokens", map[string]int64{remotetest.DigestOf("A"): soon}), reason: "revoked", to: feedInterval + streamInterval},
+		"the client": {bound: bound, change: revokes("clients", map[string]any{remotetest.DigestOf("bot"): map[string]int64{"before": soon, "exp": soon}}),
 			reason: "revoked", to: feedInterval + streamInterval},
-		"the key":       {bound: bound, change: func(f *feedOverNothing, _ *remoteIssuer) { f.giveUpKey(soon) }, reason: "revoked", to: feedInterval + streamInterval},
-		"another token": {bound: bound, change: revokes("tokens", map[string]int64{digestOfName("B"): soon}), reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"a feed that is away": {bound: bound, change: func(f *feedOverNothing, _ *remoteIssuer) { f.answers(func() { f.status = 500 }) },
+		"the key":       {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.RevokeKey(soon) }, reason: "revoked", to: feedInterval + streamInterval},
+		"another token": {bound: bound, change: revokes("tokens", map[string]int64{remotetest.DigestOf("B"): soon}), reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
+		"a feed that is away": {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
 			reason: "unknown", from: 50 * time.Second, to: time.Minute + 2*streamInterval},
-		"a feed that is away, and allowed to be": {bound: revocationBound{maxAge: time.Minute, allow: true},
-			change: func(f *feedOverNothing, _ *remoteIssuer) { f.answers(func() { f.status = 500 }) },
+		"a feed that is away, and allowed to be": {bound: remote.Bounds{RevocationsMaxAge: time.Minute, AllowStale: true},
+			change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
 			reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"an issuer that no config has": {bound: bound, change: func(_ *feedOverNothing, remote *remoteIssuer) { _ = remote.Destruct() },
+		"an issuer that no config has": {bound: bound, change: func(_ *remotetest.Issuer, issuer *remote.Issuer) { _ = issuer.Destruct() },
 			reason: "unknown", to: streamInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
-			testRemote(t, func(t *testing.T, f *feedOverNothing, remote *remoteIssuer, _ *observer.ObservedLogs) {
-				h, kid := streamDoorFor(t, remote, test.bound), f.key.ID()
+			testRemote(t, func(t *testing.T, f *remotetest.Issuer, issuer *remote.Issuer) {
+				h, kid := streamDoorFor(t, issuer, test.bound), f.Key.ID()
 				claims := streamClaims(30 * time.Minute)
 				if refused := revocationRefusal(h.trust(claims.Issuer).keys.IsRevoked(t.Context(), claims, kid)); refused != nil {
 					t.Fatal(refused.cause)
 				}
 				if test.change != nil {
-					test.change(f, remote)
+					test.change(f, issuer)
 				}
 				begun, answer := time.Now(), httptest.NewRecorder()
 				if err := h.pass(answer, streamRequest(), waiting, claims, kid); err != nil {
@@ -108,43 +131,10 @@ func TestStreamsOfARemoteIssuer(t *testing.T) {
 	}
 }
 
-func revokes(what string, entries any) func(*feedOverNothing, *remoteIssuer) {
-	return func(f *feedOverNothing, _ *remoteIssuer) {
-		f.answers(func() { f.feed = map[string]any{what: entries} })
+func revokes(what string, entries any) func(*remotetest.Issuer, *remote.Issuer) {
+	return func(f *remotetest.Issuer, _ *remote.Issuer) {
+		f.Change(func() { f.Feed = map[string]any{what: entries} })
 	}
-}
-
-// giveUpKey has the issuer sign with another key, and give the former up.
-func (f *feedOverNothing) giveUpKey(until int64) {
-	key, err := token.GenerateKey(token.EdDSA)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.answers(func() {
-		f.feed = map[string]any{"keys": map[string]int64{f.key.ID(): until}}
-		f.key = key
-	})
-}
-
-// TestStreamBeforeAnyFeed: a request that was let through while the issuer published no feed goes on when the issuer
-// begins to publish one, also when the feed cannot be read at first. The revocations of the feed then count.
-func TestStreamBeforeAnyFeed(t *testing.T) {
-	testFeed(t, func(t *testing.T, f *feedOverNothing, r *remoteRevocations, _ *observer.ObservedLogs) {
-		claims, bound := streamClaims(time.Hour), revocationBound{maxAge: time.Minute}
-		f.answers(func() { f.status = 500 })
-		r.begin()
-		pass(time.Minute)
-		if revoked, err := r.revokedSince(claims, "", bound); revoked || err != nil {
-			t.Errorf("before the feed was ever read: %t, %v", revoked, err)
-		}
-		f.answers(func() {
-			f.status, f.feed = 0, map[string]any{"tokens": map[string]int64{digestOfName("A"): time.Now().Add(time.Hour).Unix()}}
-		})
-		pass(feedMaxRetry)
-		if revoked, err := r.revokedSince(claims, "", bound); !revoked || err != nil {
-			t.Errorf("after the feed was read: %t, %v", revoked, err)
-		}
-	})
 }
 
 // finalRecorder leaves informational responses out.
@@ -159,7 +149,7 @@ func (r finalRecorder) WriteHeader(status int) {
 // TestOutcomeOfAClosedStream: the client never takes a part of a response for the whole, and gets nothing that the next
 // handlers write after the end.
 func TestOutcomeOfAClosedStream(t *testing.T) {
-	h := streamDoorFor(t, nil, revocationBound{})
+	h := streamDoorFor(t, nil, remote.Bounds{})
 	fault := errors.New("a fault of the next handler")
 	for name, test := range map[string]struct {
 		before, after func(w http.ResponseWriter) error
@@ -221,7 +211,7 @@ func TestOutcomeOfAClosedStream(t *testing.T) {
 // TestStreamsAreForgotten: neither the timer nor anything else keeps a request that was served, and no check is made
 // afterwards.
 func TestStreamsAreForgotten(t *testing.T) {
-	h := streamDoorFor(t, nil, revocationBound{}) // a check would panic: there is no issuer to ask
+	h := streamDoorFor(t, nil, remote.Bounds{}) // a check would panic: there is no issuer to ask
 	var served []weak.Pointer[stream]
 	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		served = append(served, weak.Make(w.(*stream)))
@@ -250,7 +240,7 @@ func TestStreamsAreForgotten(t *testing.T) {
 func BenchmarkPass(b *testing.B) {
 	for name, keep := range map[string]bool{"watched": false, "kept": true} {
 		b.Run(name, func(b *testing.B) {
-			h := streamDoorFor(b, nil, revocationBound{})
+			h := streamDoorFor(b, nil, remote.Bounds{})
 			h.KeepStreams = keep
 			next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 			w, r, claims := httptest.NewRecorder(), streamRequest(), streamClaims(time.Hour)

@@ -40,6 +40,8 @@ const (
 	FeedType = "m2m-revocations+jwt"
 	// feedWindow is how far back a feed goes that is not of everything.
 	feedWindow = 10 * time.Minute
+	// FeedStep is how many seconds apart the moments are since which there are feeds, so that doors share few of them.
+	FeedStep = 30
 	// MaxFeedSize is the largest signed feed that a door reads, in bytes: some 500,000 entries.
 	MaxFeedSize = 32 << 20
 	// maxCopied is how many entries a door keeps of one issuer.

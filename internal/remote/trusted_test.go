@@ -1,4 +1,4 @@
-package caddymodule
+package remote
 
 import (
 	"io"
@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -33,7 +32,7 @@ func (i *issuerOverNothing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
-// TestMaxStale: each door puts up with its own age of keys that cannot be had anew.
+// TestMaxStale: each door has its own bound of the age of keys that cannot be refreshed.
 func TestMaxStale(t *testing.T) {
 	key, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
@@ -41,11 +40,11 @@ func TestMaxStale(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuerOverNothing{token.NewKeySet(key).JWKS(), true}
-		remote := newRemoteIssuer(remotePlaceOf("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
+		remote := New(NewSource("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
 		defer func() { _ = remote.Destruct() }()
-		short, long := &trustedRemote{remoteIssuer: remote, maxStale: 5 * time.Minute}, &trustedRemote{remoteIssuer: remote, maxStale: time.Hour}
+		short, long := remote.Trust(Bounds{KeysMaxStale: 5 * time.Minute}), remote.Trust(Bounds{KeysMaxStale: time.Hour})
 		can := func() (able []bool) {
-			for _, door := range []*trustedRemote{short, long} {
+			for _, door := range []*Trusted{short, long} {
 				_, err := door.KeySet(t.Context(), key.ID())
 				able = append(able, err == nil)
 			}
@@ -70,17 +69,4 @@ func TestMaxStale(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestMaxStaleOfADoor is what its issuer says, or a day.
-func TestMaxStaleOfADoor(t *testing.T) {
-	for given, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: time.Hour} {
-		app := &App{remotes: make(map[string]*remoteIssuer)}
-		trusted := &TrustedIssuer{URL: "https://auth.example.com", MaxStale: caddy.Duration(given)}
-		err := trusted.provisionRemote(app)
-		t.Cleanup(func() { _ = app.Cleanup() })
-		if keys, ok := trusted.keys.(*trustedRemote); err != nil || !ok || keys.maxStale != want {
-			t.Errorf("%s: %+v, %v", given, trusted.keys, err)
-		}
-	}
 }
