@@ -27,8 +27,6 @@ func adminErrorOf(err error) *api.Error {
 		return api.Errorf(api.CodeExists, "%s", err)
 	case errors.Is(err, registry.ErrNotFound):
 		return api.NotFound("not in the registry")
-	case errors.Is(err, registry.ErrExists):
-		return api.Errorf(api.CodeExists, "it exists already")
 	}
 	return api.Errorf(api.CodeUnavailable, "%s", err)
 }

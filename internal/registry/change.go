@@ -7,8 +7,6 @@ import (
 )
 
 var (
-	// ErrExists is the error of an edit function that is to create an entry that exists.
-	ErrExists = errors.New("it exists already")
 	// ErrUnavailable is wrapped by every error about a storage that cannot be read or written.
 	ErrUnavailable = errors.New("the storage is not available")
 	// ErrBroken is wrapped by an error about a single object that cannot be used while others can.

@@ -35,7 +35,7 @@ type Registry interface {
 	// Resources returns all resources, sorted by code.
 	Resources(ctx context.Context) ([]*Resource, error)
 	// ClientIDs returns the client_ids that begin with prefix and come after the id after, in the order of their bytes.
-	// It returns at most limit of them if limit is not 0.
+	// It returns at most limit of them if limit is positive.
 	ClientIDs(ctx context.Context, prefix, after string, limit int) ([]string, error)
 	// Revision returns a text that changes when the content does.
 	Revision() string

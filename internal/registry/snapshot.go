@@ -83,7 +83,7 @@ func (s *Snapshot) ClientIDs(_ context.Context, prefix, after string, limit int)
 	return PageOfIDs(s.ids, prefix, after, limit), nil
 }
 
-// PageOfIDs returns the ids that begin with prefix and come after the id after, at most limit of them if limit is not 0.
+// PageOfIDs returns the ids that begin with prefix and come after the id after, at most limit of them if limit is positive.
 // The ids are sorted.
 func PageOfIDs(sorted []string, prefix, after string, limit int) []string {
 	from, _ := slices.BinarySearch(sorted, max(prefix, after))

@@ -2,8 +2,8 @@ package m2m.token
 
 # METADATA
 # description: >-
-#   On trial: what this would reject is logged and counted, and granted all the same. When the log shows
-#   nothing that should go on, "observed" becomes "rejected".
+#   A rule on trial: what it would reject is logged and counted, but still granted. When the log shows only
+#   scopes that should be rejected, change "observed" to "rejected".
 observed contains {"scope": s.raw, "reason": "every book at once"} if {
 	some s in input.scopes
 	s.identifier == "*"

@@ -7,7 +7,7 @@ rejected contains {"scope": s.raw, "reason": "the client is on the deny list"} i
 
 # METADATA
 # scope: rule
-# description: A list that is not there lists nobody, so without it nobody gets anything.
+# description: Without the list, this rule rejects every scope. A missing list would otherwise deny no client.
 rejected contains {"scope": s.raw, "reason": "there is no deny list"} if {
 	not data.deny.clients
 	some s in input.scopes

@@ -1,7 +1,7 @@
 package m2m.request
 
 # METADATA
-# description: The tenant that a request names is the token's. A request names one, once.
+# description: A request names exactly one tenant, and it is the token's.
 denied contains {"reason": "not of this tenant"} if {
 	not _of_its_tenant
 }
@@ -11,11 +11,11 @@ _of_its_tenant if {
 }
 
 # METADATA
-# description: What is deleted needs a scope of its own, beside that of the route.
+# description: A deletion needs its own scope, in addition to that of the route.
 required contains sprintf("book:%s:delete", [input.request.route.parameters.id]) if {
 	input.request.method == "DELETE"
 }
 
 # METADATA
-# description: The upstream learns whose request it is from the token, and from nobody else.
+# description: The upstream gets the tenant from the token only.
 headers["X-Tenant-Id"] := input.token.claims.tenant

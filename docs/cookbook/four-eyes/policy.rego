@@ -3,7 +3,7 @@ package m2m.token
 import data.m2m.scope
 
 # METADATA
-# description: Nothing is deleted unless two people have said so, for this client and this scope, and lately.
+# description: A deletion needs a recent approval by two people, for this client and this scope.
 rejected contains {"scope": s.raw, "reason": "not approved by two"} if {
 	some s in input.scopes
 	s.action in {"delete", "*"}

@@ -1,7 +1,7 @@
 package m2m.token
 
 # METADATA
-# description: A token that edits is valid for a minute. The smallest of all ttl counts, the issuer's and the client's too.
+# description: A token that may edit is valid for a minute. The smallest ttl applies, including the issuer's and the client's.
 ttl contains 60 if {
 	some s in input.scopes
 	s.action in {"edit", "*"}

@@ -3,7 +3,7 @@ package m2m.token
 import data.m2m.scope
 
 # METADATA
-# description: A client has the books whose identifiers begin with its tenant, and needs no grant for them.
+# description: A client gets the books whose identifiers begin with its tenant, without a grant.
 granted contains s.raw if {
 	prefix := concat("", [input.client.attributes.tenant, "-*"])
 	some s in input.scopes

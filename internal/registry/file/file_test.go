@@ -88,6 +88,23 @@ func hasClient(t testing.TB, f *File, id string, want bool) {
 	}
 }
 
+// TestFileIsARegistry asks a file all that a registry answers.
+func TestFileIsARegistry(t *testing.T) {
+	secret := registry.NewSecret()
+	f, _ := openFile(t, "clients: {c: {secrets: [{id: s1, sha256: "+registry.HashSecret(secret)+"}]}}")
+	c, id, err := f.Authenticate(t.Context(), "c", secret, time.Now())
+	if err != nil || c.ID != "c" || id != "s1" {
+		t.Errorf("authentication: %v, %q, %v", c, id, err)
+	}
+	if age := f.Age(); age < 0 || age > time.Minute {
+		t.Errorf("it was read %v ago", age)
+	}
+	changes, err := f.Plan(t.Context(), "new.yaml", []byte("clients: {d: {}}"), true)
+	if err != nil || len(changes) != 2 {
+		t.Errorf("the plan of another file: %v, %v", changes, err)
+	}
+}
+
 func TestReloadSeesEdits(t *testing.T) {
 	for how, edit := range map[string]func(t testing.TB, path, content string){"in place": write, "renamed over": replace} {
 		t.Run(how, func(t *testing.T) {

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+func (h *Host) applyCommand() *cobra.Command {
+	var prune, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "apply <file> [flags]",
+		Short: "Brings a registry file to a running server",
+		Long: `
+Creates and replaces the clients and resources that a registry file names, YAML or
+JSON; "-" is standard input. A client without "secrets" in the file keeps those it
+has. What the file does not name stays, but with --prune. A registry file of the
+server takes --dry-run only.
+
+Everything is checked before anything is changed.`,
+		Example: `  $ caddy m2m export > registry.yaml
+  $ caddy m2m diff registry.yaml && echo same
+  $ caddy m2m apply registry.yaml --prune`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete what the file does not name")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
+	return h.administerAll(cmd, func(s *session, args []string) error {
+		answer, err := s.apply(args[0], prune, dryRun)
+		if err != nil {
+			return err
+		}
+		return s.printChanges(answer)
+	})
+}
+
+func (h *Host) diffCommand() *cobra.Command {
+	var prune bool
+	cmd := &cobra.Command{
+		Use:   "diff <file> [flags]",
+		Short: "Says what apply would change",
+		Long: `
+Says what apply would change, and changes nothing. The exit code is 0 when that is
+nothing, and 2 when there are differences.`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVar(&prune, "prune", false, "also what apply --prune would delete")
+	return h.administerAll(cmd, func(s *session, args []string) error {
+		answer, err := s.apply(args[0], prune, true)
+		if err != nil {
+			return err
+		}
+		if err := s.printChanges(answer); err != nil || len(answer.Changes) == 0 {
+			return err
+		}
+		return errDifferent
+	})
+}
+
+func (s *session) apply(file string, prune, dryRun bool) (*api.Applied, error) {
+	var data []byte
+	var err error
+	if file == "-" {
+		data, err = io.ReadAll(io.LimitReader(s.cmd.InOrStdin(), api.MaxApplyBody+1))
+	} else {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, err
+	}
+	mediaType := "application/yaml"
+	if strings.HasPrefix(strings.TrimSpace(string(data[:min(len(data), 1024)])), "{") {
+		mediaType = "application/json"
+	}
+	query := url.Values{"prune": {fmt.Sprint(prune)}, "dry_run": {fmt.Sprint(dryRun)}}
+	response, err := s.send(http.MethodPost, "/apply", query, mediaType, data)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer := new(api.Applied)
+	return answer, s.read(response, answer)
+}
+
+func (s *session) printChanges(answer *api.Applied) error {
+	return s.print(answer, func() {
+		if len(answer.Changes) == 0 {
+			s.printf("no changes\n")
+		}
+		for _, c := range answer.Changes {
+			sign := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
+			s.printf("%s %s %s\n", sign, c.Kind, printable(c.ID))
+			if c.Action != "delete" {
+				s.printFields(c.Before, c.After)
+			}
+		}
+	})
+}
+
+// printFields prints the fields that differ, or of what is new those that are not empty.
+func (s *session) printFields(before, after any) {
+	was, _ := before.(map[string]any)
+	is, _ := after.(map[string]any)
+	names := make(map[string]any)
+	maps.Copy(names, was)
+	maps.Copy(names, is)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		old, now := compactJSON(was[name]), compactJSON(is[name])
+		switch {
+		case old == now || was == nil && (name == "id" || name == "code" || slices.Contains([]string{`""`, "[]", "{}", "false"}, now)):
+		case was == nil:
+			s.printf("    %s: %s\n", printable(name), printable(now))
+		default:
+			s.printf("    %s: %s -> %s\n", printable(name), printable(old), printable(now))
+		}
+	}
+}
+
+func (h *Host) exportCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "export [flags]",
+		Short: "Prints the registry of a running server as a registry file",
+		Long: `
+Prints the registry of a running server as a registry file, which apply takes. It
+has the hashes of secrets, and no secret.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	return h.administerAll(cmd, func(s *session, _ []string) error {
+		response, err := s.send(http.MethodGet, "/export", url.Values{"format": {format}}, "", nil)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		file, err := readBounded(response.Body, api.MaxAnswer) // all of it: a part would also be a registry file
+		if err != nil {
+			return &exitError{exitUnavailable, fmt.Errorf("the server broke off, see its log: %w", err)}
+		}
+		_, err = s.out.Write(file)
+		return err
+	})
+}

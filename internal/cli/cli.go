@@ -1,0 +1,72 @@
+// Package cli is the command line: `caddy m2m` and `caddy opa`. Its entry points are [Host.M2M] and [Host.OPA]. The
+// commands administer a server through the types of internal/admin/api; some work without a server. The package imports
+// leaves, the policy packages and internal/opacli. What needs Caddy comes in through [Host].
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/opacli"
+)
+
+// M2M makes cmd the command `m2m`.
+func (h *Host) M2M(cmd *cobra.Command) {
+	cmd.Use = "m2m <command>"
+	makeGroup(cmd, h.devCommand(), initCommand(), h.clientCommand(), h.secretCommand(), h.resourceCommand(), h.grantCommand(),
+		h.keyCommand(), h.revokeCommand(), h.applyCommand(), h.diffCommand(), h.exportCommand(), h.statusCommand(),
+		h.explainCommand(), tokenCommand(), h.inspectCommand(), replayCommand())
+	h.prepare(cmd)
+}
+
+// OPA makes cmd the command `opa`.
+func (h *Host) OPA(cmd *cobra.Command) {
+	cmd.Use = "opa <command>"
+	cmd.Example = `  $ caddy opa check policy/
+  $ caddy opa test policy/
+  $ caddy opa build policy/ -o bundle.tar.gz`
+	commands := opacli.Commands()
+	for _, c := range commands {
+		run := c.RunE
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			err := run(cmd, args)
+			if code := opacli.ExitCode(err); code > 1 { // the error is printed already
+				return h.Exit(cmd, code)
+			}
+			return err
+		}
+	}
+	makeGroup(cmd, commands...)
+}
+
+// makeGroup gives a command subcommands. Without one it prints its help, and with an unknown one it fails, where cobra
+// would print the help and succeed.
+func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
+	cmd.AddCommand(subcommands...)
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		message := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			message += fmt.Sprintf("; did you mean %q?", near[0])
+		}
+		return errors.New(message)
+	}
+}
+
+// formatFlag is text or json; anything else is a usage error.
+type formatFlag struct{ value string }
+
+func (f *formatFlag) String() string { return f.value }
+func (f *formatFlag) Type() string   { return "format" }
+func (f *formatFlag) Set(value string) error {
+	if value != "text" && value != "json" {
+		return errors.New("it is text or json")
+	}
+	f.value = value
+	return nil
+}

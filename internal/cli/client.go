@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+func (h *Host) clientCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "client <command>", Short: "Administers the clients of a running server"}
+	makeGroup(cmd, h.createClientCommand(), h.listClientsCommand(), h.showClientCommand(), h.updateClientCommand(),
+		h.setDisabledCommand("disable", "Makes every secret of a client a wrong one, from the next request on"),
+		h.setDisabledCommand("enable", "Undoes disable"),
+		h.deleteCommand("client", "Deletes a client with its secrets and grants", "/clients"))
+	return cmd
+}
+
+func (h *Host) createClientCommand() *cobra.Command {
+	var flags clientFlags
+	cmd := &cobra.Command{
+		Use:   "create <id> [flags]",
+		Short: "Creates a client, and prints its secret this once",
+		Long: `
+Creates a client that may ask for tokens, with a secret that is printed this once:
+the server keeps its SHA-256. A grant is a scope, resource:identifier:action.`,
+		Example: `  $ caddy m2m client create ci-bot --grant 'book:*:read'
+  $ caddy m2m client create ci-bot --format json | jq -r .client_secret > client-secret`,
+		Args: cobra.ExactArgs(1),
+	}
+	flags.add(cmd)
+	cmd.Flags().StringArrayVar(&flags.grants, "grant", nil, "scope that the client may have; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.denials, "deny", nil, "scope that the client may not have, whatever else allows it; may be repeated")
+	cmd.Flags().BoolVar(&flags.noSecret, "no-secret", false, "make no secret")
+	cmd.Flags().StringVar(&flags.secretExpires, "secret-expires", "", "when the secret ends: a time as in RFC 3339, or a duration from now")
+	cmd.Flags().BoolVar(&flags.disabled, "disabled", false, "create it disabled")
+	return h.administer(cmd, func(s *session, args []string) error { return flags.create(s, args[0]) })
+}
+
+func (f *clientFlags) create(s *session, id string) error {
+	body, err := f.fields(s.cmd)
+	if err != nil {
+		return err
+	}
+	body["id"], body["secret"], body["disabled"] = id, !f.noSecret, f.disabled
+	if f.secretExpires != "" {
+		if body["secret_expires"], err = timeFlag(f.secretExpires); err != nil {
+			return err
+		}
+	}
+	var grants []api.Grant
+	for _, effect := range []struct {
+		name   string
+		scopes []string
+	}{{"allow", f.grants}, {"deny", f.denials}} {
+		for _, text := range effect.scopes {
+			parsed, _, err := api.ScopeGrant{Scope: text, Effect: effect.name}.Parse()
+			if err != nil {
+				return err
+			}
+			grants = append(grants, api.Grant{
+				Resource: parsed.Resource, Identifiers: []string{parsed.Identifier}, Actions: []string{parsed.Action}, Effect: effect.name,
+			})
+		}
+	}
+	if grants != nil {
+		body["grants"] = grants
+	}
+	var made api.CreatedSecret
+	if err := s.call(http.MethodPost, "/clients", nil, body, &made); err != nil {
+		return err
+	}
+	return s.print(made, func() {
+		s.printf("client_id      %s\n", printable(made.ClientID))
+		if made.ClientSecret == "" {
+			s.printf("It has no secret yet: caddy m2m secret create %s\n", shellWord(id))
+			return
+		}
+		s.printf("client_secret  %s\n\nThe secret is shown this once. To try it, paste it at the first line:\n\n", made.ClientSecret)
+		s.printf("  read -rs CLIENT_SECRET\n  %s\n", s.tryLine(id, f.scopesToTry()))
+		if state := made.Client.State(); state != "enabled" {
+			s.printf("\nThe client is %s: until it is enabled it gets no token.\n", state)
+		}
+	})
+}
+
+func (h *Host) showClientCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}
+	return h.administer(cmd, func(s *session, args []string) error {
+		var c api.Client
+		if err := s.call(http.MethodGet, "/clients"+segment(args[0]), nil, nil, &c); err != nil {
+			return err
+		}
+		return s.printClient(&c)
+	})
+}
+
+func (s *session) printClient(c *api.Client) error {
+	return s.print(c, func() {
+		s.table(
+			[]string{"id", c.ID}, []string{"state", c.State()}, []string{"description", orDash(c.Description)},
+			[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
+			[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
+			[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
+			[]string{"networks", networksText(c)})
+		if len(c.Secrets) > 0 {
+			s.printf("\n")
+			s.table(secretRows(c.Secrets)...)
+		}
+		if len(c.Grants) > 0 {
+			s.printf("\n")
+			rows := [][]string{{"EFFECT", "RESOURCE", "IDENTIFIERS", "ACTIONS"}}
+			for _, g := range c.Grants {
+				rows = append(rows, []string{g.Effect, g.Resource, strings.Join(g.Identifiers, " "), strings.Join(g.Actions, " ")})
+			}
+			s.table(rows...)
+		}
+	})
+}
+
+func networksText(c *api.Client) string {
+	var texts []string
+	for _, n := range c.Networks {
+		texts = append(texts, n.String())
+	}
+	return orDash(strings.Join(texts, " "))
+}
+
+func (h *Host) updateClientCommand() *cobra.Command {
+	var flags clientFlags
+	var clear []string
+	cmd := &cobra.Command{
+		Use:   "update <id> [flags]",
+		Short: "Changes fields of a client; secrets and grants have commands of their own",
+		Long: `
+Changes the fields that are named, and leaves the others. --attribute sets one
+attribute beside those there are; --audience, --introspects and --network take the
+place of all there are, so name each that is to stay.`,
+		Example: `  $ caddy m2m client update ci-bot --token-ttl 2m --attribute team=search
+  $ caddy m2m client update ci-bot --clear networks --clear expires`,
+		Args: cobra.ExactArgs(1),
+	}
+	flags.add(cmd)
+	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "name of an attribute to take away; may be repeated")
+	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to take away: description, attributes, token_ttl, expires, audiences, introspects or networks; may be repeated")
+	return h.administer(cmd, func(s *session, args []string) error {
+		patch, err := flags.fields(cmd)
+		if err != nil {
+			return err
+		}
+		for _, field := range clear {
+			field = strings.ReplaceAll(field, "-", "_")
+			if !strings.Contains(" description attributes token_ttl expires audiences introspects networks ", " "+field+" ") {
+				return api.Invalid("--clear %q is no field that can be taken away", field)
+			}
+			if _, both := patch[field]; both {
+				return api.Invalid("--clear %s contradicts the flag that sets it", field)
+			}
+			patch[field] = nil
+		}
+		if len(patch) == 0 {
+			return api.Invalid("nothing to change: give a flag")
+		}
+		var c api.Client
+		if err := s.call(http.MethodPatch, "/clients"+segment(args[0]), nil, patch, &c); err != nil {
+			return err
+		}
+		return s.printClient(&c)
+	})
+}
+
+func (h *Host) setDisabledCommand(verb, short string) *cobra.Command {
+	var revoke bool
+	cmd := &cobra.Command{Use: verb + " <id>", Short: short, Args: cobra.ExactArgs(1)}
+	if verb == "disable" {
+		cmd.Flags().BoolVar(&revoke, "revoke", false, "also end the tokens that it has, which else are good until they expire")
+	}
+	return h.administer(cmd, func(s *session, args []string) error {
+		var c api.Client
+		if err := s.call(http.MethodPost, "/clients"+segment(args[0])+"/"+verb, nil, nil, &c); err != nil {
+			return err
+		}
+		var made api.CreatedRevocation
+		if revoke { // once it gets no more of them
+			var err error
+			if made, err = s.revokeClient(c.ID); err != nil {
+				return fmt.Errorf("the client is disabled, and its tokens are not revoked: %w", err)
+			}
+		}
+		return s.print(&c, func() {
+			s.printf("client %s is %s\n", printable(c.ID), c.State())
+			if revoke {
+				s.printRevocation(made)
+			}
+		})
+	})
+}

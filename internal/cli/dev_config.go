@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+//go:embed dev_files
+var devFiles embed.FS
+
+var devTemplates = template.Must(template.ParseFS(devFiles, "dev_files/*.tmpl"))
+
+// devServer is what the templates of `caddy m2m dev` are about.
+type devServer struct {
+	Issuer, Other string // URLs of the site: by name, which is the issuer's, and by address
+	Bind, Admin   string
+	Dir           string // holds the state, and is absolute
+	Temporary     bool
+	Program       string // how a shell finds this program
+	Address       string // the flag with which commands find the admin endpoint, if they need one
+}
+
+// newDevServer checks the flags and makes the folder of the state, as the last thing that may fail.
+func newDevServer(f *devFlags, defaultAdmin string) (*devServer, error) {
+	listen, err := parseLoopback("listen", f.listen)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := parseLoopback("admin", f.admin)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFree(listen, admin); err != nil {
+		return nil, err
+	}
+	s := &devServer{
+		Issuer:  "http://localhost:" + listen.port,
+		Other:   "http://" + listen.String(),
+		Bind:    strings.TrimSuffix(listen.String(), ":"+listen.port),
+		Admin:   admin.String(),
+		Program: programName(),
+	}
+	if s.Admin != defaultAdmin && s.Admin != strings.Replace(defaultAdmin, "localhost", "127.0.0.1", 1) {
+		s.Address = " --address " + s.Admin
+	}
+	return s, s.makeDir(f.dir)
+}
+
+// loopback is an address that no other machine reaches.
+type loopback struct{ flag, host, port string }
+
+func (l loopback) String() string { return net.JoinHostPort(l.host, l.port) }
+
+func parseLoopback(flag, address string) (loopback, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return loopback{}, fmt.Errorf("--%s %s: give a host and a port, such as 127.0.0.1:8080", flag, address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return loopback{}, fmt.Errorf("--%s %s: the port is a number from 1 to 65535", flag, address)
+	}
+	switch host {
+	case "localhost":
+		host = "127.0.0.1"
+	case "127.0.0.1", "::1":
+	default:
+		return loopback{}, fmt.Errorf("--%s %s is not on loopback: this server is for trying things out on one machine; "+
+			"give 127.0.0.1:%s, or run Caddy with a config of your own", flag, address, port)
+	}
+	return loopback{flag, host, port}, nil
+}
+
+// checkFree fails when somebody listens on one of the addresses. Caddy itself would not: it shares
+// ports, and requests would go to this server and to the other by turns.
+func checkFree(addresses ...loopback) error {
+	for _, address := range addresses {
+		listener, err := net.Listen("tcp", address.String())
+		if err != nil {
+			return fmt.Errorf("%w; choose another address with --%s", err, address.flag)
+		}
+		defer listener.Close() // only then, so that the two may not be one
+	}
+	return nil
+}
+
+// makeDir makes the folder of the state: a temporary one when no name is given.
+func (s *devServer) makeDir(name string) (err error) {
+	s.Temporary = name == ""
+	if s.Dir, err = filepath.Abs(cmp.Or(name, os.TempDir())); err != nil {
+		return err
+	}
+	if strings.ContainsAny(s.Dir, "{}\"'\n") {
+		return fmt.Errorf("%q has braces, quotes or line breaks, which mean something else in a Caddyfile or a shell; choose another folder with --dir", s.Dir)
+	}
+	if s.Temporary {
+		s.Dir, err = os.MkdirTemp(s.Dir, "caddy-m2m-dev-")
+		return err
+	}
+	return os.MkdirAll(s.Dir, 0o700)
+}
+
+func (s *devServer) path(elem ...string) string {
+	return filepath.Join(append([]string{s.Dir}, elem...)...)
+}
+
+// remove removes the state if it is temporary.
+func (s *devServer) remove() error {
+	if !s.Temporary {
+		return nil
+	}
+	return os.RemoveAll(s.Dir)
+}
+
+// programName is "caddy" where a shell finds this very program by that name, and its path where it
+// does not: another Caddy may lack this plugin.
+func programName() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "caddy"
+	}
+	found, err := exec.LookPath("caddy")
+	if err != nil {
+		return self
+	}
+	a, errA := os.Stat(self)
+	b, errB := os.Stat(found)
+	if cmp.Or(errA, errB) == nil && os.SameFile(a, b) {
+		return "caddy"
+	}
+	return self
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+// explainFlags are those of `caddy m2m explain`.
+type explainFlags struct {
+	request, remoteIP, at string
+	headers, resources    []string
+	door                  int
+	trace                 bool
+
+	// without a server
+	offline Offline
+}
+
+func (h *Host) explainCommand() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain <client> [<scope>...] [flags]",
+		Short: "Says what a client would be given, and which rules decide",
+		Long: `
+Decides as a token request of the client would be decided now, and names for each
+scope the rules that grant, reject or observe it, with file and line, and what the
+client's grants have to do with it. Nothing is issued. Without a scope the policy's
+default scopes are explained.
+
+--request has the m2m_auth of the config judge a request with that token, too.
+
+With --registry no server is asked: the registry file and the policy of --policy
+decide, together with the rules that ship unless there is --defaults-off.
+
+The exit code is 0 when every scope is granted and the request is let through, 2
+when not, 3 when there is no such client, and 5 when what was typed is wrong.`,
+		Example: `  $ caddy m2m explain ci-bot book:1:read book:1:edit
+  $ caddy m2m explain ci-bot 'book:*:edit' --request 'PUT https://api.example.com/books/1'
+  $ caddy m2m explain ci-bot book:1:read --registry registry.yaml --policy policy/`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.request, "request", "", "method and URL of a request that is judged, too")
+	flags.StringArrayVar(&f.headers, "header", nil, "header of that request, such as 'X-Tenant: a'; may be repeated")
+	flags.IntVar(&f.door, "door", -1, "number of the one m2m_auth that judges (default: each that takes the issuer's tokens)")
+	flags.StringVar(&f.remoteIP, "remote-ip", "", "address that the client asks from")
+	flags.StringArrayVar(&f.resources, "resource", nil, "audience that the token is asked for (RFC 8707); may be repeated")
+	flags.StringVar(&f.at, "time", "", "decide as of this time, such as 2030-01-01T09:00:00Z (default: now)")
+	flags.BoolVar(&f.trace, "trace", false, "show the whole evaluation")
+	flags.StringVar(&f.offline.Registry, "registry", "", "registry file, instead of a running server")
+	flags.StringArrayVar(&f.offline.Policy, "policy", nil, "with --registry: folder or file of the policy; may be repeated")
+	flags.BoolVar(&f.offline.DefaultsOff, "defaults-off", false, "with --registry: leave out the rules that ship")
+	flags.StringVar(&f.offline.Audience, "audience", "", "with --registry: the issuer's audience (default: its URL)")
+	return h.administer(cmd, func(s *session, args []string) error {
+		asked, err := f.asked(args)
+		if err != nil {
+			return err
+		}
+		told := new(api.Explanation)
+		if f.offline.Registry != "" {
+			f.offline.Issuer = s.flags.issuer
+			told, err = h.explainOffline(s.ctx, f.offline, asked)
+		} else if err = f.checkOnline(); err == nil {
+			err = s.call(http.MethodPost, "/explain", nil, asked, told)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.print(told, func() { s.printExplanation(told) }); err != nil || told.Passes {
+			return err
+		}
+		return errDifferent
+	})
+}
+
+// asked is what the flags ask for.
+func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
+	asked := api.ExplainRequest{Client: args[0], Scopes: args[1:], RemoteIP: f.remoteIP, Audience: f.resources, Trace: f.trace}
+	var err error
+	if f.at != "" {
+		if asked.Time, err = time.Parse(time.RFC3339, f.at); err != nil {
+			return asked, api.Invalid("--time %q is not like 2030-01-01T09:00:00Z", f.at)
+		}
+	}
+	if f.request == "" {
+		if len(f.headers) > 0 || f.door >= 0 {
+			return asked, api.Invalid("--header and --door are about a --request")
+		}
+		return asked, nil
+	}
+	method, target, found := strings.Cut(strings.TrimSpace(f.request), " ")
+	if !found {
+		return asked, api.Invalid("--request is a method and a URL, such as 'GET https://api.example.com/books/1'")
+	}
+	asked.Request = &api.ProxiedRequest{Method: method, URL: strings.TrimSpace(target), Headers: make(map[string]string)}
+	for _, header := range f.headers {
+		name, value, found := strings.Cut(header, ":")
+		if !found {
+			return asked, api.Invalid("--header %q has no colon", header)
+		}
+		asked.Request.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	if f.door >= 0 {
+		asked.Request.Door = &f.door
+	}
+	return asked, nil
+}
+
+func (f *explainFlags) checkOnline() error {
+	if len(f.offline.Policy) > 0 || f.offline.DefaultsOff || f.offline.Audience != "" {
+		return api.Invalid("--policy, --defaults-off and --audience are for --registry: a server has its own")
+	}
+	return nil
+}
+
+// explainOffline decides here, with the code that a server decides with.
+func (h *Host) explainOffline(ctx context.Context, issuer Offline, asked api.ExplainRequest) (*api.Explanation, error) {
+	if asked.Request != nil {
+		return nil, api.Invalid("--request is judged by the m2m_auth of a running server, which --registry does without")
+	}
+	return h.Explain(ctx, issuer, asked)
+}

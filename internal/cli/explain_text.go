@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// printExplanation is an explanation for people: what is decided, and below it why.
+func (s *session) printExplanation(x *api.Explanation) {
+	s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
+	for _, r := range x.Refusals {
+		s.printf("\nrefused   %s\n", printableLines(r.Description))
+	}
+	for _, v := range x.Scopes {
+		s.printVerdict(v)
+	}
+	if x.TTL != nil && len(x.Audience) > 0 {
+		s.printf("\ntoken     for %s\n", printable(strings.Join(x.Audience, " ")))
+		s.line("valid for %s, by the %s%s", time.Duration(x.TTL.Seconds)*time.Second, x.TTL.From, placesOf(x.TTL.Causes))
+		for _, c := range x.Claims {
+			s.line("claim %s: %s%s", c.Name, compactJSON(c.Value), placesOf(c.Causes))
+		}
+	}
+	for _, d := range x.Doors {
+		s.printDoor(d)
+	}
+	if len(x.Notes) > 0 {
+		s.printf("\n")
+	}
+	for _, note := range x.Notes {
+		s.printf("note      %s\n", printable(note))
+	}
+	s.printTrace(x.Trace)
+	s.printf("\npolicy %s, registry %s\n", x.PolicyRevision, x.RegistryRevision)
+}
+
+func (s *session) printVerdict(v policy.ScopeExplanation) {
+	if v.Granted {
+		s.printf("\ngranted   %s\n", printable(v.Scope))
+	} else {
+		s.printf("\nrejected  %s: %s\n", printable(v.Scope), printable(v.Reason))
+	}
+	if v.Observed != "" {
+		s.printf("observed  it would be rejected: %s\n", printable(v.Observed))
+	}
+	s.printCauses(v.Causes)
+	for _, note := range v.Notes {
+		s.line("%s", note)
+	}
+}
+
+func (s *session) printCauses(causes []policy.Cause) {
+	for _, c := range causes {
+		if c.Reason != "" {
+			s.line("%s %s: %s", causePlace(c), c.Rule, c.Reason)
+		} else {
+			s.line("%s %s", causePlace(c), c.Rule)
+		}
+	}
+}
+
+func (s *session) printDoor(d api.DoorExplanation) {
+	verdict := "let through"
+	if !d.LetThrough {
+		verdict = fmt.Sprintf("refused with %d %s", d.Status, d.Reason)
+	}
+	s.printf("\ndoor %-4d %s\n", d.Door, verdict)
+	s.line("m2m_auth for %s, with %d requirements", strings.Join(d.Audience, " "), d.Requirements)
+	if d.Description != "" {
+		s.line("%s", d.Description)
+	}
+	if d.Pattern != "" {
+		s.line("the request matches %s", d.Pattern)
+	}
+	for _, r := range d.Required {
+		if r.CoveredBy == "" {
+			s.line("it needs %s, which nothing covers", r.Scope)
+		} else {
+			s.line("it needs %s, which %s covers", r.Scope, r.CoveredBy)
+		}
+	}
+	if d.Policy == nil {
+		return
+	}
+	if d.Observes {
+		s.line("its policy observes only; it says:")
+	}
+	s.printCauses(d.Policy.Denied)
+	s.printCauses(d.Policy.Observed)
+	for _, v := range d.Policy.Required {
+		s.printCauses(v.Causes)
+	}
+	for _, v := range d.Policy.Headers {
+		s.line("header %s: %s%s", v.Name, compactJSON(v.Value), placesOf(v.Causes))
+	}
+	s.printTrace(d.Policy.Trace)
+}
+
+func (s *session) printTrace(t *policy.Trace) {
+	if t == nil {
+		return
+	}
+	s.printf("\ntrace\n")
+	for _, line := range t.Lines {
+		s.printf("%s\n", printable(line))
+	}
+	if t.Cut {
+		s.printf("… the trace is cut here\n")
+	}
+}
+
+// line is one below a verdict.
+func (s *session) line(format string, args ...any) {
+	s.printf("          %s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+// causePlace is where a rule stands; what was not seen is not guessed at.
+func causePlace(c policy.Cause) string {
+	if c.File == "" {
+		return "rule unknown"
+	}
+	return fmt.Sprintf("%s:%d", c.File, c.Line)
+}
+
+// placesOf are the places of rules, after what they gave.
+func placesOf(causes []policy.Cause) string {
+	if len(causes) == 0 {
+		return ""
+	}
+	var places []string
+	for _, c := range causes {
+		places = append(places, causePlace(c))
+	}
+	return " (" + strings.Join(places, ", ") + ")"
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// inspectFlags are the flags of `caddy m2m inspect`.
+type inspectFlags struct {
+	issuer, file          string
+	audience, jwksOrigins []string
+}
+
+func (h *Host) inspectCommand() *cobra.Command {
+	var flags inspectFlags
+	cmd := &cobra.Command{
+		Use:   "inspect [flags] < token",
+		Short: "Verifies a token against its issuer's keys and prints it",
+		Long: `
+Reads a token from standard input or --token-file, finds its issuer's keys by
+discovery, and checks all that m2m_auth checks: form, signature, type, times, issuer
+and, with --audience, the audience. The header and the claims go to standard output
+as JSON, also for a token that is not valid; the verdict goes to standard error.
+
+The keys are fetched from the issuer's own origin; name another one, on which its
+jwks_uri is, with --jwks-origin.
+
+The exit code is 0 for a valid token and 1 otherwise. Without --issuer the token's
+own word is taken for who issued it, so see that the printed issuer is yours.`,
+		Example: `  $ caddy m2m token --issuer http://localhost:8080 book:read | caddy m2m inspect`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
+			defer cancel()
+			return flags.run(ctx, h, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "URL of the issuer that the token must be of")
+	cmd.Flags().StringVar(&flags.file, "token-file", "", "file that holds the token (default: standard input)")
+	cmd.Flags().StringArrayVar(&flags.audience, "audience", nil, "audience that the token must be for; any one when repeated")
+	cmd.Flags().StringArrayVar(&flags.jwksOrigins, "jwks-origin", nil, "origin, besides the issuer's own, where its keys may be; may be repeated")
+	return cmd
+}
+
+func (f *inspectFlags) run(ctx context.Context, h *Host, in io.Reader, out, log io.Writer) error {
+	raw, err := f.read(in)
+	if err != nil {
+		return err
+	}
+	unverified, err := token.Decode(raw)
+	if err != nil {
+		return fmt.Errorf("reading the token: %w", err)
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(unverified); err != nil {
+		return err
+	}
+	if f.issuer == "" {
+		f.issuer = unverified.Issuer()
+	}
+	if len(f.audience) == 0 {
+		f.audience = unverified.Audience()
+	}
+	if err := f.verify(ctx, h, raw); err != nil {
+		return fmt.Errorf("NOT VALID: %w", err)
+	}
+	fmt.Fprintf(log, "valid: issued by %s\n", f.issuer)
+	return nil
+}
+
+func (f *inspectFlags) read(in io.Reader) (string, error) {
+	if f.file != "" {
+		content, err := os.ReadFile(f.file)
+		return strings.TrimSpace(string(content)), err
+	}
+	content, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	return strings.TrimSpace(string(content)), err
+}
+
+func (f *inspectFlags) verify(ctx context.Context, h *Host, raw string) error {
+	kid, err := token.KeyID(raw)
+	if err != nil {
+		return err
+	}
+	for _, origin := range f.jwksOrigins {
+		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {
+			return fmt.Errorf("--jwks-origin %w", err)
+		}
+	}
+	keys, err := h.Keys(ctx, f.issuer, f.jwksOrigins, kid)
+	if err != nil {
+		return errors.New(strings.Replace(err.Error(), "jwks_origin", "--jwks-origin", 1)) // as this command calls it
+	}
+	_, err = token.Verify(raw, keys, token.Expect{Issuer: f.issuer, Audiences: f.audience, Leeway: token.DefaultLeeway})
+	return err
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+func (h *Host) keyCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "key <command>", Short: "Works with the keys that sign tokens"}
+	makeGroup(cmd, h.listKeysCommand(), h.rotateKeyCommand())
+	return cmd
+}
+
+func (h *Host) listKeysCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list [flags]",
+		Short: "Lists signing keys and their states, as storage has them now",
+		Long: `
+Lists an issuer's signing keys. The next one is published and does not sign yet, the
+active one signs, a retired one is published until its last token has expired, and a
+revoked one is refused.`,
+		Args: cobra.NoArgs,
+	}
+	return h.administer(cmd, func(s *session, _ []string) error {
+		var answer api.KeyList
+		if err := s.call(http.MethodGet, "/keys", nil, nil, &answer); err != nil {
+			return err
+		}
+		return s.print(answer, func() {
+			rows := [][]string{{"KEY", "ALG", "STATE", "CREATED", "SIGNS FROM", "GONE AFTER", "REASON"}}
+			for _, key := range answer.Keys {
+				rows = append(rows, []string{
+					key.KID, key.Alg, key.State, timeOr(key.Created, "-"), timeOr(key.SignsFrom, "-"), timeOr(key.Until, "-"), key.RevokedReason,
+				})
+			}
+			s.table(rows...)
+			if answer.Problem != "" {
+				s.printf("\n%s\n", printableLines(answer.Problem))
+			}
+		})
+	})
+}
+
+// whatNowBreaks is what --now says before it asks.
+const whatNowBreaks = `All keys of the issuer are given up, and a new one signs at once.
+  - Every token that is out is refused: here at once, on nodes that share this storage within
+    5 seconds, and by m2m_auth elsewhere within some 15. Clients get 401 until they ask for
+    new ones.
+  - A program elsewhere that checks tokens by the published keys, and has them in a cache, goes
+    on taking old tokens until that is 5 minutes old, if it heeds max-age, and may refuse new
+    ones for as long.
+`
+
+func (h *Host) rotateKeyCommand() *cobra.Command {
+	var now, yes bool
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "rotate [flags]",
+		Short: "Makes the next signing key now, or replaces a leaked one",
+		Long: `
+Makes the next signing key before it is due. It is published now and signs in about ten
+minutes, when whoever has the published keys in a cache has asked again; the active
+one then stays published until its last token has expired. Nothing breaks.
+
+With --now, for a key that has leaked: ` + "\n" + whatNowBreaks,
+		Example: `  $ caddy m2m key rotate
+  $ caddy m2m key rotate --now --reason 'backup of the storage was public'`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().BoolVar(&now, "now", false, "give all keys up, and sign with a new one at once")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log and the list; required with --now")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return h.administer(cmd, func(s *session, _ []string) error {
+		switch {
+		case now && strings.TrimSpace(reason) == "":
+			return api.Invalid("--now wants a --reason")
+		case !now && reason != "":
+			return api.Invalid("--reason goes with --now")
+		}
+		if now && !yes {
+			s.warn(whatNowBreaks)
+			if !s.confirm("Give all keys up?") {
+				return errors.New("nothing was changed; to be asked no question, give --yes")
+			}
+		}
+		body := map[string]any{"now": now}
+		if now {
+			body["reason"] = reason
+		}
+		var done api.KeyRotation
+		if err := s.call(http.MethodPost, "/keys/rotate", nil, body, &done); err != nil {
+			return err
+		}
+		return s.print(done, func() {
+			s.printf("key %s signs from %s\n", done.Key.KID, timeOr(done.Key.SignsFrom, "-"))
+			for _, kid := range done.Revoked {
+				s.printf("key %s is revoked\n", kid)
+			}
+		})
+	})
+}
+
+// warn writes a text for people to standard error.
+func (s *session) warn(text string) { _, _ = s.cmd.ErrOrStderr().Write([]byte(text)) }

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+func (h *Host) resourceCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "resource <command>", Short: "Administers the resources of a running server"}
+	makeGroup(cmd, h.createResourceCommand(), h.listResourcesCommand(), h.showResourceCommand(), h.updateResourceCommand(),
+		h.deleteCommand("resource", "Deletes a resource that no grant names", "/resources"))
+	return cmd
+}
+
+// resourceFlags are the fields of a resource.
+type resourceFlags struct {
+	description, audience   string
+	actions, removedActions []string
+}
+
+func (f *resourceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.description, "description", "", "for people")
+	cmd.Flags().StringVar(&f.audience, "audience", "", "aud of its tokens (default: the issuer's)")
+	cmd.Flags().StringArrayVar(&f.actions, "action", nil, "name=description of an action; may be repeated")
+}
+
+// fields are those that were given, as the API takes them; null removes.
+func (f *resourceFlags) fields(cmd *cobra.Command) (map[string]any, error) {
+	fields := make(map[string]any)
+	if cmd.Flags().Changed("description") {
+		fields["description"] = f.description
+	}
+	if cmd.Flags().Changed("audience") {
+		fields["audience"] = f.audience
+		if f.audience == "" {
+			fields["audience"] = nil
+		}
+	}
+	actions := make(map[string]any)
+	for _, pair := range f.actions {
+		name, description, _ := strings.Cut(pair, "=")
+		if name == "" {
+			return nil, api.Invalid("--action %q is not name=description", pair)
+		}
+		if _, twice := actions[name]; twice {
+			return nil, api.Invalid("--action %s is given twice", name)
+		}
+		actions[name] = description
+	}
+	for _, name := range f.removedActions {
+		if _, both := actions[name]; both {
+			return nil, api.Invalid("--action and --remove-action contradict each other over %s", name)
+		}
+		actions[name] = nil
+	}
+	if len(actions) > 0 {
+		fields["actions"] = actions
+	}
+	return fields, nil
+}
+
+func (h *Host) createResourceCommand() *cobra.Command {
+	var flags resourceFlags
+	cmd := &cobra.Command{
+		Use:     "create <code> [flags]",
+		Short:   "Creates a resource, with the actions that scopes can name",
+		Example: `  $ caddy m2m resource create book --description Books --action read=Read --action edit=Edit`,
+		Args:    cobra.ExactArgs(1),
+	}
+	flags.add(cmd)
+	return h.administer(cmd, func(s *session, args []string) error {
+		body, err := flags.fields(cmd)
+		if err != nil {
+			return err
+		}
+		body["code"] = args[0]
+		var r api.Resource
+		if err := s.call(http.MethodPost, "/resources", nil, body, &r); err != nil {
+			return err
+		}
+		return s.printResource(&r)
+	})
+}
+
+func (h *Host) listResourcesCommand() *cobra.Command {
+	var prefix string
+	cmd := &cobra.Command{Use: "list [flags]", Short: "Lists resources", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&prefix, "prefix", "", "only those whose code begins so")
+	return h.administer(cmd, func(s *session, _ []string) error {
+		resources := []*api.Resource{}
+		for query := (url.Values{"prefix": {prefix}, "limit": {"1000"}}); ; {
+			var page api.ResourceList
+			if err := s.call(http.MethodGet, "/resources", query, nil, &page); err != nil {
+				return err
+			}
+			resources = append(resources, page.Resources...)
+			if page.Next == "" {
+				break
+			}
+			query.Set("after", page.Next)
+		}
+		return s.print(api.ResourceList{Resources: resources}, func() {
+			rows := [][]string{{"CODE", "ACTIONS", "AUDIENCE", "DESCRIPTION"}}
+			for _, r := range resources {
+				rows = append(rows, []string{r.Code, actionNames(r), orDash(r.Audience), r.Description})
+			}
+			s.table(rows...)
+		})
+	})
+}
+
+func actionNames(r *api.Resource) string {
+	return strings.Join(slices.Sorted(maps.Keys(r.Actions)), " ")
+}
+
+func (h *Host) showResourceCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "show <code>", Short: "Shows a resource", Args: cobra.ExactArgs(1)}
+	return h.administer(cmd, func(s *session, args []string) error {
+		var r api.Resource
+		if err := s.call(http.MethodGet, "/resources"+segment(args[0]), nil, nil, &r); err != nil {
+			return err
+		}
+		return s.printResource(&r)
+	})
+}
+
+func (s *session) printResource(r *api.Resource) error {
+	return s.print(r, func() {
+		s.table([]string{"code", r.Code}, []string{"description", orDash(r.Description)}, []string{"audience", orDash(r.Audience)},
+			[]string{"attributes", compactJSON(r.Attributes)})
+		s.printf("\n")
+		rows := [][]string{{"ACTION", "DESCRIPTION"}}
+		for _, name := range slices.Sorted(maps.Keys(r.Actions)) {
+			rows = append(rows, []string{name, r.Actions[name]})
+		}
+		s.table(rows...)
+	})
+}
+
+func (h *Host) updateResourceCommand() *cobra.Command {
+	var flags resourceFlags
+	cmd := &cobra.Command{Use: "update <code> [flags]", Short: "Changes a resource", Args: cobra.ExactArgs(1)}
+	flags.add(cmd)
+	cmd.Flags().StringArrayVar(&flags.removedActions, "remove-action", nil, "action to remove, which no grant may name; may be repeated")
+	return h.administer(cmd, func(s *session, args []string) error {
+		patch, err := flags.fields(cmd)
+		if err != nil {
+			return err
+		}
+		if len(patch) == 0 {
+			return api.Invalid("nothing to change: give a flag")
+		}
+		var r api.Resource
+		if err := s.call(http.MethodPatch, "/resources"+segment(args[0]), nil, patch, &r); err != nil {
+			return err
+		}
+		return s.printResource(&r)
+	})
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+func (h *Host) revokeCommand() *cobra.Command {
+	var jti, client, expires, before string
+	cmd := &cobra.Command{
+		Use:   "revoke --jti <id> | --client <id> [flags]",
+		Short: "Ends a token, or all tokens that a client has been issued, before they expire",
+		Long: `
+Ends one token by its jti, which logs have and "caddy m2m inspect" shows, or all tokens
+that a client has been issued up to now. They are refused on the server that is asked
+as soon as this is done, and on others that share its storage within 2 seconds.
+
+A client goes on getting tokens, which are taken, unless it is disabled: see "caddy m2m
+client disable --revoke". A token that it gets in the same second is revoked, too.
+Nothing takes a revocation back. A registry file is no hindrance.`,
+		Example: `  $ caddy m2m revoke --client ci-bot
+  $ caddy m2m revoke --jti 7DK77EKL33GKLTX4GJK4P7SLVR --expires 10m`,
+		Args: cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&jti, "jti", "", "ID of a token; not the token itself")
+	flags.StringVar(&expires, "expires", "", "when that token expires: a time as in RFC 3339, or a duration from now (default: 24h, the longest that one lives)")
+	flags.StringVar(&client, "client", "", "client whose tokens are to end")
+	flags.StringVar(&before, "before", "", "only those issued up to then: a time as in RFC 3339, or a duration such as -1h (default: now; at most 5m ahead, for nodes whose clocks are)")
+	return h.administer(cmd, func(s *session, _ []string) error {
+		body := make(map[string]any)
+		switch {
+		case (jti == "") == (client == ""):
+			return api.Invalid("either --jti or --client is needed")
+		case api.LooksLikeToken(jti):
+			return api.Invalid("--jti is the ID of a token, and not the token, which others can now see in the list of processes")
+		case jti != "" && before != "" || client != "" && expires != "":
+			return api.Invalid("--expires goes with --jti, and --before with --client")
+		case jti != "":
+			body["jti"] = jti
+		default:
+			body["client_id"] = client
+		}
+		for name, text := range map[string]string{"expires": expires, "before": before} {
+			if text == "" {
+				continue
+			}
+			at, err := timeFlag(text)
+			if err != nil {
+				return err
+			}
+			body[name] = at
+		}
+		var made api.CreatedRevocation
+		if err := s.call(http.MethodPost, "/revocations", nil, body, &made); err != nil {
+			return err
+		}
+		return s.print(made, func() { s.printRevocation(made) })
+	})
+}
+
+func (s *session) printRevocation(made api.CreatedRevocation) {
+	if made.JTI != "" {
+		s.printf("token %s is revoked\n", printable(made.JTI))
+		if !token.IsID(made.JTI) {
+			s.warn("IDs of tokens are 26 capitals and digits: is it right?\n")
+		}
+		return
+	}
+	s.printf("tokens of %s are revoked that were issued up to %s\n", printable(made.ClientID), made.Before.UTC().Format(time.RFC3339))
+	if made.KnownClient != nil && !*made.KnownClient {
+		s.warn(fmt.Sprintf("There is no client %s in the registry: is the name right?\n", printable(made.ClientID)))
+	}
+}
+
+// revokeClient ends the tokens that a client has.
+func (s *session) revokeClient(id string) (made api.CreatedRevocation, err error) {
+	err = s.call(http.MethodPost, "/revocations", nil, map[string]any{"client_id": id}, &made)
+	return made, err
+}

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+func (h *Host) secretCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "secret <command>", Short: "Works with client secrets"}
+	makeGroup(cmd, newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), h.listSecretsCommand(),
+		h.rotateSecretCommand(), h.revokeSecretCommand())
+	return cmd
+}
+
+func checkSecretCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check < secret",
+		Short: "Tells a mistyped secret, without a server",
+		Long: `
+Reads a secret from standard input and holds it against its own checksum. It says
+whether the text can be a secret, and not whether any client has it.
+
+The exit code is 0 for a well-formed secret and 5 otherwise.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errors.New("no argument is taken: the secret is read from standard input")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 1<<16))
+			if err != nil {
+				return err
+			}
+			if len(bytes.TrimSpace(text)) == 0 {
+				return api.Invalid("nothing was read: the secret is read from standard input")
+			}
+			if err := registry.CheckSecret(strings.TrimSpace(string(text))); err != nil {
+				return &exitError{exitInvalid, err}
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "well-formed")
+			return err
+		},
+	}
+}
+
+func (h *Host) createSecretCommand() *cobra.Command {
+	var expires string
+	cmd := &cobra.Command{
+		Use:   "create <client> [flags]",
+		Short: "Makes another secret of a client, and prints it this once",
+		Long: `
+Makes another secret of a client, beside the one that it has. At most two work at
+a time. To replace one, see rotate.`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&expires, "expires", "", "when it ends: a time as in RFC 3339, or a duration from now")
+	return h.administer(cmd, func(s *session, args []string) error {
+		return s.makeSecret(args[0], "/secrets", nil, map[string]any{}, expires)
+	})
+}
+
+func (h *Host) rotateSecretCommand() *cobra.Command {
+	var expires, overlap string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "rotate <client> [flags]",
+		Short: "Makes a new secret, and dates the old one",
+		Long: `
+Makes a new secret of a client and prints it this once. The old one goes on working
+for the overlap, in which the client is given the new one.
+
+When two work already, the older makes room; if it was used in the last hour, that
+takes --force.`,
+		Example: `  $ caddy m2m secret rotate ci-bot --overlap 24h`,
+		Args:    cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&overlap, "overlap", "24h", "how long the old secret goes on working; 0s ends it now")
+	cmd.Flags().StringVar(&expires, "expires", "", "when the new one ends: a time as in RFC 3339, or a duration from now")
+	cmd.Flags().BoolVar(&force, "force", false, "also end a secret that was used in the last hour")
+	return h.administer(cmd, func(s *session, args []string) error {
+		return s.makeSecret(args[0], "/secrets/rotate", url.Values{"force": {strconv.FormatBool(force)}}, map[string]any{"overlap": overlap}, expires)
+	})
+}
+
+func (s *session) makeSecret(client, path string, query url.Values, body map[string]any, expires string) error {
+	if expires != "" {
+		at, err := timeFlag(expires)
+		if err != nil {
+			return err
+		}
+		body["expires"] = at
+	}
+	var made api.CreatedSecret
+	if err := s.call(http.MethodPost, "/clients"+segment(client)+path, query, body, &made); err != nil {
+		return err
+	}
+	return s.print(made, func() {
+		s.printf("client_id      %s\nclient_secret  %s\n\nThe secret, %s, is shown this once.\n", printable(made.ClientID), made.ClientSecret, made.SecretID)
+		for _, old := range made.Old {
+			s.printf("%s works until %s.\n", old.ID, timeOr(old.Expires, "it is revoked"))
+		}
+	})
+}
+
+func (h *Host) listSecretsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
+	return h.administer(cmd, func(s *session, args []string) error {
+		var answer api.SecretList
+		if err := s.call(http.MethodGet, "/clients"+segment(args[0])+"/secrets", nil, nil, &answer); err != nil {
+			return err
+		}
+		return s.print(answer, func() { s.table(secretRows(answer.Secrets)...) })
+	})
+}
+
+func secretRows(secrets []api.Secret) [][]string {
+	rows := [][]string{{"SECRET", "WORKS", "CREATED", "EXPIRES", "LAST USED"}}
+	for _, secret := range secrets {
+		works := "no"
+		if secret.Live {
+			works = "yes"
+		}
+		rows = append(rows, []string{secret.ID, works, timeOr(secret.Created, "-"), timeOr(secret.Expires, "never"), timeOr(secret.LastUsed, "never")})
+	}
+	return rows
+}
+
+func (h *Host) revokeSecretCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "revoke <client> <secret-id> [flags]",
+		Short: "Ends a secret, from the next request on",
+		Long: `
+Ends a secret, from the next request on. One that was used in the last hour is
+somebody's: to end it all the same takes --force.`,
+		Args: cobra.ExactArgs(2),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also one that was used in the last hour")
+	return h.administer(cmd, func(s *session, args []string) error {
+		path := "/clients" + segment(args[0]) + "/secrets" + segment(args[1])
+		if err := s.call(http.MethodDelete, path, url.Values{"force": {strconv.FormatBool(force)}}, nil, nil); err != nil {
+			return err
+		}
+		return s.print(map[string]string{"client_id": args[0], "revoked": args[1]}, func() {
+			s.printf("secret %s of %s is revoked\n", printable(args[1]), printable(args[0]))
+		})
+	})
+}
+func newSecretCommand() *cobra.Command {
+	format := formatFlag{value: "text"}
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Makes a client secret, and the line that a registry file keeps of it",
+		Long: `
+Makes a client secret of 256 random bits and prints it, this once. What a registry
+keeps is its SHA-256, from which nobody can make the secret again: put that line
+below the client's "secrets" and give the secret to whoever runs the client.`,
+		Example: `  $ caddy m2m secret new
+  $ caddy m2m secret new --format json | jq -r .client_secret > client-secret`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return printSecret(cmd.OutOrStdout(), registry.NewSecret(), format.value)
+		},
+	}
+	cmd.Flags().Var(&format, "format", "text, or json for an object with client_secret, the same as secret, and sha256")
+	return cmd
+}
+
+func printSecret(out io.Writer, secret, format string) error {
+	hash := registry.HashSecret(secret)
+	if format == "json" {
+		return json.NewEncoder(out).Encode(struct {
+			ClientSecret string `json:"client_secret"` // as whatever makes a secret calls it
+			Secret       string `json:"secret"`
+			SHA256       string `json:"sha256"`
+		}{secret, secret, hash})
+	}
+	_, err := fmt.Fprintf(out, `secret, shown this once:
+
+  %s
+
+registry file, below the client's "secrets":
+
+  - {id: s1, sha256: %q}
+`, secret, hash)
+	return err
+}

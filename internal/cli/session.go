@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+// adminFlags are those of every command that administers a server.
+type adminFlags struct {
+	address, config, adapter, issuer string
+	format                           tableFormat
+}
+
+func (f *adminFlags) add(cmd *cobra.Command, defaultAdmin string) {
+	f.format = "table"
+	flags := cmd.Flags()
+	flags.StringVar(&f.address, "address", "", "address of the admin endpoint (default: the config's, else "+defaultAdmin+")")
+	flags.StringVarP(&f.config, "config", "c", "", "config file that says where the admin endpoint is")
+	flags.StringVarP(&f.adapter, "adapter", "a", "", "name of the config's adapter")
+	flags.StringVar(&f.issuer, "issuer", "", "URL of the issuer (default: the only one)")
+	if flags.Lookup("format") == nil {
+		flags.Var(&f.format, "format", "table or json")
+	}
+}
+
+// tableFormat is table or json; anything else is a usage error.
+type tableFormat string
+
+func (f *tableFormat) String() string { return string(*f) }
+func (f *tableFormat) Type() string   { return "format" }
+func (f *tableFormat) Set(value string) error {
+	if value != "table" && value != "json" {
+		return errors.New("it is table or json")
+	}
+	*f = tableFormat(value)
+	return nil
+}
+
+// session is one command that administers a server.
+type session struct {
+	ctx      context.Context
+	cmd      *cobra.Command
+	out      *stickyWriter
+	flags    *adminFlags
+	endpoint Endpoint
+	client   *http.Client
+}
+
+// administer makes a command that talks to a server. Its errors go to standard error and become exit
+// codes.
+func (h *Host) administer(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
+	return h.administerAll(cmd, func(s *session, args []string) error {
+		ctx, cancel := context.WithTimeout(s.ctx, commandTimeout)
+		defer cancel()
+		s.ctx = ctx
+		return run(s, args)
+	})
+}
+
+// administerAll is administer for a whole registry, which takes as long as it is large: to give up on
+// apply is not to know what was written.
+func (h *Host) administerAll(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
+	flags := new(adminFlags)
+	flags.add(cmd, h.DefaultAdmin)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := h.newSession(cmd.Context(), cmd, flags)
+		if err == nil {
+			err = run(s, args)
+		}
+		return err
+	}
+	return cmd
+}
+
+func (h *Host) newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*session, error) {
+	if _, rest, found := strings.Cut(flags.address, "://"); found {
+		return nil, api.Invalid("--address takes no scheme: write %s", strings.TrimRight(rest, "/"))
+	}
+	endpoint, err := h.FindAdmin(flags.address, flags.config, flags.adapter)
+	if err != nil {
+		return nil, err
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: commandTimeout}).DialContext(ctx, endpoint.Network, endpoint.Address)
+	}
+	client := &http.Client{
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		// a server redirects a path that it cleans, and the clean path names another entry
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &session{ctx: ctx, cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, endpoint: endpoint, client: client}, nil
+}
+
+// send makes a request and returns its answer, if that is not an error.
+func (s *session) send(method, path string, query url.Values, contentType string, body []byte) (*http.Response, error) {
+	if query == nil {
+		query = url.Values{}
+	}
+	if s.flags.issuer != "" {
+		query.Set("issuer", s.flags.issuer)
+	}
+	target := cmp.Or(s.endpoint.Origin, "http://127.0.0.1") + "/m2m" + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(s.ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", contentType)
+	}
+	if s.endpoint.Origin != "" {
+		request.Header.Set("Origin", s.endpoint.Origin)
+	}
+	response, err := s.client.Do(request)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s broke off without an answer: the log of the server says why", s.endpoint.Name)}
+	}
+	if err != nil {
+		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", s.endpoint.Name, errors.Unwrap(err))}
+	}
+	if response.StatusCode >= 300 {
+		defer response.Body.Close()
+		return nil, answeredError(response)
+	}
+	return response, nil
+}
+
+// answeredError is what the server says is wrong, with an exit code.
+func answeredError(response *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(response.Body, api.MaxBody))
+	var answer api.Error
+	if location := response.Header.Get("Location"); location != "" {
+		return &exitError{exitInvalid, errors.New("a name is empty, or made of dots: no path has it")}
+	}
+	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
+		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
+	}
+	switch answer.Code { // as the commands say it
+	case api.CodeInUse:
+		answer.Message = strings.Replace(answer.Message, "say force", "use --force", 1)
+	case api.CodeIssuerRequired:
+		answer.Message = strings.Replace(answer.Message, "?issuer=<url>", "--issuer <url>", 1)
+	}
+	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}
+}
+
+// call makes a request with a JSON body, if there is one, and reads the JSON answer. With --format json
+// the answer is printed as it came, and into is still read.
+func (s *session) call(method, path string, query url.Values, body, into any) error {
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	response, err := s.send(method, path, query, "application/json", data)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if into == nil || response.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	return s.read(response, into)
+}
+
+// read reads a JSON answer.
+func (s *session) read(response *http.Response, into any) error {
+	data, err := readBounded(response.Body, api.MaxAnswer)
+	if err == nil {
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		err = decoder.Decode(into)
+	}
+	if err != nil {
+		return &exitError{exitUnavailable, fmt.Errorf("what answers at %s is no admin endpoint with m2m, or it broke off: %w", s.endpoint.Name, err)}
+	}
+	return nil
+}
+
+// readBounded reads at most limit bytes, and fails if there are more.
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("the answer is larger than %d bytes", limit)
+	}
+	return data, err
+}
+
+// segment is an id in a path, where "." and ".." would be steps.
+func segment(id string) string {
+	if id == "." || id == ".." {
+		return "/" + strings.ReplaceAll(id, ".", "%2E")
+	}
+	return "/" + url.PathEscape(id)
+}

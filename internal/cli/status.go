@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+)
+
+func (h *Host) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [flags]",
+		Short: "Shows what a running server stands on, and whether that is healthy",
+		Long: `
+Shows for each issuer whether its storage was reached at the last look, where its registry
+and its policy come from, which revision is in force, how many signing keys and
+revocations there are, and what is wrong with what was seen last; what is known of issuers
+elsewhere, once their tokens have come; and the policy of each m2m_auth that has one of
+its own. Healthy means that they were read as they are now, and that the last write to the
+storage worked. Ages, and all there is about a policy bundle, are in --format json.
+
+The exit code is 0 when all is healthy and 6 otherwise.`,
+		Args: cobra.NoArgs,
+	}
+	return h.administer(cmd, func(s *session, _ []string) error {
+		var answer api.Status
+		if err := s.call(http.MethodGet, "/status", nil, nil, &answer); err != nil {
+			return err
+		}
+		err := s.print(answer, func() { s.printStatus(answer) })
+		if err == nil && !answer.Healthy() {
+			err = &exitError{exitUnavailable, errors.New("something is not healthy; the log of the server has more")}
+		}
+		return err
+	})
+}
+
+var health = map[bool]string{true: "healthy", false: "NOT HEALTHY"}
+
+func storageState(s api.StorageStatus) string {
+	switch {
+	case !s.Reachable:
+		return "NOT REACHABLE"
+	case !s.Writable:
+		return "NOT WRITABLE"
+	}
+	return "healthy"
+}
+
+func (s *session) printStatus(answer api.Status) {
+	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
+		s.printIssuers(answer.Issuers)
+	}
+	if len(answer.Remotes) > 0 {
+		if len(answer.Issuers) > 0 {
+			s.printf("\n")
+		}
+		s.printRemotes(answer.Remotes)
+	}
+	if len(answer.Doors) > 0 {
+		if len(answer.Issuers)+len(answer.Remotes) > 0 {
+			s.printf("\n")
+		}
+		s.printDoors(answer.Doors)
+	}
+	for _, i := range answer.Issuers {
+		if i.Storage.Reachable { // else the others say so
+			s.printProblem(i.Issuer, i.Storage.Problem)
+		}
+		s.printProblem(i.Issuer, i.Registry.Problem)
+		s.printProblem(i.Issuer, i.Policy.Problem)
+		s.printProblem(i.Issuer, i.Keys.Problem)
+		s.printProblem(i.Issuer, i.Revocations.Problem)
+	}
+	for _, r := range answer.Remotes {
+		s.printProblem(r.Issuer, r.Keys.Problem)
+		if r.Revocations != nil {
+			s.printProblem(r.Issuer, r.Revocations.Problem)
+		}
+	}
+	for _, d := range answer.Doors {
+		s.printProblem("door for "+strings.Join(d.Audience, " "), d.Policy.Problem)
+	}
+}
+
+func (s *session) printIssuers(issuers []api.IssuerStatus) {
+	rows := [][]string{{"ISSUER", "STORAGE", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
+	for _, i := range issuers {
+		rows = append(rows, []string{
+			i.Issuer, storageState(i.Storage), i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
+			i.Policy.Source, orDash(i.Policy.Revision), health[i.Policy.Healthy],
+			strconv.Itoa(i.Keys.Count), health[i.Keys.Healthy],
+			strconv.Itoa(i.Revocations.Count), health[i.Revocations.Healthy],
+		})
+	}
+	s.table(rows...)
+}
+
+func (s *session) printRemotes(remotes []api.RemoteStatus) {
+	rows := [][]string{{"REMOTE ISSUER", "KEYS", "AGE", "", "REVOKED", "AGE", ""}}
+	for _, r := range remotes {
+		row := []string{r.Issuer, strconv.Itoa(r.Keys.Count), seconds(r.Keys.Age), health[r.Keys.Healthy], "-", "-", "-"}
+		if r.Revocations != nil {
+			row = append(row[:4], strconv.Itoa(r.Revocations.Count), seconds(r.Revocations.Age), health[r.Revocations.Healthy])
+		}
+		rows = append(rows, row)
+	}
+	s.table(rows...)
+}
+
+// seconds is an age, of which zero is that there is none.
+func seconds(age float64) string {
+	if age == 0 {
+		return "-"
+	}
+	return time.Duration(age * float64(time.Second)).Round(time.Second).String()
+}
+
+func (s *session) printDoors(doors []api.DoorStatus) {
+	rows := [][]string{{"DOOR FOR", "ISSUER", "POLICY", "WHERE", "REVISION", ""}}
+	for _, d := range doors {
+		rows = append(rows, []string{
+			strings.Join(d.Audience, " "), d.Issuer, d.Policy.Source, strings.Join(d.Policy.Where, " "),
+			orDash(d.Policy.Revision), health[d.Policy.Healthy],
+		})
+	}
+	s.table(rows...)
+}
+
+func (s *session) printProblem(of, problem string) {
+	if problem != "" {
+		s.printf("\n%s: %s\n", printable(of), printableLines(problem))
+	}
+}

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// commandTimeout bounds what a command does on the network.
+const commandTimeout = 30 * time.Second
+
+// tokenFlags are the flags of `caddy m2m token`.
+type tokenFlags struct {
+	issuer, idFile, secretFile, envFile string
+	resources, tokenOrigins             []string
+}
+
+func tokenCommand() *cobra.Command {
+	var flags tokenFlags
+	cmd := &cobra.Command{
+		Use:   "token --issuer <url> [flags] <scope>...",
+		Short: "Asks an issuer for a token",
+		Long: `
+Finds the issuer's token endpoint by discovery, asks it for a token with the
+given scopes, and prints the token on standard output. What was granted and what
+was rejected goes to standard error.
+
+The secret goes to the issuer's own origin alone, and follows no redirect. An
+issuer whose token endpoint is on another host needs --token-origin.
+
+The client's ID and secret are read from --client-id-file and
+--client-secret-file, or else from CLIENT_ID and CLIENT_SECRET in --envfile or
+the environment.`,
+		Example: `  $ caddy m2m token --issuer https://auth.example.com 'book:*:read'
+  $ caddy m2m token --issuer http://localhost:8080 --envfile examples/gateway/demo.env book:read book:edit`,
+		RunE: func(cmd *cobra.Command, scopes []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
+			defer cancel()
+			return flags.run(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr(), scopes)
+		},
+	}
+	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "URL of the issuer (required)")
+	cmd.Flags().StringVar(&flags.idFile, "client-id-file", "", "file that holds the client's ID")
+	cmd.Flags().StringVar(&flags.secretFile, "client-secret-file", "", "file that holds the client's secret")
+	cmd.Flags().StringVar(&flags.envFile, "envfile", "", "file of NAME=value lines with CLIENT_ID and CLIENT_SECRET")
+	cmd.Flags().StringArrayVar(&flags.resources, "resource", nil, "audience to get the token for (RFC 8707); may be repeated")
+	cmd.Flags().StringArrayVar(&flags.tokenOrigins, "token-origin", nil, "origin, besides the issuer's own, that may get the secret; may be repeated")
+	_ = cmd.MarkFlagRequired("issuer") // fails only for a flag that is not there
+	return cmd
+}
+
+func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []string) error {
+	id, secret, err := f.credentials()
+	if err != nil {
+		return err
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errTokenRedirect }}
+	endpoint, err := f.endpoint(ctx, client)
+	if err != nil {
+		return err
+	}
+	config := clientcredentials.Config{
+		ClientID: id, ClientSecret: secret, TokenURL: endpoint, Scopes: scopes,
+		EndpointParams: url.Values{"resource": f.resources}, AuthStyle: oauth2.AuthStyleInHeader,
+	}
+	issued, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+	if err != nil {
+		return explainTokenError(err, secret)
+	}
+	if printable(issued.AccessToken) != issued.AccessToken {
+		return errors.New("asking for a token: what the issuer gave is no token")
+	}
+	fmt.Fprintf(log, "granted:  %s\nrejected: %s\nexpires:  in %s\n",
+		textOr(issued.Extra("scope"), "unknown"), textOr(issued.Extra("rejected_scope"), "nothing"),
+		time.Until(issued.Expiry).Round(time.Second))
+	_, err = fmt.Fprintln(out, issued.AccessToken)
+	return err
+}
+
+var errTokenRedirect = errors.New("the token endpoint redirects, and the secret is not sent on")
+
+// endpoint finds the token endpoint by discovery. The secret is sent there, so metadata alone does not choose its
+// origin: endpoint fails if that is neither the issuer's own nor a named one.
+func (f *tokenFlags) endpoint(ctx context.Context, client *http.Client) (string, error) {
+	for _, origin := range f.tokenOrigins {
+		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {
+			return "", fmt.Errorf("--token-origin %w", err)
+		}
+	}
+	metadata, err := discovery.Fetch(ctx, client, f.issuer)
+	if err != nil {
+		return "", fmt.Errorf("discovering the issuer: %w", err)
+	}
+	if metadata.TokenEndpoint == "" {
+		return "", errors.New("the issuer's metadata names no token_endpoint")
+	}
+	if err := discovery.CheckEndpointOrigin(metadata.TokenEndpoint, f.issuer, f.tokenOrigins); err != nil {
+		return "", fmt.Errorf("the issuer's token_endpoint %w; if it may get the secret, name it in --token-origin", err)
+	}
+	return metadata.TokenEndpoint, nil
+}
+
+// credentials are the client's ID and secret, from wherever they are not seen in a process list.
+func (f *tokenFlags) credentials() (id, secret string, err error) {
+	env, err := readEnvFile(f.envFile)
+	if err != nil {
+		return "", "", err
+	}
+	if id, err = fileOrEnv(f.idFile, env, "CLIENT_ID"); err != nil {
+		return "", "", err
+	}
+	secret, err = fileOrEnv(f.secretFile, env, "CLIENT_SECRET")
+	return id, secret, err
+}
+
+func fileOrEnv(path string, env map[string]string, name string) (string, error) {
+	if path != "" {
+		content, err := os.ReadFile(path)
+		return strings.TrimSpace(string(content)), err
+	}
+	if value := env[name]; value != "" {
+		return value, nil
+	}
+	if value := os.Getenv(name); value != "" {
+		return value, nil
+	}
+	flag := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	return "", fmt.Errorf("%s is not set; give --%s-file, --envfile or the environment variable", name, flag)
+}
+
+// readEnvFile reads NAME=value lines, with optional quotes, `export` and # comments.
+func readEnvFile(path string) (map[string]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	env := make(map[string]string)
+	lines := bufio.NewScanner(file)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimPrefix(strings.TrimSpace(lines.Text()), "export ")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return nil, fmt.Errorf("%s:%d: not NAME=value", path, n)
+		}
+		env[strings.TrimSpace(name)] = envValue(strings.TrimSpace(value))
+	}
+	return env, lines.Err()
+}
+
+// envValue is a value as a shell reads it: within quotes, or up to a comment.
+func envValue(text string) string {
+	for _, quote := range []string{`"`, "'"} {
+		if inner, quoted := strings.CutPrefix(text, quote); quoted {
+			inner, _, _ = strings.Cut(inner, quote)
+			return inner
+		}
+	}
+	text, _, _ = strings.Cut(text, " #")
+	return strings.TrimSpace(text)
+}
+
+// explainTokenError says what the issuer said, which scopes it rejected, and whether the secret
+// can have been mistyped.
+func explainTokenError(err error, secret string) error {
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) || refused.ErrorCode == "" {
+		return fmt.Errorf("asking for a token: %s", printableLines(err.Error()))
+	}
+	message := fmt.Sprintf("the issuer answered %s: %s", printable(refused.ErrorCode), printable(refused.ErrorDescription))
+	var body struct {
+		Rejected string `json:"rejected_scope"`
+	}
+	if json.Unmarshal(refused.Body, &body) == nil && body.Rejected != "" {
+		message += "\nrejected: " + printable(body.Rejected)
+	}
+	if refused.ErrorCode == "invalid_client" && strings.HasPrefix(secret, "m2m_") {
+		if typo := registry.CheckSecret(secret); typo != nil {
+			message += "\n" + typo.Error()
+		}
+	}
+	return errors.New(message)
+}
+
+// textOr is a text that the issuer has sent, to be shown.
+func textOr(value any, otherwise string) string {
+	if text, ok := value.(string); ok && text != "" {
+		return printable(text)
+	}
+	return otherwise
+}
