@@ -23,14 +23,14 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// testFeed runs a test with an issuer elsewhere whose keys are known, under a fake clock.
+// testFeed runs a test with a remote issuer whose keys are known, under a fake clock.
 func testFeed(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, r *feed, logs *observer.ObservedLogs)) {
 	testRemote(t, func(t *testing.T, f *remotetest.Issuer, remote *Issuer, logs *observer.ObservedLogs) {
 		test(t, f, remote.feed, logs)
 	})
 }
 
-// testRemote is testFeed for all of the issuer.
+// testRemote is testFeed for the whole issuer.
 func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, remote *Issuer, logs *observer.ObservedLogs)) {
 	key, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
@@ -48,7 +48,7 @@ func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, remo
 	})
 }
 
-// pass lets time go by, until all that is due has been done.
+// pass advances the clock, and waits until all that is due is done.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -66,7 +66,7 @@ func (r *feed) has(t *testing.T, id string) bool {
 	return revoked
 }
 
-// TestBadFeeds: whatever is published in place of a feed, what is known stays in force, and the log says once what is
+// TestBadFeeds: whatever is published instead of a feed, what is known stays in force, and the log says once what is
 // wrong.
 func TestBadFeeds(t *testing.T) {
 	other, err := token.GenerateKey(token.EdDSA)
@@ -145,7 +145,7 @@ func TestBadFeeds(t *testing.T) {
 	})
 }
 
-// TestFeedOverLostConnections: each is another one, and the reason is the same.
+// TestFeedOverLostConnections: the local port differs each time, and the reason stays the same.
 func TestFeedOverLostConnections(t *testing.T) {
 	testFeed(t, func(t *testing.T, _ *remotetest.Issuer, r *feed, logs *observer.ObservedLogs) {
 		for port := range 10 {
@@ -161,7 +161,7 @@ func TestFeedOverLostConnections(t *testing.T) {
 	})
 }
 
-// TestFeedIsAskedForSparingly: everything once in a quarter of an hour, else what is new, and nothing twice.
+// TestFeedIsAskedForSparingly: the whole feed every quarter of an hour, and else what is new.
 func TestFeedIsAskedForSparingly(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		pass(time.Minute)
@@ -198,7 +198,7 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 		pass(2 * time.Minute)
 		f.Change(func() { f.Status = 0 })
 		pass(feedInterval)
-		if queries, _ := f.Asked(); queries[len(queries)-1] == "" { // it is the issuer that knows how far back its news go
+		if queries, _ := f.Asked(); queries[len(queries)-1] == "" { // the issuer decides how far back it can answer
 			t.Error("after a gap it asked for everything")
 		}
 	})
@@ -206,7 +206,7 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 
 func age(r *feed) time.Duration { return time.Since(r.known.AsOf()) }
 
-// TestBoundOfRevocations is what doors with several bounds make of the same knowledge.
+// TestBoundOfRevocations: doors with different bounds judge the same knowledge.
 func TestBoundOfRevocations(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		f.Change(func() { f.Status = 500 })
@@ -244,8 +244,8 @@ func TestBoundOfRevocations(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsForAFeedThatIsNotFollowed: a request that outlives its config gets an answer.
-func TestNobodyWaitsForAFeedThatIsNotFollowed(t *testing.T) {
+// TestClosedFeed: a request that outlives its config gets an answer.
+func TestClosedFeed(t *testing.T) {
 	testFeed(t, func(t *testing.T, _ *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		r.close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -256,8 +256,8 @@ func TestNobodyWaitsForAFeedThatIsNotFollowed(t *testing.T) {
 	})
 }
 
-// TestEverythingCannotBeHad, because there is too much of it, or the way is too narrow: what is new is known all the same.
-func TestEverythingCannotBeHad(t *testing.T) {
+// TestWholeFeedFails, as when it is too large: what is new is known all the same.
+func TestWholeFeedFails(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		r.has(t, "A")
 		synctest.Wait()
@@ -290,8 +290,8 @@ func TestEverythingCannotBeHad(t *testing.T) {
 	})
 }
 
-// TestFeedThatIsPublishedNoMore: that there was one is enough to insist on it, also where it was never read.
-func TestFeedThatIsPublishedNoMore(t *testing.T) {
+// TestFeedThatIsNoLongerPublished is required, even if it was never read.
+func TestFeedThatIsNoLongerPublished(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		fails := func() bool {
 			_, err := trust(r, Bounds{RevocationsMaxAge: time.Minute}).IsRevoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, "")
@@ -313,7 +313,7 @@ func TestFeedThatIsPublishedNoMore(t *testing.T) {
 	})
 }
 
-// TestFeedAfterTheClockIsPutBack is asked for as a whole, for a clock that is ahead ends what is known too soon.
+// TestFeedAfterTheClockIsPutBack is read as a whole, because a clock that is ahead ends revocations too early.
 func TestFeedAfterTheClockIsPutBack(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		for n, want := range []bool{true, false, true, false} {
@@ -331,8 +331,8 @@ func TestFeedAfterTheClockIsPutBack(t *testing.T) {
 	})
 }
 
-// TestFeedThatCannotBeHad at first is asked for less and less often, for it may be large.
-func TestFeedThatCannotBeHad(t *testing.T) {
+// TestFeedThatFailsAtFirst is asked for less and less often, because it may be large.
+func TestFeedThatFailsAtFirst(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		f.Change(func() { f.Answer = func() string { return "too much" } })
 		_, _ = trust(r, Bounds{}).IsRevoked(t.Context(), &token.Claims{ID: "A", IssuedAt: time.Now()}, "")
@@ -348,7 +348,7 @@ func TestFeedThatCannotBeHad(t *testing.T) {
 	})
 }
 
-// TestMetadataWithoutTheFeed: where it was once it goes on being asked for, and how old it is goes on being told.
+// TestMetadataWithoutTheFeed: the feed is still read from where it was, and its age is still reported.
 func TestMetadataWithoutTheFeed(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		registry := prometheus.NewRegistry()
@@ -389,8 +389,8 @@ func TestMetadataWithoutTheFeed(t *testing.T) {
 	})
 }
 
-// TestRevokedWhateverTheClientIsCalled: the issuer revokes by client_id, also where a door takes another claim for it.
-func TestRevokedWhateverTheClientIsCalled(t *testing.T) {
+// TestRevokedByClientID: the issuer revokes by client_id, also if a door takes another claim for the client.
+func TestRevokedByClientID(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		now := time.Now()
 		f.Change(func() {
@@ -424,9 +424,9 @@ func TestRevokedWhateverTheClientIsCalled(t *testing.T) {
 	})
 }
 
-// TestStrangerDoesNotHoldUpTheFeed: a kid that nobody has keeps the door from looking for another one that a token names,
-// and not from the key that the feed is signed with after another was given up.
-func TestStrangerDoesNotHoldUpTheFeed(t *testing.T) {
+// TestUnknownKidDoesNotDelayTheFeed: an unknown kid in a token delays the search for another one, but not for the key that
+// signs the feed after the former key was revoked.
+func TestUnknownKidDoesNotDelayTheFeed(t *testing.T) {
 	fresh, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
 		t.Fatal(err)
@@ -443,27 +443,6 @@ func TestStrangerDoesNotHoldUpTheFeed(t *testing.T) {
 		pass(feedInterval + time.Second)
 		if !r.known.KeyRevoked(leaked) {
 			t.Errorf("the key is not given up: %s", r.problem())
-		}
-	})
-}
-
-// TestStreamBeforeAnyFeed: a request that was let through while the issuer published no feed goes on when the issuer
-// begins to publish one, also when the feed cannot be read at first. The revocations of the feed then count.
-func TestStreamBeforeAnyFeed(t *testing.T) {
-	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
-		claims, bound := &token.Claims{ID: "A", ClientID: "bot", IssuedAt: time.Now()}, Bounds{RevocationsMaxAge: time.Minute}
-		f.Change(func() { f.Status = 500 })
-		r.start()
-		pass(time.Minute)
-		if revoked, err := trust(r, bound).revokedSince(claims, ""); revoked || err != nil {
-			t.Errorf("before the feed was ever read: %t, %v", revoked, err)
-		}
-		f.Change(func() {
-			f.Status, f.Feed = 0, map[string]any{"tokens": map[string]int64{remotetest.DigestOf("A"): time.Now().Add(time.Hour).Unix()}}
-		})
-		pass(feedMaxRetry)
-		if revoked, err := trust(r, bound).revokedSince(claims, ""); !revoked || err != nil {
-			t.Errorf("after the feed was read: %t, %v", revoked, err)
 		}
 	})
 }

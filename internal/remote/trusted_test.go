@@ -10,17 +10,19 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/remote/remotetest"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// issuerOverNothing answers for an issuer without a network, as long as up is true.
-type issuerOverNothing struct {
+// keysOnly is an issuer without a feed. It answers while up is true.
+type keysOnly struct {
 	jwks []byte
 	up   bool
 }
 
-func (i *issuerOverNothing) RoundTrip(r *http.Request) (*http.Response, error) {
+func (i *keysOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	status, body := http.StatusOK, string(i.jwks)
 	switch {
 	case !i.up:
@@ -39,7 +41,7 @@ func TestMaxStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuerOverNothing{token.NewKeySet(key).JWKS(), true}
+		i := &keysOnly{token.NewKeySet(key).JWKS(), true}
 		remote := New(NewSource("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
 		defer func() { _ = remote.Destruct() }()
 		short, long := remote.Trust(Bounds{KeysMaxStale: 5 * time.Minute}), remote.Trust(Bounds{KeysMaxStale: time.Hour})
@@ -67,6 +69,27 @@ func TestMaxStale(t *testing.T) {
 			if got := can(); !slices.Equal(got, step.want) {
 				t.Errorf("%s later: %v, want %v", step.after, got, step.want)
 			}
+		}
+	})
+}
+
+// TestRevokedSinceBeforeAnyFeed: a request that began while the issuer published no feed goes on when it begins to publish
+// one, even if the feed cannot be read at first. Once it is read, its revocations count.
+func TestRevokedSinceBeforeAnyFeed(t *testing.T) {
+	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
+		claims, bound := &token.Claims{ID: "A", ClientID: "bot", IssuedAt: time.Now()}, Bounds{RevocationsMaxAge: time.Minute}
+		f.Change(func() { f.Status = 500 })
+		r.start()
+		pass(time.Minute)
+		if revoked, err := trust(r, bound).revokedSince(claims, ""); revoked || err != nil {
+			t.Errorf("before the feed was ever read: %t, %v", revoked, err)
+		}
+		f.Change(func() {
+			f.Status, f.Feed = 0, map[string]any{"tokens": map[string]int64{remotetest.DigestOf("A"): time.Now().Add(time.Hour).Unix()}}
+		})
+		pass(feedMaxRetry)
+		if revoked, err := trust(r, bound).revokedSince(claims, ""); !revoked || err != nil {
+			t.Errorf("after the feed was read: %t, %v", revoked, err)
 		}
 	})
 }

@@ -25,11 +25,11 @@ type Issuer struct {
 	sync.Mutex
 	T       *testing.T
 	Key     *token.SigningKey
-	Feed    map[string]any // claims in place of, or beside, those of a feed of nothing
-	Answer  func() string  // in place of a signed feed
-	Status  int            // in place of 200
+	Feed    map[string]any // claims of the feed, instead of or beside those of an empty one
+	Answer  func() string  // instead of a signed feed
+	Status  int            // instead of 200
 	ETag    string
-	Bare    bool     // there is no feed, and the keys cannot be had
+	Bare    bool     // there is no feed, and the keys are not available
 	Queries []string // of the requests for the feed
 	matched int      // answers of 304
 }
