@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 )
@@ -16,8 +14,6 @@ type adminSystem struct {
 	issuers []*issuerServer
 	doors   []*AuthHandler
 	remotes map[string]*remote.Issuer // by URL
-	logger  *zap.Logger               // of the audit log
-	emit    emitter
 }
 
 // adminHandler serves the API below /m2m/.

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 )
 
@@ -85,7 +86,7 @@ func (a *adminRequest) auditKeys(done keyring.Rotation) api.KeyRotation {
 	var answer api.KeyRotation
 	if done.Made != nil {
 		answer.Key = viewKey(*done.Made)
-		a.record("keys changed", "key.rotate", "key", answer.Key.KID, "create", nil, answer.Key)
+		a.record("keys changed", audit.Change{Operation: "key.rotate", Kind: "key", ID: answer.Key.KID, Action: "create", After: answer.Key})
 	}
 	for _, key := range done.Revoked {
 		answer.Revoked = append(answer.Revoked, key.After.ID)
@@ -93,7 +94,7 @@ func (a *adminRequest) auditKeys(done keyring.Rotation) api.KeyRotation {
 		if key.Before != nil {
 			before = viewKey(*key.Before)
 		}
-		a.record("keys changed", "key.rotate", "key", key.After.ID, "update", before, viewKey(key.After))
+		a.record("keys changed", audit.Change{Operation: "key.rotate", Kind: "key", ID: key.After.ID, Action: "update", Before: before, After: viewKey(key.After)})
 	}
 	return answer
 }

@@ -32,7 +32,7 @@ func runningSystem() *adminSystem {
 		return nil
 	}
 	app := module.(*App)
-	return &adminSystem{issuers: app.servers(), doors: app.doors, remotes: app.remotes, logger: app.logger.Named("audit"), emit: emitterOf(app.ctx)}
+	return &adminSystem{issuers: app.servers(), doors: app.doors, remotes: app.remotes}
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
@@ -35,7 +36,7 @@ func createRevocation(a *adminRequest) error {
 	if err := a.issuer.revoke(a.r.Context(), entry); err != nil {
 		return err
 	}
-	a.issuer.auditRevocation(actorOf(a.r), "revocation.create", entry)
+	a.issuer.auditRevocation(audit.ActorOf(a.r), "revocation.create", entry)
 	writeAdminJSON(a.w, http.StatusCreated, made)
 	return nil
 }

@@ -254,9 +254,7 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	if h.Policy == nil || !h.Policy.own {
 		return nil
 	}
-	if err := h.Policy.engine.Start(ctx); err != nil {
-		return fmt.Errorf("policy of a door: %w", err)
-	}
+	h.Policy.engine.Start(ctx)
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
 	h.metrics.SetHealthy(kind, h.Policy.engine.Healthy())
 	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))

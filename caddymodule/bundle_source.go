@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 // Bounds of a bundle's settings.
@@ -75,16 +75,16 @@ type BundleKeySource struct {
 
 // resolved is the source with its placeholders replaced and its bounds checked; what it is made of stays as the
 // config has it.
-func (s BundleSource) resolved() (*policy.BundleConfig, error) {
+func (s BundleSource) resolved() (*bundle.Config, error) {
 	repl := caddy.NewReplacer()
 	if err := replaceAll(repl, &s.Location, &s.Scope); err != nil {
 		return nil, err
 	}
-	c := &policy.BundleConfig{
+	c := &bundle.Config{
 		Location: s.Location, Scope: s.Scope, Header: make(http.Header),
 		PollMin: time.Duration(s.PollMin), PollMax: time.Duration(s.PollMax), LongPoll: time.Duration(s.LongPoll),
 	}
-	if err := policy.CheckBundleLocation(s.Location); err != nil {
+	if err := bundle.CheckLocation(s.Location); err != nil {
 		return nil, err
 	}
 	if err := s.checkPolling(); err != nil {
@@ -121,7 +121,7 @@ func (s BundleSource) resolved() (*policy.BundleConfig, error) {
 func (s BundleSource) checkPolling() error {
 	least, most, wait := time.Duration(s.PollMin), time.Duration(s.PollMax), time.Duration(s.LongPoll)
 	switch {
-	case !policy.IsBundleURL(s.Location) && (len(s.Headers) > 0 || least != 0 || most != 0 || wait != 0):
+	case !bundle.IsURL(s.Location) && (len(s.Headers) > 0 || least != 0 || most != 0 || wait != 0):
 		return errors.New("header, poll and long_poll are for the URL of a bundle; a file is looked at four times a second")
 	case (least == 0) != (most == 0):
 		return errors.New("poll_min and poll_max go together")
@@ -136,8 +136,8 @@ func (s BundleSource) checkPolling() error {
 // onePlaceholder is a value that stands for a secret and is none.
 var onePlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
-func (k BundleKeySource) resolved(repl *caddy.Replacer) (policy.BundleKey, error) {
-	key := policy.BundleKey{ID: k.ID, Algorithm: k.Alg}
+func (k BundleKeySource) resolved(repl *caddy.Replacer) (bundle.Key, error) {
+	key := bundle.Key{ID: k.ID, Algorithm: k.Alg}
 	switch {
 	case (k.Key == "") == (k.File == ""):
 		return key, errors.New("it has either a key or a file")

@@ -59,7 +59,7 @@ func TestBundleServedByCaddy(t *testing.T) {
 		"the signature is not good": signedBundle(t, bundleKey+"x", "v3", ttlPolicy(63)),
 		"it is not signed":          bundleOf(t, ttlPolicy(63)),
 		"ttl.rego:3: ":              signedBundle(t, bundleKey, "v3", map[string]string{"ttl.rego": "package m2m.token\n\nttl contains x\n"}),
-		"no gzipped tar archive":    "<html>not now</html>",
+		"not a gzipped tar archive": "<html>not now</html>",
 	} {
 		w.publish(bundle)
 		servertest.Eventually(t, "the log says "+reason, func() bool { return strings.Contains(strings.Join(w.errorLines(), "\n"), reason) })

@@ -3,14 +3,14 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 )
 
 // subdirectives maps the names that a block may have to what parses them.
@@ -50,22 +50,11 @@ func parseBlock(d *caddyfile.Dispenser, known subdirectives) error {
 
 // hint names the nearest of the known names, if one is near.
 func (known subdirectives) hint(name string) string {
-	nearest := nearestName(name, maps.Keys(known))
+	nearest := suggest.Nearest(name, maps.Keys(known))
 	if nearest == "" {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", nearest)
-}
-
-// nearestName is the nearest of the known names, or "" when none is near.
-func nearestName(name string, known iter.Seq[string]) string {
-	nearest, distance := "", len(name)/2+1
-	for candidate := range known {
-		if n := levenshtein.ComputeDistance(name, candidate); n < distance || n == distance && candidate < nearest {
-			nearest, distance = candidate, n
-		}
-	}
-	return nearest
 }
 
 func oneArg(d *caddyfile.Dispenser, target *string) error {

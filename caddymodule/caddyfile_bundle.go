@@ -7,7 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 // parseBundle parses a policy's bundle:
@@ -29,7 +29,7 @@ func (p *PolicySource) parseBundle(d *caddyfile.Dispenser) error {
 	}
 	p.Bundle = s
 	if !hasPlaceholder(s.Location) {
-		if err := policy.CheckBundleLocation(s.Location); err != nil {
+		if err := bundle.CheckLocation(s.Location); err != nil {
 			return d.WrapErr(err)
 		}
 	}
@@ -60,7 +60,7 @@ func (s *BundleSource) parseKey(d *caddyfile.Dispenser) error {
 	}
 	if len(args) == 3 {
 		key.Alg = args[2]
-		if err := policy.CheckBundleAlgorithm(key.Alg); err != nil {
+		if err := bundle.CheckAlgorithm(key.Alg); err != nil {
 			return d.WrapErr(err)
 		}
 	}

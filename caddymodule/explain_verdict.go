@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -49,7 +50,7 @@ func (e *explaining) verdict(s scope.Scope, v policy.ScopeExplanation, known []*
 
 func unknownResource(code string, known []*registry.Resource) string {
 	note := "there is no resource " + code
-	near := nearestName(code, func(yield func(string) bool) {
+	near := suggest.Nearest(code, func(yield func(string) bool) {
 		for _, r := range known {
 			if !yield(r.Code) {
 				return

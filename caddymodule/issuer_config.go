@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -91,6 +92,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		logger: a.logger.With(zap.String("issuer", i.URL)), decisions: a.logger.Named("decisions"),
 		metrics: a.metrics.Issuer(i.URL), storage: a.storage,
 		emit: emitterOf(ctx), host: caddyHost{},
+		audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
 	i.server = s
 	s.feed = newFeed(s)

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -40,6 +41,7 @@ type issuerServer struct {
 	storage   *storage.Storage
 	emit      emitter
 	host      httphost.Host
+	audit     audit.Trail
 	registry  issuerRegistry
 	store     *store.Store // the registry, where it can be changed; else nil
 	file      *file.File   // the registry, where it is a file; else nil

@@ -23,9 +23,7 @@ func (i *issuerServer) start(ctx context.Context) error {
 	if err := i.revocations.Open(ctx); err != nil {
 		return err
 	}
-	if err := i.policy.Start(ctx); err != nil {
-		return fmt.Errorf("policy: %w", err)
-	}
+	i.policy.Start(ctx)
 	go poll.Every(ctx, interval, i.watcher("registry", i.registry).look)
 	go poll.Every(ctx, pollInterval, i.watcher("policy", i.policy).look)
 	go poll.Every(ctx, storagePollInterval, i.lookForRevocations)

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 // load compiles the policy, unless its bundle is one that is still to be downloaded. What a bundle leaves in storage is
@@ -49,4 +50,4 @@ func (s *bundleStore) Store(ctx context.Context, object []byte) error {
 	return s.storage.Store(ctx, s.key, object)
 }
 
-var _ policy.BundleStore = (*bundleStore)(nil)
+var _ bundle.Store = (*bundleStore)(nil)

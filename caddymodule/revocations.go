@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -55,14 +56,9 @@ func viewRevocation(e revocation.Entry) api.Revocation {
 	return api.Revocation{JTI: e.ID, ClientID: e.ClientID, Before: e.Before, Expires: e.Expires}
 }
 
-// auditRevocation logs a revocation and emits its event, as audit does for changes of the registry.
-func (i *issuerServer) auditRevocation(who actor, operation string, e revocation.Entry) {
+// auditRevocation records a revocation.
+func (i *issuerServer) auditRevocation(actor audit.Actor, operation string, e revocation.Entry) {
 	view := viewRevocation(e)
 	id := view.JTI + view.ClientID // one of them
-	i.logger.Named("audit").Info("tokens revoked", zap.Any("actor", who), zap.String("operation", operation),
-		zap.String("kind", "revocation"), zap.String("id", id), zap.String("action", "create"), zap.Any("before", nil), zap.Any("after", view))
-	i.emit(changeEvent, map[string]any{
-		"issuer": i.URL, "actor": who, "operation": operation, "kind": "revocation",
-		"id": id, "action": "create", "before": nil, "after": view,
-	})
+	i.audit.Record("tokens revoked", audit.Change{Actor: actor, Operation: operation, Kind: "revocation", ID: id, Action: "create", After: view})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
@@ -54,7 +55,7 @@ func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 			shares.giveBack(t.client.ID, claims.Expires)
 			return nil, err
 		}
-		t.issuer.auditRevocation(actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
+		t.issuer.auditRevocation(audit.Actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)
 		return nil, nil
 	})
 	if err != nil {

@@ -6,16 +6,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-)
 
-// File is a policy file that its reader has read: out of a bundle, say.
-type File struct {
-	// Name is what errors call it.
-	Name string
-	// Path is the slash-separated path below the policy's folder, or the bundle's root.
-	Path    string
-	Content []byte
-}
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
+)
 
 // Candidate is a policy that nothing runs yet.
 type Candidate struct {
@@ -26,7 +19,7 @@ type Candidate struct {
 	// folder on their way, are left out.
 	Ignore []string
 	// Files belong to the policy like those of Paths.
-	Files []File
+	Files []files.File
 	// NoDefaults is that of [Config].
 	NoDefaults bool
 }
@@ -34,47 +27,48 @@ type Candidate struct {
 // Check reports what [Load] would refuse of a policy: whatever is wrong, joined, each with file and
 // line where it has them.
 func (c Candidate) Check() error {
-	sources, err := c.sources()
+	own, err := c.files()
 	if err != nil {
 		return err
 	}
-	shipped, err := shippedSources(c.NoDefaults)
+	shipped, err := shippedFiles(c.NoDefaults)
 	if err != nil {
 		return err
 	}
-	_, err = compile(append(shipped, sources...))
+	_, err = compile(append(shipped, own...))
 	return err
 }
 
-func (c Candidate) sources() ([]source, error) {
-	s := scanner{seen: make(map[string]bool), tests: true}
+func (c Candidate) files() ([]files.File, error) {
+	var paths []string
 	for _, path := range c.Paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading policy: %w", err)
 		}
-		if !info.IsDir() && !isPolicyFile(path, true) {
-			continue
-		}
-		if err := s.root(path); err != nil {
-			return nil, err
+		if info.IsDir() || files.IsPolicy(path, true) {
+			paths = append(paths, path)
 		}
 	}
-	sources := slices.DeleteFunc(withoutTests(s.found), c.ignores)
-	if err := read(sources); err != nil {
+	found, err := files.Scan(paths, true)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(files.WithoutTests(found), c.ignores)
+	if err := files.Read(found); err != nil {
 		return nil, err
 	}
 	for _, file := range c.Files {
-		rel := strings.TrimPrefix(path.Clean(file.Path), "/")
-		if isPolicyFile(rel, false) {
-			sources = append(sources, source{name: file.Name, rel: rel, content: file.Content})
+		file.Path = strings.TrimPrefix(path.Clean(file.Path), "/")
+		if files.IsPolicy(file.Path, false) {
+			found = append(found, file)
 		}
 	}
-	return sources, nil
+	return found, nil
 }
 
-func (c Candidate) ignores(s source) bool {
-	for name := range strings.SplitSeq(s.rel, "/") {
+func (c Candidate) ignores(f files.File) bool {
+	for name := range strings.SplitSeq(f.Path, "/") {
 		for _, pattern := range c.Ignore {
 			if matches, err := path.Match(pattern, name); err == nil && matches {
 				return true

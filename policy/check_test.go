@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -67,10 +68,10 @@ func TestCandidateCheck(t *testing.T) {
 		"nothing":           {want: "no .rego, .json or .yaml file in "},
 		"nothing of ours":   {files: map[string]string{"a.txt": "a", ".b.rego": good}, want: "no .rego, .json or .yaml file in "},
 		"missing":           {paths: []string{"nowhere"}, want: "no such file or directory"},
-		"file":              {check: Candidate{Files: []File{{"b.tar.gz/a.rego", "/a.rego", []byte(complete)}}}, want: "b.tar.gz/a.rego:3: granted is a partial"},
-		"test file":         {check: Candidate{Files: []File{{"a", "/a_test.rego", []byte(complete)}}}},
+		"file":              {check: Candidate{Files: []files.File{{Name: "b.tar.gz/a.rego", Path: "/a.rego", Content: []byte(complete)}}}, want: "b.tar.gz/a.rego:3: granted is a partial"},
+		"test file":         {check: Candidate{Files: []files.File{{Name: "a", Path: "/a_test.rego", Content: []byte(complete)}}}},
 		"data in a folder": {
-			check: Candidate{Files: []File{{"a", "/m2m/data.json", []byte(`{"x": 1}`)}}},
+			check: Candidate{Files: []files.File{{Name: "a", Path: "/m2m/data.json", Content: []byte(`{"x": 1}`)}}},
 			want:  "data.m2m belongs to the packages that ship",
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
 	opa "github.com/open-policy-agent/opa/v1/rego"
@@ -28,13 +29,13 @@ type snapshot struct {
 }
 
 // compile makes a snapshot of sources, the shipped ones included.
-func compile(sources []source) (*snapshot, error) {
+func compile(sources []files.File) (*snapshot, error) {
 	modules, moduleErr := parseModules(sources)
-	data, dataErr := loadData(sources)
+	data, dataErr := files.Data(sources)
 	if err := errors.Join(moduleErr, dataErr); err != nil {
 		return nil, err
 	}
-	s := &snapshot{revision: revisionOf(sources), rules: indexRules(modules)}
+	s := &snapshot{revision: files.Revision(sources), rules: indexRules(modules)}
 	s.leftOver = notGranted
 	if modules[shippedFolder+shipped.Token] != nil {
 		s.leftOver = notCovered
@@ -65,7 +66,7 @@ func compile(sources []source) (*snapshot, error) {
 	return s, nil
 }
 
-func parseModules(sources []source) (map[string]*ast.Module, error) {
+func parseModules(sources []files.File) (map[string]*ast.Module, error) {
 	opts := ast.ParserOptions{
 		Capabilities:      capabilities(),
 		ProcessAnnotation: true,
@@ -74,13 +75,13 @@ func parseModules(sources []source) (map[string]*ast.Module, error) {
 	modules := make(map[string]*ast.Module)
 	var errs []error
 	for _, s := range sources {
-		if !s.isRego() {
+		if !s.IsRego() {
 			continue
 		}
-		module, err := ast.ParseModuleWithOpts(s.name, string(s.content), opts)
+		module, err := ast.ParseModuleWithOpts(s.Name, string(s.Content), opts)
 		switch {
-		case err != nil || isShipped(s.name):
-		case s.isTest():
+		case err != nil || isShipped(s.Name):
+		case s.IsTest():
 			err = checkTest(module)
 		default:
 			err = checkModule(module)
@@ -89,7 +90,7 @@ func parseModules(sources []source) (map[string]*ast.Module, error) {
 			errs = append(errs, explainLoad(err))
 			continue
 		}
-		modules[s.name] = module
+		modules[s.Name] = module
 	}
 	return modules, errors.Join(errs...)
 }

@@ -50,7 +50,7 @@ func checkShown(t *testing.T, file, cookbook string) {
 			t.Errorf("%s is not as opa fmt writes it: %v", file, err)
 		}
 	}
-	if !strings.HasSuffix(file, testSuffix) && !strings.Contains(cookbook, "\n"+string(content)+"```\n") {
+	if !strings.HasSuffix(file, "_test.rego") && !strings.Contains(cookbook, "\n"+string(content)+"```\n") {
 		t.Errorf("cookbook.md does not show %s as it is", file)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
 func TestLoadErrors(t *testing.T) {
@@ -57,7 +59,7 @@ func TestLoadErrors(t *testing.T) {
 		{"data over ours", map[string]string{"a.json": `{"m2m": {"token": {"granted": ["*"]}}}`}, []string{"/a.json: ", "m2m"}},
 		{"data over ours by folder", map[string]string{"m2m/token/a.yaml": "granted: ['*']"}, []string{"a.yaml: ", "m2m"}},
 		{"data over a rule", map[string]string{"a.rego": "package teams\nlead := 1\n", "teams/a.json": `{"lead": 2}`}, []string{"/a.rego:2: ", "lead"}},
-		{"data that is no object", map[string]string{"a.json": "[1]"}, []string{"/a.json:1: parsing data: the document is no object"}},
+		{"data that is no object", map[string]string{"a.json": "[1]"}, []string{"/a.json:1: parsing data: the document is not an object"}},
 		{"data twice", map[string]string{"a.json": `{"x": {"y": 1}}`, "b.yaml": "x: {y: 2}"}, []string{"/b.yaml: ", "data.x.y"}},
 
 		{"empty folder", map[string]string{"readme.txt": ""}, []string{"no .rego, .json or .yaml file"}},
@@ -148,8 +150,8 @@ func TestConfigMap(t *testing.T) {
 	link(t, "..2026_01", filepath.Join(dir, "..data"))
 	link(t, "..data/a.rego", filepath.Join(dir, "a.rego"))
 	link(t, "..data/sub", filepath.Join(dir, "sub"))
-	found, err := scan([]string{dir, dir, filepath.Join(dir, "a.rego")}, false)
-	if err != nil || len(found) != 2 || found[0].rel != "a.rego" || found[1].rel != "sub/d.json" {
+	found, err := files.Scan([]string{dir, dir, filepath.Join(dir, "a.rego")}, false)
+	if err != nil || len(found) != 2 || found[0].Path != "a.rego" || found[1].Path != "sub/d.json" {
 		t.Errorf("got %+v, %v", found, err)
 	}
 	if d := decide(t, load(t, Config{Paths: []string{dir}, Timeout: generous}), request(t)); d.TTL.Seconds() != 60 {

@@ -13,8 +13,12 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
 // DefaultTimeout is how long a decision may take unless [Config] says otherwise.
@@ -27,7 +31,7 @@ type Config struct {
 	// Rego tests (_test.rego) unless Verify is on. Default: none, and the Rego that ships decides alone.
 	Paths []string
 	// Bundle is an OPA bundle, in place of Paths. Default: none.
-	Bundle *BundleConfig
+	Bundle *bundle.Config
 	// NoDefaults leaves the shipped policy out, so that only what Paths say is granted. The
 	// libraries data.m2m.scope and data.m2m.grants stay.
 	NoDefaults bool
@@ -59,8 +63,11 @@ type Engine struct {
 	current atomic.Pointer[snapshot]
 	// requests is whether decisions on requests are asked for, too.
 	requests atomic.Bool
-	watch    watch
-	bundle   *bundleSource // nil for files
+
+	mu      sync.Mutex // guards what follows, and its order is before that of news
+	files   files.Watch
+	bundle  *bundled // nil for files
+	problem *problem // nil if the policy in force is what its files or bundle last held
 }
 
 // Load reads and compiles a policy. Its errors name file and line, several joined. It starts no
@@ -68,15 +75,19 @@ type Engine struct {
 // [Engine.Start]: until one is there, no decision is made.
 func Load(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), watch: watch{now: time.Now}}
+	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), files: files.Watch{
+		Find: func() ([]files.File, error) { return files.Scan(cfg.Paths, cfg.Verify) },
+		Read: files.Read,
+	}}
 	if cfg.Bundle != nil {
-		var err error
 		if len(cfg.Paths) > 0 {
 			return nil, errors.New("a policy is of paths or a bundle, not of both")
 		}
-		if e.bundle, err = newBundleSource(*cfg.Bundle); err != nil {
+		source, err := bundle.Open(*cfg.Bundle)
+		if err != nil {
 			return nil, err
 		}
+		e.bundle = &bundled{engine: e, source: source}
 	}
 	if _, err := e.Reload(); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 // prepared prepares a query to the Rego that ships.
 func prepared(tb testing.TB, text string) func(ast.Value) *ast.Array {
 	tb.Helper()
-	sources, err := shippedSources(false)
+	sources, err := shippedFiles(false)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func TestReloadReadsNothingWhileNothingChanges(t *testing.T) {
 	e := load(t, Config{Paths: []string{dir}, Timeout: generous})
 	edit(61)
 	reload(t, e, false)
-	e.watch.now = func() time.Time { return time.Now().Add(rereadAfter) }
+	e.files.Now = func() time.Time { return time.Now().Add(time.Minute) }
 	reload(t, e, true)
 	wantTTL(t, e, 61)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/util"
@@ -15,21 +16,21 @@ const shippedFolder = "shipped://"
 
 func isShipped(file string) bool { return strings.HasPrefix(file, shippedFolder) }
 
-// shippedSources are the modules that always load, and the policy that ships unless it is left out.
-func shippedSources(noDefaults bool) ([]source, error) {
+// shippedFiles returns the modules that always load, and the policy that ships unless it is left out.
+func shippedFiles(noDefaults bool) ([]files.File, error) {
 	names := []string{shipped.Contract, shipped.Request, shipped.Log, shipped.Grants, shipped.Scope}
 	if !noDefaults {
 		names = append(names, shipped.Token)
 	}
-	sources := make([]source, len(names))
+	found := make([]files.File, len(names))
 	for i, name := range names {
 		content, err := shipped.Files.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("reading shipped policy: %w", err)
 		}
-		sources[i] = source{name: shippedFolder + name, rel: shippedFolder + name, content: content}
+		found[i] = files.File{Name: shippedFolder + name, Path: shippedFolder + name, Content: content}
 	}
-	return sources, nil
+	return found, nil
 }
 
 // schemas is what the shipped modules' metadata refers to. It is bound there to the packages it

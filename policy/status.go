@@ -29,18 +29,15 @@ type Status struct {
 // Status is that of now.
 func (e *Engine) Status() Status {
 	s := Status{Source: FromFiles, Where: e.cfg.Paths, Revision: e.Revision()}
-	e.watch.mu.Lock()
-	defer e.watch.mu.Unlock()
-	s.Healthy = e.watch.failed == "" && s.Revision != ""
-	if f := e.watch.failure(); f != nil {
-		s.Err = f.err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.Healthy = e.problem == nil && s.Revision != ""
+	if e.problem != nil {
+		s.Err = e.problem.err
 	}
-	if e.bundle == nil {
-		return s
-	}
-	s.Source, s.Where = FromBundle, []string{e.bundle.where}
-	if r := e.bundle.remote; r != nil {
-		s.Downloaded, s.Confirmed, s.ETag = r.downloaded, r.confirmed, r.etag
+	if b := e.bundle; b != nil {
+		s.Source, s.Where = FromBundle, []string{b.source.Where()}
+		s.Downloaded, s.Confirmed, s.ETag = b.downloaded, b.confirmed, b.etag
 	}
 	return s
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
+
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
 // Bounds on the tests of a policy: of one, and of all together.
@@ -27,7 +29,7 @@ const maxFailed = 20
 
 // verify runs the tests among the sources. Its error names those that fail, with file and line. Tests that
 // see no deadline are left behind when the time is up, and named.
-func verify(sources []source) error {
+func verify(sources []files.File) error {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
 	defer cancel()
@@ -54,7 +56,7 @@ type testRun struct {
 	begun map[string]bool // places of tests that have not ended
 }
 
-func (t *testRun) do(ctx context.Context, sources []source) error {
+func (t *testRun) do(ctx context.Context, sources []files.File) error {
 	runner, store, modules, err := newRunner(sources)
 	if err != nil {
 		return err
@@ -138,9 +140,9 @@ func wrongWith(result *tester.Result) string {
 }
 
 // newRunner compiles the sources with their tests, as they are compiled without them.
-func newRunner(sources []source) (*tester.Runner, storage.Store, map[string]*ast.Module, error) {
+func newRunner(sources []files.File) (*tester.Runner, storage.Store, map[string]*ast.Module, error) {
 	modules, moduleErr := parseModules(sources)
-	data, dataErr := loadData(sources)
+	data, dataErr := files.Data(sources)
 	if err := errors.Join(moduleErr, dataErr); err != nil {
 		return nil, nil, nil, err
 	}

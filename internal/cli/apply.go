@@ -19,21 +19,21 @@ func (h *Host) applyCommand() *cobra.Command {
 	var prune, dryRun bool
 	cmd := &cobra.Command{
 		Use:   "apply <file> [flags]",
-		Short: "Brings a registry file to a running server",
+		Short: "Applies a registry file to a running server",
 		Long: `
-Creates and replaces the clients and resources that a registry file names, YAML or
-JSON; "-" is standard input. A client without "secrets" in the file keeps those it
-has. What the file does not name stays, but with --prune. A registry file of the
-server takes --dry-run only.
+Creates and replaces the clients and resources of a registry file, in YAML or JSON;
+"-" is standard input. A client without "secrets" in the file keeps its secrets.
+Entries that the file does not name stay, unless there is --prune. If the server's
+registry is itself a file, only --dry-run works.
 
-Everything is checked before anything is changed.`,
+The whole file is checked before anything is changed.`,
 		Example: `  $ caddy m2m export > registry.yaml
   $ caddy m2m diff registry.yaml && echo same
   $ caddy m2m apply registry.yaml --prune`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().BoolVar(&prune, "prune", false, "delete what the file does not name")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete the entries that the file does not name")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would change")
 	return h.administerAll(cmd, func(s *session, args []string) error {
 		answer, err := s.apply(args[0], prune, dryRun)
 		if err != nil {
@@ -47,13 +47,13 @@ func (h *Host) diffCommand() *cobra.Command {
 	var prune bool
 	cmd := &cobra.Command{
 		Use:   "diff <file> [flags]",
-		Short: "Says what apply would change",
+		Short: "Prints what apply would change",
 		Long: `
-Says what apply would change, and changes nothing. The exit code is 0 when that is
-nothing, and 2 when there are differences.`,
+Prints what apply would change, and changes nothing. The exit code is 0 if there are
+no differences, and 2 if there are.`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().BoolVar(&prune, "prune", false, "also what apply --prune would delete")
+	cmd.Flags().BoolVar(&prune, "prune", false, "also print what apply --prune would delete")
 	return h.administerAll(cmd, func(s *session, args []string) error {
 		answer, err := s.apply(args[0], prune, true)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *session) printChanges(answer *api.Applied) error {
 	})
 }
 
-// printFields prints the fields that differ, or of what is new those that are not empty.
+// printFields prints the fields that differ. Of a new entry, it prints those that are not empty.
 func (s *session) printFields(before, after any) {
 	was, _ := before.(map[string]any)
 	is, _ := after.(map[string]any)
@@ -131,8 +131,8 @@ func (h *Host) exportCommand() *cobra.Command {
 		Use:   "export [flags]",
 		Short: "Prints the registry of a running server as a registry file",
 		Long: `
-Prints the registry of a running server as a registry file, which apply takes. It
-has the hashes of secrets, and no secret.`,
+Prints the registry of a running server as a registry file, for apply. It holds the
+hashes of secrets, not the secrets.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")

@@ -57,16 +57,3 @@ func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 		return errors.New(message)
 	}
 }
-
-// formatFlag is text or json; anything else is a usage error.
-type formatFlag struct{ value string }
-
-func (f *formatFlag) String() string { return f.value }
-func (f *formatFlag) Type() string   { return "format" }
-func (f *formatFlag) Set(value string) error {
-	if value != "text" && value != "json" {
-		return errors.New("it is text or json")
-	}
-	f.value = value
-	return nil
-}

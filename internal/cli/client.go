@@ -13,7 +13,7 @@ import (
 func (h *Host) clientCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "client <command>", Short: "Administers the clients of a running server"}
 	makeGroup(cmd, h.createClientCommand(), h.listClientsCommand(), h.showClientCommand(), h.updateClientCommand(),
-		h.setDisabledCommand("disable", "Makes every secret of a client a wrong one, from the next request on"),
+		h.setDisabledCommand("disable", "Refuses every secret of a client, from the next request on"),
 		h.setDisabledCommand("enable", "Undoes disable"),
 		h.deleteCommand("client", "Deletes a client with its secrets and grants", "/clients"))
 	return cmd
@@ -23,19 +23,19 @@ func (h *Host) createClientCommand() *cobra.Command {
 	var flags clientFlags
 	cmd := &cobra.Command{
 		Use:   "create <id> [flags]",
-		Short: "Creates a client, and prints its secret this once",
+		Short: "Creates a client, and prints its secret once",
 		Long: `
-Creates a client that may ask for tokens, with a secret that is printed this once:
-the server keeps its SHA-256. A grant is a scope, resource:identifier:action.`,
+Creates a client that can ask for tokens, with a secret that is printed once: the
+server keeps only its SHA-256. A grant is a scope, resource:identifier:action.`,
 		Example: `  $ caddy m2m client create ci-bot --grant 'book:*:read'
   $ caddy m2m client create ci-bot --format json | jq -r .client_secret > client-secret`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags.add(cmd)
-	cmd.Flags().StringArrayVar(&flags.grants, "grant", nil, "scope that the client may have; may be repeated")
-	cmd.Flags().StringArrayVar(&flags.denials, "deny", nil, "scope that the client may not have, whatever else allows it; may be repeated")
-	cmd.Flags().BoolVar(&flags.noSecret, "no-secret", false, "make no secret")
-	cmd.Flags().StringVar(&flags.secretExpires, "secret-expires", "", "when the secret ends: a time as in RFC 3339, or a duration from now")
+	cmd.Flags().StringArrayVar(&flags.grants, "grant", nil, "scope to grant; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.denials, "deny", nil, "scope to deny, whatever else grants it; may be repeated")
+	cmd.Flags().BoolVar(&flags.noSecret, "no-secret", false, "create it without a secret")
+	cmd.Flags().StringVar(&flags.secretExpires, "secret-expires", "", "when the secret expires: a time as in RFC 3339, or a duration from now")
 	cmd.Flags().BoolVar(&flags.disabled, "disabled", false, "create it disabled")
 	return h.administer(cmd, func(s *session, args []string) error { return flags.create(s, args[0]) })
 }
@@ -46,10 +46,8 @@ func (f *clientFlags) create(s *session, id string) error {
 		return err
 	}
 	body["id"], body["secret"], body["disabled"] = id, !f.noSecret, f.disabled
-	if f.secretExpires != "" {
-		if body["secret_expires"], err = timeFlag(f.secretExpires); err != nil {
-			return err
-		}
+	if err := setTime(body, "secret_expires", f.secretExpires); err != nil {
+		return err
 	}
 	var grants []api.Grant
 	for _, effect := range []struct {
@@ -136,16 +134,16 @@ func (h *Host) updateClientCommand() *cobra.Command {
 		Use:   "update <id> [flags]",
 		Short: "Changes fields of a client; secrets and grants have commands of their own",
 		Long: `
-Changes the fields that are named, and leaves the others. --attribute sets one
-attribute beside those there are; --audience, --introspects and --network take the
-place of all there are, so name each that is to stay.`,
+Changes the given fields and keeps the others. --attribute sets one attribute and
+keeps the other attributes. --audience, --introspects and --network replace all
+values of their field, so repeat the values to keep.`,
 		Example: `  $ caddy m2m client update ci-bot --token-ttl 2m --attribute team=search
   $ caddy m2m client update ci-bot --clear networks --clear expires`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags.add(cmd)
-	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "name of an attribute to take away; may be repeated")
-	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to take away: description, attributes, token_ttl, expires, audiences, introspects or networks; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "attribute to remove; may be repeated")
+	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to clear: description, attributes, token_ttl, expires, audiences, introspects or networks; may be repeated")
 	return h.administer(cmd, func(s *session, args []string) error {
 		patch, err := flags.fields(cmd)
 		if err != nil {
@@ -154,7 +152,7 @@ place of all there are, so name each that is to stay.`,
 		for _, field := range clear {
 			field = strings.ReplaceAll(field, "-", "_")
 			if !strings.Contains(" description attributes token_ttl expires audiences introspects networks ", " "+field+" ") {
-				return api.Invalid("--clear %q is no field that can be taken away", field)
+				return api.Invalid("--clear %q is not a field that can be cleared", field)
 			}
 			if _, both := patch[field]; both {
 				return api.Invalid("--clear %s contradicts the flag that sets it", field)
@@ -176,7 +174,7 @@ func (h *Host) setDisabledCommand(verb, short string) *cobra.Command {
 	var revoke bool
 	cmd := &cobra.Command{Use: verb + " <id>", Short: short, Args: cobra.ExactArgs(1)}
 	if verb == "disable" {
-		cmd.Flags().BoolVar(&revoke, "revoke", false, "also end the tokens that it has, which else are good until they expire")
+		cmd.Flags().BoolVar(&revoke, "revoke", false, "also revoke its tokens, which are otherwise valid until they expire")
 	}
 	return h.administer(cmd, func(s *session, args []string) error {
 		var c api.Client
@@ -184,7 +182,7 @@ func (h *Host) setDisabledCommand(verb, short string) *cobra.Command {
 			return err
 		}
 		var made api.CreatedRevocation
-		if revoke { // once it gets no more of them
+		if revoke { // after disable, so that it cannot get new ones
 			var err error
 			if made, err = s.revokeClient(c.ID); err != nil {
 				return fmt.Errorf("the client is disabled, and its tokens are not revoked: %w", err)

@@ -21,19 +21,19 @@ type clientFlags struct {
 	secretExpires                   string
 }
 
-// add adds the flags that create and update have in common.
+// add adds the flags that create and update share.
 func (f *clientFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.description, "description", "", "for people")
-	flags.StringArrayVar(&f.attributes, "attribute", nil, "name=value for policies; the value may be JSON; may be repeated")
+	flags.StringVar(&f.description, "description", "", "description for people")
+	flags.StringArrayVar(&f.attributes, "attribute", nil, "name=value for policies, where the value can be JSON; may be repeated")
 	flags.StringVar(&f.tokenTTL, "token-ttl", "", `lifetime of the client's tokens, such as "5m"`)
-	flags.StringVar(&f.expires, "expires", "", "when the client ends: a time as in RFC 3339, or a duration from now such as 720h")
-	flags.StringArrayVar(&f.audiences, "audience", nil, "audience that its tokens may have; may be repeated")
-	flags.StringArrayVar(&f.introspects, "introspects", nil, "audience whose tokens it may introspect beside its own; may be repeated")
-	flags.StringArrayVar(&f.networks, "network", nil, "source network, such as 10.0.0.0/8; may be repeated")
+	flags.StringVar(&f.expires, "expires", "", "when the client expires: a time as in RFC 3339, or a duration from now such as 720h")
+	flags.StringArrayVar(&f.audiences, "audience", nil, "allowed audience of its tokens; may be repeated")
+	flags.StringArrayVar(&f.introspects, "introspects", nil, "audience, besides its own, whose tokens it may introspect; may be repeated")
+	flags.StringArrayVar(&f.networks, "network", nil, "network that it may ask from, such as 10.0.0.0/8; may be repeated")
 }
 
-// fields are those that were given, as the API takes them.
+// fields are the given fields, as the API takes them.
 func (f *clientFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 	fields := make(map[string]any)
 	for name, value := range map[string]string{"description": f.description, "token_ttl": f.tokenTTL} {
@@ -41,46 +41,49 @@ func (f *clientFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 			fields[name] = value
 		}
 	}
-	if f.expires != "" {
-		at, err := timeFlag(f.expires)
-		if err != nil {
-			return nil, err
+	if err := setTime(fields, "expires", f.expires); err != nil {
+		return nil, err
+	}
+	for name, list := range map[string][]string{"audiences": f.audiences, "introspects": f.introspects, "networks": f.networks} {
+		if len(list) > 0 {
+			fields[name] = list
 		}
-		fields["expires"] = at
 	}
-	if len(f.audiences) > 0 {
-		fields["audiences"] = f.audiences
-	}
-	if len(f.introspects) > 0 {
-		fields["introspects"] = f.introspects
-	}
-	if len(f.networks) > 0 {
-		fields["networks"] = f.networks
-	}
-	attributes := make(map[string]any)
 	for _, pair := range f.attributes {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
+		if !strings.Contains(pair, "=") {
 			return nil, api.Invalid("--attribute %q is not name=value", pair)
 		}
-		if _, twice := attributes[name]; twice {
-			return nil, api.Invalid("--attribute %s is given twice", name)
-		}
-		attributes[name] = attributeValue(value)
 	}
-	for _, name := range f.removedAttributes {
-		if _, both := attributes[name]; both {
-			return nil, api.Invalid("--attribute and --remove-attribute contradict each other over %s", name)
-		}
-		attributes[name] = nil
-	}
-	if len(attributes) > 0 {
-		fields["attributes"] = attributes
-	}
-	return fields, nil
+	return fields, setMembers(fields, "attribute", "value", f.attributes, f.removedAttributes, attributeValue)
 }
 
-// attributeValue is JSON where the text is, and else a string.
+// setMembers sets a field of the plural of a flag's name to an object, from pairs of name=value. Removed members are
+// null.
+func setMembers(fields map[string]any, flag, value string, pairs, removed []string, read func(string) any) error {
+	members := make(map[string]any)
+	for _, pair := range pairs {
+		name, text, _ := strings.Cut(pair, "=")
+		if name == "" {
+			return api.Invalid("--%s %q is not name=%s", flag, pair, value)
+		}
+		if _, twice := members[name]; twice {
+			return api.Invalid("--%s %s is given twice", flag, name)
+		}
+		members[name] = read(text)
+	}
+	for _, name := range removed {
+		if _, both := members[name]; both {
+			return api.Invalid("--%[1]s and --remove-%[1]s contradict each other over %[2]s", flag, name)
+		}
+		members[name] = nil
+	}
+	if len(members) > 0 {
+		fields[flag+"s"] = members
+	}
+	return nil
+}
+
+// attributeValue is JSON if the text is JSON, and otherwise a string.
 func attributeValue(text string) any {
 	if json.Valid([]byte(text)) {
 		return json.RawMessage(text)
@@ -88,13 +91,16 @@ func attributeValue(text string) any {
 	return text
 }
 
-// timeFlag is a time, given as such or as a duration from now.
-func timeFlag(text string) (string, error) {
+// setTime sets a field to the time of a flag, unless the flag is empty. The flag is a time or a duration from now.
+func setTime(fields map[string]any, name, text string) error {
+	if text == "" {
+		return nil
+	}
 	if d, err := time.ParseDuration(text); err == nil {
-		return time.Now().Add(d).UTC().Truncate(time.Second).Format(time.RFC3339), nil
+		text = time.Now().Add(d).UTC().Truncate(time.Second).Format(time.RFC3339)
+	} else if _, err := time.Parse(time.RFC3339, text); err != nil {
+		return api.Invalid("%q is neither a time as in RFC 3339, such as 2027-01-31T00:00:00Z, nor a duration such as 720h", text)
 	}
-	if _, err := time.Parse(time.RFC3339, text); err != nil {
-		return "", api.Invalid("%q is neither a time as in RFC 3339, such as 2027-01-31T00:00:00Z, nor a duration such as 720h", text)
-	}
-	return text, nil
+	fields[name] = text
+	return nil
 }

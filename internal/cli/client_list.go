@@ -15,9 +15,9 @@ func (h *Host) listClientsCommand() *cobra.Command {
 	var prefix, after string
 	var limit int
 	cmd := &cobra.Command{Use: "list [flags]", Short: "Lists clients", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&prefix, "prefix", "", "only those whose id begins so")
-	cmd.Flags().StringVar(&after, "after", "", "only those behind this id, in the order of their bytes")
-	cmd.Flags().IntVar(&limit, "limit", 0, "how many at most; 0 is all")
+	cmd.Flags().StringVar(&prefix, "prefix", "", "only clients whose ID has this prefix")
+	cmd.Flags().StringVar(&after, "after", "", "only clients after this ID, in byte order")
+	cmd.Flags().IntVar(&limit, "limit", 0, "maximum number of clients; 0 means all")
 	return h.administer(cmd, func(s *session, _ []string) error {
 		if limit < 0 {
 			return api.Invalid("--limit is negative")

@@ -12,14 +12,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// deleteCommand deletes what a path names, after it has asked.
+// deleteCommand deletes an entry after a confirmation.
 func (h *Host) deleteCommand(what, short, path string) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{Use: "delete <name>", Short: short, Args: cobra.ExactArgs(1)}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "skip the confirmation")
 	return h.administer(cmd, func(s *session, args []string) error {
 		if !yes && !s.confirm(fmt.Sprintf("Delete %s %s?", what, printable(args[0]))) {
-			return errors.New("nothing was deleted; to be asked no question, give --yes")
+			return errors.New("nothing was deleted; --yes skips the question")
 		}
 		if err := s.call(http.MethodDelete, path+segment(args[0]), nil, nil, nil); err != nil {
 			return err
@@ -28,7 +28,7 @@ func (h *Host) deleteCommand(what, short, path string) *cobra.Command {
 	})
 }
 
-// confirm asks at a terminal; without one the answer is no.
+// confirm asks a question at the terminal. Without a terminal the answer is no.
 func (s *session) confirm(question string) bool {
 	in, ok := s.cmd.InOrStdin().(*os.File)
 	if !ok || !isatty.IsTerminal(in.Fd()) {

@@ -13,7 +13,7 @@ import (
 
 const devWarning = `****************************************************************************
 NOT FOR PRODUCTION. This is for trying things out on one machine: plain HTTP
-on loopback, and a client whose secret lies in a file.
+on loopback, and a client whose secret is in a file.
 ****************************************************************************
 
 `
@@ -29,13 +29,13 @@ func (h *Host) devCommand() *cobra.Command {
 		Long: `
 Runs an issuer on loopback, with a resource "book", a client "demo" that may read
 every book, a policy to edit, and a book API behind m2m_auth. It prints what to
-try next. Nothing needs to be there before, and nothing is left when it ends.
+try next. It needs no files, and leaves none when it ends.
 
-With --dir the state is kept in that folder, and taken up again from there. What
-the starter needs and the folder lacks is made again. An issuer is named by its
-port: another port is another issuer with a registry of its own.
+With --dir the state is kept in that folder, and the next run continues from it.
+Files of the starter that are missing are created again. The port is part of the
+issuer's URL: another port is another issuer with its own registry.
 
-It is not for production, and refuses to listen on anything but loopback.`,
+It is not for production, and listens only on loopback.`,
 		Example: `  $ caddy m2m dev
   $ caddy m2m dev --listen 127.0.0.1:9000 --admin 127.0.0.1:9001 --dir ./state`,
 		Args: cobra.NoArgs,
@@ -49,12 +49,12 @@ It is not for production, and refuses to listen on anything but loopback.`,
 	return cmd
 }
 
-// run serves until a signal ends it. It handles signals itself, for Caddy's own handling leaves the
-// process with a temporary folder that nobody removes, and running when its terminal is closed.
+// run serves until a signal ends it. It handles signals itself, because Caddy's own handling would leave the temporary
+// folder behind and keep running when the terminal is closed.
 func (f *devFlags) run(ctx context.Context, h *Host, out, log io.Writer) error {
 	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()
-	signal.Ignore(syscall.SIGPIPE) // a reader that went away must not end the process here and now
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not end the process before cleanup
 	server, err := newDevServer(f, h.DefaultAdmin)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (f *devFlags) run(ctx context.Context, h *Host, out, log io.Writer) error {
 	h.OnExit(remove) // `caddy stop` ends the process without returning here
 	fmt.Fprint(log, devWarning)
 	if err := server.serve(ctx, h, out); err != nil {
-		_ = h.Stop() // the error at hand says more
+		_ = h.Stop() // err says more
 		return err
 	}
 	<-ctx.Done()
@@ -76,7 +76,7 @@ func (f *devFlags) run(ctx context.Context, h *Host, out, log io.Writer) error {
 	return h.Stop()
 }
 
-// serve starts Caddy, puts the starter's entries into the registry and says what to do next.
+// serve starts the server, adds the starter's entries to the registry and prints what to do next.
 func (s *devServer) serve(ctx context.Context, h *Host, out io.Writer) error {
 	secret, fresh, err := s.writeFiles()
 	if err != nil {

@@ -18,7 +18,7 @@ var devFiles embed.FS
 
 var devTemplates = template.Must(template.ParseFS(devFiles, "dev_files/*.tmpl"))
 
-// devServer is what the templates of `caddy m2m dev` are about.
+// devServer is the data of the templates of `caddy m2m dev`.
 type devServer struct {
 	Issuer, Other string // URLs of the site: by name, which is the issuer's, and by address
 	Bind, Admin   string
@@ -28,7 +28,7 @@ type devServer struct {
 	Address       string // the flag with which commands find the admin endpoint, if they need one
 }
 
-// newDevServer checks the flags and makes the folder of the state, as the last thing that may fail.
+// newDevServer checks the flags, and then makes the folder of the state.
 func newDevServer(f *devFlags, defaultAdmin string) (*devServer, error) {
 	listen, err := parseLoopback("listen", f.listen)
 	if err != nil {
@@ -78,20 +78,20 @@ func parseLoopback(flag, address string) (loopback, error) {
 	return loopback{flag, host, port}, nil
 }
 
-// checkFree fails when somebody listens on one of the addresses. Caddy itself would not: it shares
-// ports, and requests would go to this server and to the other by turns.
+// checkFree fails if another process listens on one of the addresses. Caddy itself would share the port, and requests
+// would go to either process.
 func checkFree(addresses ...loopback) error {
 	for _, address := range addresses {
 		listener, err := net.Listen("tcp", address.String())
 		if err != nil {
 			return fmt.Errorf("%w; choose another address with --%s", err, address.flag)
 		}
-		defer listener.Close() // only then, so that the two may not be one
+		defer listener.Close() // only then, so that the two addresses must differ
 	}
 	return nil
 }
 
-// makeDir makes the folder of the state: a temporary one when no name is given.
+// makeDir makes the folder of the state, which is temporary if name is empty.
 func (s *devServer) makeDir(name string) (err error) {
 	s.Temporary = name == ""
 	if s.Dir, err = filepath.Abs(cmp.Or(name, os.TempDir())); err != nil {
@@ -119,8 +119,8 @@ func (s *devServer) remove() error {
 	return os.RemoveAll(s.Dir)
 }
 
-// programName is "caddy" where a shell finds this very program by that name, and its path where it
-// does not: another Caddy may lack this plugin.
+// programName is "caddy" if a shell finds this program by that name, and otherwise its path: another Caddy may lack this
+// plugin.
 func programName() string {
 	self, err := os.Executable()
 	if err != nil {

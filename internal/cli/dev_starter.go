@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// writeFiles writes what the folder lacks, and the config in any case. It returns the secret of the
-// demo client, and whether it has just been made.
+// writeFiles writes the config, and the other files that the folder lacks. It returns the secret of the demo client, and
+// whether that is new.
 func (s *devServer) writeFiles() (secret string, fresh bool, err error) {
 	var caddyfile bytes.Buffer
 	if err := devTemplates.ExecuteTemplate(&caddyfile, "Caddyfile.tmpl", s); err != nil {
@@ -37,7 +37,7 @@ func (s *devServer) writeFiles() (secret string, fresh bool, err error) {
 	return s.writeSecret()
 }
 
-// writeSecret makes a secret and writes it down, unless one is there from a former run.
+// writeSecret makes a secret and stores it, unless a former run has stored one.
 func (s *devServer) writeSecret() (secret string, fresh bool, err error) {
 	path := s.path("demo.env")
 	secret = registry.NewSecret()
@@ -50,12 +50,12 @@ func (s *devServer) writeSecret() (secret string, fresh bool, err error) {
 		return "", false, err
 	}
 	if err := registry.CheckSecret(env["CLIENT_SECRET"]); err != nil {
-		return "", false, fmt.Errorf("%s: %w; remove the file, and a secret is made anew", path, err)
+		return "", false, fmt.Errorf("%s: %w; remove the file to get a new secret", path, err)
 	}
 	return env["CLIENT_SECRET"], false, nil
 }
 
-// writeNew writes a file that nobody else may read, unless there is one of that name.
+// writeNew writes a file that only its owner can read, unless a file of that name exists.
 func writeNew(path string, content []byte) (written bool, err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -68,8 +68,7 @@ func writeNew(path string, content []byte) (written bool, err error) {
 	return true, errors.Join(err, file.Close())
 }
 
-// addStarter puts the starter's entries into the registry of the running issuer. Those that are
-// there stay as they are, but for the secret where the former one is lost.
+// addStarter adds the starter's entries to a registry. Existing entries stay, except for the secret if it is fresh.
 func addStarter(ctx context.Context, entries *store.Store, secret string, fresh bool) error {
 	_, err := entries.EditResource(ctx, "book", func(r *registry.Resource) (*registry.Resource, error) {
 		if r == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
-// explainFlags are those of `caddy m2m explain`.
+// explainFlags are the flags of `caddy m2m explain`.
 type explainFlags struct {
 	request, remoteIP, at string
 	headers, resources    []string
@@ -26,36 +26,36 @@ func (h *Host) explainCommand() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain <client> [<scope>...] [flags]",
-		Short: "Says what a client would be given, and which rules decide",
+		Short: "Shows what a client would be granted, and which rules decide",
 		Long: `
-Decides as a token request of the client would be decided now, and names for each
-scope the rules that grant, reject or observe it, with file and line, and what the
-client's grants have to do with it. Nothing is issued. Without a scope the policy's
-default scopes are explained.
+Decides a token request of the client as the server would now. For each scope it
+names the rules that grant, reject or observe it, with file and line, and the
+client's grants that matter. No token is issued. Without a scope, it explains the
+policy's default scopes.
 
---request has the m2m_auth of the config judge a request with that token, too.
+With --request, each m2m_auth of the config also judges a request with that token.
 
 With --registry no server is asked: the registry file and the policy of --policy
-decide, together with the rules that ship unless there is --defaults-off.
+decide, together with the shipped rules unless there is --defaults-off.
 
-The exit code is 0 when every scope is granted and the request is let through, 2
-when not, 3 when there is no such client, and 5 when what was typed is wrong.`,
+The exit code is 0 if every scope is granted and the request is let through, 2 if
+not, 3 if the client does not exist, and 5 if the command line is wrong.`,
 		Example: `  $ caddy m2m explain ci-bot book:1:read book:1:edit
   $ caddy m2m explain ci-bot 'book:*:edit' --request 'PUT https://api.example.com/books/1'
   $ caddy m2m explain ci-bot book:1:read --registry registry.yaml --policy policy/`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.request, "request", "", "method and URL of a request that is judged, too")
+	flags.StringVar(&f.request, "request", "", "method and URL of a request to judge")
 	flags.StringArrayVar(&f.headers, "header", nil, "header of that request, such as 'X-Tenant: a'; may be repeated")
-	flags.IntVar(&f.door, "door", -1, "number of the one m2m_auth that judges (default: each that takes the issuer's tokens)")
+	flags.IntVar(&f.door, "door", -1, "number of the only m2m_auth to ask (default: each that accepts the issuer's tokens)")
 	flags.StringVar(&f.remoteIP, "remote-ip", "", "address that the client asks from")
-	flags.StringArrayVar(&f.resources, "resource", nil, "audience that the token is asked for (RFC 8707); may be repeated")
+	flags.StringArrayVar(&f.resources, "resource", nil, "audience to request for the token (RFC 8707); may be repeated")
 	flags.StringVar(&f.at, "time", "", "decide as of this time, such as 2030-01-01T09:00:00Z (default: now)")
-	flags.BoolVar(&f.trace, "trace", false, "show the whole evaluation")
+	flags.BoolVar(&f.trace, "trace", false, "print the whole evaluation")
 	flags.StringVar(&f.offline.Registry, "registry", "", "registry file, instead of a running server")
 	flags.StringArrayVar(&f.offline.Policy, "policy", nil, "with --registry: folder or file of the policy; may be repeated")
-	flags.BoolVar(&f.offline.DefaultsOff, "defaults-off", false, "with --registry: leave out the rules that ship")
+	flags.BoolVar(&f.offline.DefaultsOff, "defaults-off", false, "with --registry: leave out the shipped rules")
 	flags.StringVar(&f.offline.Audience, "audience", "", "with --registry: the issuer's audience (default: its URL)")
 	return h.administer(cmd, func(s *session, args []string) error {
 		asked, err := f.asked(args)
@@ -79,7 +79,7 @@ when not, 3 when there is no such client, and 5 when what was typed is wrong.`,
 	})
 }
 
-// asked is what the flags ask for.
+// asked is the request that the flags describe.
 func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
 	asked := api.ExplainRequest{Client: args[0], Scopes: args[1:], RemoteIP: f.remoteIP, Audience: f.resources, Trace: f.trace}
 	var err error
@@ -90,7 +90,7 @@ func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
 	}
 	if f.request == "" {
 		if len(f.headers) > 0 || f.door >= 0 {
-			return asked, api.Invalid("--header and --door are about a --request")
+			return asked, api.Invalid("--header and --door require --request")
 		}
 		return asked, nil
 	}
@@ -119,7 +119,7 @@ func (f *explainFlags) checkOnline() error {
 	return nil
 }
 
-// explainOffline decides here, with the code that a server decides with.
+// explainOffline explains without a server.
 func (h *Host) explainOffline(ctx context.Context, issuer Offline, asked api.ExplainRequest) (*api.Explanation, error) {
 	if asked.Request != nil {
 		return nil, api.Invalid("--request is judged by the m2m_auth of a running server, which --registry does without")

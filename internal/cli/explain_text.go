@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// printExplanation is an explanation for people: what is decided, and below it why.
+// printExplanation prints each verdict, and the reasons below it.
 func (s *session) printExplanation(x *api.Explanation) {
 	s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
 	for _, r := range x.Refusals {
@@ -113,12 +113,12 @@ func (s *session) printTrace(t *policy.Trace) {
 	}
 }
 
-// line is one below a verdict.
+// line prints a line below a verdict.
 func (s *session) line(format string, args ...any) {
 	s.printf("          %s\n", printable(fmt.Sprintf(format, args...)))
 }
 
-// causePlace is where a rule stands; what was not seen is not guessed at.
+// causePlace is the place of a rule, if it is known.
 func causePlace(c policy.Cause) string {
 	if c.File == "" {
 		return "rule unknown"
@@ -126,7 +126,7 @@ func causePlace(c policy.Cause) string {
 	return fmt.Sprintf("%s:%d", c.File, c.Line)
 }
 
-// placesOf are the places of rules, after what they gave.
+// placesOf is the list of the rules' places, in parentheses.
 func placesOf(causes []policy.Cause) string {
 	if len(causes) == 0 {
 		return ""

@@ -23,7 +23,7 @@ func (h *Host) addGrantCommand() *cobra.Command {
 		Example: `  $ caddy m2m grant add ci-bot 'book:*:edit'`,
 		Args:    cobra.MinimumNArgs(2),
 	}
-	cmd.Flags().BoolVar(&deny, "deny", false, "deny them, whatever else allows them")
+	cmd.Flags().BoolVar(&deny, "deny", false, "deny the scopes, whatever else grants them")
 	return h.administer(cmd, func(s *session, args []string) error {
 		body := map[string]any{"scopes": args[1:], "effect": api.Effect(deny)}
 		return s.changeGrants(http.MethodPost, args[0], nil, body)
@@ -34,16 +34,16 @@ func (h *Host) removeGrantCommand() *cobra.Command {
 	var deny bool
 	cmd := &cobra.Command{
 		Use:   "remove <client> <scope>... [flags]",
-		Short: "Takes grants away from a client, or denials: all of them or none",
+		Short: "Removes grants or denials from a client: all of them or none",
 		Args:  cobra.MinimumNArgs(2),
 	}
-	cmd.Flags().BoolVar(&deny, "deny", false, "take away a denial")
+	cmd.Flags().BoolVar(&deny, "deny", false, "remove denials")
 	return h.administer(cmd, func(s *session, args []string) error {
 		return s.changeGrants(http.MethodDelete, args[0], url.Values{"scope": args[1:], "effect": {api.Effect(deny)}}, nil)
 	})
 }
 
-// changeGrants changes all that is named or nothing, and prints the grants that the client has then.
+// changeGrants makes all changes or none, and prints the grants that result.
 func (s *session) changeGrants(method, client string, query url.Values, body any) error {
 	var answer api.ChangedGrants
 	if err := s.call(method, "/clients"+segment(client)+"/grants", query, body, &answer); err != nil {

@@ -19,12 +19,11 @@ var initFiles embed.FS
 func initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init <folder>",
-		Short: "Makes a folder for a policy of your own, to start from",
+		Short: "Makes a folder with a policy to start from",
 		Long: `
 Makes a folder with a policy to change: annotated rules for tokens and for proxied
-requests, their tests, the schemas of what they see, settings of the Regal linter
-and of editors, and a README of the contract. The folder must be empty, or not
-there yet.`,
+requests, their tests, the schemas of their input, settings for the Regal linter
+and for editors, and a README of the contract. The folder must be empty or new.`,
 		Example: `  $ caddy m2m init books-policy
   $ cd books-policy && caddy opa test policy`,
 		Args: cobra.ExactArgs(1),
@@ -32,14 +31,13 @@ there yet.`,
 			if err := initFolder(args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %[1]s; its README.md says what is what. Try:\n\n  cd %[1]s\n  caddy opa test policy\n", args[0])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %[1]s; its README.md explains the files. Try:\n\n  cd %[1]s\n  caddy opa test policy\n", args[0])
 			return err
 		},
 	}
 }
 
-// initFolder fills a folder that is empty, or not there yet. When it fails half-way what it has written
-// stays, for the folder may have been there before.
+// initFolder fills a folder that is empty or new. If it fails, the files that it has written stay.
 func initFolder(folder string) error {
 	entries, err := os.ReadDir(folder)
 	switch {
@@ -47,7 +45,7 @@ func initFolder(folder string) error {
 	case err != nil:
 		return err
 	case len(entries) > 0:
-		return fmt.Errorf("%s is not empty: nothing is written", folder)
+		return fmt.Errorf("%s is not empty: nothing was written", folder)
 	}
 	starter, err := fs.Sub(initFiles, "init_files")
 	if err != nil {
@@ -60,7 +58,7 @@ func initFolder(folder string) error {
 	return errors.Join(copyFiles(starter, folder), copyFiles(schemas, filepath.Join(folder, "schemas")))
 }
 
-// copyFiles writes files that are not there.
+// copyFiles copies files to a folder that has none of them.
 func copyFiles(from fs.FS, folder string) error {
 	return fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -28,15 +28,15 @@ func (h *Host) inspectCommand() *cobra.Command {
 		Short: "Verifies a token against its issuer's keys and prints it",
 		Long: `
 Reads a token from standard input or --token-file, finds its issuer's keys by
-discovery, and checks all that m2m_auth checks: form, signature, type, times, issuer
+discovery, and checks what m2m_auth checks: form, signature, type, times, issuer
 and, with --audience, the audience. The header and the claims go to standard output
-as JSON, also for a token that is not valid; the verdict goes to standard error.
+as JSON, even if the token is not valid. The verdict goes to standard error.
 
-The keys are fetched from the issuer's own origin; name another one, on which its
-jwks_uri is, with --jwks-origin.
+The keys are fetched from the issuer's own origin. If its jwks_uri is on another
+origin, name that one with --jwks-origin.
 
-The exit code is 0 for a valid token and 1 otherwise. Without --issuer the token's
-own word is taken for who issued it, so see that the printed issuer is yours.`,
+The exit code is 0 for a valid token and 1 otherwise. Without --issuer the command
+takes the issuer that the token names, so check that the printed issuer is yours.`,
 		Example: `  $ caddy m2m token --issuer http://localhost:8080 book:read | caddy m2m inspect`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,9 +45,9 @@ own word is taken for who issued it, so see that the printed issuer is yours.`,
 			return flags.run(ctx, h, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "URL of the issuer that the token must be of")
-	cmd.Flags().StringVar(&flags.file, "token-file", "", "file that holds the token (default: standard input)")
-	cmd.Flags().StringArrayVar(&flags.audience, "audience", nil, "audience that the token must be for; any one when repeated")
+	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "URL of the issuer that the token must have")
+	cmd.Flags().StringVar(&flags.file, "token-file", "", "file that contains the token (default: standard input)")
+	cmd.Flags().StringArrayVar(&flags.audience, "audience", nil, "audience that the token must have; any one of them if repeated")
 	cmd.Flags().StringArrayVar(&flags.jwksOrigins, "jwks-origin", nil, "origin, besides the issuer's own, where its keys may be; may be repeated")
 	return cmd
 }

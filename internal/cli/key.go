@@ -21,9 +21,9 @@ func (h *Host) listKeysCommand() *cobra.Command {
 		Use:   "list [flags]",
 		Short: "Lists signing keys and their states, as storage has them now",
 		Long: `
-Lists an issuer's signing keys. The next one is published and does not sign yet, the
-active one signs, a retired one is published until its last token has expired, and a
-revoked one is refused.`,
+Lists an issuer's signing keys. The next key is published and does not sign yet. The
+active key signs. A retired key is published until its last token has expired. A
+revoked key is refused.`,
 		Args: cobra.NoArgs,
 	}
 	return h.administer(cmd, func(s *session, _ []string) error {
@@ -46,14 +46,13 @@ revoked one is refused.`,
 	})
 }
 
-// whatNowBreaks is what --now says before it asks.
-const whatNowBreaks = `All keys of the issuer are given up, and a new one signs at once.
+// whatNowBreaks is printed before --now asks for confirmation.
+const whatNowBreaks = `All keys of the issuer are revoked, and a new one signs at once.
   - Every token that is out is refused: here at once, on nodes that share this storage within
     5 seconds, and by m2m_auth elsewhere within some 15. Clients get 401 until they ask for
-    new ones.
-  - A program elsewhere that checks tokens by the published keys, and has them in a cache, goes
-    on taking old tokens until that is 5 minutes old, if it heeds max-age, and may refuse new
-    ones for as long.
+    new tokens.
+  - Other programs that verify tokens with the published keys may cache them. Those that follow
+    max-age accept old tokens, and refuse new ones, for up to 5 minutes.
 `
 
 func (h *Host) rotateKeyCommand() *cobra.Command {
@@ -64,28 +63,28 @@ func (h *Host) rotateKeyCommand() *cobra.Command {
 		Short: "Makes the next signing key now, or replaces a leaked one",
 		Long: `
 Makes the next signing key before it is due. It is published now and signs in about ten
-minutes, when whoever has the published keys in a cache has asked again; the active
-one then stays published until its last token has expired. Nothing breaks.
+minutes, when every cache of the published keys has it. The active key then stays
+published until its last token has expired. Nothing breaks.
 
-With --now, for a key that has leaked: ` + "\n" + whatNowBreaks,
+With --now, for a leaked key: ` + "\n" + whatNowBreaks,
 		Example: `  $ caddy m2m key rotate
   $ caddy m2m key rotate --now --reason 'backup of the storage was public'`,
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().BoolVar(&now, "now", false, "give all keys up, and sign with a new one at once")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log and the list; required with --now")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&now, "now", false, "revoke all keys, and sign with a new one at once")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason for the audit log and the list; required with --now")
+	cmd.Flags().BoolVar(&yes, "yes", false, "skip the confirmation")
 	return h.administer(cmd, func(s *session, _ []string) error {
 		switch {
 		case now && strings.TrimSpace(reason) == "":
-			return api.Invalid("--now wants a --reason")
+			return api.Invalid("--now requires a --reason")
 		case !now && reason != "":
 			return api.Invalid("--reason goes with --now")
 		}
 		if now && !yes {
 			s.warn(whatNowBreaks)
-			if !s.confirm("Give all keys up?") {
-				return errors.New("nothing was changed; to be asked no question, give --yes")
+			if !s.confirm("Revoke all keys?") {
+				return errors.New("nothing was changed; --yes skips the question")
 			}
 		}
 		body := map[string]any{"now": now}
@@ -105,5 +104,5 @@ With --now, for a key that has leaked: ` + "\n" + whatNowBreaks,
 	})
 }
 
-// warn writes a text for people to standard error.
+// warn writes a text to standard error.
 func (s *session) warn(text string) { _, _ = s.cmd.ErrOrStderr().Write([]byte(text)) }

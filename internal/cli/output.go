@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-// stickyWriter keeps the first error: a secret that was not shown must not look like a success.
+// stickyWriter keeps the first error, because a command that did not show a secret must fail.
 type stickyWriter struct {
 	w   io.Writer
 	err error
@@ -26,16 +26,35 @@ func (s *stickyWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// print writes an answer as JSON, or has it written as text for people.
+// print writes an answer as JSON, or calls text, which prints it for people.
 func (s *session) print(answer any, text func()) error {
-	if s.flags.format != "json" {
+	if s.flags.format.value != "json" {
 		text()
 		return s.out.err
 	}
-	encoder := json.NewEncoder(s.out)
+	return printJSON(s.out, answer)
+}
+
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(answer)
+	return encoder.Encode(value)
+}
+
+// formatFlag is json or the format for people; anything else is a usage error.
+type formatFlag struct{ people, value string }
+
+func forPeople(format string) formatFlag { return formatFlag{format, format} }
+
+func (f *formatFlag) String() string { return f.value }
+func (f *formatFlag) Type() string   { return "format" }
+func (f *formatFlag) Set(value string) error {
+	if value != f.people && value != "json" {
+		return fmt.Errorf("it is %s or json", f.people)
+	}
+	f.value = value
+	return nil
 }
 
 func (s *session) printf(format string, args ...any) {
@@ -56,8 +75,7 @@ func printTable(out io.Writer, rows ...[]string) {
 	_ = w.Flush()
 }
 
-// printable quotes what a terminal would not just show. A line break is such, for it could make a row
-// that looks like another entry.
+// printable quotes a text with characters that a terminal interprets. A line break is one: it could fake another row.
 func printable(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(text)
@@ -65,7 +83,7 @@ func printable(text string) string {
 	return text
 }
 
-// printableLines is printable for a text of several lines.
+// printableLines is printable for each line of a text.
 func printableLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

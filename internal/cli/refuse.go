@@ -11,8 +11,8 @@ import (
 )
 
 // errSecretSeen does not repeat the secret.
-var errSecretSeen = errors.New("a secret stands in the command line, which others can see in the list of processes: take it for leaked, " +
-	"and replace it.\nCommands read secrets from files, from the environment or from standard input, and name them by their IDs")
+var errSecretSeen = errors.New("a secret stands in the command line, where other users can see it in the list of processes: replace it.\n" +
+	"Commands read secrets from files, from the environment or from standard input, and name them by their IDs")
 
 // prepare has a command and its subcommands end with the exit codes of their errors, and refuse a secret in any argument
 // or flag before they do anything else.

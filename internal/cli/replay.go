@@ -17,30 +17,30 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/replay"
 )
 
-// replayTimeout is how long the candidate may take for one decision. It is longer than a server's, for
-// a command that runs beside others is to find the same changes each time.
+// replayTimeout is the time limit of one decision. It is longer than a server's, so that a busy machine does not change
+// the report.
 const replayTimeout = time.Second
 
 func replayCommand() *cobra.Command {
 	cfg := policy.Config{}
-	format := tableFormat("table")
+	format := forPeople("table")
 	cmd := &cobra.Command{
 		Use:   "replay <log>... --policy <path>...",
 		Short: "Says what another policy would have decided",
 		Long: `
 Reads decision logs (the lines of the logger m2m.decisions, or OPA's own; "-" is
-standard input, .gz is unpacked), makes every decision again with the policy at
---policy, and prints what would change: who gains or loses which scopes, with counts
-and a decision as an example. Lines that are no decisions are passed over.
+standard input, .gz is unpacked), repeats every decision with the policy at --policy,
+and prints what would change: who gains or loses which scopes, with counts and an
+example. Other lines are skipped.
 
-A decision is made with the input and at the time of the log. What the issuer held
-back whatever policy says (other_audience) is no loss and no gain.
+Each decision has the input and the time from the log. Scopes that the issuer itself
+withholds (other_audience) do not count as lost or gained.
 
-A candidate that is too slow for many decisions in a row ends the replay, without a report.
+If the policy is too slow for many decisions in a row, the replay ends without a report.
 
-The exit code is 0 when nothing would change, 2 when something would or the candidate is
-too slow, 5 for a policy that does not load, and 1 for other errors, such as logs without
-any decision.`,
+The exit code is 0 if nothing would change, 2 if something would or the policy is too
+slow, 5 if the policy does not load, and 1 for other errors, such as logs without any
+decision.`,
 		Example: `  $ caddy m2m replay /var/log/caddy/decisions.json --policy ./policy
   $ zcat decisions-*.gz | caddy m2m replay - --policy ./policy --format json`,
 		Args: cobra.MinimumNArgs(1),
@@ -49,7 +49,7 @@ any decision.`,
 			if err != nil {
 				return err
 			}
-			if err := printReport(cmd.OutOrStdout(), report, format); err != nil {
+			if err := printReport(cmd.OutOrStdout(), report, format.value); err != nil {
 				return err
 			}
 			if report.IsDifferent() {
@@ -60,8 +60,8 @@ any decision.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&cfg.Paths, "policy", nil, "file or folder of the policy; may be repeated (required)")
-	flags.BoolVar(&cfg.NoDefaults, "defaults-off", false, "without the rules that ship, as with \"defaults off\"")
-	flags.DurationVar(&cfg.Timeout, "timeout", replayTimeout, "how long a decision may take")
+	flags.BoolVar(&cfg.NoDefaults, "defaults-off", false, "leave out the shipped rules, as \"defaults off\" does")
+	flags.DurationVar(&cfg.Timeout, "timeout", replayTimeout, "time limit of a decision")
 	flags.Var(&format, "format", "table or json")
 	_ = cmd.MarkFlagRequired("policy")
 	return cmd
@@ -91,7 +91,7 @@ func runReplay(ctx context.Context, cfg policy.Config, stdin io.Reader, names []
 	return report, nil
 }
 
-// noDecisions is an error, for the wrong log would else pass for a policy that changes nothing.
+// noDecisions is an error, because a wrong log must not look like a policy that changes nothing.
 func noDecisions(report *replay.Report) error {
 	text := fmt.Sprintf("there is no decision in the log; %d other lines", report.Totals.Other)
 	if t := report.Totals; t.Unreadable > 0 {
@@ -100,7 +100,7 @@ func noDecisions(report *replay.Report) error {
 	return errors.New(text)
 }
 
-// openLogs opens all logs before any is read.
+// openLogs opens all logs before any of them is read.
 func openLogs(stdin io.Reader, names []string) ([]replay.Log, func(), error) {
 	var logs []replay.Log
 	var files []io.Closer
@@ -130,7 +130,7 @@ func openLogs(stdin io.Reader, names []string) ([]replay.Log, func(), error) {
 	return logs, closeAll, nil
 }
 
-// checkClaims refuses the claims that minting would.
+// checkClaims refuses claims that cannot be in a token.
 func checkClaims(claims map[string]any) error {
 	if len(claims) == 0 {
 		return nil

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -11,13 +10,10 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/replay"
 )
 
-func printReport(w io.Writer, report *replay.Report, format tableFormat) error {
+func printReport(w io.Writer, report *replay.Report, format string) error {
 	out := &stickyWriter{w: w}
 	if format == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
+		return printJSON(out, report)
 	}
 	if len(report.Changes) > 0 {
 		rows := [][]string{{"CLIENT", "CHANGE", "WHAT", "DECISIONS", "WHY", "EXAMPLE"}}

@@ -26,12 +26,12 @@ type resourceFlags struct {
 }
 
 func (f *resourceFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.description, "description", "", "for people")
+	cmd.Flags().StringVar(&f.description, "description", "", "description for people")
 	cmd.Flags().StringVar(&f.audience, "audience", "", "aud of its tokens (default: the issuer's)")
 	cmd.Flags().StringArrayVar(&f.actions, "action", nil, "name=description of an action; may be repeated")
 }
 
-// fields are those that were given, as the API takes them; null removes.
+// fields are the given fields, as the API takes them; null removes.
 func (f *resourceFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 	fields := make(map[string]any)
 	if cmd.Flags().Changed("description") {
@@ -43,27 +43,8 @@ func (f *resourceFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 			fields["audience"] = nil
 		}
 	}
-	actions := make(map[string]any)
-	for _, pair := range f.actions {
-		name, description, _ := strings.Cut(pair, "=")
-		if name == "" {
-			return nil, api.Invalid("--action %q is not name=description", pair)
-		}
-		if _, twice := actions[name]; twice {
-			return nil, api.Invalid("--action %s is given twice", name)
-		}
-		actions[name] = description
-	}
-	for _, name := range f.removedActions {
-		if _, both := actions[name]; both {
-			return nil, api.Invalid("--action and --remove-action contradict each other over %s", name)
-		}
-		actions[name] = nil
-	}
-	if len(actions) > 0 {
-		fields["actions"] = actions
-	}
-	return fields, nil
+	asIs := func(text string) any { return text }
+	return fields, setMembers(fields, "action", "description", f.actions, f.removedActions, asIs)
 }
 
 func (h *Host) createResourceCommand() *cobra.Command {
@@ -92,7 +73,7 @@ func (h *Host) createResourceCommand() *cobra.Command {
 func (h *Host) listResourcesCommand() *cobra.Command {
 	var prefix string
 	cmd := &cobra.Command{Use: "list [flags]", Short: "Lists resources", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&prefix, "prefix", "", "only those whose code begins so")
+	cmd.Flags().StringVar(&prefix, "prefix", "", "only resources whose code has this prefix")
 	return h.administer(cmd, func(s *session, _ []string) error {
 		resources := []*api.Resource{}
 		for query := (url.Values{"prefix": {prefix}, "limit": {"1000"}}); ; {
@@ -148,7 +129,7 @@ func (h *Host) updateResourceCommand() *cobra.Command {
 	var flags resourceFlags
 	cmd := &cobra.Command{Use: "update <code> [flags]", Short: "Changes a resource", Args: cobra.ExactArgs(1)}
 	flags.add(cmd)
-	cmd.Flags().StringArrayVar(&flags.removedActions, "remove-action", nil, "action to remove, which no grant may name; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.removedActions, "remove-action", nil, "action to remove, if no grant names it; may be repeated")
 	return h.administer(cmd, func(s *session, args []string) error {
 		patch, err := flags.fields(cmd)
 		if err != nil {

@@ -15,24 +15,24 @@ func (h *Host) revokeCommand() *cobra.Command {
 	var jti, client, expires, before string
 	cmd := &cobra.Command{
 		Use:   "revoke --jti <id> | --client <id> [flags]",
-		Short: "Ends a token, or all tokens that a client has been issued, before they expire",
+		Short: "Revokes a token, or all tokens of a client, before they expire",
 		Long: `
-Ends one token by its jti, which logs have and "caddy m2m inspect" shows, or all tokens
-that a client has been issued up to now. They are refused on the server that is asked
-as soon as this is done, and on others that share its storage within 2 seconds.
+Revokes one token by its jti, which is in the logs and in the output of "caddy m2m
+inspect", or all tokens that were issued to a client up to now. This server refuses
+them at once, and others that share its storage within 2 seconds.
 
-A client goes on getting tokens, which are taken, unless it is disabled: see "caddy m2m
-client disable --revoke". A token that it gets in the same second is revoked, too.
-Nothing takes a revocation back. A registry file is no hindrance.`,
+The client can still get new tokens unless it is disabled: see "caddy m2m client
+disable --revoke". A token that it gets in the same second is revoked, too. A
+revocation cannot be undone. It also works with a registry file.`,
 		Example: `  $ caddy m2m revoke --client ci-bot
   $ caddy m2m revoke --jti 7DK77EKL33GKLTX4GJK4P7SLVR --expires 10m`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&jti, "jti", "", "ID of a token; not the token itself")
+	flags.StringVar(&jti, "jti", "", "ID of a token, not the token itself")
 	flags.StringVar(&expires, "expires", "", "when that token expires: a time as in RFC 3339, or a duration from now (default: 24h, the longest that one lives)")
-	flags.StringVar(&client, "client", "", "client whose tokens are to end")
-	flags.StringVar(&before, "before", "", "only those issued up to then: a time as in RFC 3339, or a duration such as -1h (default: now; at most 5m ahead, for nodes whose clocks are)")
+	flags.StringVar(&client, "client", "", "client whose tokens to revoke")
+	flags.StringVar(&before, "before", "", "only tokens issued up to then: a time as in RFC 3339, or a duration such as -1h (default: now; at most 5m ahead, for nodes with fast clocks)")
 	return h.administer(cmd, func(s *session, _ []string) error {
 		body := make(map[string]any)
 		switch {
@@ -48,14 +48,9 @@ Nothing takes a revocation back. A registry file is no hindrance.`,
 			body["client_id"] = client
 		}
 		for name, text := range map[string]string{"expires": expires, "before": before} {
-			if text == "" {
-				continue
-			}
-			at, err := timeFlag(text)
-			if err != nil {
+			if err := setTime(body, name, text); err != nil {
 				return err
 			}
-			body[name] = at
 		}
 		var made api.CreatedRevocation
 		if err := s.call(http.MethodPost, "/revocations", nil, body, &made); err != nil {
@@ -79,7 +74,7 @@ func (s *session) printRevocation(made api.CreatedRevocation) {
 	}
 }
 
-// revokeClient ends the tokens that a client has.
+// revokeClient revokes the tokens of a client.
 func (s *session) revokeClient(id string) (made api.CreatedRevocation, err error) {
 	err = s.call(http.MethodPost, "/revocations", nil, map[string]any{"client_id": id}, &made)
 	return made, err

@@ -27,10 +27,10 @@ func (h *Host) secretCommand() *cobra.Command {
 func checkSecretCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check < secret",
-		Short: "Tells a mistyped secret, without a server",
+		Short: "Detects a mistyped secret, without a server",
 		Long: `
-Reads a secret from standard input and holds it against its own checksum. It says
-whether the text can be a secret, and not whether any client has it.
+Reads a secret from standard input and verifies its checksum. It does not know
+whether a client has this secret.
 
 The exit code is 0 for a well-formed secret and 5 otherwise.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -60,10 +60,9 @@ func (h *Host) createSecretCommand() *cobra.Command {
 	var expires string
 	cmd := &cobra.Command{
 		Use:   "create <client> [flags]",
-		Short: "Makes another secret of a client, and prints it this once",
+		Short: "Adds a secret to a client, and prints it once",
 		Long: `
-Makes another secret of a client, beside the one that it has. At most two work at
-a time. To replace one, see rotate.`,
+Adds a secret to a client. At most two work at a time. To replace one, use rotate.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&expires, "expires", "", "when it ends: a time as in RFC 3339, or a duration from now")
@@ -77,17 +76,17 @@ func (h *Host) rotateSecretCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "rotate <client> [flags]",
-		Short: "Makes a new secret, and dates the old one",
+		Short: "Makes a new secret, and lets the old one expire",
 		Long: `
-Makes a new secret of a client and prints it this once. The old one goes on working
-for the overlap, in which the client is given the new one.
+Makes a new secret of a client and prints it once. The old secret keeps working for
+the overlap, so that there is time to give the client the new one.
 
-When two work already, the older makes room; if it was used in the last hour, that
-takes --force.`,
+If two secrets work already, the older one is removed. If it was used in the last
+hour, that takes --force.`,
 		Example: `  $ caddy m2m secret rotate ci-bot --overlap 24h`,
 		Args:    cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringVar(&overlap, "overlap", "24h", "how long the old secret goes on working; 0s ends it now")
+	cmd.Flags().StringVar(&overlap, "overlap", "24h", "how long the old secret keeps working; 0s ends it now")
 	cmd.Flags().StringVar(&expires, "expires", "", "when the new one ends: a time as in RFC 3339, or a duration from now")
 	cmd.Flags().BoolVar(&force, "force", false, "also end a secret that was used in the last hour")
 	return h.administer(cmd, func(s *session, args []string) error {
@@ -96,12 +95,8 @@ takes --force.`,
 }
 
 func (s *session) makeSecret(client, path string, query url.Values, body map[string]any, expires string) error {
-	if expires != "" {
-		at, err := timeFlag(expires)
-		if err != nil {
-			return err
-		}
-		body["expires"] = at
+	if err := setTime(body, "expires", expires); err != nil {
+		return err
 	}
 	var made api.CreatedSecret
 	if err := s.call(http.MethodPost, "/clients"+segment(client)+path, query, body, &made); err != nil {
@@ -142,13 +137,13 @@ func (h *Host) revokeSecretCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "revoke <client> <secret-id> [flags]",
-		Short: "Ends a secret, from the next request on",
+		Short: "Revokes a secret, from the next request on",
 		Long: `
-Ends a secret, from the next request on. One that was used in the last hour is
-somebody's: to end it all the same takes --force.`,
+Revokes a secret, from the next request on. A secret that was used in the last hour
+is still needed: revoking it takes --force.`,
 		Args: cobra.ExactArgs(2),
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "also one that was used in the last hour")
+	cmd.Flags().BoolVar(&force, "force", false, "also revoke a secret that was used in the last hour")
 	return h.administer(cmd, func(s *session, args []string) error {
 		path := "/clients" + segment(args[0]) + "/secrets" + segment(args[1])
 		if err := s.call(http.MethodDelete, path, url.Values{"force": {strconv.FormatBool(force)}}, nil, nil); err != nil {
@@ -159,15 +154,16 @@ somebody's: to end it all the same takes --force.`,
 		})
 	})
 }
+
 func newSecretCommand() *cobra.Command {
-	format := formatFlag{value: "text"}
+	format := forPeople("text")
 	cmd := &cobra.Command{
 		Use:   "new",
-		Short: "Makes a client secret, and the line that a registry file keeps of it",
+		Short: "Makes a client secret, and its line for a registry file",
 		Long: `
-Makes a client secret of 256 random bits and prints it, this once. What a registry
-keeps is its SHA-256, from which nobody can make the secret again: put that line
-below the client's "secrets" and give the secret to whoever runs the client.`,
+Makes a client secret of 256 random bits and prints it once. A registry holds its
+SHA-256, from which the secret cannot be computed: put that line below the client's
+"secrets", and give the secret to the operator of the client.`,
 		Example: `  $ caddy m2m secret new
   $ caddy m2m secret new --format json | jq -r .client_secret > client-secret`,
 		Args: cobra.NoArgs,
@@ -183,7 +179,7 @@ func printSecret(out io.Writer, secret, format string) error {
 	hash := registry.HashSecret(secret)
 	if format == "json" {
 		return json.NewEncoder(out).Encode(struct {
-			ClientSecret string `json:"client_secret"` // as whatever makes a secret calls it
+			ClientSecret string `json:"client_secret"` // as in other answers with a secret
 			Secret       string `json:"secret"`
 			SHA256       string `json:"sha256"`
 		}{secret, secret, hash})

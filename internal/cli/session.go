@@ -19,35 +19,22 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
-// adminFlags are those of every command that administers a server.
+// adminFlags are the flags of every command that administers a server.
 type adminFlags struct {
 	address, config, adapter, issuer string
-	format                           tableFormat
+	format                           formatFlag
 }
 
 func (f *adminFlags) add(cmd *cobra.Command, defaultAdmin string) {
-	f.format = "table"
+	f.format = forPeople("table")
 	flags := cmd.Flags()
 	flags.StringVar(&f.address, "address", "", "address of the admin endpoint (default: the config's, else "+defaultAdmin+")")
-	flags.StringVarP(&f.config, "config", "c", "", "config file that says where the admin endpoint is")
+	flags.StringVarP(&f.config, "config", "c", "", "config file that has the address of the admin endpoint")
 	flags.StringVarP(&f.adapter, "adapter", "a", "", "name of the config's adapter")
 	flags.StringVar(&f.issuer, "issuer", "", "URL of the issuer (default: the only one)")
 	if flags.Lookup("format") == nil {
 		flags.Var(&f.format, "format", "table or json")
 	}
-}
-
-// tableFormat is table or json; anything else is a usage error.
-type tableFormat string
-
-func (f *tableFormat) String() string { return string(*f) }
-func (f *tableFormat) Type() string   { return "format" }
-func (f *tableFormat) Set(value string) error {
-	if value != "table" && value != "json" {
-		return errors.New("it is table or json")
-	}
-	*f = tableFormat(value)
-	return nil
 }
 
 // session is one command that administers a server.
@@ -60,8 +47,7 @@ type session struct {
 	client   *http.Client
 }
 
-// administer makes a command that talks to a server. Its errors go to standard error and become exit
-// codes.
+// administer makes a command that talks to a server, for at most commandTimeout.
 func (h *Host) administer(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
 	return h.administerAll(cmd, func(s *session, args []string) error {
 		ctx, cancel := context.WithTimeout(s.ctx, commandTimeout)
@@ -71,17 +57,17 @@ func (h *Host) administer(cmd *cobra.Command, run func(s *session, args []string
 	})
 }
 
-// administerAll is administer for a whole registry, which takes as long as it is large: to give up on
-// apply is not to know what was written.
+// administerAll is administer for a whole registry, without a time limit: a command that gives up does not know what
+// the server has written.
 func (h *Host) administerAll(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
 	flags := new(adminFlags)
 	flags.add(cmd, h.DefaultAdmin)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := h.newSession(cmd.Context(), cmd, flags)
-		if err == nil {
-			err = run(s, args)
+		if err != nil {
+			return err
 		}
-		return err
+		return run(s, args)
 	}
 	return cmd
 }
@@ -105,7 +91,7 @@ func (h *Host) newSession(ctx context.Context, cmd *cobra.Command, flags *adminF
 	return &session{ctx: ctx, cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, endpoint: endpoint, client: client}, nil
 }
 
-// send makes a request and returns its answer, if that is not an error.
+// send makes a request. An answer with an error status becomes an error.
 func (s *session) send(method, path string, query url.Values, contentType string, body []byte) (*http.Response, error) {
 	if query == nil {
 		query = url.Values{}
@@ -132,7 +118,7 @@ func (s *session) send(method, path string, query url.Values, contentType string
 		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s broke off without an answer: the log of the server says why", s.endpoint.Name)}
 	}
 	if err != nil {
-		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? Another endpoint is named by --address or --config", s.endpoint.Name, errors.Unwrap(err))}
+		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? If the endpoint is elsewhere, give --address or --config", s.endpoint.Name, errors.Unwrap(err))}
 	}
 	if response.StatusCode >= 300 {
 		defer response.Body.Close()
@@ -141,17 +127,17 @@ func (s *session) send(method, path string, query url.Values, contentType string
 	return response, nil
 }
 
-// answeredError is what the server says is wrong, with an exit code.
+// answeredError is the error of an answer, with the exit code of its status.
 func answeredError(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, api.MaxBody))
 	var answer api.Error
 	if location := response.Header.Get("Location"); location != "" {
-		return &exitError{exitInvalid, errors.New("a name is empty, or made of dots: no path has it")}
+		return &exitError{exitInvalid, errors.New("a name is empty or consists of dots, so no path can have it")}
 	}
 	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
 		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
 	}
-	switch answer.Code { // as the commands say it
+	switch answer.Code { // name the flags of the commands
 	case api.CodeInUse:
 		answer.Message = strings.Replace(answer.Message, "say force", "use --force", 1)
 	case api.CodeIssuerRequired:
@@ -160,8 +146,7 @@ func answeredError(response *http.Response) error {
 	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}
 }
 
-// call makes a request with a JSON body, if there is one, and reads the JSON answer. With --format json
-// the answer is printed as it came, and into is still read.
+// call makes a request, with body as JSON unless it is nil, and reads the JSON answer into into.
 func (s *session) call(method, path string, query url.Values, body, into any) error {
 	var data []byte
 	if body != nil {
@@ -204,7 +189,7 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// segment is an id in a path, where "." and ".." would be steps.
+// segment is an ID as a segment of a path. "." and ".." are escaped, because servers would remove them.
 func segment(id string) string {
 	if id == "." || id == ".." {
 		return "/" + strings.ReplaceAll(id, ".", "%2E")

@@ -15,16 +15,15 @@ import (
 func (h *Host) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [flags]",
-		Short: "Shows what a running server stands on, and whether that is healthy",
+		Short: "Shows the health of a running server",
 		Long: `
-Shows for each issuer whether its storage was reached at the last look, where its registry
-and its policy come from, which revision is in force, how many signing keys and
-revocations there are, and what is wrong with what was seen last; what is known of issuers
-elsewhere, once their tokens have come; and the policy of each m2m_auth that has one of
-its own. Healthy means that they were read as they are now, and that the last write to the
-storage worked. Ages, and all there is about a policy bundle, are in --format json.
+Shows for each issuer whether its storage can be reached, the sources and revisions of
+its registry and its policy, the numbers of signing keys and revocations, and the
+problems. Also shows the remote issuers whose tokens have arrived, and each m2m_auth with
+its own policy. Healthy means that the current data was read and the last write to the
+storage worked. Ages and the details of policy bundles are in --format json.
 
-The exit code is 0 when all is healthy and 6 otherwise.`,
+The exit code is 0 if everything is healthy and 6 otherwise.`,
 		Args: cobra.NoArgs,
 	}
 	return h.administer(cmd, func(s *session, _ []string) error {
@@ -69,7 +68,7 @@ func (s *session) printStatus(answer api.Status) {
 		s.printDoors(answer.Doors)
 	}
 	for _, i := range answer.Issuers {
-		if i.Storage.Reachable { // else the others say so
+		if i.Storage.Reachable { // otherwise the other problems say so
 			s.printProblem(i.Issuer, i.Storage.Problem)
 		}
 		s.printProblem(i.Issuer, i.Registry.Problem)
@@ -113,7 +112,7 @@ func (s *session) printRemotes(remotes []api.RemoteStatus) {
 	s.table(rows...)
 }
 
-// seconds is an age, of which zero is that there is none.
+// seconds is an age, or "-" if there is none.
 func seconds(age float64) string {
 	if age == 0 {
 		return "-"

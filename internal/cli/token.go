@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// commandTimeout bounds what a command does on the network.
+// commandTimeout limits the time that a command uses the network.
 const commandTimeout = 30 * time.Second
 
 // tokenFlags are the flags of `caddy m2m token`.
@@ -37,11 +37,11 @@ func tokenCommand() *cobra.Command {
 		Short: "Asks an issuer for a token",
 		Long: `
 Finds the issuer's token endpoint by discovery, asks it for a token with the
-given scopes, and prints the token on standard output. What was granted and what
-was rejected goes to standard error.
+given scopes, and prints the token to standard output. The granted and rejected
+scopes go to standard error.
 
-The secret goes to the issuer's own origin alone, and follows no redirect. An
-issuer whose token endpoint is on another host needs --token-origin.
+The secret is sent only to the issuer's own origin, and never after a redirect.
+If the token endpoint is on another origin, name that one with --token-origin.
 
 The client's ID and secret are read from --client-id-file and
 --client-secret-file, or else from CLIENT_ID and CLIENT_SECRET in --envfile or
@@ -55,11 +55,11 @@ the environment.`,
 		},
 	}
 	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "URL of the issuer (required)")
-	cmd.Flags().StringVar(&flags.idFile, "client-id-file", "", "file that holds the client's ID")
-	cmd.Flags().StringVar(&flags.secretFile, "client-secret-file", "", "file that holds the client's secret")
+	cmd.Flags().StringVar(&flags.idFile, "client-id-file", "", "file that contains the client's ID")
+	cmd.Flags().StringVar(&flags.secretFile, "client-secret-file", "", "file that contains the client's secret")
 	cmd.Flags().StringVar(&flags.envFile, "envfile", "", "file of NAME=value lines with CLIENT_ID and CLIENT_SECRET")
 	cmd.Flags().StringArrayVar(&flags.resources, "resource", nil, "audience to get the token for (RFC 8707); may be repeated")
-	cmd.Flags().StringArrayVar(&flags.tokenOrigins, "token-origin", nil, "origin, besides the issuer's own, that may get the secret; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.tokenOrigins, "token-origin", nil, "origin, besides the issuer's own, that may receive the secret; may be repeated")
 	_ = cmd.MarkFlagRequired("issuer") // fails only for a flag that is not there
 	return cmd
 }
@@ -94,8 +94,8 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 
 var errTokenRedirect = errors.New("the token endpoint redirects, and the secret is not sent on")
 
-// endpoint finds the token endpoint by discovery. The secret is sent there, so metadata alone does not choose its
-// origin: endpoint fails if that is neither the issuer's own nor a named one.
+// endpoint finds the token endpoint by discovery. It fails if the endpoint's origin is neither the issuer's own nor a
+// named one, because the secret is sent there.
 func (f *tokenFlags) endpoint(ctx context.Context, client *http.Client) (string, error) {
 	for _, origin := range f.tokenOrigins {
 		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {
@@ -115,7 +115,7 @@ func (f *tokenFlags) endpoint(ctx context.Context, client *http.Client) (string,
 	return metadata.TokenEndpoint, nil
 }
 
-// credentials are the client's ID and secret, from wherever they are not seen in a process list.
+// credentials are the client's ID and secret, from files or the environment.
 func (f *tokenFlags) credentials() (id, secret string, err error) {
 	env, err := readEnvFile(f.envFile)
 	if err != nil {
@@ -169,7 +169,7 @@ func readEnvFile(path string) (map[string]string, error) {
 	return env, lines.Err()
 }
 
-// envValue is a value as a shell reads it: within quotes, or up to a comment.
+// envValue is a value as a shell reads it: the text in quotes, or up to a comment.
 func envValue(text string) string {
 	for _, quote := range []string{`"`, "'"} {
 		if inner, quoted := strings.CutPrefix(text, quote); quoted {
@@ -181,8 +181,7 @@ func envValue(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// explainTokenError says what the issuer said, which scopes it rejected, and whether the secret
-// can have been mistyped.
+// explainTokenError is the error of the issuer, with the rejected scopes and whether the secret is mistyped.
 func explainTokenError(err error, secret string) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) || refused.ErrorCode == "" {
@@ -203,7 +202,7 @@ func explainTokenError(err error, secret string) error {
 	return errors.New(message)
 }
 
-// textOr is a text that the issuer has sent, to be shown.
+// textOr is a text from the issuer, made printable.
 func textOr(value any, otherwise string) string {
 	if text, ok := value.(string); ok && text != "" {
 		return printable(text)

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// scopesToTry are the grants that no denial has anything in common with: others would be rejected.
+// scopesToTry are the grants that no denial overlaps: others would be rejected.
 func (f *clientFlags) scopesToTry() []string {
 	return slices.DeleteFunc(slices.Clone(f.grants), func(granted string) bool {
 		return slices.ContainsFunc(f.denials, func(denied string) bool {
@@ -21,7 +21,7 @@ func (f *clientFlags) scopesToTry() []string {
 	})
 }
 
-// tryLine is the curl line that asks for a token, with the secret in a variable.
+// tryLine is the curl command that asks for a token, with the secret in a variable.
 func (s *session) tryLine(id string, scopes []string) string {
 	var known api.IssuerList
 	endpoint := "<token endpoint>"
@@ -47,7 +47,7 @@ func (s *session) tryLine(id string, scopes []string) string {
 		shellWord(endpoint), user, shellWord("scope="+scope))
 }
 
-// shellWord is a text as a shell reads it back.
+// shellWord quotes a text for a shell.
 func shellWord(text string) string {
 	safe := func(r rune) bool {
 		return r < 128 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@,", r))

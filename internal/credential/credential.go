@@ -1,17 +1,18 @@
-// Package credential finds tokens and secrets in texts that are about to be logged or shown.
+// Package credential finds and masks tokens and secrets in texts that will be logged or shown. Start with Mask and MaskURI. It
+// imports only internal/percent of this module.
 //
 // It finds, anywhere in a text:
 //
-//   - JWTs in compact form, signed (RFC 7515 §7.1) or encrypted (RFC 7516 §7.1), with what follows them in an SD-JWT;
-//   - client secrets of package registry, also mistyped ones;
+//   - JWTs in compact form, signed (RFC 7515 §7.1) or encrypted (RFC 7516 §7.1), with the rest of an SD-JWT;
+//   - client secrets of package registry, including mistyped ones;
 //   - the credentials that follow the schemes Basic, Bearer and DPoP;
 //   - private members of JWKs (RFC 7518 §6) in JSON text, and private keys in PEM;
 //   - in URLs the password of the user information, and the values of parameters whose names say that they are
 //     credentials (see [IsName]), in the query and in the path.
 //
-// Each is also found where it is percent-encoded, once or twice. It does not find a credential that is split over
-// several texts, is encoded in another way (such as base64 of a JWT), or looks like any other word (such as an opaque
-// token of another issuer).
+// It finds each of them also if it is percent-encoded once or twice. It does not find a credential that is split over several
+// texts, is encoded in another way (such as a JWT in base64) or looks like an ordinary word (such as an opaque token of
+// another issuer).
 package credential
 
 import (
@@ -25,16 +26,16 @@ const (
 	Secret = "[secret]"
 )
 
-// SecretPrefix is what client secrets begin with.
+// SecretPrefix is the prefix of client secrets.
 const SecretPrefix = "m2m_"
 
 // span is a credential in a text.
 type span struct {
 	from, to int
-	mask     string // what stands in its place
+	mask     string // what replaces it
 }
 
-// finder finds spans in a text. It is called for every text that may hold a credential of its kind.
+// finder appends the spans of one kind of credential in a text to found.
 type finder func(text string, found []span) []span
 
 var (
@@ -42,18 +43,18 @@ var (
 	inURIs   = append(slices.Clone(anywhere), findParameters)
 )
 
-// Contains reports whether a text holds a token or a secret.
+// Contains reports whether a text contains a token or a secret.
 func Contains(text string) bool { return len(find(text, anywhere)) > 0 }
 
-// Mask returns the text with [Token] and [Secret] in the place of tokens and secrets.
+// Mask replaces tokens and secrets in a text with [Token] and [Secret].
 func Mask(text string) string { return mask(text, anywhere) }
 
-// MaskURI is Mask for a URI of any form, such as a path and a query, or for a header's value. Parameters are masked
-// wherever they stand.
+// MaskURI is like Mask, for a URI of any form, such as a path and a query, or for a header's value. It masks parameters
+// anywhere in the text.
 func MaskURI(uri string) string { return mask(uri, inURIs) }
 
-// mask masks what it finds until nothing is found: what stands around a mask may be taken for a credential in turn, as
-// the value of a parameter whose name has become a mask.
+// mask masks what it finds until it finds nothing more: the text around a mask may look like another credential, such as the
+// value of a parameter whose name was masked.
 func mask(text string, finders []finder) string {
 	for range maxRounds {
 		spans := find(text, finders)
@@ -68,7 +69,7 @@ func mask(text string, finders []finder) string {
 	return text
 }
 
-// maxRounds is more than any text needs that is known. Each round costs as much as the first.
+// maxRounds is more than any known text needs. Each round costs as much as the first.
 const maxRounds = 6
 
 func replace(text string, spans []span) string {
@@ -98,7 +99,7 @@ func find(text string, finders []finder) []span {
 	return disjoint(found)
 }
 
-// minLength is less than the length of any credential, with the name of its parameter.
+// minLength is less than the length of any credential with the name of its parameter.
 const minLength = 5
 
 func disjoint(found []span) []span {
@@ -106,14 +107,14 @@ func disjoint(found []span) []span {
 		return found
 	}
 	slices.SortFunc(found, func(a, b span) int { return a.from - b.from })
-	kept := found[:1]
+	merged := found[:1]
 	for _, s := range found[1:] {
-		last := &kept[len(kept)-1]
+		last := &merged[len(merged)-1]
 		if s.from >= last.to {
-			kept = append(kept, s)
+			merged = append(merged, s)
 		} else {
 			last.to = max(last.to, s.to)
 		}
 	}
-	return kept
+	return merged
 }

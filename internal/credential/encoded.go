@@ -6,14 +6,14 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/percent"
 )
 
-// decodings is how often percent-encoding is undone. A proxy and what is behind it may each undo it once.
+// decodings is how many times percent-encoding is undone. A proxy and its upstream may each undo it once.
 const decodings = 2
 
-// maxTracked bounds the texts in which it is told where each encoded credential stands. Of a longer one nothing is shown
-// from the first on.
+// maxTracked bounds the texts in which the position of each encoded credential is tracked. A longer text is masked from its
+// first encoded credential to its end.
 const maxTracked = 64 << 10
 
-// findEncoded finds what stands in a text percent-encoded (RFC 3986 §2.1).
+// findEncoded finds percent-encoded credentials (RFC 3986 §2.1).
 func findEncoded(text string, finders []finder, found []span) []span {
 	decoded, at := text, []int32(nil)
 	for level := range decodings {
@@ -36,7 +36,7 @@ func findEncoded(text string, finders []finder, found []span) []span {
 	return found
 }
 
-// placeOf is where a byte comes from that stands at a place of a text which was decoded so many times.
+// placeOf returns the position in text of a byte at a position of the text after a number of decodings.
 func placeOf(text string, place, decodings int) int {
 	if decodings > 1 {
 		once, _, _ := decode(text, nil, false)
@@ -53,8 +53,8 @@ func placeOf(text string, place, decodings int) int {
 	return at
 }
 
-// decode undoes percent-encoding where it is well-formed, and leaves the rest as it stands, as lenient readers do. at
-// says where in the first text each byte comes from, and the end; nil says that this is the first text.
+// decode undoes percent-encoding where it is well-formed and leaves the rest. The slice at has the position in the original
+// text of each byte and of the end. It is nil for the original text.
 func decode(text string, at []int32, track bool) (decoded string, from []int32, changed bool) {
 	if strings.IndexByte(text, '%') < 0 {
 		return text, at, false

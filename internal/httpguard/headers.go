@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// StripIdentityHeaders deletes the named fields from h in every spelling that an upstream may fold
-// together: letters in any case, and any other characters for one another, as CGI and its heirs
-// make X_Client.Id and X-Client-Id one variable. It also deletes those names from Connection, where
-// they would have a proxy drop the field that the gateway sets afterwards (RFC 9110 §7.6.1). Apply
-// it to a request's Trailer, too: some upstreams merge the two.
+// StripIdentityHeaders deletes the named fields from h in every spelling that an upstream may confuse: it ignores case and
+// equates all characters other than letters and digits, as CGI does, for which X_Client.Id and X-Client-Id are one variable.
+// It also deletes the names from Connection, where they would make a proxy drop the field that the gateway sets (RFC 9110
+// §7.6.1). Apply it to a request's Trailer, too, because some upstreams merge it into the header.
 func StripIdentityHeaders(h http.Header, names []string) {
 	for field := range h {
 		if FoldsToAny(field, names) {
@@ -30,9 +29,8 @@ func dropOptions(h http.Header, names []string) {
 	}
 }
 
-// PinHeaders leaves the named fields as they are, and deletes whatever an upstream may take for one of
-// them: other spellings, and their names in Connection. So what was judged by them is what arrives.
-// The names are canonical.
+// PinHeaders leaves the named fields as they are and deletes what an upstream may confuse with them: other spellings, and their
+// names in Connection. So the upstream gets the fields that were judged. The names are canonical.
 func PinHeaders(h http.Header, names []string) {
 	for field := range h {
 		if FoldsToAny(field, names) && !slices.Contains(names, field) {
@@ -42,18 +40,18 @@ func PinHeaders(h http.Header, names []string) {
 	dropOptions(h, names)
 }
 
-// withoutOptions is a Connection field without the connection options that fold to names.
+// withoutOptions returns the options of a Connection field that do not fold to one of the names.
 func withoutOptions(values, names []string) []string {
-	var kept []string
+	var options []string
 	for _, value := range values {
 		for option := range strings.SplitSeq(value, ",") {
 			option = textproto.TrimString(option)
 			if option != "" && !FoldsToAny(option, names) {
-				kept = append(kept, option)
+				options = append(options, option)
 			}
 		}
 	}
-	return kept
+	return options
 }
 
 func setOrDelete(h http.Header, field string, values []string) {
@@ -64,7 +62,7 @@ func setOrDelete(h http.Header, field string, values []string) {
 	h[field] = []string{strings.Join(values, ", ")}
 }
 
-// FoldsToAny reports whether an upstream may take a field of this name for one of the names.
+// FoldsToAny reports whether an upstream may confuse a field of this name with one of the names.
 func FoldsToAny(field string, names []string) bool {
 	for _, name := range names {
 		if foldsTo(field, name) {
@@ -86,7 +84,7 @@ func foldsTo(a, b string) bool {
 	return true
 }
 
-// fold maps the bytes that upstreams may take for one another to one of them.
+// fold maps bytes that upstreams may confuse to one of them.
 func fold(c byte) byte {
 	switch {
 	case 'A' <= c && c <= 'Z':

@@ -15,20 +15,20 @@ const (
 	maxName  = 253
 )
 
-// AmbiguousHost returns why two parsers may read the host of r differently, "" if they may not. Refuse
-// such a request: it could match a rule that is not that of the upstream's virtual host. A host is one of
+// AmbiguousHost returns why two parsers may read the host of r differently, or "" if they may not. Refuse such a request,
+// because the rule that matches it may not be that of the upstream's virtual host. A host is one of
 //
-//   - a name of the DNS: labels of letters, digits, "-" and "_", and one dot at the end at most;
-//   - an IPv4 address in dotted decimal. A name whose last label is a number is refused, because some
-//     parsers read 0x7f.1 as an address;
+//   - a DNS name: labels of letters, digits, "-" and "_", with at most one dot at the end;
+//   - an IPv4 address in dotted decimal. A name whose last label is a number is ambiguous, because some parsers read 0x7f.1 as
+//     an address;
 //   - an IPv6 address in brackets, without a zone and without an IPv4 address in it.
 //
-// A port of 1 to 65535 may follow. The reason repeats nothing of the host.
+// A port of 1 to 65535 may follow. The reason does not repeat the host.
 func AmbiguousHost(r *http.Request) (reason string) {
 	if r.URL.User != nil {
 		return "user information before the host" // RFC 9110 §4.2.4
 	}
-	// net/http takes :authority for the host and leaves this field (RFC 9113 §8.3.1).
+	// net/http uses :authority as the host and leaves this field (RFC 9113 §8.3.1).
 	for _, field := range r.Header["Host"] {
 		if !strings.EqualFold(field, r.Host) {
 			return "two hosts"
@@ -41,7 +41,7 @@ func AmbiguousHost(r *http.Request) (reason string) {
 	return AmbiguousHostname(name)
 }
 
-// AmbiguousHostname is AmbiguousHost for a host without its port.
+// AmbiguousHostname is like AmbiguousHost, for a host without its port.
 func AmbiguousHostname(name string) (reason string) {
 	if strings.HasPrefix(name, "[") {
 		if _, ok := parseLiteral(name); !ok {
@@ -84,14 +84,14 @@ func ambiguousLabel(label string) string {
 	return ""
 }
 
-// isALabel reports whether a label stands for one that is not ASCII (RFC 5890 §2.3.2.1). Some decoders
-// make plain "admin" of xn--admin-.
+// isALabel reports whether a label encodes one that is not ASCII (RFC 5890 §2.3.2.1). Some decoders read xn--admin- as
+// "admin".
 func isALabel(label string) bool {
 	text, err := idna.Lookup.ToUnicode(label)
 	return err == nil && strings.ContainsFunc(text, func(c rune) bool { return c > 0x7f })
 }
 
-// isNumber reports whether a label makes a name an IPv4 address in the URL Standard.
+// isNumber reports whether the URL Standard reads a name with this last label as an IPv4 address.
 func isNumber(label string) bool {
 	if len(label) >= 2 && strings.EqualFold(label[:2], "0x") {
 		return strings.Trim(label[2:], "0123456789abcdefABCDEF") == ""
@@ -111,8 +111,8 @@ func parseLiteral(name string) (netip.Addr, bool) {
 	return addr, err == nil && closed && addr.Is6() && !addr.Is4In6() && addr.Zone() == ""
 }
 
-// FoldHost returns a request's host as a host pattern has it: in lower case, without the port and
-// without the dot of a fully qualified name, and an IPv6 address in its shortest form (RFC 5952).
+// FoldHost returns a request's host in the form of a host pattern: in lower case, without the port and without the dot of a
+// fully qualified name. An IPv6 address is in its shortest form (RFC 5952).
 func FoldHost(host string) string {
 	name, _, _ := cutPort(host)
 	if addr, ok := parseLiteral(name); ok {

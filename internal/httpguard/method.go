@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// UpstreamMethod is the method that an upstream gets to see of r: its own, but GET for a WebSocket
-// over HTTP/2 or HTTP/3 (RFC 8441, RFC 9220), which a proxy sends on as HTTP/1.1 has it.
+// UpstreamMethod returns the method of r that an upstream gets. It is that of r, but GET for a WebSocket over HTTP/2 or HTTP/3
+// (RFC 8441, RFC 9220), which a proxy forwards in the form of HTTP/1.1.
 func UpstreamMethod(r *http.Request) string {
 	if isExtendedConnect(r) {
 		return http.MethodGet
@@ -14,7 +14,7 @@ func UpstreamMethod(r *http.Request) string {
 	return r.Method
 }
 
-// isExtendedConnect sees a WebSocket as net/http has it for HTTP/2 and quic-go for HTTP/3.
+// isExtendedConnect reports whether r asks for a WebSocket in the form of net/http for HTTP/2 or of quic-go for HTTP/3.
 func isExtendedConnect(r *http.Request) bool {
 	return r.Method == http.MethodConnect &&
 		(r.ProtoMajor == 2 && r.Header.Get(":protocol") == websocket || r.ProtoMajor == 3 && r.Proto == websocket)
@@ -22,9 +22,8 @@ func isExtendedConnect(r *http.Request) bool {
 
 const websocket = "websocket"
 
-// DropUpgrades deletes what asks for another protocol than WebSocket on the connection, which a
-// server may always ignore (RFC 9110 §7.8). An upgrade to h2c would make it a tunnel for further
-// requests that nobody judges and whose headers nobody strips.
+// DropUpgrades deletes an upgrade of the connection to another protocol than WebSocket, which a server may always ignore (RFC
+// 9110 §7.8). An upgrade to h2c would tunnel further requests that are not judged and whose headers are not stripped.
 func DropUpgrades(h http.Header) {
 	for _, value := range h["Upgrade"] {
 		if !strings.EqualFold(strings.TrimSpace(value), websocket) {

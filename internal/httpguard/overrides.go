@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// overridden is the part of a request that a field replaces for those upstreams that heed it.
+// overridden is the part of a request that a header field replaces.
 type overridden int
 
 const (
@@ -18,8 +18,8 @@ const (
 	theHost
 )
 
-// overrides are the header fields that make some upstreams act on another request than the one that was
-// judged, each with examples of such upstreams. A field whose name folds to one of these names counts as that one.
+// overrides are the header fields that make some upstreams act on another request than the one that was judged, with examples
+// of such upstreams. A field whose name folds to one of these names counts as that field.
 var overrides = []struct {
 	name   string
 	what   overridden
@@ -83,18 +83,18 @@ var overrides = []struct {
 	{"$wssn", theHost, "WebSphere"},
 }
 
-// ofTheProxy are the fields that a proxy behind the gateway sets itself, by its own rules on whom it
-// believes. It does so under exactly these names, so other spellings would be the client's.
-var ofTheProxy = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+// proxyFields are the fields that a proxy behind the gateway sets, by its own trust rules. It uses exactly these names, so another
+// spelling is from the client.
+var proxyFields = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
 
-// Overrides keeps a request from telling the upstream to act on another one.
+// Overrides removes or refuses the header fields that make an upstream act on another request.
 type Overrides struct {
-	refused  foldedNames // for the method: without them the request would mean something else
-	stripped foldedNames // for URL and host: proxies in front set them in good faith
-	pinned   []string    // only this spelling goes on
+	refused  foldedNames // override the method; without them the request would mean something else
+	stripped foldedNames // override URL or host; honest proxies in front set them
+	pinned   []string    // pass in this spelling only
 }
 
-// foldedNames finds a name among many as quickly as among few.
+// foldedNames is a set of folded names.
 type foldedNames map[string]struct{}
 
 func (names foldedNames) add(name string) { names[foldName(name)] = struct{}{} }
@@ -120,9 +120,9 @@ func foldName(name string) string {
 	return string(folded)
 }
 
-// NewOverrides returns overrides that let the trusted fields pass in exactly the given spelling. A method
-// in such a field is not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would
-// do nothing, and on a name that is given twice.
+// NewOverrides returns overrides that let the trusted fields pass in exactly the given spelling. A method in such a field is
+// not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would have no effect,
+// and on a repeated name.
 func NewOverrides(trusted []string) (*Overrides, error) {
 	o := &Overrides{refused: make(foldedNames), stripped: make(foldedNames)}
 	for _, name := range trusted {
@@ -144,7 +144,7 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 			o.stripped.add(override.name)
 		}
 	}
-	o.pinned = append(o.pinned, ofTheProxy...)
+	o.pinned = append(o.pinned, proxyFields...)
 	return o, nil
 }
 
@@ -159,7 +159,7 @@ func OverrideNames(yield func(name string) bool) {
 
 func overridesAny(field string) bool { return listedName(field) != "" }
 
-// listedName returns the name in the list that a field folds to, "" if there is none.
+// listedName returns the name in the list that a field folds to, or "" if there is none.
 func listedName(field string) string {
 	for _, override := range overrides {
 		if foldsTo(field, override.name) {
@@ -169,8 +169,7 @@ func listedName(field string) string {
 	return ""
 }
 
-// Strip deletes the fields that override the URL or the host, unless they are trusted, and other
-// spellings of those that are.
+// Strip deletes the fields that override the URL or the host, unless they are trusted, and other spellings of trusted fields.
 func (o *Overrides) Strip(h http.Header) {
 	for field := range h {
 		if o.stripped.has(field) {
@@ -183,17 +182,16 @@ func (o *Overrides) Strip(h http.Header) {
 	PinHeaders(h, o.pinned)
 }
 
-// Drops reports whether no field of this name goes on. The name is canonical.
+// Drops reports whether no field of this name reaches the upstream. The name is canonical.
 func (o *Overrides) Drops(name string) bool {
 	return o.refused.has(name) || o.stripped.has(name) || FoldsToAny(name, o.pinned) && !slices.Contains(o.pinned, name)
 }
 
-// AmbiguousMethod returns why an upstream may take the request for one with another method, "" if it may
-// not. Refuse such a request. The reasons are
+// AmbiguousMethod returns why an upstream may see another method, or "" if it may not. Refuse such a request. The reasons are
 //
-//   - a method that is not in upper case, because some upstreams compare methods without regard to case;
+//   - a method that is not in upper case, because some upstreams ignore case;
 //   - CONNECT, which asks for a tunnel, unless it is for a WebSocket;
-//   - header fields and query parameters that override the method. A body is not read.
+//   - header fields and query parameters that override the method. The body is not read.
 func (o *Overrides) AmbiguousMethod(r *http.Request) (reason string) {
 	switch {
 	case r.Method != strings.ToUpper(r.Method):

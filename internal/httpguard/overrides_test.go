@@ -146,7 +146,7 @@ func FuzzOverrides(f *testing.F) {
 			return
 		}
 		for field := range r.Header {
-			if overridesAny(field) || FoldsToAny(field, ofTheProxy) && !slices.Contains(ofTheProxy, field) {
+			if overridesAny(field) || FoldsToAny(field, proxyFields) && !slices.Contains(proxyFields, field) {
 				t.Fatalf("%q is left", field)
 			}
 		}

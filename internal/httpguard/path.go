@@ -8,20 +8,20 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/percent"
 )
 
-// AmbiguousPath says why the path of u may be read differently by two parsers, "" when it may
-// not. A request with such a path is to be refused, never cleaned: what the gateway would make of
-// it need not be what the upstream makes of it. Refused are, written plainly or percent-encoded:
+// AmbiguousPath returns why two parsers may read the path of u differently, or "" if they may not. Refuse a request with such
+// a path. Do not clean the path, because the upstream may clean it differently. These are ambiguous, plain or
+// percent-encoded:
 //
 //   - an encoded "/", which some parsers decode before they split the path;
-//   - "\", which some take for "/";
-//   - empty segments, and the segments "." and "..", which some resolve;
-//   - ";", where some cut path parameters off;
-//   - an encoded "?" or "#", where a parser that reads the decoded path again ends it;
-//   - control characters, NUL among them, and what is not UTF-8;
-//   - percent-encoding that was encoded once more, for who decodes twice;
+//   - "\", which some parsers take for "/";
+//   - empty segments, and the segments "." and "..", which some parsers resolve;
+//   - ";", where some parsers cut off path parameters;
+//   - an encoded "?" or "#", where a parser of the decoded path ends it;
+//   - control characters and invalid UTF-8;
+//   - what is percent-encoded twice, because some parsers decode twice;
 //   - a path that does not begin with "/", and a URL without one.
 //
-// The reason repeats nothing of the path.
+// The reason does not repeat the path.
 func AmbiguousPath(u *url.URL) (reason string) {
 	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
 		return "the path does not begin with a slash"
@@ -35,7 +35,7 @@ func AmbiguousPath(u *url.URL) (reason string) {
 	return ambiguousSegment(u.Path)
 }
 
-// hasEncodedSlash looks for %2f in either case.
+// hasEncodedSlash finds %2f in either case.
 func hasEncodedSlash(escaped string) bool {
 	return strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%2F")
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/percent"
 )
 
-// methodParameters override the method: the first for Laravel and Symfony, Express method-override,
-// WordPress, Jersey and Mojolicious, the second for Catalyst and Plack, the third for Salesforce and,
-// as $httpMethod, for Google APIs. ASP.NET reads parameters that are named like the header fields.
+// methodParameters override the method: _method for Laravel and Symfony, Express method-override, WordPress, Jersey and
+// Mojolicious, x-tunneled-method for Catalyst and Plack, and _httpmethod for Salesforce and, as $httpMethod, for Google APIs.
+// ASP.NET reads parameters that are named like the header fields.
 var methodParameters = namesForMethod("_method", "x-tunneled-method", "_httpmethod")
 
-// namesForMethod are the fields of the list that override the method, and more.
+// namesForMethod returns the names of the header fields that override the method, and more names.
 func namesForMethod(more ...string) foldedNames {
 	names := make(foldedNames)
 	for _, name := range more {
@@ -25,8 +25,8 @@ func namesForMethod(more ...string) foldedNames {
 	return names
 }
 
-// queryOverridesMethod reports whether some upstream finds a parameter in the query that overrides the
-// method. Parsers differ, so a name counts if any of them may read it as such a parameter.
+// queryOverridesMethod reports whether some upstream may find a parameter in the query that overrides the method. Parsers
+// differ, so a name counts if any of them may read it as such a parameter.
 func queryOverridesMethod(raw string) bool {
 	for parameter := range strings.FieldsFuncSeq(raw, isSeparator) {
 		name, _, _ := strings.Cut(parameter, "=")
@@ -40,14 +40,14 @@ func queryOverridesMethod(raw string) bool {
 
 func isSeparator(c rune) bool { return c == '&' || c == ';' }
 
-// namesMethod reads a name as PHP, qs and URLSearchParams do. They drop spaces around it, read "_method[]" and
-// "[_method]" as "_method", turn "." and "[" at its beginning into "_", and drop a "?" before the first name.
+// namesMethod reads a name as PHP, qs and URLSearchParams do. They trim spaces, read "_method[]" and "[_method]" as "_method",
+// replace a leading "." or "[" with "_", and drop a "?" before the first name.
 func namesMethod(name string) bool {
 	name = strings.TrimLeft(name, " \t\r\n\v\f?")
 	return isMethodName(name) || isMethodName(strings.TrimLeft(name, "["))
 }
 
-// isMethodName looks at a name up to where a parser may end it.
+// isMethodName checks a name up to where a parser may end it.
 func isMethodName(name string) bool {
 	if name == "" {
 		return false
@@ -58,8 +58,7 @@ func isMethodName(name string) bool {
 	return methodParameters.has(strings.TrimRight(name, " \t\r\n\v\f"))
 }
 
-// decodeLeniently undoes percent-encoding, also that of IIS (%u005f). It leaves what is not well-formed,
-// as lenient parsers do.
+// decodeLeniently undoes percent-encoding, including that of IIS (%u005f). It leaves what is not well-formed.
 func decodeLeniently(name string) string {
 	if !strings.ContainsAny(name, "%+") {
 		return name

@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// maxBasic bounds the encoded credentials: every byte of both may be percent-encoded.
+// maxBasic bounds the encoded credentials, in which every byte may be percent-encoded.
 const maxBasic = (3*(maxClientID+maxClientSecret) + 1 + 2) / 3 * 4
 
-// parseBasic reads HTTP Basic credentials as RFC 6749 §2.3.1 wants them: each half encoded as a
-// form field, then joined by ":" and encoded as RFC 7617 says.
+// parseBasic reads HTTP Basic credentials (RFC 7617) whose halves are each encoded as a form field (RFC 6749 §2.3.1).
 func parseBasic(authorization string) (credentials, *Error) {
 	encoded, ok := afterScheme(authorization, "Basic")
 	if !ok {
@@ -27,7 +26,7 @@ func parseBasic(authorization string) (credentials, *Error) {
 var errBasic = errors.New("malformed Basic credentials")
 
 func decodeBasic(encoded string) (credentials, error) {
-	// encoding/base64 passes over line breaks, also when it is strict.
+	// encoding/base64 ignores line breaks even in strict mode.
 	if len(encoded) > maxBasic || strings.ContainsAny(encoded, "\r\n") {
 		return credentials{}, errBasic
 	}
@@ -47,9 +46,8 @@ func decodeBasic(encoded string) (credentials, error) {
 	return credentials{id: id, secret: secret, method: ClientSecretBasic}, nil
 }
 
-// afterScheme is what follows the authentication scheme in an Authorization header, when the
-// scheme is the wanted one in any case (RFC 9110 §11.1). The lengths are compared because
-// EqualFold alone takes "ſ" for "s".
+// afterScheme returns what follows the authentication scheme in an Authorization header, if that is the wanted scheme. Case
+// does not matter (RFC 9110 §11.1). The lengths are compared because EqualFold alone equates "ſ" and "s".
 func afterScheme(authorization, want string) (string, bool) {
 	scheme, rest, _ := strings.Cut(authorization, " ")
 	if len(scheme) != len(want) || !strings.EqualFold(scheme, want) {

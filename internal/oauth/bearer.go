@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// BearerToken finds the one bearer token of a request, in the Authorization header (RFC 6750
-// §2.1), the only way that is supported. No such header or another scheme is a bare 401; two of
-// them, a token that is empty or has characters outside b64token, and a second token in the query
-// (§2.3: a client uses one way at most) are 400. The challenge is nil when there is a token.
+// BearerToken returns the only bearer token of a request, from the Authorization header (RFC 6750 §2.1). The challenge is nil
+// if there is one. It is 401 without an error code if the header is missing or has another scheme. It is 400 if there are two
+// such headers, if the token is empty or is not a b64token, or if the query has a token, too (§2.3).
 func BearerToken(r *http.Request) (token string, refused *Challenge) {
 	values := r.Header.Values("Authorization")
 	switch {
@@ -30,7 +29,7 @@ func BearerToken(r *http.Request) (token string, refused *Challenge) {
 	return token, nil
 }
 
-// isB64Token holds RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
+// isB64Token checks RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func isB64Token(s string) bool {
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {
@@ -41,7 +40,7 @@ func isB64Token(s string) bool {
 	return s != ""
 }
 
-// b64TokenChars is a table because every byte of every request's token passes it.
+// b64TokenChars is a table, for speed: each byte of each token is looked up.
 var b64TokenChars = func() (table [256]bool) {
 	for c := range len(table) {
 		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0
@@ -53,8 +52,8 @@ func isAlphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// queryHasToken looks for the parameter access_token as any upstream may: "&" and ";" separate,
-// and a malformed neighbour hides nothing.
+// queryHasToken reports whether some upstream may find the parameter access_token in a query: "&" and ";" separate
+// parameters, and one that is malformed does not hide others.
 func queryHasToken(rawQuery string) bool {
 	for pair := range strings.FieldsFuncSeq(rawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, _, _ := strings.Cut(pair, "=")

@@ -6,31 +6,31 @@ import (
 	"strings"
 )
 
-// Error codes of a protected resource (RFC 6750 §3.1); CodeInvalidRequest is one of them too.
+// Error codes of a protected resource (RFC 6750 §3.1), besides CodeInvalidRequest.
 const (
 	CodeInvalidToken      = "invalid_token"
 	CodeInsufficientScope = "insufficient_scope"
 )
 
-// Challenge is how a protected resource refuses a request (RFC 6750 §3).
+// Challenge is the response of a protected resource that refuses a request (RFC 6750 §3).
 type Challenge struct {
-	// Status is the HTTP status: 400, 401, 403, or 503 when the fault is the server's.
+	// Status is the HTTP status: 400, 401, 403, or 503 for an error of the server.
 	Status int
-	// Code is the error code; "" when the request held no token, where RFC 6750 wants none shown.
+	// Code is the error code, or "" if the request had no token, for which RFC 6750 §3.1 wants none.
 	Code string
-	// Description says why, to the client's developer. Its characters are held to RFC 6750's.
+	// Description says why, to the client's developer. Characters that RFC 6750 does not allow are replaced.
 	Description string
-	// Scope is what would have been needed, space-separated.
+	// Scope is the required scope, space-separated.
 	Scope string
 	// ResourceMetadata is the URL of the resource's metadata document (RFC 9728 §5.1).
 	ResourceMetadata string
-	// Reason is a stable short code, finer than Code, for the body and for metrics.
+	// Reason is a short, stable code, finer than Code, for the body and for metrics.
 	Reason string
-	// DecisionID names the decision in the log, where policy has made one.
+	// DecisionID names the decision in the log, if policy made one.
 	DecisionID string
 }
 
-// Reasons of the challenges that BearerToken makes; those of others are their own.
+// Reasons of the challenges that BearerToken returns.
 const (
 	ReasonMissingToken     = "missing_token"
 	ReasonMalformedRequest = "malformed_request"
@@ -45,7 +45,7 @@ func missingToken() *Challenge {
 	}
 }
 
-// malformedRequest refuses a request whose token cannot be told: 400 invalid_request.
+// malformedRequest refuses a request whose token is ambiguous: 400 invalid_request.
 func malformedRequest(description string) *Challenge {
 	return &Challenge{
 		Status:      http.StatusBadRequest,
@@ -55,7 +55,7 @@ func malformedRequest(description string) *Challenge {
 	}
 }
 
-// Header is the value of WWW-Authenticate: "" for 503, which is no matter of credentials.
+// Header returns the value of WWW-Authenticate. It is "" for 503, which other credentials would not change.
 func (c Challenge) Header() string {
 	if c.Status == http.StatusServiceUnavailable {
 		return ""
@@ -78,7 +78,7 @@ func (c Challenge) Header() string {
 	return "Bearer " + strings.Join(params, ", ")
 }
 
-// Body is a short JSON object that says why.
+// Body returns a short JSON object that says why.
 func (c Challenge) Body() []byte {
 	return encodeJSON(challengeBody{
 		Code:        cmp.Or(c.Code, "unauthorized"),
@@ -97,7 +97,7 @@ type challengeBody struct {
 	DecisionID  string `json:"decision_id,omitempty"`
 }
 
-// quote makes a quoted-string (RFC 9110 §5.6.4) of visible ASCII.
+// quote returns a quoted-string (RFC 9110 §5.6.4) of visible ASCII.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -11,10 +11,10 @@ const (
 	maxClientSecret = 512
 )
 
-// credentials are well-formed, and not yet verified.
+// credentials are well-formed but not verified.
 type credentials struct{ id, secret, method string }
 
-// clientAuth finds the client's one authentication method (RFC 6749 §2.3).
+// clientAuth reads the credentials of the only authentication method that the client uses (RFC 6749 §2.3).
 func clientAuth(h http.Header, p params) (credentials, *Error) {
 	authorization := h.Values("Authorization")
 	assertion := p.get("client_assertion") != "" || p.get("client_assertion_type") != ""
@@ -33,8 +33,7 @@ func clientAuth(h http.Header, p params) (credentials, *Error) {
 
 func atLeastTwo(a, b, c bool) bool { return a && b || b && c || a && c }
 
-// basicAuth is client_secret_basic. Some libraries also put client_id in the body: the same one
-// does no harm, another one leaves open who the client is.
+// basicAuth reads client_secret_basic. Some libraries also send client_id in the body. It must be the same one.
 func basicAuth(authorization, bodyID string) (credentials, *Error) {
 	c, fault := parseBasic(authorization)
 	if fault != nil {
@@ -46,7 +45,7 @@ func basicAuth(authorization, bodyID string) (credentials, *Error) {
 	return c, c.check()
 }
 
-// postAuth is client_secret_post.
+// postAuth reads client_secret_post.
 func postAuth(p params) (credentials, *Error) {
 	c := credentials{id: p.get("client_id"), secret: p.get("client_secret"), method: ClientSecretPost}
 	if c.id == "" || c.secret == "" {
@@ -55,7 +54,7 @@ func postAuth(p params) (credentials, *Error) {
 	return c, c.check()
 }
 
-// check refuses credentials that no client can have, with the answer that wrong ones get.
+// check refuses credentials that no client can have, with the response to wrong credentials.
 func (c credentials) check() *Error {
 	if !isPrintable(c.id, maxClientID) || !isPrintable(c.secret, maxClientSecret) {
 		return InvalidClient()
@@ -63,7 +62,7 @@ func (c credentials) check() *Error {
 	return nil
 }
 
-// isPrintable holds RFC 6749's client_id and client_secret, *VSCHAR (appendix A.1, A.2).
+// isPrintable checks RFC 6749's client_id and client_secret, *VSCHAR (appendix A.1, A.2).
 func isPrintable(s string, limit int) bool {
 	return s != "" && len(s) <= limit && strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e }) < 0
 }

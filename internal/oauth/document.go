@@ -9,15 +9,14 @@ import (
 	"time"
 )
 
-// Document is a small public document, encoded once and served many times with an ETag and a
-// Cache-Control. It is safe for concurrent use.
+// Document serves a small public document with an ETag and a Cache-Control. It is safe for concurrent use.
 type Document struct {
 	body                            []byte
 	contentType, etag, cacheControl string
 }
 
-// NewDocument makes a document of body, which must not change afterwards. Caches may keep it for
-// maxAge, in whole seconds.
+// NewDocument returns a document with this body, which must not be modified afterwards. Caches may keep it for maxAge, in
+// whole seconds.
 func NewDocument(body []byte, contentType string, maxAge time.Duration) *Document {
 	sum := sha256.Sum256(body)
 	return &Document{
@@ -28,18 +27,18 @@ func NewDocument(body []byte, contentType string, maxAge time.Duration) *Documen
 	}
 }
 
-// Metadata is what NewJSONDocument takes.
+// Metadata is a type of document that NewJSONDocument encodes.
 type Metadata interface {
 	ServerMetadata | OpenIDConfiguration | ResourceMetadata
 }
 
-// NewJSONDocument makes an application/json document of m.
+// NewJSONDocument returns a document that holds m as application/json.
 func NewJSONDocument[M Metadata](m M, maxAge time.Duration) *Document {
 	return NewDocument(encodeJSON(m), typeJSON, maxAge)
 }
 
-// ServeHTTP answers GET and HEAD with the document, 304 when the client has it (RFC 9110 §13.1.2),
-// and every other method with 405.
+// ServeHTTP answers GET and HEAD with the document, or with 304 if the client has it (RFC 9110 §13.1.2). It answers other
+// methods with 405.
 func (d *Document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		methodNotAllowed("GET, HEAD").Write(w)

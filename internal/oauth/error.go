@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Error codes of the token endpoint, of RFC 6749 §5.2 unless said otherwise.
+// Error codes of the token endpoint, from RFC 6749 §5.2 unless stated otherwise.
 const (
 	CodeInvalidRequest       = "invalid_request"
 	CodeInvalidClient        = "invalid_client"
@@ -15,7 +15,7 @@ const (
 	CodeInvalidScope         = "invalid_scope"
 	// CodeInvalidTarget refuses a resource parameter (RFC 8707 §2).
 	CodeInvalidTarget = "invalid_target"
-	// CodeTemporarilyUnavailable says that the fault is the server's (RFC 6749 §4.1.2.1).
+	// CodeTemporarilyUnavailable reports an error of the server (RFC 6749 §4.1.2.1).
 	CodeTemporarilyUnavailable = "temporarily_unavailable"
 	// CodeUnsupportedResponseType refuses an authorization request (RFC 6749 §4.1.2.1).
 	CodeUnsupportedResponseType = "unsupported_response_type"
@@ -27,22 +27,22 @@ type Error struct {
 	Status int
 	// Code is the error code, one of the Code constants.
 	Code string
-	// Description is for the client's developer, and tells nothing that the client did not send or
-	// may not know. Characters that RFC 6749 does not allow in it are replaced when it is written.
+	// Description is for the client's developer. It reveals nothing that the client may not know. Write replaces characters
+	// that RFC 6749 does not allow.
 	Description string
-	// RejectedScope is written as rejected_scope unless it is nil: the requested scopes that were
-	// not granted, space-separated, in request order.
+	// RejectedScope, unless nil, is written as rejected_scope: the requested scopes that were not granted, space-separated, in
+	// request order.
 	RejectedScope *string
-	// DecisionID is written as decision_id unless it is empty: what to look for in the log.
+	// DecisionID, unless empty, is written as decision_id. It names the decision in the log.
 	DecisionID string
-	// Header holds further response headers, such as Allow and WWW-Authenticate.
+	// Header has further response headers, such as Allow and WWW-Authenticate.
 	Header http.Header
 }
 
-// Error is the code and the description.
+// Error returns the code and the description.
 func (e *Error) Error() string { return e.Code + ": " + cleanDescription(e.Description) }
 
-// Write answers with e as JSON that nobody may store.
+// Write answers with e as JSON and forbids caches to store it.
 func (e *Error) Write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), e.Header)
 	writeJSON(w, e.Status, errorBody{
@@ -60,18 +60,17 @@ type errorBody struct {
 	DecisionID    string  `json:"decision_id,omitempty"`
 }
 
-// InvalidRequest answers a request that is malformed: 400.
+// InvalidRequest is the response to a malformed request: 400.
 func InvalidRequest(description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidRequest, Description: description}
 }
 
-// InvalidClient answers a client that did not prove who it is: 401. An unknown client, a wrong
-// secret, an expired secret and a disabled client all get this one answer, so that nobody learns
-// which clients there are. The Basic challenge is there whichever method was used, for RFC 9110
-// §15.5.2 wants one in every 401.
+// InvalidClient is the response to a client that failed to authenticate: 401. It is the same for an unknown client, a wrong
+// secret, an expired secret and a disabled client, so that it does not reveal which clients exist. It always has a Basic
+// challenge, because RFC 9110 §15.5.2 requires a challenge in every 401.
 func InvalidClient() *Error { return invalidClient("client authentication failed") }
 
-// UnsupportedGrantType answers every grant_type but client_credentials: 400.
+// UnsupportedGrantType is the response to any grant_type but client_credentials: 400.
 func UnsupportedGrantType() *Error {
 	return &Error{
 		Status:      http.StatusBadRequest,
@@ -80,16 +79,16 @@ func UnsupportedGrantType() *Error {
 	}
 }
 
-// NotClientsToken answers who wants to revoke a token that was issued to another client (RFC 7009 §2.1), with
-// the code that RFC 6749 §5.2 has for what was issued to another client: 400.
+// NotClientsToken is the response to a client that revokes a token of another client (RFC 7009 §2.1): 400, with the code that
+// RFC 6749 §5.2 has for what was issued to another client.
 func NotClientsToken() *Error {
 	return &Error{
 		Status: http.StatusBadRequest, Code: CodeInvalidGrant, Description: "the token was issued to another client",
 	}
 }
 
-// TooManyRevocations answers a client that has revoked more tokens of its own than are kept for it: 429 (RFC 6585
-// §4). As after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again.
+// TooManyRevocations is the response to a client that revokes more of its tokens than the issuer keeps for one client: 429
+// (RFC 6585 §4). As after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again.
 func TooManyRevocations() *Error {
 	return &Error{
 		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Header: header("Retry-After", "60"),
@@ -97,18 +96,18 @@ func TooManyRevocations() *Error {
 	}
 }
 
-// InvalidScope answers a scope that is malformed, missing, or rejected as a whole: 400.
+// InvalidScope is the response to a scope that is malformed, missing or completely rejected: 400.
 func InvalidScope(description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidScope, Description: description}
 }
 
-// InvalidTarget answers a resource parameter that is malformed or names no audience that the
-// client may ask for (RFC 8707 §2): 400.
+// InvalidTarget is the response to a resource parameter that is malformed or is not an audience that the client may request
+// (RFC 8707 §2): 400.
 func InvalidTarget(description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidTarget, Description: description}
 }
 
-// UnsupportedResponseType answers the authorization endpoint, where nothing is supported: 400.
+// UnsupportedResponseType is the response of the authorization endpoint, which supports nothing: 400.
 func UnsupportedResponseType() *Error {
 	return &Error{
 		Status:      http.StatusBadRequest,
@@ -117,11 +116,11 @@ func UnsupportedResponseType() *Error {
 	}
 }
 
-// retryAfter is what 503 tells clients to wait, in seconds.
+// retryAfter is the Retry-After of 503, in seconds.
 const retryAfter = "5"
 
-// Unavailable answers when policy, storage or keys fail: 503, with a Retry-After. The description
-// says what the client cannot have, not what failed.
+// Unavailable is the response if policy, storage or keys fail: 503, with a Retry-After. The description says what is
+// unavailable to the client, not what failed.
 func Unavailable(description string) *Error {
 	return &Error{
 		Status:      http.StatusServiceUnavailable,
@@ -131,7 +130,7 @@ func Unavailable(description string) *Error {
 	}
 }
 
-// invalidClient is for faults that are seen before any client is looked up, which may be described.
+// invalidClient is for errors that are found before a client is looked up, so that describing them reveals nothing.
 func invalidClient(description string) *Error {
 	return &Error{
 		Status:      http.StatusUnauthorized,
@@ -158,5 +157,5 @@ func tooLarge() *Error {
 	}
 }
 
-// header makes a header of one field, whose name must be in canonical form.
+// header returns a header with one field, whose name must be in canonical form.
 func header(name, value string) http.Header { return http.Header{name: {value}} }

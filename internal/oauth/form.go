@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// parseForm reads an application/x-www-form-urlencoded body. Malformed percent-encoding and ";",
-// which some parsers take for a separator and others do not, are refused.
+// parseForm reads an application/x-www-form-urlencoded body. It refuses malformed percent-encoding, and ";", which only some
+// parsers take for a separator.
 func parseForm(body []byte) (params, *Error) {
 	if bytes.Count(body, []byte("&")) >= maxParams {
 		return nil, tooMany()

@@ -10,8 +10,8 @@ import (
 // typeIntrospection is the media type of a signed introspection response (RFC 9701 §5).
 const typeIntrospection = "application/token-introspection+jwt"
 
-// WantsSignedIntrospection reports whether a client asks for the signed response (RFC 9701 §4): it names
-// its media type, and likes it no less than JSON.
+// WantsSignedIntrospection reports whether a client accepts the signed response (RFC 9701 §4) by name, and prefers it to JSON
+// or has no preference.
 func WantsSignedIntrospection(h http.Header) bool {
 	signed, plain := 0.0, 0.0
 	for part := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
@@ -29,7 +29,7 @@ func WantsSignedIntrospection(h http.Header) bool {
 	return signed > 0 && signed >= plain
 }
 
-// quality is a weight (RFC 9110 §12.4.2).
+// quality reads a weight (RFC 9110 §12.4.2).
 func quality(q string) float64 {
 	if q == "" {
 		return 1
@@ -41,8 +41,7 @@ func quality(q string) float64 {
 	return weight
 }
 
-// WriteIntrospection answers with the members of an introspection response (RFC 7662 §2.2), which nobody
-// may store.
+// WriteIntrospection answers with the members of an introspection response (RFC 7662 §2.2) and forbids caches to store it.
 func WriteIntrospection(w http.ResponseWriter, members map[string]any) {
 	writeJSON(w, http.StatusOK, members)
 }
@@ -52,7 +51,7 @@ func WriteSignedIntrospection(w http.ResponseWriter, jwt string) {
 	writeBody(w, http.StatusOK, typeIntrospection, []byte(jwt))
 }
 
-// WriteRevoked says that a token is revoked, or was none that could be (RFC 7009 §2.2). The body is empty.
+// WriteRevoked answers that a token is revoked, or was not valid (RFC 7009 §2.2). The body is empty.
 func WriteRevoked(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Length", "0")

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxParams bounds the parameters of one request, repetitions counted, and the values of an array.
+// maxParams bounds the parameters of one request, counting repeated ones, and the values of an array.
 const maxParams = 100
 
 // params are a request's parameters by name. Only resource may have more than one value.
 type params map[string][]string
 
-// get is the value of a parameter that cannot be repeated, "" when it is omitted.
+// get returns the value of a parameter that cannot be repeated, or "" if it is omitted.
 func (p params) get(name string) string {
 	if values := p[name]; len(values) > 0 {
 		return values[0]
@@ -22,7 +22,7 @@ func (p params) get(name string) string {
 	return ""
 }
 
-// check holds RFC 6749 §3.2 (no parameter more than once), and refuses what no parameter holds.
+// check refuses repeated parameters (RFC 6749 §3.2) and what is not text.
 func (p params) check() *Error {
 	for name, values := range p {
 		if !isText(name) {

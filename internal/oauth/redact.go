@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// shownRequest is what may be seen of a token request.
+// shownRequest is the part of a token request that may be shown.
 type shownRequest struct {
 	GrantType  string   `json:"grant_type"`
 	Scope      string   `json:"scope"`
@@ -19,15 +19,15 @@ func (t TokenRequest) shown() shownRequest {
 	return shownRequest{t.GrantType, t.Scope, t.Resources, t.ClientID, t.AuthMethod}
 }
 
-// String is the request without its secret.
+// String returns the request without its secret.
 func (t TokenRequest) String() string { return fmt.Sprintf("%+v", t.shown()) }
 
-// Format prints the request without its secret, whatever the verb: fmt would print the fields of
-// a mere Stringer for verbs that are not of strings.
+// Format prints the request without its secret for every verb. With a String method alone, fmt would print the fields for
+// some verbs.
 func (t TokenRequest) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
 
 // MarshalJSON encodes the request without its secret.
 func (t TokenRequest) MarshalJSON() ([]byte, error) { return json.Marshal(t.shown()) }
 
-// LogValue is the request without its secret, as slog shows it.
+// LogValue returns the request without its secret, for slog.
 func (t TokenRequest) LogValue() slog.Value { return slog.AnyValue(t.shown()) }

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// MaxResources is the greatest number of resource parameters in one request.
+// MaxResources is the maximum number of resource parameters in one request.
 const MaxResources = 10
 
 const maxResource = 1024 // bytes of one resource
 
-// resources are the values of the resource parameter (RFC 8707 §2), without the empty ones.
+// resources returns the values of the resource parameter (RFC 8707 §2), without empty ones.
 func (p params) resources() ([]string, *Error) {
 	var resources []string
 	for _, resource := range p["resource"] {

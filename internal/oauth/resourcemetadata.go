@@ -8,8 +8,7 @@ type ResourceMetadata struct {
 	BearerMethodsSupported []string `json:"bearer_methods_supported"`
 }
 
-// NewResourceMetadata describes a resource that takes the tokens of the issuers in the Authorization
-// header only.
+// NewResourceMetadata describes a resource that accepts tokens of the issuers, in the Authorization header only.
 func NewResourceMetadata(resource string, issuers, scopes []string) ResourceMetadata {
 	return ResourceMetadata{
 		Resource:               resource,

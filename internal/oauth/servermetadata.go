@@ -21,8 +21,8 @@ type ServerMetadata struct {
 	signingAlgs []string
 }
 
-// OpenIDConfiguration is the same server as OpenID Connect Discovery 1.0 §3 describes one. There
-// are no users here and no ID tokens: what OIDC requires is there, and says as much as is true.
+// OpenIDConfiguration is the metadata in the form of OpenID Connect Discovery 1.0 §3. The server has no users and no ID
+// tokens, so the members that OIDC requires say only what is true.
 type OpenIDConfiguration struct {
 	ServerMetadata
 	AuthorizationEndpoint        string   `json:"authorization_endpoint"`
@@ -31,10 +31,9 @@ type OpenIDConfiguration struct {
 	RequestURIParameterSupported bool     `json:"request_uri_parameter_supported"` // its default would be true
 }
 
-// NewServerMetadata describes the server of an issuer, whose URL CheckIssuer has passed. scopes
-// are the API's scopes, and signingAlgs the algorithms that tokens are signed with, of which only
-// OpenID Connect's form tells, and signed introspection responses. response_types_supported is required, and truly empty: nothing is
-// answered at an authorization endpoint.
+// NewServerMetadata describes the server of an issuer. CheckIssuer must accept its URL. The scopes are those of the API. The
+// signingAlgs sign tokens, which only the form of OpenID Connect states, and introspection responses. The member
+// response_types_supported is required. It is empty because the authorization endpoint supports nothing.
 func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetadata {
 	methods := []string{ClientSecretBasic, ClientSecretPost}
 	return ServerMetadata{
@@ -58,7 +57,7 @@ func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetada
 	}
 }
 
-// OpenID is the same metadata in OpenID Connect's form.
+// OpenID returns the metadata in the form of OpenID Connect.
 func (m ServerMetadata) OpenID() OpenIDConfiguration {
 	return OpenIDConfiguration{
 		ServerMetadata:        m,

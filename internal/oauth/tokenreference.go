@@ -7,23 +7,22 @@ import (
 	"net/http"
 )
 
-// TokenReference is a well-formed request about a token: to introspect it (RFC 7662 §2.1) or to revoke it
-// (RFC 7009 §2.1). It has the client's credentials, which are not yet verified. However it is printed,
-// logged or encoded, the token and the secret are left out.
+// TokenReference is a well-formed request to introspect (RFC 7662 §2.1) or to revoke (RFC 7009 §2.1) a token, with the client's
+// credentials, which are not verified. When it is printed, logged or encoded, token and secret are left out.
 type TokenReference struct {
-	// Token is the token parameter verbatim, and not empty. Nothing of it is checked.
+	// Token is the token parameter verbatim. It is not empty. Its content is not checked.
 	Token string
-	// ClientID and ClientSecret are decoded and neither is empty.
+	// ClientID and ClientSecret are decoded. Neither is empty.
 	ClientID, ClientSecret string
 	// AuthMethod is ClientSecretBasic or ClientSecretPost.
 	AuthMethod string
 }
 
-// ParseTokenReference reads a request about a token, by the rules of ParseTokenRequest: the same envelope,
-// body and client authentication, with the same answers. Then token must be there. token_type_hint is
-// ignored, as both RFCs allow: there is one kind of token here.
+// ParseTokenReference reads a request about a token by the rules of ParseTokenRequest for headers, body and client
+// authentication. The parameter token is required. It ignores token_type_hint, as both RFCs allow, because there is only one
+// type of token.
 func ParseTokenReference(w http.ResponseWriter, r *http.Request) (*TokenReference, *Error) {
-	if err := checkEnvelope(r); err != nil {
+	if err := checkRequest(r); err != nil {
 		return nil, err
 	}
 	p, err := readParams(w, r)
@@ -48,14 +47,14 @@ type shownReference struct {
 
 func (t TokenReference) shown() shownReference { return shownReference{t.ClientID, t.AuthMethod} }
 
-// String is the request without token and secret.
+// String returns the request without token and secret.
 func (t TokenReference) String() string { return fmt.Sprintf("%+v", t.shown()) }
 
-// Format prints the request without token and secret, whatever the verb.
+// Format prints the request without token and secret for every verb.
 func (t TokenReference) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
 
 // MarshalJSON encodes the request without token and secret.
 func (t TokenReference) MarshalJSON() ([]byte, error) { return json.Marshal(t.shown()) }
 
-// LogValue is the request without token and secret, as slog shows it.
+// LogValue returns the request without token and secret, for slog.
 func (t TokenReference) LogValue() slog.Value { return slog.AnyValue(t.shown()) }

@@ -4,43 +4,41 @@ import (
 	"net/http"
 )
 
-// MaxBody is the greatest number of bytes that the body of a token request may have.
+// MaxBody is the maximum size of the body of a token request, in bytes.
 const MaxBody = 64 << 10
 
-// TokenRequest is a well-formed token request (RFC 6749 §4.4.2) with its client's credentials,
-// which are not yet verified. However it is printed, logged or encoded, the secret is left out.
+// TokenRequest is a well-formed token request (RFC 6749 §4.4.2) with the client's credentials, which are not verified. When it
+// is printed, logged or encoded, the secret is left out.
 type TokenRequest struct {
 	// GrantType is always GrantClientCredentials.
 	GrantType string
-	// Scope is the scope parameter verbatim, "" when it was omitted or empty (RFC 6749 §3.2).
+	// Scope is the scope parameter verbatim, or "" if it was omitted or empty (RFC 6749 §3.2).
 	Scope string
-	// Resources are the resource parameters verbatim (RFC 8707 §2): absolute URIs without a
-	// fragment, MaxResources at most.
+	// Resources are the resource parameters verbatim (RFC 8707 §2): at most MaxResources absolute URIs without a fragment.
 	Resources []string
-	// ClientID and ClientSecret are decoded and neither is empty.
+	// ClientID and ClientSecret are decoded. Neither is empty.
 	ClientID, ClientSecret string
 	// AuthMethod is ClientSecretBasic or ClientSecretPost.
 	AuthMethod string
 }
 
-// ParseTokenRequest reads a token request and reads no more than MaxBody bytes of it. It needs w
-// only to have the connection closed after a body that is too large; nil will do. The rules, in
-// the order in which they are checked:
+// ParseTokenRequest reads a token request of at most MaxBody bytes. It uses w, which may be nil, only to close the connection
+// after a body that is too large. The rules are, in this order:
 //
 //   - The method is POST (405), there is no query string, and the body has no content coding.
 //   - The content type is application/x-www-form-urlencoded or application/json, in UTF-8.
 //   - The body is at most MaxBody bytes (413) and well-formed, without NUL, and no parameter but
 //     resource is repeated. A JSON body is one object of strings; resource may be an array.
-//   - grant_type is there and is client_credentials.
+//   - grant_type is client_credentials.
 //   - There is exactly one client authentication method (RFC 6749 §2.3), client_secret_basic or
 //     client_secret_post, and it is well-formed.
 //   - Every resource is an absolute URI without a fragment.
 //
-// The grant type, which is public, comes before the client's authentication, so that a client
-// which tries a grant that is not there hears so rather than that its credentials are missing.
+// The grant type, which is not secret, is checked before the client's authentication, so that a client which tries another
+// grant learns that it is not supported.
 // Unknown parameters are ignored, and a parameter without a value counts as omitted (§3.2).
 func ParseTokenRequest(w http.ResponseWriter, r *http.Request) (*TokenRequest, *Error) {
-	if err := checkEnvelope(r); err != nil {
+	if err := checkRequest(r); err != nil {
 		return nil, err
 	}
 	p, err := readParams(w, r)

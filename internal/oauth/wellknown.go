@@ -11,9 +11,8 @@ const (
 	wellKnownResource = "/.well-known/oauth-protected-resource"
 )
 
-// WellKnownPaths are the paths of an issuer's two metadata documents. OpenID Connect Discovery
-// (§4) appends its own to the issuer's path, RFC 8414 (§3.1) puts its own before it. Both are ""
-// when issuer, which CheckIssuer should have passed, is no URL.
+// WellKnownPaths returns the paths of an issuer's two metadata documents. OpenID Connect Discovery §4 appends its path to that
+// of the issuer, and RFC 8414 §3.1 inserts its path before it. Both are "" if issuer is not a URL.
 func WellKnownPaths(issuer string) (openID, server string) {
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -23,9 +22,9 @@ func WellKnownPaths(issuer string) (openID, server string) {
 	return path + wellKnownOpenID, wellKnownServer + path
 }
 
-// ResourceMetadataURL is where the metadata of a protected resource is found, and the path there:
-// RFC 9728 (§3.1) puts its own between the resource's host and path. It is not ok when resource
-// is no http or https URL, or has a fragment or user information.
+// ResourceMetadataURL returns the URL of a protected resource's metadata and the path in it, which RFC 9728 §3.1 inserts
+// between the resource's host and path. It is not ok unless resource is an http or https URL without fragment and user
+// information.
 func ResourceMetadataURL(resource string) (location, path string, ok bool) {
 	u, err := url.Parse(resource)
 	if err != nil || u.Host == "" || u.User != nil || strings.Contains(resource, "#") {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// writeJSON answers with v, which nobody may store (RFC 6749 §5.1).
+// writeJSON answers with v and forbids caches to store it (RFC 6749 §5.1).
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	writeBody(w, status, typeJSON, encodeJSON(v))
 }
@@ -23,8 +23,8 @@ func writeBody(w http.ResponseWriter, status int, contentType string, body []byt
 	_, _ = w.Write(body) // a client that has gone needs no answer
 }
 
-// encodeJSON is for structs of plain fields and for decoded JSON, which do not fail to encode. It leaves <, > and &
-// readable: what it makes is never part of an HTML page.
+// encodeJSON encodes structs of plain fields and decoded JSON, for which it cannot fail. It does not escape <, > and &,
+// because the result is never part of an HTML page.
 func encodeJSON(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -12,7 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/loader"
 
-	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
 // maxBundle bounds what a bundle unpacks to, as package policy bounds what it reads.
@@ -22,18 +22,18 @@ const maxBundle = 64 << 20
 var dataFiles = []string{"data.json", "data.yaml", "data.yml"}
 
 // readBundleFiles reads modules and data of a bundle, a folder or a .tar.gz, as they are written.
-func readBundleFiles(name string, filter loader.Filter) ([]policy.File, error) {
+func readBundleFiles(name string, filter loader.Filter) ([]files.File, error) {
 	reader, _, err := loader.GetBundleDirectoryLoaderWithFilter(name, filter)
 	if err != nil {
 		return nil, err
 	}
 	reader = reader.WithSizeLimitBytes(maxBundle)
-	var files []policy.File
+	var found []files.File
 	var left int64 = maxBundle
 	for {
 		file, err := reader.NextFile()
 		if errors.Is(err, io.EOF) {
-			return files, nil
+			return found, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("bundle %s: %w", name, err)
@@ -41,7 +41,7 @@ func readBundleFiles(name string, filter loader.Filter) ([]policy.File, error) {
 		var content bytes.Buffer
 		if path.Ext(file.Path()) == bundle.RegoExt || slices.Contains(dataFiles, path.Base(file.Path())) {
 			_, err = file.Read(&content, left+1)
-			files = append(files, policy.File{Name: file.URL(), Path: filepath.ToSlash(file.Path()), Content: content.Bytes()})
+			found = append(found, files.File{Name: file.URL(), Path: filepath.ToSlash(file.Path()), Content: content.Bytes()})
 		}
 		file.Close()
 		if err != nil && !errors.Is(err, io.EOF) {

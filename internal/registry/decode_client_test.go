@@ -96,7 +96,7 @@ func TestClientSettingsRefused(t *testing.T) {
 	}
 }
 
-// "secrets: []" says that there are none, and a client without "secrets" says nothing of them.
+// TestMissingSecretsAreNotEmptyOnes: "secrets: []" removes all secrets, and a client without "secrets" keeps them.
 func TestMissingSecretsAreNotEmptyOnes(t *testing.T) {
 	s := mustParse(t, "r.json", `{"clients": {"missing": {}, "none": {"secrets": []}}}`)
 	for id, isNil := range map[string]bool{"missing": true, "none": false} {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// problemsOf are the messages of an error, each with line and column but without the file.
+// problemsOf returns the messages of an error, each with line and column but without the file.
 func problemsOf(t testing.TB, file string, err error) []string {
 	t.Helper()
 	if err == nil {
@@ -23,7 +23,7 @@ func problemsOf(t testing.TB, file string, err error) []string {
 
 const oneResource = `resources: {book: {actions: {read: Read, edit: Edit}}}` + "\n"
 
-// inClient is a file with one client; its body begins on line 3.
+// inClient returns a file with one client, whose body begins on line 3.
 func inClient(body string) string { return oneResource + "clients: {c: {\n" + body + "\n}}" }
 
 func secretsOf(entries ...string) string {
@@ -193,7 +193,7 @@ func TestFirstProblemsInLineOrder(t *testing.T) {
 	for i := range 30 {
 		fmt.Fprintf(&file, "  c%d: {disabled: 1}\n", i)
 	}
-	file.WriteString("resources:\n  a: []\n") // is decoded first and stands last
+	file.WriteString("resources:\n  a: []\n") // is decoded first and comes last
 	_, err := Parse("r.yaml", []byte(file.String()))
 	var first *FileError
 	if !errors.As(err, &first) || first.Line != 2 || first.Column != 18 || first.File != "r.yaml" {
@@ -223,7 +223,7 @@ func TestManyNamesAreCompared(t *testing.T) {
 	}
 }
 
-// A secret that is put in any wrong place is refused, and no error repeats it.
+// TestSecretsAreNeverRepeated puts a secret in each wrong place. It is refused, and no error repeats it.
 func TestSecretsAreNeverRepeated(t *testing.T) {
 	secret := NewSecret()
 	for i, format := range []string{

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestExportKeepsEveryCharacter: what YAML refuses or folds, but JSON and so a client may have, comes back
-// from an exported file as it was.
+// TestExportKeepsEveryCharacter exports characters that YAML refuses or folds, and that a client may have because JSON
+// allows them.
 func TestExportKeepsEveryCharacter(t *testing.T) {
 	for _, r := range []rune{'\t', '\n', '\r', 0x01, 0x1b, 0x7f, 0x80, 0x85, 0x9b, 0x9f, 0xa0, 0xad, 0x2028, 0x2029, 0x202e, 0xfeff, 0xfffd, 0xfffe, 0xffff, 0x1f600} {
 		t.Run(fmt.Sprintf("%U", r), func(t *testing.T) {

@@ -11,15 +11,15 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// scannerRule is the one of docs/secrets.md that Gitleaks takes.
+// scannerRule is the rule for Gitleaks in docs/secrets.md.
 type scannerRule struct {
 	regex   *regexp.Regexp
 	entropy float64
 	keyword string
 }
 
-// finds reports whether Gitleaks would report exactly that secret: it looks for the keyword in lower
-// case first, and passes over matches of less entropy.
+// finds reports whether Gitleaks would report exactly that secret. Gitleaks first looks for the keyword in lower case, and
+// ignores matches of less entropy.
 func (r scannerRule) finds(text, secret string) bool {
 	return strings.Contains(strings.ToLower(text), r.keyword) && r.regex.FindString(text) == secret && entropy(secret) > r.entropy
 }
@@ -29,7 +29,7 @@ func (r scannerRule) isSilent(text string) bool {
 	return found == "" || entropy(found) <= r.entropy
 }
 
-// readScannerRule reads the few TOML values that count.
+// readScannerRule reads the TOML values that matter.
 func readScannerRule(t *testing.T) scannerRule {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/secrets.md")
@@ -52,11 +52,11 @@ func readScannerRule(t *testing.T) scannerRule {
 	if err != nil {
 		t.Fatal(err)
 	}
-	regex := regexp.MustCompile(value(`regex = '''([^']+)'''`)) // Gitleaks is of Go: the same engine
+	regex := regexp.MustCompile(value(`regex = '''([^']+)'''`)) // Gitleaks is written in Go and uses the same engine
 	return scannerRule{regex, least, value(`keywords = \["([^"]+)"\]`)}
 }
 
-// entropy is Shannon's, in bits a character, as Gitleaks computes it.
+// entropy returns the Shannon entropy in bits per character, as Gitleaks computes it.
 func entropy(s string) (bits float64) {
 	for _, c := range "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" {
 		if p := float64(strings.Count(s, string(c))) / float64(len(s)); p > 0 {

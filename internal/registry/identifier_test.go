@@ -19,7 +19,7 @@ func TestCanonicalIdentifiersAreTaken(t *testing.T) {
 	}
 }
 
-// What a door can write is taken as it is, and of anything else the advice is.
+// FuzzIdentifierAdvice: an identifier that a door can write is valid, and so is the advice for any other.
 func FuzzIdentifierAdvice(f *testing.F) {
 	for _, seed := range []string{"caf\u00e9", "100%", "%c3%A9*", "%%2a", "%2541", "a%3Ab", "a%2Db", "a%", "%zz*", "\xff%ff", "*"} {
 		f.Add(seed, ":-")

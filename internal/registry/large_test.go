@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// largeJSON is a file with as many clients as n, of two secrets and three grants each.
+// largeJSON returns a file with n clients, each of which has two secrets and three grants.
 func largeJSON(n int) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"clients":{`)

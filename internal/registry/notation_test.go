@@ -48,7 +48,7 @@ func TestParseRefusesNotation(t *testing.T) {
 	}
 }
 
-// Entries of a JSON file are read late; lines and columns, which count characters, hold there too.
+// TestPlacesInJSON: lines and columns, which count characters, are also right in the entries, which are read late.
 func TestPlacesInJSON(t *testing.T) {
 	_, err := Parse("r.json", []byte(`{
 	"clients": {"a": {}, "b": {
@@ -68,7 +68,7 @@ func TestPlacesInJSON(t *testing.T) {
 	}
 }
 
-// Deep nesting must end in an error, not in a stack that runs over.
+// TestDeepNesting: deep nesting is an error, and does not overflow the stack.
 func TestDeepNesting(t *testing.T) {
 	for _, name := range []string{"r.json", "r.yaml"} {
 		for _, open := range []string{"[", `{"a":`} {

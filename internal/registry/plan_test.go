@@ -88,7 +88,7 @@ func TestExportIsParsed(t *testing.T) {
 	}
 }
 
-// TestSnapshotAuthenticates takes the secrets of a file.
+// TestSnapshotAuthenticates authenticates with the secrets of a file.
 func TestSnapshotAuthenticates(t *testing.T) {
 	secret := NewSecret()
 	s := mustParse(t, "registry.yaml", "clients: {c: {secrets: [{id: s1, sha256: "+HashSecret(secret)+"}]}}")
@@ -110,7 +110,7 @@ func TestSnapshotAuthenticates(t *testing.T) {
 	}
 }
 
-// TestFieldsOfAnEntry are those that the admin API takes and proposes.
+// TestFieldsOfAnEntry checks the fields that the admin API accepts and suggests.
 func TestFieldsOfAnEntry(t *testing.T) {
 	if fields := ClientFields(); slices.Contains(fields, "secrets") || !slices.Contains(fields, "grants") {
 		t.Errorf("a client has the fields %v", fields)

@@ -14,7 +14,7 @@ import (
 
 var _ Registry = (*Snapshot)(nil)
 
-// hashOf is the base64url SHA-256 of a well-formed secret that nobody has.
+// hashOf returns the hash of a text for a registry file.
 func hashOf(n int) string { return HashSecret(fmt.Sprintf("secret number %d", n)) }
 
 func mustParse(t testing.TB, name, data string) *Snapshot {

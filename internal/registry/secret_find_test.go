@@ -20,7 +20,7 @@ func TestContainsSecret(t *testing.T) {
 	}
 }
 
-// What NewSecret makes is what package credential looks for.
+// TestSecretsAreFoundInTexts: package credential finds the secrets of NewSecret.
 func TestSecretsAreFoundInTexts(t *testing.T) {
 	secret := NewSecret()
 	if got := credential.Mask(`unknown field "` + secret + `" in it`); got != `unknown field "[secret]" in it` {
@@ -28,7 +28,7 @@ func TestSecretsAreFoundInTexts(t *testing.T) {
 	}
 }
 
-// A secret is found within any text of an entry.
+// TestParseFindsSecretsInText puts a secret in each text of an entry.
 func TestParseFindsSecretsInText(t *testing.T) {
 	secret := NewSecret()
 	for name, file := range map[string]string{

@@ -23,7 +23,7 @@ func TestNewSecret(t *testing.T) {
 	}
 }
 
-// The format is a promise to scanners of leaked secrets: it may not change.
+// TestSecretFormat: scanners of leaked secrets rely on the format, so that it must not change.
 func TestSecretFormat(t *testing.T) {
 	const zero = "m2m_00000000000000000000000000000000000000000000hnAsa"
 	if checksum(zero[:47]) != zero[47:] {
@@ -124,8 +124,8 @@ func TestSecretLives(t *testing.T) {
 	}
 }
 
-// An unknown client must not be told by how long the answer takes. Clocks are too noisy for a test,
-// but allocations are counted.
+// TestAuthenticateAllocatesAlike: the time of an answer must not tell unknown clients. A test of time would be too noisy,
+// so it counts allocations.
 func TestAuthenticateAllocatesAlike(t *testing.T) {
 	secret := NewSecret()
 	allocs := func(c *Client) float64 {

@@ -9,42 +9,42 @@ import (
 	"time"
 )
 
-// Copy is an issuer's revocations in a process that has no part in its storage, as the issuer's feed tells them. It
-// only grows, but for tokens and clients that are over, so that no feed can take back what another has said. A key is
-// given up for good: who has it signs tokens that expire when they like, and a door that gets no newer keys of the
-// issuer goes on having this one. It is safe for concurrent use.
+// Copy holds the revocations of an issuer in a process that does not share the issuer's storage. It is built from the
+// issuer's feed. Only entries whose tokens have expired are removed, so that no feed can undo what an earlier one said.
+// Revoked keys stay forever: an attacker who has the key can sign tokens that expire at any time, and a door that cannot
+// fetch newer keys still has this one. A Copy is safe for concurrent use.
 type Copy struct {
-	state  atomic.Pointer[copied]
-	taking sync.Mutex
-	swept  time.Time
-	now    func() time.Time
+	state atomic.Pointer[copied]
+	mu    sync.Mutex // held by Take
+	swept time.Time
+	now   func() time.Time
 }
 
-// copied does not change.
+// copied is an immutable state of a Copy.
 type copied struct {
-	set  *Set            // its names are digests
-	keys map[string]bool // that were given up
+	set  *Set            // of digests
+	keys map[string]bool // the kids of revoked keys
 	asOf time.Time
 }
 
-// NewCopy is a copy of nothing yet.
+// NewCopy returns an empty copy.
 func NewCopy() *Copy {
 	c := &Copy{now: time.Now}
 	c.state.Store(new(copied))
 	return c
 }
 
-// Take adds what a feed says. It fails when the feed does not go back to since, the moment as of which the copy is
-// whole, or when it is more than a door can keep; then nothing has changed.
+// Take adds the revocations of a feed. It fails, and changes nothing, if the feed does not reach back to since, up to
+// which the copy is complete, or if the copy would grow beyond its bounds.
 func (c *Copy) Take(f *Feed, since time.Time) error {
-	c.taking.Lock()
-	defer c.taking.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	former, now := c.state.Load(), c.now()
-	if f.Since > max(since.Unix(), 0) { // the zero time is long before 1970
+	if f.Since > max(since.Unix(), 0) { // the zero time lies before 1970
 		return errors.New("it does not go back as far as was asked")
 	}
 	next := &copied{set: former.set.with(f.entries(), now), keys: maps.Clone(former.keys), asOf: former.asOf}
-	if now.Sub(c.swept) >= sweepInterval || next.set.Len() > maxCopied { // what is over leaves room
+	if now.Sub(c.swept) >= sweepInterval || next.set.Len() > maxCopied { // expired entries make room
 		c.swept, next.set = now, next.set.without(now)
 	}
 	if next.set.Len() > maxCopied {
@@ -72,11 +72,11 @@ func (c *Copy) Revoked(id, clientID string, issued time.Time) bool {
 	return !set.empty() && set.Revoked(digest(id), digest(clientID), issued)
 }
 
-// KeyRevoked reports whether a key is known to be given up, by its kid.
+// KeyRevoked reports whether the key with this kid is known to be revoked.
 func (c *Copy) KeyRevoked(kid string) bool { return c.state.Load().keys[kid] }
 
-// AsOf is the moment as of which the copy is whole; the zero time before it is.
+// AsOf returns the moment up to which the copy is complete, or the zero time if it is not complete yet.
 func (c *Copy) AsOf() time.Time { return c.state.Load().asOf }
 
-// Len is how many revocations of tokens and of clients there are.
+// Len returns the number of revoked tokens and clients.
 func (c *Copy) Len() int { return c.state.Load().set.Len() }

@@ -1,11 +1,11 @@
-// Package revocation knows which tokens of an issuer may no longer be used although they have not
-// expired. A Store keeps them in a storage that several nodes share, and in memory as a Set, which is
-// all that a request looks at.
+// Package revocation records which tokens of an issuer are revoked before they expire. A Store keeps them in a storage
+// that several nodes share, and in memory as a Set, which is all that a request reads. A Copy keeps those of an issuer
+// elsewhere, from its Feed. Start with NewStore and NewCopy. The package imports only the plain leaves of this module.
 //
-// A token is named by its jti, and never by its text, which can be spelt in more than one way
-// elsewhere; or it is one of all the tokens that a client had been issued up to a moment. Nothing is
-// ever taken back: what is known is the union of all that any node has written, so nodes need no lock
-// to write, and no order to read in. An entry goes when no token that it is about can be valid any more.
+// An entry names a token by its jti, because the text of a token can be spelled in several ways, or it names all tokens
+// that a client was issued up to a moment. A revocation is never undone. A node knows the union of what all nodes have
+// written, so nodes need no lock to write and no order to read in. An entry is removed once no token that it names can
+// be valid.
 package revocation
 
 import (
@@ -17,41 +17,40 @@ import (
 )
 
 const (
-	// MaxTokenLife is the longest that a token of an issuer is valid.
+	// MaxTokenLife is the longest lifetime of a token.
 	MaxTokenLife = 24 * time.Hour
-	// Grace is how much longer than its tokens an entry is kept: doors allow clocks to differ, and
-	// take a token some minutes after it has expired.
+	// Grace is how much longer than its tokens an entry is kept: doors allow for clock skew and accept a token for some
+	// minutes after it has expired.
 	Grace = 10 * time.Minute
-	// maxAhead is how far in the future the moment up to which a client's tokens are revoked may lie,
-	// for issuers whose clocks are ahead.
+	// maxAhead is how far in the future Entry.Before may lie, for issuers whose clocks are ahead.
 	maxAhead = 5 * time.Minute
 	// maxNameSize bounds a jti and a client_id, in bytes.
 	maxNameSize = 1 << 10
 )
 
-// Entry is one revocation: of the token ID, or of the tokens of ClientID that were issued up to Before.
+// Entry is one revocation: of the token ID, or of the tokens that ClientID was issued up to Before.
 type Entry struct {
-	// ID is the jti of the token; "" where a client's tokens are meant.
+	// ID is the jti of the token, or "" if the entry revokes a client's tokens.
 	ID string
-	// ClientID is the client whose tokens are meant; "" where it is one token.
+	// ClientID is the client whose tokens are revoked, or "" if the entry revokes one token.
 	ClientID string
-	// Before is the moment up to which a client's tokens are revoked. It counts in whole seconds, as
-	// iat does: a token issued in the same second is revoked, too.
+	// Before is the moment up to which a client's tokens are revoked, in whole seconds like iat. A token issued in the
+	// same second is revoked, too.
 	Before time.Time
-	// Expires is when the last token that is meant expires, in whole seconds.
+	// Expires is when the last of the revoked tokens expires, in whole seconds.
 	Expires time.Time
 }
 
-// OfToken revokes one token, which expires then.
+// OfToken returns an entry that revokes one token. The token expires at expires.
 func OfToken(id string, expires time.Time) Entry { return Entry{ID: id, Expires: ceil(expires)} }
 
-// OfClient revokes all tokens that a client had been issued up to a moment.
+// OfClient returns an entry that revokes all tokens that a client was issued up to before.
 func OfClient(id string, before time.Time) Entry {
 	before = before.Truncate(time.Second).UTC()
 	return Entry{ClientID: id, Before: before, Expires: before.Add(MaxTokenLife)}
 }
 
-// ceil is the first whole second that is not before t.
+// ceil rounds t up to a whole second.
 func ceil(t time.Time) time.Time {
 	whole := t.Truncate(time.Second)
 	if whole.Before(t) {
@@ -60,7 +59,7 @@ func ceil(t time.Time) time.Time {
 	return whole.UTC()
 }
 
-// Check says why an entry is none that can be meant.
+// Check returns an error if the entry is not valid.
 func (e Entry) Check(now time.Time) error {
 	switch {
 	case e.ID != "" && e.ClientID != "" || e.ID == "" && e.ClientID == "":
@@ -80,7 +79,7 @@ func isName(text string) bool {
 		!strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 })
 }
 
-// over reports whether no token that expires then is taken anywhere any more.
+// over reports whether no door accepts a token that expires at expires any more.
 func over(expires int64, now time.Time) bool {
 	return !now.Before(time.Unix(expires, 0).Add(Grace))
 }

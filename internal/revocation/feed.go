@@ -9,27 +9,26 @@ import (
 	"time"
 )
 
-// Feed is what an issuer tells everybody of its revocations, so that doors which have no part in its storage
-// can refuse what is revoked. Anybody may read it: tokens and clients are in it as digests, which tell who knows
-// a name whether it is revoked, and nobody the names. Times are in seconds since 1970.
+// Feed holds the revocations that an issuer publishes for doors that do not share its storage. It is public: it names
+// tokens and clients by digests, which show a reader who knows a name whether it is revoked, but do not reveal the name.
+// Times are in seconds since 1970.
 type Feed struct {
-	// Issuer is the issuer's URL, and IssuedAt when this was said.
+	// Issuer is the issuer's URL, and IssuedAt the time at which the feed was signed.
 	Issuer   string `json:"iss"`
 	IssuedAt int64  `json:"iat"`
-	// AsOf is the moment of which it speaks: what any node had revoked by then is known.
+	// AsOf is the moment up to which the feed is complete: it has what any node had revoked by then.
 	AsOf int64 `json:"as_of"`
-	// Since says what is in it: all that became known since then; 0 is all there is.
+	// Since is the moment from which on the feed has what became known, or 0 if it has everything.
 	Since int64 `json:"since"`
-	// Tokens are when revoked tokens expire, by the digest of their jti.
+	// Tokens holds the expiry of each revoked token by the digest of its jti.
 	Tokens map[string]int64 `json:"tokens"`
-	// Clients are those whose tokens were revoked, by the digest of their client_id.
+	// Clients holds the clients whose tokens are revoked by the digest of their client_id.
 	Clients map[string]FeedClient `json:"clients"`
-	// Keys are all that were given up before their time, by kid, and until when the issuer says so.
+	// Keys holds the kid of each revoked key, and until when the issuer lists it.
 	Keys map[string]int64 `json:"keys"`
 }
 
-// FeedClient says that a client's tokens are revoked that were issued up to Before. The last of them has expired
-// at Expires.
+// FeedClient revokes the tokens that a client was issued up to Before. The last of them expires at Expires.
 type FeedClient struct {
 	Before  int64 `json:"before"`
 	Expires int64 `json:"exp"`
@@ -38,21 +37,21 @@ type FeedClient struct {
 const (
 	// FeedType is the typ of a signed feed.
 	FeedType = "m2m-revocations+jwt"
-	// feedWindow is how far back a feed goes that is not of everything.
+	// feedWindow is how far back a feed reaches that does not have everything.
 	feedWindow = 10 * time.Minute
-	// FeedStep is how many seconds apart the moments are since which there are feeds, so that doors share few of them.
+	// FeedStep is how many seconds lie between the times since which there are feeds, so that doors share them.
 	FeedStep = 30
-	// MaxFeedSize is the largest signed feed that a door reads, in bytes: some 500,000 entries.
+	// MaxFeedSize is the largest signed feed that a door reads, in bytes. It is enough for some 500,000 entries.
 	MaxFeedSize = 32 << 20
-	// maxCopied is how many entries a door keeps of one issuer.
+	// maxCopied is how many entries of one issuer a door keeps.
 	maxCopied = 1_000_000
-	// maxCopiedKeys is how many keys a door keeps of one issuer, which gives one up when it has leaked.
+	// maxCopiedKeys is how many revoked keys of one issuer a door keeps.
 	maxCopiedKeys = 10_000
-	// digestBytes is as much of SHA-256 as is kept: nobody finds another name of the same digest.
+	// digestBytes is how much of a SHA-256 a digest has. That is enough to resist a second preimage.
 	digestBytes = 16
 )
 
-// digest is what stands for a name in a feed.
+// digest returns the digest that stands for a name in a feed.
 func digest(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return base64.RawURLEncoding.EncodeToString(sum[:digestBytes])
@@ -63,15 +62,15 @@ func isDigest(text string) bool {
 	return err == nil && len(decoded) == digestBytes
 }
 
-// Feed is what became known since that moment, by the clock of any node, and what the clocks of two nodes may be
-// apart before it. It is all there is for the zero time, for one that is too long ago or lies in the future, and when
-// this process has not run for so long. The store must be open.
+// Feed returns what became known since a moment, by the clock of any node: it starts earlier by the skew that clocks may
+// have. The feed has everything if since is zero, is too long ago, lies in the future or is from before this process
+// started. The store must be open.
 func (s *Store) Feed(since time.Time) *Feed {
-	asOf := s.looked.Load() // before what is known, which is then at least as new
+	asOf := s.looked.Load() // read first, so that the set is at least as new
 	now := s.now()
 	f := &Feed{AsOf: time.Unix(0, asOf).Unix(), Tokens: make(map[string]int64), Clients: make(map[string]FeedClient)}
-	set, recent, recalled := s.since(since, now) // and a large feed keeps nobody waiting who revokes
-	if !recalled {
+	set, recent, ok := s.since(since, now) // a large feed is built without the lock
+	if !ok {
 		f.addSet(set, now)
 		return f
 	}
@@ -82,14 +81,14 @@ func (s *Store) Feed(since time.Time) *Feed {
 	return f
 }
 
-// CoversSince reports whether a feed since then has what is new alone, and not all there is.
+// CoversSince reports whether Feed returns only what became known since then, and not everything.
 func (s *Store) CoversSince(since time.Time) bool {
-	_, _, recalled := s.since(since, s.now())
-	return recalled
+	_, _, ok := s.since(since, s.now())
+	return ok
 }
 
-// since is all that is known, and what of it became known since then, if that can be told apart.
-func (s *Store) since(since, now time.Time) (set *Set, recent []learnt, recalled bool) {
+// since returns all that is known, and what of it became known since then. It is not ok if that is not recorded.
+func (s *Store) since(since, now time.Time) (set *Set, recent []learned, ok bool) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
 	set = s.set.Load()
@@ -146,38 +145,38 @@ func (f *Feed) addClient(id string, c client) {
 	f.Clients[name] = FeedClient{max(former.Before, c.before), max(former.Expires, c.expires)}
 }
 
-// Encode is the claims to sign. It fails on those that no door would take: until the next look they speak as of the future
-// when the clock has been put back.
+// Encode returns the claims to sign. It fails on a feed that no door would accept: after the clock was set back, AsOf lies
+// in the future until the next read.
 func (f *Feed) Encode() ([]byte, error) {
 	if f.AsOf > f.IssuedAt {
-		return nil, errors.New("the last look was in the future")
+		return nil, errors.New("the last read lies in the future")
 	}
 	return json.Marshal(f)
 }
 
-// ParseFeed reads the claims of a feed whose signature was checked. It fails on those of another issuer, on times
-// that cannot be, and on what has not the form of a feed.
+// ParseFeed reads the claims of a feed whose signature was checked. It fails if they are of another issuer, if their times
+// contradict each other or lie in the future, or if they are not well-formed.
 func ParseFeed(claims []byte, issuer string, now time.Time) (*Feed, error) {
 	f := new(Feed)
 	if err := json.Unmarshal(claims, f); err != nil {
-		return nil, errors.New("its claims are not those of a feed")
+		return nil, errors.New("its claims are not those of a feed of revocations")
 	}
 	switch {
 	case f.Issuer != issuer:
 		return nil, errors.New("it is another issuer's")
 	case f.AsOf <= 0 || f.Since < 0 || f.AsOf > f.IssuedAt:
-		return nil, errors.New("its times cannot be")
+		return nil, errors.New("its times contradict each other")
 	case time.Unix(f.IssuedAt, 0).After(now.Add(maxAhead)):
 		return nil, fmt.Errorf("it was issued more than %s in the future", maxAhead)
 	}
 	for name := range f.Tokens {
 		if !isDigest(name) {
-			return nil, errors.New("a token in it is no digest")
+			return nil, errors.New("it names a token without a digest")
 		}
 	}
 	for name := range f.Clients {
 		if !isDigest(name) {
-			return nil, errors.New("a client in it is no digest")
+			return nil, errors.New("it names a client without a digest")
 		}
 	}
 	for kid := range f.Keys {
@@ -188,7 +187,7 @@ func ParseFeed(claims []byte, issuer string, now time.Time) (*Feed, error) {
 	return f, nil
 }
 
-// entries are those of the feed, under digests.
+// entries returns the entries of the feed, named by digests.
 func (f *Feed) entries() []Entry {
 	entries := make([]Entry, 0, len(f.Tokens)+len(f.Clients))
 	for name, expires := range f.Tokens {

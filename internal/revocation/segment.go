@@ -19,11 +19,11 @@ import (
 //	<seconds since 1970>-<writer>-<number>.json
 const segmentSuffix = ".json"
 
-// storageGrace is how much later than in memory entries go from the storage. A node whose clock is ahead
-// must not delete what others need.
+// storageGrace is how much longer entries stay in storage than in memory, so that a node whose clock is ahead does not
+// delete what others need.
 const storageGrace = time.Hour
 
-// storedEntry is an entry; its times are in seconds since 1970.
+// storedEntry is an entry in a segment. Its times are in seconds since 1970.
 type storedEntry struct {
 	ID       string `json:"jti,omitempty"`
 	ClientID string `json:"client_id,omitempty"`
@@ -71,7 +71,7 @@ func decodeSegment(key string, object []byte) ([]Entry, error) {
 	return entries, nil
 }
 
-// segmentName is the name of a writer's segment of that number.
+// segmentName returns the name of a segment.
 func segmentName(entries []Entry, writer string, number uint64) string {
 	var last time.Time
 	for _, e := range entries {
@@ -82,8 +82,8 @@ func segmentName(entries []Entry, writer string, number uint64) string {
 	return fmt.Sprintf("%012d-%s-%08d%s", last.Add(Grace).Unix(), writer, number, segmentSuffix)
 }
 
-// endOf is when the last entry of a segment is over, by its key. It is not ok for an object that is none, such
-// as the unfinished file of a storage that keeps files.
+// endOf returns when the last entry of a segment is over, by its key. It is not ok if the object is not a segment, as a
+// temporary file of a file storage.
 func endOf(key string) (at time.Time, ok bool) {
 	name, ok := strings.CutSuffix(path.Base(key), segmentSuffix)
 	text, _, dashed := strings.Cut(name, "-")

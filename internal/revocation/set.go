@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// Set is what is revoked. It does not change, so that it can be looked at without a lock; a nil Set is
-// empty. To look costs the same however much is in it: two maps for a token and two for a client.
+// Set is an immutable set of entries, which is read without a lock. A nil Set is empty. A lookup takes constant time: it
+// reads two maps for a token and two for a client.
 type Set struct {
 	old, young layer
 }
 
-// layer is a part of a Set. The young one is copied for every addition and joins the old one when it
-// has grown, so that a flood does not copy all that is known for every entry of it.
+// layer is a part of a Set. Each addition copies the young layer, which is merged into the old one when it has grown, so
+// that many additions do not each copy the whole set.
 type layer struct {
-	tokens  map[string]int64  // when they expire, by jti
+	tokens  map[string]int64  // expiry by jti
 	clients map[string]client // by client_id
 }
 
-// client is what is revoked of one: times are in seconds since 1970.
+// client is the revocation of a client's tokens. Times are in seconds since 1970.
 type client struct{ before, expires int64 }
 
-// maxYoung is how many entries a young layer has before it joins the old one.
+// maxYoung is how many entries a young layer has before it is merged into the old one.
 const maxYoung = 1024
 
-// Revoked reports whether a token may no longer be used.
+// Revoked reports whether a token is revoked.
 func (s *Set) Revoked(id, clientID string, issued time.Time) bool {
 	return s != nil && (s.young.revoked(id, clientID, issued) || s.old.revoked(id, clientID, issued))
 }
@@ -42,13 +42,13 @@ func (l *layer) revoked(id, clientID string, issued time.Time) bool {
 
 func (s *Set) empty() bool { return s == nil || s.old.len()+s.young.len() == 0 }
 
-// Len is how many entries there are.
+// Len returns the number of entries.
 func (s *Set) Len() int {
 	if s == nil {
 		return 0
 	}
 	n := s.old.len() + s.young.len()
-	for id := range s.young.tokens { // which says more of what the old layer has, too
+	for id := range s.young.tokens { // an entry of both layers counts once
 		if _, both := s.old.tokens[id]; both {
 			n--
 		}
@@ -63,7 +63,7 @@ func (s *Set) Len() int {
 
 func (l *layer) len() int { return len(l.tokens) + len(l.clients) }
 
-// with is the set and further entries, without those that are over.
+// with returns the set with further entries, except those that are over.
 func (s *Set) with(entries []Entry, now time.Time) *Set {
 	next := new(Set)
 	if s != nil {
@@ -81,7 +81,7 @@ func (s *Set) with(entries []Entry, now time.Time) *Set {
 	return next
 }
 
-// without is the set without what is over.
+// without returns the set without the entries that are over.
 func (s *Set) without(now time.Time) *Set {
 	if s == nil {
 		return new(Set)
@@ -92,7 +92,7 @@ func (s *Set) without(now time.Time) *Set {
 	return &Set{old: all}
 }
 
-// joined is a copy of both layers in one.
+// joined returns a copy of both layers as one.
 func (s *Set) joined() layer {
 	all := s.old.clone()
 	all.init()
@@ -105,7 +105,7 @@ func (s *Set) joined() layer {
 	return all
 }
 
-// knows reports whether the set says as much as the entry.
+// knows reports whether the set has an entry that revokes at least as much as e.
 func (s *Set) knows(e Entry) bool { return s != nil && (s.young.says(e) || s.old.says(e)) }
 
 func (l *layer) says(e Entry) bool {
@@ -124,7 +124,7 @@ func (l *layer) init() {
 
 func (l *layer) clone() layer { return layer{maps.Clone(l.tokens), maps.Clone(l.clients)} }
 
-// add keeps the later of two entries of the same name.
+// add adds an entry. Of two entries with the same name the later one stays.
 func (l *layer) add(e Entry) {
 	if e.ID != "" {
 		l.tokens[e.ID] = max(l.tokens[e.ID], e.Expires.Unix())
@@ -138,7 +138,7 @@ func (l *layer) addClient(id string, c client) {
 	l.clients[id] = client{max(former.before, c.before), max(former.expires, c.expires)}
 }
 
-// drop lets go of what an entry says.
+// drop removes what e revokes.
 func (l *layer) drop(e Entry) {
 	if e.ID != "" {
 		if l.tokens[e.ID] <= e.Expires.Unix() {
@@ -155,7 +155,7 @@ func (c client) entry(id string) Entry {
 	return Entry{ClientID: id, Before: time.Unix(c.before, 0).UTC(), Expires: time.Unix(c.expires, 0).UTC()}
 }
 
-// All are the entries that are not over, in no order.
+// All returns the entries that are not over, in no particular order.
 func (s *Set) All(now time.Time) []Entry {
 	all := s.without(now)
 	entries := make([]Entry, 0, all.old.len())
@@ -168,8 +168,8 @@ func (s *Set) All(now time.Time) []Entry {
 	return entries
 }
 
-// Entries are those that are not over: of clients first, each kind sorted by name. They are those behind
-// an entry, if one is given, at most limit of them.
+// Entries returns at most limit entries that are not over: those of clients, then those of tokens, each sorted by name.
+// It starts behind the entry after, unless that is zero.
 func (s *Set) Entries(now time.Time, after Entry, limit int) []Entry {
 	entries := slices.DeleteFunc(s.All(now), func(e Entry) bool { return after != Entry{} && compare(e, after) <= 0 })
 	slices.SortFunc(entries, compare)

@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
-// Storage is where a Store keeps its segments. An object is written whole or not at all. Load returns
-// an error that is fs.ErrNotExist for what is not there.
+// Storage is where a Store keeps its segments. Store writes an object whole or not at all. Load returns an error that wraps
+// fs.ErrNotExist if there is no such object.
 type Storage interface {
 	Load(ctx context.Context, key string) ([]byte, error)
 	Store(ctx context.Context, key string, value []byte) error
@@ -29,62 +29,61 @@ type Storage interface {
 
 var errLost = errors.New("the storage has lost what the issuer had there")
 
-// ErrUnavailable is wrapped by errors that are the storage's fault.
+// ErrUnavailable is wrapped by errors of the storage.
 var ErrUnavailable = errors.New("revocations are unavailable")
 
 const (
-	// storeTimeout bounds what one look or one change waits for the storage.
+	// storeTimeout bounds how long one read or one change waits for the storage.
 	storeTimeout = 20 * time.Second
-	// maxAge is how old the last look may be before Fresh complains: one hangs, or nobody looks.
+	// maxAge is how old the last read may be before Fresh returns an error.
 	maxAge = 30 * time.Second
-	// retryAfter is how long a failed first look is remembered before the storage is asked again.
+	// retryAfter is how long the error of a failed Open is returned before the storage is read again.
 	retryAfter = time.Second
-	// sweepInterval is how often memory and storage let go of what is over.
+	// sweepInterval is how often entries that are over are removed from memory and storage.
 	sweepInterval = time.Minute
-	// clockMargin is how far the clocks of two nodes may be apart before a feed has to say more than is new.
+	// clockMargin is how far the clocks of two nodes may differ for a feed to have all that is new.
 	clockMargin = 2 * time.Minute
 )
 
-// Store is the revocations of one issuer, in a storage that several nodes may share. What is revoked
-// here is in force at once; what another node has revoked is once Reload has looked. Before the first
-// lookup it needs no Open, which only tells early whether the storage works. It is safe for concurrent
-// use.
+// Store holds the revocations of one issuer in a storage that several nodes may share. What this node revokes is in force
+// at once, and what another node revokes is in force after the next Reload. Calling Open is optional: it shows early
+// whether the storage works. A Store is safe for concurrent use.
 type Store struct {
 	storage Storage
 	folder  string
 	writer  string // names this process among the nodes
-	// OnFault, if it is set, is told of errors that nobody else is: it may log them.
+	// OnFault, if set, is called with errors that no caller gets, so that they can be logged.
 	OnFault func(doing string, err error)
-	// OnRestored, if it is set, is told how many entries were stored again that the storage had lost.
+	// OnRestored, if set, is called with the number of entries that the storage had lost and that were stored again.
 	OnRestored func(entries int)
-	// Present, if it is set, reports whether the storage has what it certainly had. Where it has not, it is not the one
-	// that it was, as a folder is on which nothing is mounted any more: that there are no revocations means nothing then.
+	// Present, if set, reports whether the storage still has an object that it must have. If it has not, it may be the empty
+	// folder below a lost mount, and having no revocations means nothing.
 	Present func(context.Context) bool
 
-	set       atomic.Pointer[Set] // nil before the first look
+	set       atomic.Pointer[Set] // nil before the first read
 	opening   singleflight.Group
 	failure   atomic.Pointer[failure]
 	changes   atomic.Uint64
-	looked    atomic.Int64 // when the last look that worked began, in nanoseconds since 1970
+	looked    atomic.Int64 // when the last successful read began, in nanoseconds since 1970
 	failures  poll.Failures
 	damage    atomic.Pointer[string]
-	deletions poll.Failures // why an object was not deleted
+	deletions poll.Failures // to delete objects
 
-	looking  sync.Mutex        // one look at a time; guards what follows
+	reading  sync.Mutex        // one read at a time; guards what follows
 	known    map[string]bool   // the segments that were read
-	broken   map[string]string // those that cannot be, and why
-	spoilt   map[string]bool   // those of them that were read before
+	broken   map[string]string // why segments are broken
+	spoiled  map[string]bool   // broken segments that were read when they were whole
 	swept    time.Time
-	began    time.Time // when the last look did, by the clock on the wall
-	pass     *pass     // nil between two of them
+	began    time.Time // when the last read began, by the wall clock
+	pass     *pass     // nil between two passes
 	verified time.Time // when the last pass began
 
-	adding sync.Mutex // guards the change of set, and what follows
-	opened time.Time  // when set was first there
-	early  []Entry    // what was told before that, or read by looks that failed
-	recent []learnt   // what came to it later, the newest last
-	queue  queue
-	now    func() time.Time
+	adding  sync.Mutex // guards changes of set, and what follows
+	opened  time.Time  // when set was first stored
+	pending []Entry    // merged before that, or found by reads that failed
+	recent  []learned  // what was added later, the newest last
+	queue   queue
+	now     func() time.Time
 }
 
 type failure struct {
@@ -92,20 +91,20 @@ type failure struct {
 	at  time.Time
 }
 
-// learnt is what became known at a moment.
-type learnt struct {
+// learned holds the entries that became known at a moment.
+type learned struct {
 	at      time.Time
 	entries []Entry
 }
 
-// NewStore is the revocations whose objects have keys below the folder.
+// NewStore returns a store that keeps its objects below a folder of the storage.
 func NewStore(storage Storage, folder string) *Store {
 	s := &Store{storage: storage, folder: folder, writer: strings.ToLower(rand.Text()[:16]), now: time.Now}
-	s.known, s.broken, s.spoilt = make(map[string]bool), make(map[string]string), make(map[string]bool)
+	s.known, s.broken, s.spoiled = make(map[string]bool), make(map[string]string), make(map[string]bool)
 	return s
 }
 
-// Open reads what is revoked, if that has not been done yet. Its error is ErrUnavailable.
+// Open reads what is revoked, unless that was done before. Its error wraps ErrUnavailable.
 func (s *Store) Open(ctx context.Context) error {
 	if s.isOpen() {
 		return nil
@@ -117,7 +116,7 @@ func (s *Store) Open(ctx context.Context) error {
 		if s.isOpen() {
 			return none, nil
 		}
-		err := s.lookFirst()
+		err := s.readFirst()
 		if err != nil {
 			s.failure.Store(&failure{err, s.now()})
 			s.tell("reading revocations", err)
@@ -127,10 +126,10 @@ func (s *Store) Open(ctx context.Context) error {
 	return err
 }
 
-// lookFirst is a first look. What one does not get to in its time the next one reads, as long as each of them gets on.
-func (s *Store) lookFirst() error {
+// readFirst reads all segments, again after a timeout for as long as each attempt finds some.
+func (s *Store) readFirst() error {
 	for {
-		read, err := s.lookInTime()
+		read, err := s.readInTime()
 		if err == nil || read == 0 || !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
@@ -138,11 +137,10 @@ func (s *Store) lookFirst() error {
 	}
 }
 
-// isOpen reports whether the first look has come to its end: what it found is there a little sooner.
+// isOpen reports whether the first read has ended. What it found is in set a little earlier.
 func (s *Store) isOpen() bool { return s.set.Load() != nil && s.looked.Load() != 0 }
 
-// Revoked reports whether a token may no longer be used. Once the store is open it has no error, and
-// looks at nothing but memory.
+// Revoked reports whether a token is revoked. Once the store is open it reads only memory and returns no error.
 func (s *Store) Revoked(ctx context.Context, id, clientID string, issued time.Time) (bool, error) {
 	set := s.set.Load()
 	if set == nil {
@@ -154,28 +152,27 @@ func (s *Store) Revoked(ctx context.Context, id, clientID string, issued time.Ti
 	return set.Revoked(id, clientID, issued), nil
 }
 
-// Set is what is known to be revoked; nil before the first look.
+// Set returns what is known to be revoked, or nil before the first read.
 func (s *Store) Set() *Set { return s.set.Load() }
 
-// Fresh says why what other nodes have revoked may not be known here; nil is that it is, but for the
-// time between two looks.
+// Fresh returns an error if revocations by other nodes may be unknown here, apart from those since the last poll.
 func (s *Store) Fresh() error {
 	if reason := s.failures.Reason(); reason != "" {
 		return errors.New(reason)
 	}
 	if age := s.Age(); age > maxAge {
-		return fmt.Errorf("%w: the last look that worked was %s ago", ErrUnavailable, age.Round(time.Second))
+		return fmt.Errorf("%w: the last successful read was %s ago", ErrUnavailable, age.Round(time.Second))
 	}
 	return nil
 }
 
-// Age is how long ago the last look that worked began. Before the first one it is how long ago 1970 was.
+// Age returns how long ago the last successful read began. Before the first one that is the time since 1970.
 func (s *Store) Age() time.Duration { return s.now().Sub(time.Unix(0, s.looked.Load())) }
 
-// Healthy reports whether the last look worked, and no segment is broken.
+// Healthy reports whether the last read succeeded and no segment is broken.
 func (s *Store) Healthy() bool { return s.Problem() == "" }
 
-// Problem says why the store is not healthy; "" is that it is.
+// Problem returns why the store is not healthy, or "" if it is.
 func (s *Store) Problem() string {
 	if err := s.Complete(); err != nil {
 		return err.Error()
@@ -183,7 +180,7 @@ func (s *Store) Problem() string {
 	return ""
 }
 
-// Complete says why what is revoked may not all be known here: what Fresh does, or that a segment is broken.
+// Complete returns an error if revocations may be unknown here: that of Fresh, or that a segment is broken.
 func (s *Store) Complete() error {
 	if err := s.Fresh(); err != nil {
 		return err
@@ -194,10 +191,10 @@ func (s *Store) Complete() error {
 	return nil
 }
 
-// Reload looks for what other nodes have revoked. It lists the segments and reads those that are new.
-// An error leaves what is known, and is returned once for the same reason.
+// Reload lists the segments and reads the new ones, to learn what other nodes have revoked. After an error what is known
+// stays in force. The same error is returned only once in a row.
 func (s *Store) Reload() error {
-	_, err := s.lookInTime()
+	_, err := s.readInTime()
 	if err == nil {
 		s.failures.Succeeded()
 		return nil
@@ -208,13 +205,13 @@ func (s *Store) Reload() error {
 	return err
 }
 
-func (s *Store) lookInTime() (read int, err error) {
+func (s *Store) readInTime() (read int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	return s.look(ctx)
+	return s.readAll(ctx)
 }
 
-// add takes entries into memory that are not over at that moment.
+// add adds the entries that are not over at a moment to memory.
 func (s *Store) add(entries []Entry, at time.Time) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
@@ -224,23 +221,23 @@ func (s *Store) add(entries []Entry, at time.Time) {
 func (s *Store) addLocked(entries []Entry, at time.Time) {
 	set := s.set.Load()
 	s.note(set, entries, at)
-	s.set.Store(set.with(slices.Concat(entries, s.early), at))
-	s.early = nil
+	s.set.Store(set.with(slices.Concat(entries, s.pending), at))
+	s.pending = nil
 }
 
-// Merge puts in force what another store of the same revocations, in this process, has just revoked: that of a config
-// that replaces another, or is replaced. It is in storage already.
+// Merge puts entries in force that another store of the same issuer in this process has just stored. That other store is
+// of the config that replaces this one, or is replaced by it.
 func (s *Store) Merge(entries ...Entry) {
 	s.adding.Lock()
 	defer s.adding.Unlock()
 	if s.set.Load() == nil {
-		s.early = append(s.early, entries...) // the first look may have begun before these were there
+		s.pending = append(s.pending, entries...) // the first read may have begun before they were stored
 		return
 	}
 	s.addLocked(entries, s.now())
 }
 
-// note keeps what is new, and not over at that moment, for as long as a feed tells it apart.
+// note records which entries are new for as long as a feed can start with them.
 func (s *Store) note(set *Set, entries []Entry, at time.Time) {
 	now := s.now()
 	if set == nil {
@@ -248,18 +245,18 @@ func (s *Store) note(set *Set, entries []Entry, at time.Time) {
 		return
 	}
 	oldest := now.Add(-feedWindow - clockMargin)
-	s.recent = slices.DeleteFunc(s.recent, func(l learnt) bool { return l.at.Before(oldest) })
+	s.recent = slices.DeleteFunc(s.recent, func(l learned) bool { return l.at.Before(oldest) })
 	fresh := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return over(e.Expires.Unix(), at) || set.knows(e) })
 	if len(fresh) > 0 {
-		s.recent = append(s.recent, learnt{now, fresh})
+		s.recent = append(s.recent, learned{now, fresh})
 		s.changes.Add(1)
 	}
 }
 
-// Changes counts how often something became known.
+// Changes returns how many times entries became known.
 func (s *Store) Changes() uint64 { return s.changes.Load() }
 
-// checkPresent fails when the storage is not the one that it was.
+// checkPresent fails if the storage has lost what it had, as Present says.
 func (s *Store) checkPresent(ctx context.Context) error {
 	if s.Present != nil && !s.Present(ctx) {
 		return unavailable("looking into "+s.folder, errLost)

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// deleteTime is how long a sweep goes on to delete, for who waits for what others have revoked waits for that, too. The
-// next one does the rest.
+// deleteTime is how long a sweep may start to delete segments. It delays what other nodes have revoked, so the next sweep
+// does the rest.
 const deleteTime = time.Second
 
-// sweep lets go of what is over, in memory and in storage, when it is time for that.
+// sweep removes what is over from memory and storage, once every sweepInterval.
 func (s *Store) sweep(ctx context.Context, keys []string, now time.Time) {
 	if now.Sub(s.swept) < sweepInterval {
 		return
@@ -25,7 +25,7 @@ func (s *Store) sweep(ctx context.Context, keys []string, now time.Time) {
 	s.clean(ctx, slices.DeleteFunc(keys, func(key string) bool { return !isOver(key, now.Add(-storageGrace)) }))
 }
 
-// clean deletes segments. Other nodes may do the same.
+// clean deletes segments. Other nodes may delete the same ones.
 func (s *Store) clean(ctx context.Context, keys []string) {
 	beginning, stop := context.WithTimeout(ctx, deleteTime)
 	defer stop()
@@ -33,7 +33,7 @@ func (s *Store) clean(ctx context.Context, keys []string) {
 	parallel(beginning, len(keys), func(n int) { errs[n] = s.storage.Delete(ctx, keys[n]) })
 	for n, err := range errs {
 		if err != nil && !isGone(err) {
-			s.noteKept(keys[n], err)
+			s.noteUndeleted(keys[n], err)
 			return
 		}
 	}
@@ -42,8 +42,9 @@ func (s *Store) clean(ctx context.Context, keys []string) {
 	}
 }
 
-// noteKept tells why an object could not be deleted, once for the same reason, whichever object it is: it does no harm.
-func (s *Store) noteKept(key string, err error) {
+// noteUndeleted reports why an object could not be deleted. The object does no harm, so each reason is reported once,
+// whichever object it is about.
+func (s *Store) noteUndeleted(key string, err error) {
 	if s.deletions.Failed(errors.New(strings.ReplaceAll(err.Error(), path.Base(key), ""))) {
 		s.tell("deleting "+key, err)
 	}

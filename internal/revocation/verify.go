@@ -7,35 +7,35 @@ import (
 )
 
 const (
-	// verifyInterval is how often all segments are read again, for a storage does not tell what it loses or damages.
+	// verifyInterval is how often all segments are read again to find those that the storage has lost or damaged.
 	verifyInterval = 5 * time.Minute
-	// verifyTime is how long one look goes on to begin such reads, and the writes that come of them, for who waits for what
-	// others have revoked waits for that, too. The next look goes on from there.
+	// verifyTime is how long one read may start to verify segments and to store them again. It delays what other nodes have
+	// revoked, so the next read continues from there.
 	verifyTime = time.Second
 )
 
-// pass is a reading of all segments, in as many looks as it takes. It tells what of memory is in none of them.
+// pass reads all segments over as many reads as it takes. It finds the entries in memory that no segment has.
 type pass struct {
 	seen    map[string]bool // the segments that were read
-	missing map[string]bool // those that were listed, and were not there
-	lost    layer           // what was known when it began, without what these have
-	again   int             // how many entries of that were stored again
+	missing map[string]bool // the segments that were listed and could not be loaded
+	lost    layer           // what was known when the pass began, except what it has seen
+	again   int             // how many lost entries were stored again
 }
 
-// beginPass begins a pass when it is time for one. It must come before the listing, for what is in memory by then has been
-// stored; what comes to it later may not be listed. The first look is a pass as well, for what was told before it.
+// beginPass begins a pass when one is due. It runs before the listing, because only what is in memory by then is certainly
+// stored and listed. The first read is a pass, too, for the entries that were merged before it.
 func (s *Store) beginPass(now time.Time) {
 	if s.pass != nil || now.Sub(s.verified) < verifyInterval {
 		return
 	}
 	s.adding.Lock()
-	known, told := s.set.Load(), s.early
+	known, pending := s.set.Load(), s.pending
 	s.adding.Unlock()
 	s.verified = now
-	s.pass = &pass{seen: make(map[string]bool), missing: make(map[string]bool), lost: known.with(told, now).joined()}
+	s.pass = &pass{seen: make(map[string]bool), missing: make(map[string]bool), lost: known.with(pending, now).joined()}
 }
 
-// saw notes that a segment was read, and what it has.
+// saw records that a segment was read, and its entries.
 func (p *pass) saw(key string, entries []Entry) {
 	if p == nil {
 		return
@@ -46,7 +46,7 @@ func (p *pass) saw(key string, entries []Entry) {
 	}
 }
 
-// verify goes on with a pass and, once all is read, stores again what was lost. After an error the next pass begins anew.
+// verify continues a pass and, once everything is read, stores again what was lost. An error ends the pass.
 func (s *Store) verify(ctx context.Context, keys []string, now time.Time) {
 	if s.pass == nil {
 		return
@@ -58,7 +58,7 @@ func (s *Store) verify(ctx context.Context, keys []string, now time.Time) {
 	if err != nil {
 		s.tell("reading all revocations again", err)
 	} else if whole {
-		whole, err = s.storeAgain(ctx, beginning, now) // of its errors the write has told
+		whole, err = s.storeAgain(ctx, beginning, now) // the write reports its errors
 	}
 	if whole {
 		s.endPass(ctx)
@@ -68,8 +68,8 @@ func (s *Store) verify(ctx context.Context, keys []string, now time.Time) {
 	}
 }
 
-// readAgain reads segments that the pass has not seen. It is not whole when there was no time for some, or one vanished:
-// then another may have come in its place, which the next listing has.
+// readAgain reads segments that the pass has not seen. The result is not whole if time ran out or if a segment vanished,
+// which may have been replaced by one that the next listing has.
 func (s *Store) readAgain(ctx, beginning context.Context, keys []string, now time.Time) (whole bool, err error) {
 	unseen := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return s.pass.seen[key] })
 	whole = true
@@ -78,7 +78,7 @@ func (s *Store) readAgain(ctx, beginning context.Context, keys []string, now tim
 			return false, nil
 		}
 		found, vanished, err := s.read(ctx, some, s.pass.seen, s.pass.missing)
-		if len(found) > 0 { // one was mended just now
+		if len(found) > 0 { // a broken segment was repaired
 			s.add(found, now)
 		}
 		if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) readAgain(ctx, beginning context.Context, keys []string, now tim
 	return whole, nil
 }
 
-// storeAgain stores what no segment has. It is not whole when there was no time for all.
+// storeAgain stores the entries that no segment has. The result is not whole if time ran out.
 func (s *Store) storeAgain(ctx, beginning context.Context, now time.Time) (whole bool, err error) {
 	lost := &Set{old: s.pass.lost}
 	for some := range slices.Chunk(lost.All(now), segmentSize) {
@@ -107,14 +107,14 @@ func (s *Store) storeAgain(ctx, beginning context.Context, now time.Time) (whole
 	return true, nil
 }
 
-// endPass tells what was stored again, and deletes the broken segments that had been read when they were whole: all that
-// was in them is in others.
+// endPass reports what was stored again, and deletes the broken segments that were read when they were whole: other segments
+// have all their entries now.
 func (s *Store) endPass(ctx context.Context) {
 	if s.pass.again > 0 && s.OnRestored != nil {
 		s.OnRestored(s.pass.again)
 	}
 	var needless []string
-	for key := range s.spoilt {
+	for key := range s.spoiled {
 		needless = append(needless, key)
 	}
 	s.clean(ctx, needless)

@@ -8,13 +8,12 @@ import (
 	"sync"
 )
 
-// segmentSize is how many entries a segment has before the next is begun. Until then each write puts a
-// larger one in the place of the last: many revocations make few objects, and the others' looks stay
-// cheap.
+// segmentSize is how many entries a segment holds. Until then each write replaces the last segment with a larger one, so
+// that many revocations make few objects, which other nodes read quickly.
 const segmentSize = 512
 
-// queue is what waits to be written. While one write is under way the next gathers all that is asked
-// for meanwhile, so that a flood costs a few writes and not one for each entry.
+// queue collects entries to write. While one write is running the next batch gathers all that is revoked meanwhile, so that
+// many revocations take few writes.
 type queue struct {
 	sync.Mutex
 	next *batch
@@ -22,7 +21,7 @@ type queue struct {
 	writing sync.Mutex // guards what follows
 	number  uint64     // of this process's last segment
 	tail    []Entry    // of its last segment
-	name    string     // the last segment's key; "" before the first
+	name    string     // the key of the last segment, or "" before the first
 }
 
 type batch struct {
@@ -31,9 +30,9 @@ type batch struct {
 	err     error
 }
 
-// Revoke puts entries in force here, once they are in storage. After an error nothing is in force here;
-// where the storage did not answer in time the entries may have been stored all the same, and count
-// then. Entries that Check refuses are an error.
+// Revoke stores entries and then puts them in force here. After an error nothing is in force here, but if the storage did
+// not answer in time the entries may have been stored, and then the next read puts them in force. Revoke fails on entries
+// that Check refuses.
 func (s *Store) Revoke(ctx context.Context, entries ...Entry) error {
 	for _, e := range entries {
 		if err := e.Check(s.now()); err != nil {
@@ -46,7 +45,7 @@ func (s *Store) Revoke(ctx context.Context, entries ...Entry) error {
 	return s.store(ctx, entries)
 }
 
-// store waits until entries are written. What has begun is brought to its end, also when nobody waits any more.
+// store writes entries and waits for the result. The write goes on if ctx ends.
 func (s *Store) store(ctx context.Context, entries []Entry) error {
 	b := s.enqueue(entries)
 	select {
@@ -84,15 +83,14 @@ func (s *Store) writeNext() {
 		return
 	}
 	if err := s.storage.Delete(ctx, replaced); err != nil && !isGone(err) {
-		s.noteKept(replaced, err) // it goes when it is over
+		s.noteUndeleted(replaced, err) // a sweep deletes it when it is over
 	}
 }
 
-// write stores entries, and then takes them into memory. It returns the segment in whose place it has
-// put another.
+// write stores entries and then adds them to memory. It returns the key of the segment that the new one replaces, if any.
 func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, err error) {
 	q := &s.queue
-	now := s.now() // what this clock alone takes for over stays, as in other segments
+	now := s.now() // entries that are over only by this clock stay
 	given := new(Set).with(entries, now)
 	tail := slices.DeleteFunc(slices.Clone(q.tail), func(e Entry) bool {
 		return over(e.Expires.Unix(), now.Add(-storageGrace)) || given.knows(e)
@@ -101,7 +99,7 @@ func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, er
 		tail, replaced = nil, ""
 	}
 	tail = append(tail, entries...)
-	q.number++ // a name is never used again, for nobody knows what became of a write that failed
+	q.number++ // never used again, because a failed write may have stored the object
 	key := path.Join(s.folder, segmentName(tail, s.writer, q.number))
 	object, err := encodeSegment(key, tail)
 	if err != nil {

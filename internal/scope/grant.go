@@ -5,14 +5,13 @@ import (
 	"fmt"
 )
 
-// The effects of a grant, as JSON has them.
+// The effects of a grant in JSON.
 const (
 	Allow = "allow"
 	Deny  = "deny"
 )
 
-// Grant is one authorization of a client: what it may do, or with Deny what it may not, whatever
-// other grants allow.
+// Grant is one authorization of a client: what it may do or, with Deny, what it may not do even if other grants allow it.
 type Grant struct {
 	// Resource is a resource's code, or "*".
 	Resource string
@@ -20,22 +19,21 @@ type Grant struct {
 	Identifiers []string
 	// Actions are the resource's actions, or "*".
 	Actions []string
-	// Deny makes the grant a refusal: a scope that overlaps it is not granted.
+	// Deny refuses every scope that overlaps the grant.
 	Deny bool
 }
 
-// Covers reports whether one scope of the grant covers b. That is the same as the grant covering
-// all of b, for wildcards stand for unboundedly many values and so no number of narrower scopes
-// adds up to one.
+// Covers reports whether one scope of the grant covers b. If none does, several do not cover it together either, because a
+// wildcard stands for unboundedly many values.
 func (g Grant) Covers(b Scope) bool { return g.anyScope(func(s Scope) bool { return s.Covers(b) }) }
 
-// Overlaps reports whether some (resource, identifier, action) is of the grant and of b.
+// Overlaps reports whether some (resource, identifier, action) is in the grant and in b.
 func (g Grant) Overlaps(b Scope) bool {
 	_, ok := g.Overlapping(b)
 	return ok
 }
 
-// Overlapping is the first scope of the grant that overlaps b, if there is one.
+// Overlapping returns the first scope of the grant that overlaps b, if there is one.
 func (g Grant) Overlapping(b Scope) (first Scope, ok bool) {
 	ok = g.anyScope(func(s Scope) bool {
 		first = s
@@ -55,7 +53,7 @@ func (g Grant) anyScope(is func(Scope) bool) bool {
 	return false
 }
 
-// Effect is Allow or Deny.
+// Effect returns Allow or Deny.
 func (g Grant) Effect() string {
 	if g.Deny {
 		return Deny
@@ -63,7 +61,7 @@ func (g Grant) Effect() string {
 	return Allow
 }
 
-// grantJSON is a grant as policies and their logs have it: the effect is always there.
+// grantJSON is a grant in the input of policies and in logs, with an explicit effect.
 type grantJSON struct {
 	Resource    string   `json:"resource"`
 	Identifiers []string `json:"identifiers"`

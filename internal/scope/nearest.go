@@ -2,23 +2,22 @@ package scope
 
 import "strings"
 
-// Likeness says how much of a scope a grant has: each part that is true is covered. The grant that has
-// them all covers the scope.
+// Likeness says which parts of a scope a grant covers. A grant that covers all parts covers the scope.
 type Likeness struct {
-	// Grant is the one scope of the grant that has most.
+	// Grant is the scope of the grant that covers most.
 	Grant Scope
 	// Resource, Identifier and Action say which parts it covers.
 	Resource, Identifier, Action bool
-	// shared is how many bytes the identifiers begin with alike.
+	// shared is the length of the common prefix of the identifiers.
 	shared int
 }
 
-// Covers reports whether nothing is missing.
+// Covers reports whether all parts are covered.
 func (l Likeness) Covers() bool { return l.Resource && l.Identifier && l.Action }
 
-// Nearest is the scope of an allow grant that covers b or, where none does, has most of it. To be on b's
-// resource counts most, more so by its name, and the identifier a little more than the action. Of equals
-// the first counts. It is false when there is no allow grant at all.
+// Nearest returns the scope of an allow grant that covers b or, if there is none, the one that covers most of it. The resource
+// counts most, more so by name, and the identifier counts a little more than the action. Of equal ones the first counts. It
+// is not ok if there is no allow grant.
 func Nearest(grants []Grant, b Scope) (nearest Likeness, ok bool) {
 	for _, g := range grants {
 		if g.Deny || len(g.Identifiers) == 0 || len(g.Actions) == 0 {
@@ -31,7 +30,7 @@ func Nearest(grants []Grant, b Scope) (nearest Likeness, ok bool) {
 	return nearest, ok
 }
 
-// likeness takes the best identifier and the best action: a grant has every pair of them.
+// likeness combines the best identifier and the best action, because a grant has every pair of them.
 func (g Grant) likeness(b Scope) Likeness {
 	l := Likeness{Resource: coversName(g.Resource, b.Resource), shared: -1}
 	l.Grant.Resource = g.Resource

@@ -1,4 +1,5 @@
-// Package scope holds the scope grammar, the only place that says what a scope means.
+// Package scope defines the scope grammar and which scopes cover which. Start with Parse and Scope.Covers. The package imports
+// no other package of this module.
 //
 // A scope is resource:identifier:action, with short forms:
 //
@@ -7,9 +8,9 @@
 //	book:*:*      = book:* = book   everything on book
 //	*:*:*         = *:*    = *      everything
 //
-// The first segment is the resource and the last the action, so an identifier may itself contain
-// colons. Of two segments the second is an action, never an identifier. A resource and an action
-// are a literal or "*"; an identifier may also end in "*", and is then a prefix.
+// The first segment is the resource and the last is the action, so an identifier may contain colons. Of two segments the
+// second is an action, never an identifier. A resource or an action is a literal or "*". An identifier may also end in "*",
+// which makes it a prefix.
 package scope
 
 import (
@@ -18,15 +19,15 @@ import (
 	"strings"
 )
 
-// MaxLength is the greatest number of bytes that one scope may have.
+// MaxLength is the maximum length of a scope, in bytes.
 const MaxLength = 512
 
 // Any is the segment that stands for every value.
 const Any = "*"
 
-// Scope is one parsed scope. The zero Scope covers nothing but itself.
+// Scope is a parsed scope. The zero Scope covers only itself.
 type Scope struct {
-	// Raw is the scope as it was written; answers echo it verbatim.
+	// Raw is the scope as it was written. Responses repeat it verbatim.
 	Raw string `json:"raw"`
 	// Resource is a resource's code, or "*".
 	Resource string `json:"resource"`
@@ -36,9 +37,8 @@ type Scope struct {
 	Action string `json:"action"`
 }
 
-// Parse reads one scope. It fails on a character outside RFC 6749's scope-token (§3.3), an empty
-// segment, a "*" where the grammar has none, and on more than MaxLength bytes. Its errors do not
-// repeat the scope, so that they may be shown to whoever sent it.
+// Parse reads one scope. It fails on a character outside the scope-token of RFC 6749 §3.3, an empty segment, a "*" where the
+// grammar has none, and on more than MaxLength bytes. Its errors do not repeat the scope.
 func Parse(raw string) (Scope, error) {
 	if err := checkToken(raw); err != nil {
 		return Scope{}, err
@@ -59,9 +59,8 @@ func Parse(raw string) (Scope, error) {
 	return s, nil
 }
 
-// ParseList reads a space-separated list of scopes (RFC 6749 §3.3), keeps their order, and drops
-// repetitions. It fails on the first scope that Parse refuses, naming its position, and on more
-// than limit scopes.
+// ParseList reads a space-separated list of scopes (RFC 6749 §3.3). It keeps their order and drops repeated ones. It fails on
+// the first scope that Parse refuses, with its position, and on more than limit scopes.
 func ParseList(list string, limit int) ([]Scope, error) {
 	var scopes []Scope
 	seen := make(map[string]bool)
@@ -82,7 +81,7 @@ func ParseList(list string, limit int) ([]Scope, error) {
 	return scopes, nil
 }
 
-// String is the three-segment form.
+// String returns the form of three segments.
 func (s Scope) String() string {
 	return s.Resource + ":" + s.Identifier + ":" + s.Action
 }
@@ -94,20 +93,20 @@ func (s Scope) Covers(b Scope) bool {
 		coversName(s.Action, b.Action)
 }
 
-// Overlaps reports whether some (resource, identifier, action) is of both.
+// Overlaps reports whether some (resource, identifier, action) is in both.
 func (s Scope) Overlaps(b Scope) bool {
 	return (coversName(s.Resource, b.Resource) || coversName(b.Resource, s.Resource)) &&
 		(coversIdentifier(s.Identifier, b.Identifier) || coversIdentifier(b.Identifier, s.Identifier)) &&
 		(coversName(s.Action, b.Action) || coversName(b.Action, s.Action))
 }
 
-// CheckResource says what is wrong with a resource's code in a registry, where "*" is none.
+// CheckResource returns an error if a resource's code is not valid in a registry, where "*" is not allowed.
 func CheckResource(code string) error { return checkLiteral("resource", code) }
 
-// CheckAction says what is wrong with an action's name in a registry, where "*" is none.
+// CheckAction returns an error if an action's name is not valid in a registry, where "*" is not allowed.
 func CheckAction(name string) error { return checkLiteral("action", name) }
 
-// CheckIdentifier says what is wrong with an identifier, a prefix or "*".
+// CheckIdentifier returns an error unless id is an identifier, a prefix or "*".
 func CheckIdentifier(id string) error {
 	if err := checkToken(id); err != nil {
 		return err
@@ -118,9 +117,8 @@ func CheckIdentifier(id string) error {
 	return nil
 }
 
-// EscapeIdentifier turns any text, such as a path segment of a request, into an identifier that
-// stands for just that text: what a scope cannot hold, "%" and "*" are percent-encoded, so that
-// nobody can widen a scope by what they put into a path. So are the characters of also.
+// EscapeIdentifier converts any text, such as a path segment of a request, to an identifier that stands for just that text. It
+// percent-encodes "%", "*" and what a scope cannot contain, so that a path cannot widen a scope, and the characters of also.
 func EscapeIdentifier(text, also string) string {
 	const upperHex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -165,7 +163,7 @@ func checkLiteral(what, name string) error {
 	return nil
 }
 
-// checkToken holds RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
+// checkToken checks RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
 func checkToken(s string) error {
 	if s == "" {
 		return errors.New("empty scope")
@@ -187,8 +185,8 @@ func isTokenChar(c byte) bool {
 
 func coversName(a, b string) bool { return a == Any || a == b }
 
-// coversIdentifier: "*" is the empty prefix, and a prefix covers what begins with it, be that an
-// identifier or a longer prefix.
+// coversIdentifier reports whether a covers b. A prefix covers the identifiers and the longer prefixes that begin with it, and
+// "*" is the empty prefix.
 func coversIdentifier(a, b string) bool {
 	prefix, isPrefix := strings.CutSuffix(a, Any)
 	if isPrefix {

@@ -18,8 +18,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// Issuer is an issuer that is not this plugin: it publishes metadata (RFC 8414) and keys, and
-// signs whatever a test wants signed.
+// Issuer is an issuer that is not this plugin. It publishes metadata (RFC 8414) and keys, and signs what a test wants.
 type Issuer struct {
 	URL string
 
@@ -28,9 +27,9 @@ type Issuer struct {
 	fetches atomic.Int64
 	mu      sync.Mutex
 	keys    []*token.SigningKey // the last one signs
-	publish http.HandlerFunc    // in place of the keys; nil is none
-	revoked http.HandlerFunc    // the feed of revocations; nil is that there is none
-	named   map[string]any      // metadata in place of, or beside, its own
+	publish http.HandlerFunc    // serves instead of the keys, unless nil
+	revoked http.HandlerFunc    // serves the feed of revocations, unless nil
+	named   map[string]any      // replaces or extends its metadata
 }
 
 // StartIssuer runs an issuer with one ES256 key until the test ends.
@@ -44,7 +43,7 @@ func StartIssuer(t testing.TB) *Issuer {
 	return i
 }
 
-// Rotate makes a new key, which signs from now on; the former ones stay published.
+// Rotate makes a new key, which signs from now on. The former ones stay published.
 func (i *Issuer) Rotate() {
 	i.t.Helper()
 	key, err := token.GenerateKey(token.ES256)
@@ -56,10 +55,10 @@ func (i *Issuer) Rotate() {
 	i.keys = append(i.keys, key)
 }
 
-// SetDown makes every answer a 500, or no longer.
+// SetDown sets whether every answer is a 500.
 func (i *Issuer) SetDown(down bool) { i.down.Store(down) }
 
-// Fetches is how many requests there have been.
+// Fetches returns the number of requests so far.
 func (i *Issuer) Fetches() int64 { return i.fetches.Load() }
 
 // ServeHTTP serves the metadata and the keys.
@@ -95,7 +94,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Announce has the metadata say something else of a member from now on.
+// Announce sets a member of the metadata.
 func (i *Issuer) Announce(member string, value any) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -105,21 +104,21 @@ func (i *Issuer) Announce(member string, value any) {
 	i.named[member] = value
 }
 
-// JWKS is the key set of all its keys.
+// JWKS returns the key set of all its keys.
 func (i *Issuer) JWKS() []byte {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return token.NewKeySet(i.keys...).JWKS()
 }
 
-// Publish has something else answer where the keys are, from now on; nil is the keys again.
+// Publish sets what answers instead of the keys. After nil the keys are served again.
 func (i *Issuer) Publish(answer http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.publish = answer
 }
 
-// PublishRevocations has something answer where the feed of revocations is, from now on. Before, there is none.
+// PublishRevocations sets what serves the feed of revocations. Before, the issuer has none.
 func (i *Issuer) PublishRevocations(answer http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -132,7 +131,7 @@ func (i *Issuer) feed() http.HandlerFunc {
 	return i.revoked
 }
 
-// signer is the key that signs.
+// signer returns the key that signs.
 func (i *Issuer) signer() *token.SigningKey {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -149,7 +148,7 @@ func (i *Issuer) State(typ string, claims []byte) string {
 	return signed
 }
 
-// Key is the private key that signs, and its kid.
+// Key returns the private key that signs, and its kid.
 func (i *Issuer) Key() (private *ecdsa.PrivateKey, kid string) {
 	key := i.signer()
 	var jwk struct{ D string }
@@ -170,7 +169,7 @@ func (i *Issuer) Key() (private *ecdsa.PrivateKey, kid string) {
 	return private, key.ID()
 }
 
-// Claims are those of a good access token (RFC 9068 §2.2), with changes; nil removes a claim.
+// Claims returns the claims of a valid access token (RFC 9068 §2.2) with changes, in which nil removes a claim.
 func (i *Issuer) Claims(audience, scope string, changes map[string]any) map[string]any {
 	now := time.Now()
 	claims := map[string]any{
@@ -182,8 +181,7 @@ func (i *Issuer) Claims(audience, scope string, changes map[string]any) map[stri
 	return claims
 }
 
-// Sign signs claims as an access token, with changes to its header; nil removes a member. Fuzz targets
-// may call it.
+// Sign signs claims as an access token, with changes to its header, in which nil removes a member. Fuzz targets may call it.
 func (i *Issuer) Sign(claims, header map[string]any) string {
 	private, kid := i.Key()
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims(claims))

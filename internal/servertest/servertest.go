@@ -1,5 +1,5 @@
-// Package servertest runs the whole of Caddy with this plugin inside a test: real listeners on
-// loopback, real storage in a temporary folder, real HTTP.
+// Package servertest runs Caddy with this plugin inside a test, with listeners on loopback and file storage in a temporary
+// folder. Start with Start and StartIssuer. Only tests import it.
 package servertest
 
 import (
@@ -25,22 +25,22 @@ import (
 	_ "github.com/caddy-m2m/caddy-m2m/caddymodule" // this plugin
 )
 
-// Server is the one Caddy of this process.
+// Server is the only Caddy of this process. A test function may have only one, because a second one waits for the first to end.
 type Server struct {
 	t       testing.TB
 	Storage string // folder of its storage
-	// LogLevel is of what Load has Caddy log. Default: DEBUG, and production's is INFO.
+	// LogLevel is the level of Caddy's log. The default is DEBUG, while that of production is INFO.
 	LogLevel string
-	// Silent are names of loggers that Load has Caddy leave out of its log.
+	// Silent are names of loggers that Caddy leaves out of its log.
 	Silent []string
-	// Admin is the address that Load gives the admin endpoint. Default: there is none.
+	// Admin is the address of the admin endpoint. By default the endpoint is off.
 	Admin string
-	// Change, unless nil, changes what Load has adapted, for what no Caddyfile can say.
+	// Change, unless nil, changes the adapted config, for what a Caddyfile cannot express.
 	Change func(config map[string]any)
 	log    string
 }
 
-// running is held for as long as a test has a server, for a process has one Caddy config.
+// running is held while a test has a server, because a process has only one Caddy config.
 var running sync.Mutex
 
 // Start runs Caddy with a Caddyfile until the test ends. Listen addresses in it should come from
@@ -54,7 +54,7 @@ func Start(t testing.TB, caddyfile string) *Server {
 	return s
 }
 
-// New is a Caddy that runs nothing before Load, and nothing after the test.
+// New returns a server that runs nothing before Load, and is stopped after the test.
 func New(t testing.TB) *Server {
 	t.Helper()
 	running.Lock()
@@ -70,7 +70,7 @@ func New(t testing.TB) *Server {
 	return s
 }
 
-// Load replaces the config, as a reload does. On failure the former config goes on serving.
+// Load replaces the config, as a reload does. After an error the former config stays in force.
 func (s *Server) Load(caddyfile string) error {
 	config, err := s.adapt(caddyfile)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *Server) Restart(caddyfile string) error {
 	return s.Load(caddyfile)
 }
 
-// Validate provisions a config and does not run it, as caddy validate does.
+// Validate provisions a config without running it, as caddy validate does.
 func (s *Server) Validate(caddyfile string) error {
 	adapted, err := s.adapt(caddyfile)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Server) Validate(caddyfile string) error {
 	return caddy.Validate(config)
 }
 
-// Handler is the server of the config that runs now, for requests without a network.
+// Handler returns the HTTP server of the current config, for requests without a network.
 func (s *Server) Handler() http.Handler {
 	s.t.Helper()
 	app, err := caddy.ActiveContext().AppIfConfigured("http")
@@ -110,7 +110,7 @@ func (s *Server) Handler() http.Handler {
 	return app.(*caddyhttp.App).Servers["srv0"]
 }
 
-// adapt makes JSON of a Caddyfile and puts in what a test needs.
+// adapt converts a Caddyfile to JSON and adds what a test needs.
 func (s *Server) adapt(caddyfile string) ([]byte, error) {
 	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *Server) adapt(caddyfile string) ([]byte, error) {
 	return json.Marshal(config)
 }
 
-// Log is what Caddy has logged so far, one JSON object a line.
+// Log returns what Caddy has logged so far, one JSON object per line.
 func (s *Server) Log() string {
 	s.t.Helper()
 	content, err := os.ReadFile(s.log)
@@ -143,7 +143,7 @@ func (s *Server) Log() string {
 	return string(content)
 }
 
-// LogLines are the logged objects of a logger of that name.
+// LogLines returns the objects that the logger with this name has logged.
 func (s *Server) LogLines(logger string) []map[string]any {
 	s.t.Helper()
 	var lines []map[string]any
@@ -159,8 +159,8 @@ func (s *Server) LogLines(logger string) []map[string]any {
 	return lines
 }
 
-// Ports of tests are below those that the system gives to whoever asks for any (net.Listen on port 0):
-// else such a listener of the same test might take the port before Caddy does.
+// Ports of tests are below those that the system assigns to listeners on port 0, so that such a listener does not take the
+// port before Caddy does.
 const (
 	firstPort = 10_000
 	ports     = 20_000
@@ -170,7 +170,7 @@ var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(ports)) } // processes of several packages run at once
 
-// FreePort is a loopback port on which nobody listens. No two calls of a process return the same.
+// FreePort returns a free loopback port. No two calls in a process return the same one.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
@@ -186,7 +186,7 @@ func FreePort(t testing.TB) int {
 	return 0
 }
 
-// FreeURL is a http URL on a free loopback port.
+// FreeURL returns an http URL on a free loopback port.
 func FreeURL(t testing.TB) string { return fmt.Sprintf("http://127.0.0.1:%d", FreePort(t)) }
 
 // WriteFile writes a file below dir, with its folders, and returns its path.

@@ -12,38 +12,37 @@ import (
 
 func init() { caddy.RegisterModule(new(storageModule)) }
 
-// storageModule is Caddy's file storage, whose operations FailStorage can make fail.
+// storageModule is Caddy's file storage, with operations that FailStorage can make fail.
 type storageModule struct {
 	Root string `json:"root"`
 }
 
-// CaddyModule says how Caddy finds the storage.
+// CaddyModule returns the module's ID and constructor.
 func (*storageModule) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "caddy.storage.servertest", New: func() caddy.Module { return new(storageModule) }}
 }
 
-// CertMagicStorage makes the storage.
+// CertMagicStorage returns the storage.
 func (m *storageModule) CertMagicStorage() (certmagic.Storage, error) {
 	return &storage{&certmagic.FileStorage{Path: m.Root}}, nil
 }
 
-// failing is the name of the one operation that fails now.
+// failing is the name of the operation that fails.
 var failing atomic.Value
 
 var errStorage = errors.New("the storage is away")
 
-// FailLoad makes loading the objects of that base name fail from now on. FailStorage heals it.
+// FailLoad makes loading the objects with this base name fail, until the next FailStorage.
 func (s *Server) FailLoad(name string) { failing.Store("Load " + name) }
 
-// FailStorage makes one operation of the storage fail from now on: "Load", "Store", "List" or
-// "Lock". The empty name heals it.
+// FailStorage makes one operation of the storage fail: "Load", "Store", "List" or "Lock". After the empty name none fails.
 func (s *Server) FailStorage(operation string) { failing.Store(operation) }
 
 // watching is called before each operation.
 var watching atomic.Pointer[func(operation, key string)]
 
-// WatchStorage has a function called before each "Load", "Store", "List", "Exists" and "Lock" of the storage, which
-// waits for it. The function may be called by several goroutines at once; nil ends it.
+// WatchStorage sets a function that is called before each "Load", "Store", "List", "Exists" and "Lock" of the storage, which
+// waits for it. Several goroutines may call the function concurrently. After nil none is called.
 func (s *Server) WatchStorage(watch func(operation, key string)) { watching.Store(&watch) }
 
 func fault(operation, name string) error {

@@ -10,7 +10,7 @@ import (
 // Alg is a JWS signature algorithm by its JWA name (RFC 7518 §3.1, RFC 8037 §3.1).
 type Alg string
 
-// The algorithms that sign, and with which tokens are verified too.
+// The algorithms that sign and verify.
 const (
 	ES256 Alg = "ES256" // ECDSA on P-256; the default
 	RS256 Alg = "RS256" // RSASSA-PKCS1-v1_5, for verifiers that know nothing else
@@ -28,14 +28,13 @@ const (
 	PS512 Alg = "PS512"
 )
 
-// DefaultAlg is what signs when nothing else is asked for: small, quick, and known to every
-// verifier in use.
+// DefaultAlg is the default signing algorithm. It is small and fast, and every verifier supports it.
 const DefaultAlg = ES256
 
 var signingAlgs = []Alg{ES256, RS256, PS256, EdDSA}
 
-// ParseAlg reads the name of a signing algorithm, exactly as JWA spells it. "" is DefaultAlg. The
-// error for any other name lists what is allowed.
+// ParseAlg reads the name of a signing algorithm as JWA spells it. It returns DefaultAlg for "". The error for an unknown name
+// lists the known ones.
 func ParseAlg(name string) (Alg, error) {
 	if name == "" {
 		return DefaultAlg, nil
@@ -67,7 +66,7 @@ const (
 	crvEd25519 = "Ed25519"
 )
 
-// algorithm is what an Alg asks of its key.
+// algorithm is what an Alg requires of its key.
 type algorithm struct {
 	kty string
 	// crv is the only curve, "" for RSA.
@@ -91,9 +90,8 @@ var algorithms = map[Alg]algorithm{
 	PS512: {kty: ktyRSA, pss: crypto.SHA512},
 }
 
-// algOfKey derives the algorithm of a key that does not say. For EC and OKP the curve leaves no
-// choice. An RSA key could be used with six: RS256 is what publishers who say nothing mean, being
-// OpenID Connect's default, and to take any of the six would let a token choose.
+// algOfKey returns the algorithm of a key without alg. The curve of an EC or OKP key determines it. An RSA key fits six
+// algorithms. It gets RS256, the default of OpenID Connect, because accepting any of the six would let the token choose.
 func algOfKey(kty, crv string) (Alg, bool) {
 	if kty == ktyRSA {
 		return RS256, true

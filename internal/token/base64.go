@@ -8,12 +8,10 @@ import (
 
 var errBase64 = errors.New("not canonical base64url without padding")
 
-// canonicalBase64 refuses set bits in the last character that no byte needs. It would still pass
-// over line breaks, which is why isBase64URL comes first.
+// canonicalBase64 refuses unused bits that are set in the last character. It ignores line breaks, so call isBase64URL first.
 var canonicalBase64 = base64.RawURLEncoding.Strict()
 
-// decodeBase64 reads base64url as RFC 7515 §2 writes it: no padding, no line breaks, no other
-// alphabet, and only the one spelling that the bytes have.
+// decodeBase64 reads canonical base64url (RFC 7515 §2): without padding, line breaks and other alphabets.
 func decodeBase64(s string) ([]byte, error) {
 	if !isBase64URL(s) {
 		return nil, errBase64

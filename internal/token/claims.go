@@ -20,30 +20,27 @@ const maxTextSize = 1 << 10
 // was counted in milliseconds.
 const maxDate = 253402300799
 
-// Claims is what a verified token says.
+// Claims are the claims of a verified token.
 type Claims struct {
-	// Issuer is iss: the issuer that Verify was told to expect.
+	// Issuer is iss, the issuer that Verify expected.
 	Issuer string
-	// Subject is sub, ClientID client_id or what Expect.ClientClaim names, and ID jti. One that
-	// Expect.AllowMissing names may be "".
+	// Subject is sub, ClientID is client_id or the claim that Expect.ClientClaim names, and ID is jti. Each is "" if it is
+	// missing and Expect.AllowMissing allows that.
 	Subject, ClientID, ID string
-	// Scope is scope, or what Expect.ScopeClaim names, as a list with spaces; "" when the token has
-	// none.
+	// Scope is scope, or the claim that Expect.ScopeClaim names, as a space-separated list. It is "" if the token has none.
 	Scope string
-	// Scopes are those scopes of Scope that the grammar knows, in order. One that it does not know
-	// covers nothing, and so is left out.
+	// Scopes are the scopes of Scope that are valid in the scope grammar, in order. The others cover nothing.
 	Scopes []scope.Scope
-	// Audience is aud, at least one.
+	// Audience is aud. It is not empty.
 	Audience []string
-	// IssuedAt is iat, NotBefore nbf and Expires exp. The first two are zero when missing.
+	// IssuedAt is iat, NotBefore is nbf and Expires is exp. The first two are zero if they are missing.
 	IssuedAt, NotBefore, Expires time.Time
 	// All is every claim as decoded JSON: map[string]any, []any, string, bool, nil, and the
 	// standard library's json.Number for all numbers.
 	All map[string]any
 }
 
-// claimReader takes claims out of a payload. The first fault stays in err, and what is read after
-// it means nothing.
+// claimReader reads claims from a payload. It keeps the first error in err. What is read after an error is meaningless.
 type claimReader struct {
 	all      payload
 	optional []string
@@ -56,7 +53,7 @@ func (r *claimReader) fail(name, what string) {
 	}
 }
 
-// text reads a claim that names somebody or something.
+// text reads a claim that is a name.
 func (r *claimReader) text(name string) string {
 	value, ok := r.all[name]
 	if !ok && slices.Contains(r.optional, name) {
@@ -72,8 +69,8 @@ func (r *claimReader) text(name string) string {
 	return text
 }
 
-// CheckName says whether a text can be an issuer, an audience, a subject, a client or an ID in a
-// token: it is not empty, not longer than 1 KiB and has no control characters.
+// CheckName returns an error if a text cannot be an issuer, an audience, a subject, a client or an ID in a token: if it is
+// empty, is longer than 1 KiB or has control characters.
 func CheckName(text string) error {
 	if !isName(text) {
 		return fmt.Errorf("it is empty, longer than %d bytes or has control characters", maxTextSize)
@@ -81,8 +78,7 @@ func CheckName(text string) error {
 	return nil
 }
 
-// isName allows what can be compared, logged and put into a header without surprise: something,
-// not too long, and no control characters.
+// isName reports whether a text can be compared, logged and put into a header safely.
 func isName(text string) bool {
 	return text != "" && len(text) <= maxTextSize && !strings.ContainsFunc(text, isControl)
 }
@@ -109,7 +105,7 @@ func (r *claimReader) audience() []string {
 	return audience
 }
 
-// date reads a NumericDate (RFC 7519 §2), which may have a fraction. It is zero when missing.
+// date reads a NumericDate (RFC 7519 §2), which may have a fraction. It returns the zero time if the claim is missing.
 func (r *claimReader) date(name string) time.Time {
 	value, ok := r.all[name]
 	if !ok {
@@ -132,8 +128,8 @@ func (r *claimReader) requiredDate(name string) time.Time {
 	return r.date(name)
 }
 
-// scopes reads the claim that holds them; "" is scope. A claim that was not named for it must be a
-// space-separated list (RFC 6749 §3.3); one that was may be an array of them, one scope each.
+// scopes reads the claim that holds the scopes. Without a name it is "scope", which must be a space-separated list (RFC 6749
+// §3.3). A named claim may also be an array with one scope in each element.
 func (r *claimReader) scopes(named string) (list string, known []scope.Scope) {
 	name := cmp.Or(named, "scope")
 	value, ok := r.all[name]
@@ -154,7 +150,7 @@ func (r *claimReader) scopes(named string) (list string, known []scope.Scope) {
 	return list, known
 }
 
-// joined is an array of scopes as a list of them. An element with a space would become two.
+// joined joins an array of scopes to a list. It refuses an element with a space, which would become two scopes.
 func (r *claimReader) joined(name string, array []any) string {
 	words := make([]string, len(array))
 	for n, value := range array {

@@ -7,11 +7,11 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// These are the bytes that claims take beside their texts, on 64-bit machines, with the rounding of Go's
-// allocator and the free room of maps. They are rather too large than too small.
+// These are the bytes that claims take besides their texts on 64-bit machines, with the rounding of Go's allocator and the
+// free room of maps. They are upper estimates.
 const (
-	// rememberedSize is a remembered token without its claims: its two places in lists, its slot in the
-	// map, and a holder that has no other token.
+	// rememberedSize is a remembered token without its claims: two list elements, a map entry, and a holder that has no
+	// other token.
 	rememberedSize = 1 << 10
 	// boxSize is a value in an interface: a pointer to the header of a text, and the header.
 	boxSize = 32
@@ -22,9 +22,8 @@ const (
 	memberSize             = 96
 )
 
-// heapSize returns the bytes of memory that claims take. The length of a token says little about that: a
-// scope of two bytes takes 64, and an object of one member more than 300. So the bytes are counted, once
-// for each remembered token.
+// heapSize returns the bytes of memory that claims take. The length of a token is a poor estimate: a scope of two bytes takes
+// 64, and an object of one member more than 300.
 func (c *Claims) heapSize() int {
 	size := int(unsafe.Sizeof(*c)) + cap(c.Scopes)*int(unsafe.Sizeof(scope.Scope{})) + cap(c.Audience)*int(unsafe.Sizeof(""))
 	if text, _ := c.All["scope"].(string); text != c.Scope {
@@ -59,7 +58,7 @@ func valueSize(value any) int {
 		}
 		return size
 	}
-	return 0 // true, false and null take nothing beside the interface
+	return 0 // true, false and null take nothing besides the interface
 }
 
 // textSize returns the bytes of a text without its header. The allocator's classes are at least 16 bytes apart.

@@ -4,21 +4,21 @@ import "strings"
 
 // Bounds of a token, in bytes. 8 KiB is what servers commonly allow for all headers together.
 const (
-	// MaxTokenSize is the largest token that is looked at.
+	// MaxTokenSize is the largest token that is read.
 	MaxTokenSize = 8 << 10
 	// maxHeaderSize bounds the decoded header.
 	maxHeaderSize = 1 << 10
 )
 
-// compact is a token that has passed the gate: taken apart, its header read, nothing believed.
+// compact is a token whose form was checked and whose header was read. Nothing in it is verified.
 type compact struct {
 	header header
-	// input is what the signature is of: header and payload with the dot between (RFC 7515 §5.2).
+	// input is the signed text: header and payload with a dot between them (RFC 7515 §5.2).
 	input              string
 	payload, signature string
 }
 
-// openCompact takes a token apart and reads its header.
+// openCompact splits a token and reads its header.
 func openCompact(raw string) (compact, error) { return openCompactWithin(raw, MaxTokenSize) }
 
 func openCompactWithin(raw string, limit int) (c compact, err error) {
@@ -42,7 +42,7 @@ func openCompactWithin(raw string, limit int) (c compact, err error) {
 	return c, err
 }
 
-// verify finds the key, checks the signature, and gives the payload.
+// verify finds the key, checks the signature and returns the payload.
 func (c compact) verify(keys *KeySet) ([]byte, error) {
 	key := keys.key(string(c.header.Kid))
 	if key == nil {
@@ -61,7 +61,7 @@ func (c compact) verify(keys *KeySet) ([]byte, error) {
 	return c.claims()
 }
 
-// claims is the payload's bytes, whether it is verified or not.
+// claims returns the bytes of the payload, which may not be verified.
 func (c compact) claims() ([]byte, error) {
 	payload, err := decodeBase64(c.payload)
 	if err != nil {
@@ -70,9 +70,8 @@ func (c compact) claims() ([]byte, error) {
 	return payload, nil
 }
 
-// KeyID takes a token through the gate as far as its header and says which key would verify it,
-// so that the key can be fetched. Nothing is verified: kid is a stranger's word. Errors are those
-// of Verify.
+// KeyID checks the form of a token and returns its kid, so that the key can be fetched. The kid is not verified. Errors are
+// those of Verify.
 func KeyID(raw string) (kid string, err error) {
 	c, err := openCompact(raw)
 	if err != nil {

@@ -2,8 +2,7 @@ package token
 
 import "strings"
 
-// Unverified is what a token says of itself. Nothing of it is to be believed; it is for people
-// who look at a token.
+// Unverified is the content of a token that was not verified. It is for people who inspect a token.
 type Unverified struct {
 	// Header is the JOSE header (RFC 7515 §4).
 	Header map[string]any `json:"header"`
@@ -11,8 +10,8 @@ type Unverified struct {
 	Claims map[string]any `json:"claims"`
 }
 
-// Decode takes a token apart without verifying anything. It fails with Malformed on what is no
-// three parts of base64url with a JSON object in each of the first two.
+// Decode splits a token without verifying it. It fails with Malformed unless the token has three parts and the first two are
+// JSON objects in base64url.
 func Decode(raw string) (*Unverified, error) {
 	parts := strings.Split(raw, ".")
 	if len(raw) > MaxTokenSize || len(parts) != 3 {
@@ -41,13 +40,13 @@ func decodePart(part string) (payload, error) {
 	return object, nil
 }
 
-// Issuer is the iss claim, "" when there is none.
+// Issuer returns the iss claim, or "" if there is none.
 func (u *Unverified) Issuer() string {
 	issuer, _ := u.Claims["iss"].(string)
 	return issuer
 }
 
-// Audience is the aud claim, be it a string or a list of them (RFC 7519 §4.1.3).
+// Audience returns the aud claim, which is a string or a list of strings (RFC 7519 §4.1.3).
 func (u *Unverified) Audience() []string {
 	switch aud := u.Claims["aud"].(type) {
 	case string:

@@ -48,11 +48,10 @@ func (o *offset) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return err
 }
 
-// refusedParams may not be in a header. crit and b64 change what a token means; jwk, jku, x5c and
-// x5u bring the sender's own key; zip, enc and what follows belong to encrypted tokens; cty says
-// that the payload is not claims but, for instance, another token (RFC 7519 §5.2). All other
-// parameters that are not known are ignored (RFC 7515 §4), among them the thumbprints x5t and
-// x5t#S256: they merely name a key once more, and kid alone chooses.
+// refusedParams may not be in a header. crit and b64 change what a token means. jwk, jku, x5c and x5u bring the sender's own
+// key. zip, enc and the next ones belong to encrypted tokens. cty says that the payload is not a claims set but, for
+// instance, another token (RFC 7519 §5.2). All other unknown parameters are ignored (RFC 7515 §4), such as the thumbprints
+// x5t and x5t#S256: only kid chooses the key.
 var refusedParams = map[string]bool{
 	"crit": true, "b64": true,
 	"jwk": true, "jku": true, "x5c": true, "x5u": true,
@@ -62,7 +61,7 @@ var refusedParams = map[string]bool{
 
 var errHeader = errors.New("not a JOSE header")
 
-// parseHeader reads one JSON object without repeated members. It does not yet know which key and type are wanted.
+// parseHeader reads one JSON object without repeated members. It does not compare the key and the type with those expected.
 func parseHeader(data []byte) (header, error) {
 	var h header
 	if len(data) > maxHeaderSize {
@@ -103,8 +102,8 @@ func (h header) refused() (name string) {
 	return name
 }
 
-// sameType compares values of typ: letters of either case are the same, and so are a type with
-// "application/" before it and the same without, if no other "/" is in it (RFC 7515 §4.1.9).
+// sameType compares values of typ without regard to case, and to a leading "application/" if the rest has no other "/" (RFC
+// 7515 §4.1.9).
 func sameType(a, b string) bool { return a != "" && canonicalType(a) == canonicalType(b) }
 
 func canonicalType(typ string) string {

@@ -13,11 +13,10 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// This file is all there is of the JOSE library: keys from and to JWKs, thumbprints, signatures.
-// It is given only what has passed our own checks, and raw keys rather than JWKs, which it would
-// convert again for every signature.
+// Only this file uses the JOSE library: for keys from and to JWKs, thumbprints and signatures. The library gets only what has
+// passed our own checks, and raw keys, because it would convert a JWK again for every signature.
 
-// signFunc makes the signature of input.
+// signFunc signs input.
 type signFunc func(input []byte) ([]byte, error)
 
 // verifyFunc checks that sig is the signature of input.
@@ -31,8 +30,8 @@ func newSignFunc(alg Alg, private crypto.Signer) (signFunc, error) {
 	return func(input []byte) ([]byte, error) { return signer.Sign(input, private) }, nil
 }
 
-// newVerifyFunc is the bare signature check of one key. RSASSA-PSS goes to the standard library:
-// the JOSE library takes a salt of any length there, and RFC 7518 §3.5 only that of the hash.
+// newVerifyFunc returns the signature check of one key. For RSASSA-PSS it uses the standard library: the JOSE library accepts
+// a salt of any length, while RFC 7518 §3.5 requires that of the hash.
 func newVerifyFunc(alg Alg, public crypto.PublicKey) (verifyFunc, error) {
 	if key, ok := public.(*rsa.PublicKey); ok && algorithms[alg].pss != 0 {
 		return pssVerifyFunc(algorithms[alg].pss, key), nil
@@ -53,7 +52,7 @@ func pssVerifyFunc(hash crypto.Hash, key *rsa.PublicKey) verifyFunc {
 	}
 }
 
-// rawPublic turns the public members of a JWK into a key.
+// rawPublic converts the public members of a JWK to a key.
 func rawPublic(j publicJWK) (crypto.PublicKey, error) {
 	var raw any
 	if err := rawKey(j, &raw); err != nil {
@@ -66,7 +65,7 @@ func rawPublic(j publicJWK) (crypto.PublicKey, error) {
 	return nil, fmt.Errorf("unsupported key type %q", j.Kty)
 }
 
-// rawPrivate turns a private JWK into a key.
+// rawPrivate converts a private JWK to a key.
 func rawPrivate(j privateJWK) (crypto.Signer, error) {
 	var raw any
 	if err := rawKey(j, &raw); err != nil {
@@ -91,7 +90,7 @@ func rawKey(members, raw any) error {
 	return key.Raw(raw)
 }
 
-// newPrivateJWK writes a private key as a JWK, its kid being the thumbprint of RFC 7638.
+// newPrivateJWK returns a private key as a JWK, whose kid is the thumbprint of RFC 7638.
 func newPrivateJWK(alg Alg, private crypto.Signer) (privateJWK, error) {
 	key, err := jwk.FromRaw(private)
 	if err != nil {

@@ -11,10 +11,9 @@ import (
 // useSignature is the use of keys that sign (RFC 7517 §4.2).
 const useSignature = "sig"
 
-// Bounds of RSA keys. Below 2048 bits a key can be broken, and RFC 7518 §3.3 forbids it. Above
-// 8192 nothing is gained, while the cost of a check, which the token's sender decides on, grows
-// with the square. Public exponents up to 65536 are outside FIPS 186-5 and invite attacks on
-// sloppy padding; those of more than 31 bits are beyond Go's RSA.
+// Bounds of RSA keys. RFC 7518 §3.3 forbids keys below 2048 bits. Above 8192 bits nothing is gained, while the cost of a
+// check, which the sender of a token causes, grows with the square. FIPS 186-5 forbids public exponents up to 65536, which
+// invite attacks on sloppy padding. Go's RSA does not support exponents of more than 31 bits.
 const (
 	minRSABits     = 2048
 	maxRSABits     = 8192
@@ -22,7 +21,7 @@ const (
 	maxRSAExponent = 1<<31 - 1
 )
 
-// publicJWK holds the members of a JWK that everybody may see (RFC 7517 §4, RFC 7518 §6).
+// publicJWK holds the public members of a JWK (RFC 7517 §4, RFC 7518 §6).
 type publicJWK struct {
 	Kty string `json:"kty"`
 	Kid string `json:"kid,omitzero"`
@@ -46,8 +45,8 @@ type privateJWK struct {
 	QI string `json:"qi,omitzero"`
 }
 
-// check holds the key against the rules of its algorithm: type, curve, strength, and members in
-// the one spelling that RFC 7518 §6 allows.
+// check checks the key by the rules of its algorithm: type, curve, strength, and members in the canonical encoding of RFC
+// 7518 §6.
 func (j publicJWK) check(alg Alg) error {
 	a, ok := algorithms[alg]
 	switch {
@@ -93,7 +92,7 @@ func checkRSA(n, e string) error {
 	return nil
 }
 
-// decodeUint reads a Base64urlUInt (RFC 7518 §2): big-endian, with no leading zero.
+// decodeUint reads a Base64urlUInt (RFC 7518 §2): big-endian, without a leading zero.
 func decodeUint(name, value string) ([]byte, error) {
 	b, err := decodeBase64(value)
 	if err != nil {
@@ -114,7 +113,7 @@ func smallUint(b []byte) (v uint64, ok bool) {
 	return v, len(b) <= 8
 }
 
-// public checks the key and turns it into one that can verify.
+// public checks the key and converts it to a key of the standard library.
 func (j publicJWK) public(alg Alg) (crypto.PublicKey, error) {
 	if err := j.check(alg); err != nil {
 		return nil, err

@@ -20,8 +20,7 @@ const (
 	MaxKeyIDSize = 256
 )
 
-// remoteJWK is a key of somebody else's. Members that only private and symmetric keys have are
-// read to be refused.
+// remoteJWK is a key of another issuer. It has the members of private and symmetric keys, so that such keys are refused.
 type remoteJWK struct {
 	publicJWK
 	KeyOps []string `json:"key_ops"`
@@ -44,12 +43,11 @@ func (m secretMembers) any() bool {
 		func(v jsontext.Value) bool { return v != nil })
 }
 
-// ParseKeySet reads a JWK Set (RFC 7517 §5) of another issuer. A key that is of no use to verify
-// tokens, is weak or is malformed is left out, with an error in skipped that names it and says
-// why; so are all keys that share a kid, for there is no telling which is meant. err is set when
-// jwks is not a JWK Set, is larger than MaxJWKSSize or MaxKeys, or holds no usable key.
+// ParseKeySet reads a JWK Set (RFC 7517 §5) of another issuer. It leaves out a key that cannot verify tokens, is weak or is
+// malformed, and all keys that share a kid. For each of them skipped has an error that names the key and says why.
+// ParseKeySet fails if jwks is not a JWK Set, is larger than MaxJWKSSize or MaxKeys, or has no usable key.
 //
-// A key without alg gets the one that its curve leaves; an RSA key gets RS256.
+// A key without alg gets the algorithm of its curve. An RSA key gets RS256.
 func ParseKeySet(jwks []byte) (keys *KeySet, skipped []error, err error) {
 	list, err := splitJWKS(jwks)
 	if err != nil {
@@ -110,7 +108,7 @@ func parseRemoteKey(data jsontext.Value) (kid string, _ *publicKey, _ error) {
 	return j.Kid, key, err
 }
 
-// usableAlg is the algorithm that the key may verify with, unless the key is for something else.
+// usableAlg returns the algorithm that the key verifies with. It fails if the key is for something else.
 func (j remoteJWK) usableAlg() (Alg, error) {
 	switch {
 	case j.Kid == "":

@@ -8,15 +8,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// KeySet is a set of public keys, each with its id and its only algorithm. It never changes and
-// is safe for concurrent use. A nil KeySet is empty.
+// KeySet is an immutable set of public keys, each with its kid and its only algorithm. A nil KeySet is empty.
 type KeySet struct {
 	keys map[string]*publicKey
 	jwks []byte
 }
 
-// NewKeySet holds the public parts of keys. Of several keys with one id the first counts; nil
-// keys are left out.
+// NewKeySet returns a set of the public parts of keys. Of several keys with one kid it takes the first. It ignores nil keys.
 func NewKeySet(keys ...*SigningKey) *KeySet {
 	public := make(map[string]*publicKey, len(keys))
 	for _, k := range keys {
@@ -33,13 +31,12 @@ func newKeySet(keys map[string]*publicKey) *KeySet {
 	for _, kid := range slices.Sorted(maps.Keys(keys)) {
 		list = append(list, keys[kid].jwk)
 	}
-	// Strings and slices of them always encode, once any text is allowed in them.
+	// Strings always encode if invalid UTF-8 is allowed.
 	jwks, _ := json.Marshal(map[string][]publicJWK{"keys": list}, jsontext.AllowInvalidUTF8(true))
 	return &KeySet{keys: keys, jwks: jwks}
 }
 
-// JWKS is the set as a JWK Set (RFC 7517 §5), sorted by kid: public members only, with alg, kid
-// and use "sig".
+// JWKS returns the set as a JWK Set (RFC 7517 §5), sorted by kid. It has public members only, with alg, kid and use "sig".
 func (s *KeySet) JWKS() []byte {
 	if s == nil {
 		return []byte(`{"keys":[]}`)
@@ -50,7 +47,7 @@ func (s *KeySet) JWKS() []byte {
 // Has reports whether the key kid is in the set.
 func (s *KeySet) Has(kid string) bool { return s.key(kid) != nil }
 
-// Len is the number of keys.
+// Len returns the number of keys.
 func (s *KeySet) Len() int {
 	if s == nil {
 		return 0

@@ -17,28 +17,26 @@ import (
 // largest key it is still within MaxTokenSize.
 const MaxClaimsSize = 4 << 10
 
-// Mint holds what goes into one access token (RFC 9068 §2.2).
+// Mint holds the claims of one access token (RFC 9068 §2.2).
 type Mint struct {
 	// Issuer is iss, the issuer's URL.
 	Issuer string
-	// ClientID is client_id, who asked for the token.
+	// ClientID is client_id, the client that requested the token.
 	ClientID string
-	// ID is jti. It must be unique: NewID.
+	// ID is jti. It must be unique, as those of NewID are.
 	ID string
-	// Subject is sub. Default: ClientID, as there is no resource owner in the client credentials
-	// grant.
+	// Subject is sub. The default is ClientID, because the client credentials grant has no resource owner.
 	Subject string
-	// Audience is aud: a string when there is one, else an array. At least one is required.
+	// Audience is aud, which is encoded as a string if there is one. At least one is required.
 	Audience []string
-	// Scope is scope, a space-separated list. Without scopes there is no claim.
+	// Scope is scope, a space-separated list. The claim is left out if it is empty.
 	Scope string
-	// IssuedAt is iat, cut to whole seconds.
+	// IssuedAt is iat, truncated to whole seconds.
 	IssuedAt time.Time
-	// TTL is how long the token is valid, cut to whole seconds: exp is iat plus TTL. At least one
-	// second.
+	// TTL is how long the token is valid, truncated to whole seconds, at least one: exp is iat plus TTL.
 	TTL time.Duration
-	// Extra are further claims. None may be Reserved. Values are what encoding/json would decode
-	// into an any, json.Number included.
+	// Extra are further claims. None may be Reserved. Values have the types that encoding/json decodes into an any,
+	// including json.Number.
 	Extra map[string]any
 }
 
@@ -54,13 +52,12 @@ type mintedClaims struct {
 	Extra    map[string]any `json:",embed"`
 }
 
-// ErrTooLarge is the error of Claims that do not fit into a token.
+// ErrTooLarge is wrapped by the error of Claims if they do not fit into a token.
 var ErrTooLarge = fmt.Errorf("the claims have more than %d bytes", MaxClaimsSize)
 
-// Claims encodes the claims for SigningKey.Sign; equal Mints give equal bytes. It fails on a
-// missing or unfit value, on an extra claim that is Reserved or whose name is empty, not UTF-8,
-// longer than 128 bytes or has control characters, on values that are not JSON or are nested more
-// deeply than Verify allows, and with ErrTooLarge on more than MaxClaimsSize.
+// Claims encodes the claims for SigningKey.Sign. Equal Mints give equal bytes. Claims fails if a value is missing or not
+// valid, if an extra claim is Reserved or its name is empty, not UTF-8, longer than 128 bytes or has control characters, if a
+// value is not JSON or nested more deeply than Verify allows, and with ErrTooLarge beyond MaxClaimsSize.
 func (m Mint) Claims() ([]byte, error) {
 	if m.Subject == "" {
 		m.Subject = m.ClientID
@@ -78,8 +75,7 @@ func (m Mint) Claims() ([]byte, error) {
 	return data, m.checkReadable(data)
 }
 
-// ReadMinted is what Verify would read in claims of Mint. It checks nothing, and is not for claims that
-// came from elsewhere.
+// ReadMinted reads claims of Mint as Verify does. It does not check them and is not for claims from elsewhere.
 func ReadMinted(claims []byte) (*Claims, error) {
 	all, err := parsePayload(claims)
 	if err != nil {
@@ -134,8 +130,7 @@ func (m Mint) checkAudience() error {
 	return nil
 }
 
-// checkReadable makes sure that Verify can read what a policy added, so that a token is not
-// handed out that will be refused everywhere.
+// checkReadable makes sure that Verify can read what a policy added, so that no token is issued that every door refuses.
 func (m Mint) checkReadable(data []byte) error {
 	if len(m.Extra) == 0 {
 		return nil
@@ -146,7 +141,7 @@ func (m Mint) checkReadable(data []byte) error {
 	return nil
 }
 
-// unfit names the extra claim that alone would be refused as well.
+// unfit returns an error that names the extra claim at fault.
 func (m Mint) unfit(why string) error {
 	for _, name := range slices.Sorted(maps.Keys(m.Extra)) {
 		data, err := json.Marshal(map[string]any{name: m.Extra[name]}, mintOptions)
@@ -160,7 +155,7 @@ func (m Mint) unfit(why string) error {
 	return fmt.Errorf("minting claims: an extra claim %s", why)
 }
 
-// mintOptions sort extra claims, and write a json.Number as the number that it is.
+// mintOptions sort extra claims and write a json.Number as a number.
 var mintOptions = json.JoinOptions(
 	json.Deterministic(true),
 	json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, n stdjson.Number) error {

@@ -10,8 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxDepth is how deeply objects and arrays of a payload may be nested, the payload itself being
-// the first.
+// maxDepth bounds how deeply objects and arrays of a payload are nested. The payload itself counts as one.
 const maxDepth = 16
 
 // maxNumberSize bounds the text of one number, in bytes.
@@ -102,8 +101,7 @@ func readArray(dec *jsontext.Decoder) ([]any, error) {
 	return array, err
 }
 
-// readNumber lets no number in that a double cannot hold, were it for its exponent: whoever turns
-// 1e999999999 into an integer is busy for a long time.
+// readNumber refuses a number that a double cannot hold. Converting 1e999999999 to an integer would take very long.
 func readNumber(text string) (any, error) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || len(text) > maxNumberSize || f == 0 && strings.ContainsAny(text, "eE") {

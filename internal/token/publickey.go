@@ -5,7 +5,7 @@ import (
 	"crypto/rsa"
 )
 
-// publicKey verifies, with one algorithm.
+// publicKey verifies signatures of one algorithm.
 type publicKey struct {
 	jwk     publicJWK
 	alg     Alg
@@ -26,8 +26,8 @@ func newPublicKey(j publicJWK, alg Alg) (*publicKey, error) {
 	return &publicKey{jwk: j, alg: alg, sigSize: signatureSize(alg, raw), verify: verify}, nil
 }
 
-// signatureSize is the only length that a signature of the key has: twice the curve's order for
-// ECDSA (RFC 7518 §3.4), 64 bytes for Ed25519 (RFC 8032 §5.1.6), and that of the modulus for RSA.
+// signatureSize returns the length of the key's signatures: twice that of the curve's order for ECDSA (RFC 7518 §3.4), 64
+// bytes for Ed25519 (RFC 8032 §5.1.6), and that of the modulus for RSA.
 func signatureSize(alg Alg, raw crypto.PublicKey) int {
 	if key, ok := raw.(*rsa.PublicKey); ok {
 		return key.Size()
@@ -35,7 +35,7 @@ func signatureSize(alg Alg, raw crypto.PublicKey) int {
 	return 2 * algorithms[alg].size
 }
 
-// check is the low-level signature check: sig must be the key's signature of input.
+// check returns an error unless sig is the key's signature of input.
 func (k *publicKey) check(input, sig []byte) error {
 	if len(sig) != k.sigSize {
 		return refuse(BadSignature, "wrong length of signature")

@@ -2,11 +2,11 @@ package token
 
 import "errors"
 
-// Reason says in one short, stable word why a token was refused. There are few of them, so that
-// a Reason can be the label of a metric.
+// Reason is a short, stable code for why a token was refused. There are few of them, so that a Reason can be the label of a
+// metric.
 type Reason string
 
-// The reasons, in the order in which they are looked for.
+// The reasons, in the order in which they are checked.
 const (
 	// Malformed: not a JWT at all, too large, or not in its canonical spelling.
 	Malformed Reason = "malformed"
@@ -22,9 +22,9 @@ const (
 	BadSignature Reason = "bad_signature"
 	// BadClaims: a required claim is missing, or a claim has a value that it cannot have.
 	BadClaims Reason = "bad_claims"
-	// WrongIssuer: iss is somebody else.
+	// WrongIssuer: iss is another issuer.
 	WrongIssuer Reason = "wrong_issuer"
-	// WrongAudience: the token is meant for somebody else.
+	// WrongAudience: the token is for another audience.
 	WrongAudience Reason = "wrong_audience"
 	// Expired: exp has passed.
 	Expired Reason = "expired"
@@ -34,19 +34,18 @@ const (
 	Revoked Reason = "revoked"
 )
 
-// Error is why a token was refused. Its text is made of fixed phrases and names of claims only:
-// nothing of the token is in it, nor a quote, a backslash or a control character, so that it may
-// be shown to whoever sent the token.
+// Error says why a token was refused. Its text consists of fixed phrases and names of claims. It has nothing of the token
+// and no quote, backslash or control character, so that it can be shown to the sender.
 type Error struct {
 	Reason Reason
-	// Detail is the reason in a few more words, for people.
+	// Detail explains the reason to people.
 	Detail string
 }
 
-// Error is "reason: detail".
+// Error returns "reason: detail".
 func (e *Error) Error() string { return string(e.Reason) + ": " + e.Detail }
 
-// ErrorReason is the Reason of err, or "" when err is not (and does not wrap) an *Error.
+// ErrorReason returns the Reason of err, or "" if err neither is nor wraps an *Error.
 func ErrorReason(err error) Reason {
 	var e *Error
 	if errors.As(err, &e) {

@@ -14,25 +14,23 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// rsaKeyBits is the size of new RSA keys. 2048 bits are short of what is advised for data that
-// must last beyond 2030. A signature here lasts minutes and its key as long as the issuer keeps
-// it, while 3072 bits would triple the millisecond that every token costs. Stored keys may be
-// larger. Those who want strength take ES256 or EdDSA, which have 128 bits of it for less.
+// rsaKeyBits is the size of new RSA keys. 2048 bits are fewer than advised for data that must last beyond 2030, but a token
+// lives for minutes, and 3072 bits would triple the millisecond that a signature costs. Stored keys may be larger. ES256 and
+// EdDSA have 128 bits of security at a lower cost.
 const rsaKeyBits = 2048
 
-// SigningKey is a private key with its id and the only algorithm that it signs with. It is safe
-// for concurrent use. Printed, logged or encoded as JSON it shows its id and algorithm; only
-// MarshalPrivate gives the key away.
+// SigningKey is a private key with its kid and its only algorithm. It is safe for concurrent use. When it is printed, logged
+// or encoded as JSON it shows kid and algorithm. Only MarshalPrivate returns the private key.
 type SigningKey struct {
 	public *publicKey
 	header string
 	sign   signFunc
-	// private is a func because reflection, and so fmt, cannot look into one.
+	// private is a func because reflection, and therefore fmt, cannot read what a func captures.
 	private func() privateJWK
 }
 
-// GenerateKey makes a new key: P-256 for ES256, RSA of 2048 bits for RS256 and PS256, Ed25519 for
-// EdDSA. It fails on an algorithm that ParseAlg does not allow.
+// GenerateKey generates a key: P-256 for ES256, RSA of 2048 bits for RS256 and PS256, Ed25519 for EdDSA. It fails for an
+// algorithm that ParseAlg does not allow.
 func GenerateKey(alg Alg) (*SigningKey, error) {
 	private, err := generate(alg)
 	if err != nil {
@@ -74,15 +72,15 @@ func newSigningKey(alg Alg, private crypto.Signer) (*SigningKey, error) {
 	return &SigningKey{public: public, header: header, sign: sign, private: func() privateJWK { return j }}, nil
 }
 
-// ID is the key's kid: the base64url SHA-256 thumbprint of its public part (RFC 7638).
+// ID returns the kid: the base64url SHA-256 thumbprint of the public part (RFC 7638).
 func (k SigningKey) ID() string { return k.public.jwk.Kid }
 
-// Alg is the algorithm that the key signs with.
+// Alg returns the algorithm that the key signs with.
 func (k SigningKey) Alg() Alg { return k.public.alg }
 
-// Sign makes a token of claims, an encoded JSON object such as Mint.Claims gives: a JWS in compact
-// serialization (RFC 7515 §7.1) with the header members alg, kid and typ "at+jwt" (RFC 9068 §2.1).
-// It does not look at the claims. No lock is held while signing.
+// Sign returns a token with claims, an encoded JSON object as Mint.Claims returns it. The token is a JWS in compact
+// serialization (RFC 7515 §7.1) with the header members alg, kid and typ "at+jwt" (RFC 9068 §2.1). Sign does not check the
+// claims and holds no lock.
 func (k SigningKey) Sign(claims []byte) (string, error) { return k.signUnder(k.header, claims) }
 
 // signUnder signs claims under an encoded header.
@@ -100,7 +98,7 @@ func (k SigningKey) signUnder(header string, claims []byte) (string, error) {
 
 func (k SigningKey) encodedSigSize() int { return base64.RawURLEncoding.EncodedLen(k.public.sigSize) }
 
-// encodeHeader is the first part of every token of a key and a type, with the dot that ends it.
+// encodeHeader returns the first part of all tokens of a key and a type, with the dot behind it.
 func encodeHeader(alg Alg, kid, typ string) (string, error) {
 	header, err := json.Marshal(struct {
 		Alg Alg    `json:"alg"`
@@ -113,7 +111,7 @@ func encodeHeader(alg Alg, kid, typ string) (string, error) {
 	return encodeBase64(header) + ".", nil
 }
 
-// String names the key by id and algorithm.
+// String returns the algorithm and the kid.
 func (k SigningKey) String() string {
 	if k.public == nil {
 		return "no signing key"
@@ -121,14 +119,14 @@ func (k SigningKey) String() string {
 	return fmt.Sprintf("%s signing key %s", k.Alg(), k.ID())
 }
 
-// GoString is String: %#v shows no more.
+// GoString returns String, for the verb %#v.
 func (k SigningKey) GoString() string { return k.String() }
 
 // Format writes String, whatever the verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 
-// LogValue is String, for log/slog.
+// LogValue returns String, for log/slog.
 func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalJSON is String as JSON.
+// MarshalJSON returns String as JSON.
 func (k SigningKey) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }

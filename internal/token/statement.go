@@ -1,7 +1,7 @@
 package token
 
-// SignAs is Sign under another typ than that of an access token, for what an issuer states besides (RFC 8725
-// §3.11): whoever expects one kind does not take the other.
+// SignAs is like Sign, with another typ than that of an access token, so that a verifier does not accept one kind of
+// statement as another (RFC 8725 §3.11).
 func (k SigningKey) SignAs(typ string, claims []byte) (string, error) {
 	header, err := encodeHeader(k.Alg(), k.ID(), typ)
 	if err != nil {
@@ -10,15 +10,14 @@ func (k SigningKey) SignAs(typ string, claims []byte) (string, error) {
 	return k.signUnder(header, claims)
 }
 
-// StatementKeyID is KeyID for a statement of at most limit bytes.
+// StatementKeyID is like KeyID, for a statement of at most limit bytes.
 func StatementKeyID(raw string, limit int) (kid string, err error) {
 	c, err := openCompactWithin(raw, limit)
 	return string(c.header.Kid), err
 }
 
-// VerifyStatement takes a statement of at most limit bytes through the gate, holds its typ against the one
-// that is wanted, checks its signature with the key of keys that it names, and returns its claims, of which
-// nothing is checked. All that is wrong with it is an *Error.
+// VerifyStatement checks a statement of at most limit bytes: its form, its typ, and its signature with the key in keys that
+// it names. It returns the claims without checking them. If the statement is not valid, the error is an *Error.
 func VerifyStatement(raw, typ string, limit int, keys *KeySet) (claims []byte, err error) {
 	c, err := openCompactWithin(raw, limit)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// maxStoredKeySize bounds a stored key in bytes: an RSA key of 8192 bits takes 6 KiB.
+// maxStoredKeySize bounds a stored key, in bytes. An RSA key of 8192 bits takes 6 KiB.
 const maxStoredKeySize = 16 << 10
 
 var (
@@ -19,7 +19,7 @@ var (
 	errStoredMismatch = errors.New("its members contradict each other: it is damaged")
 )
 
-// MarshalPrivate is the key as a private JWK (RFC 7517), for storage and for ParseSigningKey.
+// MarshalPrivate returns the key as a private JWK (RFC 7517), which ParseSigningKey reads.
 func (k SigningKey) MarshalPrivate() ([]byte, error) {
 	data, err := json.Marshal(k.private())
 	if err != nil {
@@ -28,11 +28,10 @@ func (k SigningKey) MarshalPrivate() ([]byte, error) {
 	return data, nil
 }
 
-// ParseSigningKey reads what MarshalPrivate wrote, and nothing else: alg must be a signing
-// algorithm that fits the key, the key strong enough, kid its thumbprint, use "sig", and every
-// member must be what the key itself gives, so that a truncated or altered key is refused rather
-// than used. (An alg of RS256 that became PS256 is the one change that nothing contradicts: RSA keys
-// fit both.) Its errors hold nothing of the key.
+// ParseSigningKey reads what MarshalPrivate wrote, and nothing else: alg must be a signing algorithm that fits the key, kid
+// its thumbprint, use "sig", the key strong enough, and all members those of the key. So it refuses a truncated or altered
+// key. The only change that it cannot find is between RS256 and PS256, because RSA keys fit both. Its errors contain nothing
+// of the key.
 func ParseSigningKey(jwk []byte) (*SigningKey, error) {
 	key, err := parseSigningKey(jwk)
 	if err != nil {
@@ -70,8 +69,8 @@ func parseSigningKey(data []byte) (*SigningKey, error) {
 	return key, nil
 }
 
-// privateOf gives the JOSE library the members that make up the key, without those which follow
-// from them, and then checks that private and public part are of one key.
+// privateOf converts a key. It passes only the members that define the key to the JOSE library, and checks that private and
+// public part belong together.
 func privateOf(j privateJWK) (crypto.Signer, error) {
 	public := publicJWK{Kty: j.Kty, Crv: j.Crv, X: j.X, Y: j.Y, N: j.N, E: j.E}
 	raw, err := rawPrivate(privateJWK{publicJWK: public, D: j.D, P: j.P, Q: j.Q})

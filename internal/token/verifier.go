@@ -5,53 +5,52 @@ import (
 	"weak"
 )
 
-// Verifier verifies the tokens of one or several issuers. It remembers those that it is told to, so
-// that a client pays for the check of a signature once, and for a hash each further time that it
-// uses the token. What it remembers is bounded, in tokens and in bytes. It is safe for concurrent use.
+// Verifier verifies the tokens of one or several issuers. It remembers verified tokens, so that a signature is checked once
+// and each further use of the token costs only a hash. Its memory is bounded in tokens and in bytes. It is safe for
+// concurrent use.
 type Verifier struct {
-	expects []Expect // each of another issuer
+	expects []Expect // one for each issuer
 	memory  *memory
 }
 
 // Verified is a token that Verify has accepted.
 type Verified struct {
-	// Claims are shared with other requests and must not be changed.
+	// Claims are shared with other requests and must not be modified.
 	*Claims
 	passed
 	known bool
 }
 
-// KeyID is the kid of the key that has signed the token.
+// KeyID returns the kid of the key that signed the token.
 func (t Verified) KeyID() string { return t.kid }
 
-// passed is how a token was verified. That holds for as long as its keys are those in force; its times
-// are checked again whenever it is used.
+// passed records how a token was verified. It holds while its key set is in force. The times of the token are checked at
+// each use.
 type passed struct {
 	id     tokenID
 	expect *Expect
 	kid    string
-	// keys is weak: an idle token must not keep a replaced key set in memory.
+	// keys is weak, so that an idle token does not keep a replaced key set in memory.
 	keys weak.Pointer[KeySet]
 }
 
-// tokenID stands for a token's text.
+// tokenID is the hash of a token's text.
 type tokenID [sha256.Size]byte
 
-// NewVerifier makes a Verifier that remembers up to that many tokens, at least one, which take up to
-// that many bytes of memory. Each Expect is that of another issuer.
+// NewVerifier returns a Verifier that remembers at least one and at most the given number of tokens, within the given number
+// of bytes. Each Expect is for another issuer.
 func NewVerifier(tokens, bytes int, expects ...Expect) *Verifier {
 	return &Verifier{expects: expects, memory: newMemory(max(tokens, 1), bytes)}
 }
 
-// KeysFor returns the keys of an issuer, of which a token names one.
+// KeysFor returns the keys of an issuer. The token names the key kid.
 type KeysFor func(issuer, kid string) (*KeySet, error)
 
-// Verify is the function Verify with the keys that keysFor returns. Where there are several issuers the
-// token's iss chooses: WrongIssuer is one that is none of them, and its keys are not asked for. An
-// error of keysFor is returned as it is; all that is wrong with a token is an *Error.
+// Verify calls the function Verify with the keys that keysFor returns. If there are several issuers, the token's iss chooses
+// one. It does not call keysFor for an unknown issuer, which is a WrongIssuer error. Verify returns an error of keysFor
+// unchanged. If the token is not valid, the error is an *Error.
 //
-// Verify does not remember the token. The caller knows whether it lets the token in, and calls
-// Remember then.
+// Verify does not remember the token. The caller calls Remember if it accepts the token.
 func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	if len(raw) > MaxTokenSize {
 		return Verified{}, refuse(Malformed, "larger than a token may be")
@@ -76,9 +75,8 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	return Verified{known.claims, known.passed, true}, nil
 }
 
-// Remember spares the next Verify of the token the check of its signature. It is for tokens that were
-// let in: a token that is refused, for what it lacks or because it was revoked, costs its sender no
-// less the next time, and must not take the place of one that is of use.
+// Remember saves the next Verify of the token the signature check. Call it only for a token that was accepted: one that is
+// refused, for its scopes or because it is revoked, must not push out a useful one.
 func (v *Verifier) Remember(t Verified) {
 	if !t.known && t.Claims != nil {
 		v.memory.add(&remembered{passed: t.passed, claims: t.Claims})
@@ -112,7 +110,7 @@ func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified,
 	return Verified{Claims: claims, passed: passed{id, expect, kid, weak.Make(keys)}}, nil
 }
 
-// choose finds what is expected of the token. A single issuer needs no choice: Verify looks at iss.
+// choose returns what is expected of the token, by its issuer. If there is only one issuer, Verify checks iss.
 func (v *Verifier) choose(raw string) (*Expect, error) {
 	if len(v.expects) == 1 {
 		return &v.expects[0], nil

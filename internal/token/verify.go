@@ -8,40 +8,36 @@ import (
 	"time"
 )
 
-// Expect is what a token must say to be taken. The zero Expect takes none.
+// Expect is what a verifier expects of a token. The zero Expect accepts no token.
 type Expect struct {
 	// Issuer must be the token's iss, character by character.
 	Issuer string
-	// Audiences are the names that the verifier goes by: one of them must be in aud.
+	// Audiences are the names of the verifier. One of them must be in aud.
 	Audiences []string
-	// AnyAudience takes tokens for any audience. It is for the issuer itself, which tells about its
-	// tokens and does not obey them.
+	// AnyAudience accepts tokens for any audience. It is for the issuer's introspection and revocation of its own tokens.
 	AnyAudience bool
-	// Leeway is how far the clocks of issuer and verifier may differ. It lengthens exp, and
-	// shortens nbf and iat. Negative is none.
+	// Leeway is how far the clocks of issuer and verifier may differ. A negative leeway means none.
 	Leeway time.Duration
 	// Now is the verifier's clock. Default: time.Now.
 	Now func() time.Time
-	// Types are the values of typ that are taken. They are compared as RFC 7515 §4.1.9 says: the
-	// case of letters does not matter, nor does a leading "application/". Default: "at+jwt" alone,
-	// so that an ID token is not taken for an access token (RFC 9068 §4).
+	// Types are the accepted values of typ. They are compared without regard to case and to a leading "application/" (RFC
+	// 7515 §4.1.9). The default is "at+jwt" alone, so that an ID token is not accepted as an access token (RFC 9068 §4).
 	Types []string
-	// AllowMissing names what a token may lack although RFC 9068 §2 requires it: any of the claims
-	// "sub", "client_id", "jti" and "iat", and "typ" of the header; "client_id" means ClientClaim. It is for the tokens of
-	// other issuers; without a jti a token cannot be revoked. iss, aud and exp are never optional.
+	// AllowMissing names what a token may lack although RFC 9068 §2 requires it: any of the claims "sub", "client_id", "jti"
+	// and "iat", and "typ" of the header. Here "client_id" stands for ClientClaim. It is for tokens of other issuers. A token
+	// without a jti cannot be revoked. The claims iss, aud and exp are never optional.
 	AllowMissing []string
-	// ScopeClaim is the claim that holds the scopes, as a list with spaces or as an array of
-	// strings. Default: "scope", and as a list with spaces alone (RFC 9068 §2.2.3).
+	// ScopeClaim is the claim that holds the scopes, as a space-separated list or as an array of strings. The default is
+	// "scope", which must be a space-separated list (RFC 9068 §2.2.3).
 	ScopeClaim string
-	// ClientClaim is the claim that is taken for client_id. Default: "client_id".
+	// ClientClaim is the claim that holds the client. The default is "client_id".
 	ClientClaim string
 }
 
-// optional is what AllowMissing may name.
+// optional lists what AllowMissing may name.
 var optional = []string{"sub", "client_id", "jti", "iat", "typ"}
 
-// Check finds what no Expect should say: an empty or overlong value of Types, and a name in
-// AllowMissing that is never optional. What it takes of tokens is another matter.
+// Check returns an error if a value of Types is not valid or if AllowMissing has a name that is never optional.
 func (e Expect) Check() error {
 	for _, typ := range e.Types {
 		if !isName(typ) || len(typ) > maxTypeSize {
@@ -56,7 +52,7 @@ func (e Expect) Check() error {
 	return nil
 }
 
-// optional are the names of claims that may be missing.
+// optional returns the names of claims that may be missing.
 func (e Expect) optional() []string {
 	if e.ClientClaim != "" && slices.Contains(e.AllowMissing, "client_id") {
 		return append(slices.Clone(e.AllowMissing), e.ClientClaim)
@@ -89,8 +85,8 @@ func (e Expect) now() time.Time {
 
 func (e Expect) leeway() time.Duration { return max(e.Leeway, 0) }
 
-// Verify takes a token through the gate, checks its signature with the key of keys that it names,
-// and then its claims. All that is wrong with a token is an *Error.
+// Verify checks a token: its form, its signature with the key in keys that it names, and its claims. If the token is not
+// valid, the error is an *Error.
 func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 	c, err := openCompact(raw)
 	if err != nil {
@@ -114,7 +110,7 @@ func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 	return claims, e.check(claims)
 }
 
-// readClaims checks the form of claims; it asks for those that RFC 9068 §2.2 requires.
+// readClaims checks the form of claims and that those are there which RFC 9068 §2.2 requires.
 func readClaims(all payload, e Expect) (*Claims, error) {
 	r := claimReader{all: all}
 	c := &Claims{
@@ -133,7 +129,7 @@ func readClaims(all payload, e Expect) (*Claims, error) {
 	return c, r.err
 }
 
-// check holds claims against what is expected.
+// check compares claims with what is expected.
 func (e Expect) check(c *Claims) error {
 	now, leeway := e.now(), e.leeway()
 	switch {

@@ -11,7 +11,10 @@ import (
 const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
-var plain = []string{"internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll", "internal/scope", "internal/suggest"}
+var plain = []string{
+	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/percent", "internal/poll",
+	"internal/scope", "internal/suggest",
+}
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
 // here is new: decide where it stands before you add it.
@@ -36,13 +39,18 @@ var own = map[string][]string{
 		"internal/remote",
 		"internal/revocation",
 		"internal/storage",
+		"internal/suggest",
 		"internal/token",
 		"policy",
+		"policy/bundle",
 	},
-	"policy":                     {"rego"},
+	"policy":                     {"policy/bundle", "policy/files", "rego"},
+	"policy/bundle":              {"policy/files"},
+	"policy/files":               {},
 	"policy/replay":              {"policy"},
 	"rego":                       {},
 	"internal/admin/api":         {"policy"}, // for the types of explanations
+	"internal/audit":             {},
 	"internal/cli":               {"internal/admin/api", "internal/discovery", "internal/opacli", "internal/registry", "internal/registry/store", "internal/token", "policy", "policy/replay", "rego"},
 	"internal/credential":        {},
 	"internal/decisionlog":       {"internal/logmask", "policy"},
@@ -56,7 +64,7 @@ var own = map[string][]string{
 	"internal/logmask":           {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
-	"internal/opacli":            {"policy", "rego"},
+	"internal/opacli":            {"policy", "policy/files", "rego"},
 	"internal/percent":           {},
 	"internal/poll":              {},
 	"internal/registry":          {},
@@ -76,7 +84,7 @@ var own = map[string][]string{
 var confined = map[string][]string{
 	"github.com/caddyserver/caddy":     {"caddymodule", "cmd/caddy", "internal/servertest"},
 	"github.com/lestrrat-go/jwx":       {"internal/token"},
-	"github.com/open-policy-agent/opa": {"internal/opacli", "policy"},
+	"github.com/open-policy-agent/opa": {"internal/opacli", "policy", "policy/bundle", "policy/files"},
 }
 
 // TestImportsPointOneWay fails when a package imports what the tables above do not allow.

@@ -23,7 +23,7 @@ func grantsOf(t testing.TB, f *File, id string) int {
 	return len(c.Grants)
 }
 
-// Half of a file may be whole as far as it goes, and lack what denies.
+// Half a file may be valid and lack the grants that deny.
 func TestReloadLeavesAHalfWrittenFile(t *testing.T) {
 	f, path := openFile(t, allowed+denied)
 	revision := f.Revision()
@@ -42,7 +42,7 @@ func TestReloadLeavesAHalfWrittenFile(t *testing.T) {
 	}
 }
 
-// Looks may come in a bunch after a slow one: they prove nothing.
+// Looks that follow each other at once, after a slow one, prove nothing.
 func TestLooksInABunchTakeNothing(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	write(t, path, "clients: {two: {}}")
@@ -55,7 +55,7 @@ func TestLooksInABunchTakeNothing(t *testing.T) {
 	look(t, f, true)
 }
 
-// A half that is broken is no news yet.
+// Half a file that is broken is not reported.
 func TestBrokenHalfIsNotReported(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	write(t, path, "clients: {two:")
@@ -68,7 +68,7 @@ func TestBrokenHalfIsNotReported(t *testing.T) {
 	reload(t, f, true)
 }
 
-// Between two looks at the same content another look saw something else.
+// A look saw other content between two looks that saw the same.
 func TestContentMustStandInARow(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	for _, content := range []string{"clients: {two: {}}", "clients: {one: {}}", "clients: {two: {}}"} {
@@ -80,7 +80,7 @@ func TestContentMustStandInARow(t *testing.T) {
 	hasClient(t, f, "two", true)
 }
 
-// The clocks of file servers differ from this machine's.
+// The clock of a file server may differ from this machine's.
 func TestFutureModTimesAreTaken(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	write(t, path, "clients: {two: {}}")
@@ -91,7 +91,7 @@ func TestFutureModTimesAreTaken(t *testing.T) {
 	reload(t, f, true)
 }
 
-// A file that is never still must not go unnoticed, for a client may have been removed from it.
+// A file that never stops changing is reported, because a client may have been removed from it.
 func TestRestlessFileIsReportedOnce(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	reported := 0
@@ -116,7 +116,7 @@ func TestRestlessFileIsReportedOnce(t *testing.T) {
 	}
 }
 
-// What was gone and is there again is not healthy before it is in force.
+// A file that was missing is healthy only after its content is current.
 func TestHealthyOnlyWhenInForce(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	if err := os.Remove(path); err != nil {
@@ -137,7 +137,7 @@ func TestHealthyOnlyWhenInForce(t *testing.T) {
 	}
 }
 
-// A file that was replaced while it was read may have been read half before and half after.
+// A file that is replaced while it is read may be read half before and half after.
 func TestChangeWhileReadingIsSeen(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	for how, change := range map[string]func(t testing.TB, path string){
@@ -166,7 +166,7 @@ func TestChangeWhileReadingIsSeen(t *testing.T) {
 	}
 }
 
-// At start, too, what is being written is waited for.
+// Open, too, waits for the rest of a file that is being written.
 func TestOpenWaitsForTheRest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "registry.yaml")
 	write(t, path, allowed)

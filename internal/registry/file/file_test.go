@@ -19,7 +19,7 @@ func write(t testing.TB, path, content string) {
 	}
 }
 
-// replace does what a careful editor does.
+// replace writes another file and renames it over the first, as a careful editor does.
 func replace(t testing.TB, path, content string) {
 	t.Helper()
 	write(t, path+".new", content)
@@ -46,7 +46,7 @@ func openFile(t testing.TB, content string) (*File, string) {
 	return f, path
 }
 
-// look expects one Reload to say changed, without an error.
+// look expects one Reload to return changed and no error.
 func look(t testing.TB, f *File, changed bool) {
 	t.Helper()
 	if got, err := f.Reload(); got != changed || err != nil {
@@ -54,14 +54,14 @@ func look(t testing.TB, f *File, changed bool) {
 	}
 }
 
-// later sets the clock forward, until the function that it returns is called.
+// later sets the clock forward until undo is called.
 func later(f *File, by time.Duration) (undo func()) {
 	now := f.now
 	f.now = func() time.Time { return now().Add(by) }
 	return func() { f.now = now }
 }
 
-// reload looks twice, for the first look takes nothing new, and expects the second to say changed.
+// reload looks twice, because the first look never takes new content. It expects the second to return changed.
 func reload(t testing.TB, f *File, changed bool) {
 	t.Helper()
 	look(t, f, false)
@@ -88,7 +88,7 @@ func hasClient(t testing.TB, f *File, id string, want bool) {
 	}
 }
 
-// TestFileIsARegistry asks a file all that a registry answers.
+// TestFileIsARegistry calls the methods that delegate to the current content.
 func TestFileIsARegistry(t *testing.T) {
 	secret := registry.NewSecret()
 	f, _ := openFile(t, "clients: {c: {secrets: [{id: s1, sha256: "+registry.HashSecret(secret)+"}]}}")
@@ -136,7 +136,7 @@ func TestReloadSeesEditWithinTheSameTick(t *testing.T) {
 	hasClient(t, f, "two", true)
 }
 
-// What has not changed for a while is not read: the same edit, unseen behind an old time, shows it.
+// A file that has not changed for a while is not read: an edit that keeps the size and the old time is not seen.
 func TestReloadIsCheapWhenNothingChanged(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	old := time.Now().Add(-time.Hour)
@@ -149,7 +149,7 @@ func TestReloadIsCheapWhenNothingChanged(t *testing.T) {
 	look(t, f, true)
 }
 
-// The window is closed by the first reading that is late enough.
+// The first reading that is late enough ends the window.
 func TestRacyWindowEnds(t *testing.T) {
 	f, path := openFile(t, "clients: {one: {}}")
 	info, err := os.Stat(path)
@@ -172,7 +172,7 @@ func TestBrokenEditKeepsTheLastGood(t *testing.T) {
 	write(t, path, "clients: {two: {nope: 1}}")
 	reloadFails(t, f, path+":1:17: unknown field")
 	reload(t, f, false)
-	replace(t, path, "clients: {two: {nope: 1}}") // the same, in another file
+	replace(t, path, "clients: {two: {nope: 1}}") // the same content in another file
 	reload(t, f, false)
 	write(t, path, "clients: {three: {nope: 1}}")
 	reloadFails(t, f, path+":1:19: unknown field")
@@ -183,7 +183,7 @@ func TestBrokenEditKeepsTheLastGood(t *testing.T) {
 	write(t, path, "clients: {one: {}}")
 	reload(t, f, false)
 	write(t, path, "clients: {three: {nope: 1}}")
-	reloadFails(t, f, "unknown field") // broken anew
+	reloadFails(t, f, "unknown field") // broken again
 	write(t, path, "clients: {three: {}}")
 	reload(t, f, true)
 	hasClient(t, f, "three", true)
@@ -207,8 +207,8 @@ func TestMissingFileKeepsTheLastGood(t *testing.T) {
 	}
 }
 
-// A ConfigMap volume is registry.yaml -> ..data/registry.yaml, ..data -> ..<time>, and an update
-// renames another ..data over the first.
+// In a ConfigMap volume, registry.yaml links to ..data/registry.yaml and ..data to ..<time>. An update renames another ..data
+// over the first.
 func TestReloadSeesConfigMapUpdates(t *testing.T) {
 	dir := t.TempDir()
 	publish := func(version, content string) {
@@ -217,7 +217,7 @@ func TestReloadSeesConfigMapUpdates(t *testing.T) {
 		}
 		path := filepath.Join(dir, version, "registry.yaml")
 		write(t, path, content)
-		setModTime(t, path, time.Unix(1e9, 0)) // all of the same time and size
+		setModTime(t, path, time.Unix(1e9, 0)) // all have the same time and size
 		if err := os.Symlink(version, filepath.Join(dir, "..tmp")); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestReloadSeesConfigMapUpdates(t *testing.T) {
 	}
 	reload(t, f, false)
 	publish("..2", "clients: {two: {}}")
-	look(t, f, true) // of an old file nobody writes the rest
+	look(t, f, true) // no one is still writing an old file
 	hasClient(t, f, "two", true)
 }
 

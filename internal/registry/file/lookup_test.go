@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Whoever asks while the file changes sees one of its versions, whole.
+// A lookup while the file changes sees exactly one of its versions.
 func TestLookupsDuringReload(t *testing.T) {
 	version := func(n int) string {
 		return fmt.Sprintf("clients: {c: {description: v%[1]d}}\nresources: {r: {description: v%[1]d, actions: {a: ''}}}\n", n) +
-			strings.Repeat("#", n) // each of its own size
+			strings.Repeat("#", n) // each version has a different size
 	}
 	f, path := openFile(t, version(0))
 	var looks atomic.Int64

@@ -28,7 +28,7 @@ clients:
   "#odd: id": {}
 `
 
-// file is bookFile with ids that may be.
+// file is bookFile with ids that are valid.
 var file = strings.ReplaceAll(bookFile, "#odd: id", "#odd,id")
 
 func apply(t *testing.T, s *store.Store, data string, o store.ApplyOptions) string {
@@ -44,7 +44,7 @@ func apply(t *testing.T, s *store.Store, data string, o store.ApplyOptions) stri
 	return strings.Join(done, ", ")
 }
 
-// all goes over the clients of a registry.
+// all iterates over the clients of a registry.
 func all(t *testing.T, r registry.Registry) iter.Seq2[*registry.Client, error] {
 	t.Helper()
 	ids, err := r.ClientIDs(ctx, "", "", 0)
@@ -90,7 +90,7 @@ func TestApplyToAnEmptyStore(t *testing.T) {
 	}
 }
 
-// What a store exports makes another store the same, and is what Parse reads as the file it came from.
+// The export of a store, applied to another store, makes both the same. Parse reads it as the file that was applied.
 func TestExportAndApply(t *testing.T) {
 	for _, format := range []string{"json", "yaml"} {
 		t.Run(format, func(t *testing.T) {

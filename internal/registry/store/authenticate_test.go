@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
-// recorder is a storage that notes what lookups ask of it, by the views that they use.
+// recorder is a storage that records the calls of lookups and through which Lookups they came.
 type recorder struct {
 	*memory
 	view  string
@@ -38,13 +38,13 @@ func (r recorder) Has(ctx context.Context, key string) (bool, error) {
 	return r.memory.Exists(ctx, key), r.fault("has", key)
 }
 
-// stranger is a store with some clients of which none is in memory, and a clock.
+// stranger is a store with some clients, none of which is in memory, and a clock.
 type stranger struct {
 	t *testing.T
 	*store.Store
 	storage *memory
 	calls   []string
-	secret  string // of every client
+	secret  string // the secret of every client
 	now     time.Time
 }
 
@@ -72,7 +72,7 @@ func newStranger(t *testing.T) *stranger {
 	return s
 }
 
-// open is a fresh store on the same storage.
+// open returns a new store on the same storage.
 func (s *stranger) open() {
 	s.Store = newStore(s.storage)
 	s.SetLookups(recorder{s.storage, "stranger ", &s.calls}, recorder{s.storage, "known ", &s.calls})
@@ -82,7 +82,7 @@ func (s *stranger) open() {
 	}
 }
 
-// asks authenticates a client, and returns what that asked of the storage.
+// asks authenticates a client and returns the calls of the storage.
 func (s *stranger) asks(id, secret string) (calls []string, err error) {
 	s.calls = nil
 	loads := s.storage.loads
@@ -159,7 +159,7 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 	}
 }
 
-// A client whose authentication was refused can still authenticate, also after it has left the memory.
+// A client whose authentication was refused can still authenticate, even after it has left the memory.
 func TestStoreRefusalIsOfASecret(t *testing.T) {
 	s := newStranger(t)
 	s.SetCacheSize(1)
@@ -201,7 +201,7 @@ func (s *stranger) refusedAtAll(id string) {
 	}
 }
 
-// A malformed id or secret causes no call of the storage.
+// A malformed id or secret causes no call to the storage.
 func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
 	s := newStranger(t)
 	s.taken("demo", "stranger load")
@@ -215,7 +215,7 @@ func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
 	}
 }
 
-// A record that an operator restores by hand is in no journal, and is found soon all the same.
+// A record that an operator restores by hand is not in the journal, but is found soon.
 func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
 	s := newStranger(t)
 	const key = "test/registry/clients/demo.json"
@@ -232,7 +232,7 @@ func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
 	s.taken("demo", "stranger load")
 }
 
-// The same holds where nothing has been changed yet, so that there is no journal either.
+// The same is true before the first change, when there is no journal.
 func TestStoreAsksAlikeWithoutAJournal(t *testing.T) {
 	s := newStranger(t)
 	delete(s.storage.objects, "test/registry/journal.json")
@@ -249,7 +249,7 @@ func TestStoreAsksAlikeWithoutAJournal(t *testing.T) {
 	}
 }
 
-// A change ends what is remembered of a refusal.
+// A change of the client ends the memory of a refusal.
 func TestStoreRefusalEndsWithAChange(t *testing.T) {
 	s := newStranger(t)
 	other := newStore(s.storage)
@@ -283,7 +283,7 @@ func TestStoreRefusalEndsWithAChange(t *testing.T) {
 	}
 }
 
-// TestStoreRemembersFewRefusals: a bounded number is remembered, and strangers push no client out of memory.
+// TestStoreRemembersFewRefusals: a limited number of refusals is remembered, and they push no client out of memory.
 func TestStoreRemembersFewRefusals(t *testing.T) {
 	s := newStranger(t)
 	s.taken("demo", "stranger load")
@@ -295,8 +295,8 @@ func TestStoreRemembersFewRefusals(t *testing.T) {
 	s.taken("demo")
 }
 
-// TestStoreRefusalsDuringChanges: a refusal that was remembered before a change of the client never counts after it,
-// also when many are refused meanwhile.
+// TestStoreRefusalsDuringChanges: a refusal that was remembered before a change of the client has no effect after it, even
+// if there are many refusals at the same time.
 func TestStoreRefusalsDuringChanges(t *testing.T) {
 	s := newStore(newMemory())
 	s.SetCacheSize(2)
@@ -328,7 +328,7 @@ func TestStoreRefusalsDuringChanges(t *testing.T) {
 	asking.Wait()
 }
 
-// slowLookups are asked for objects that are not there until they may answer.
+// slowLookups delays its answers about objects that do not exist.
 type slowLookups struct {
 	recorder
 	asked, let chan struct{}
@@ -343,8 +343,8 @@ func (l slowLookups) Load(ctx context.Context, key string) ([]byte, error) {
 	return object, err
 }
 
-// TestStoreTakesNoClientOfAnotherCaller: who found a client in memory just before a change, and asks the storage just
-// after it, leads nobody else to that client.
+// TestStoreTakesNoClientOfAnotherCaller: a caller that found a client in memory just before a change, and calls the storage
+// just after it, does not pass that client on to other callers.
 func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
 	s := newStranger(t)
 	slow := slowLookups{recorder{s.storage, "", &s.calls}, make(chan struct{}), make(chan struct{})}
@@ -374,7 +374,7 @@ func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
 			}
 		})
 	}
-	go func() { // the refused one looks for something that is not there
+	go func() { // the refused caller loads an object that does not exist
 		for range slow.asked {
 			continue
 		}
@@ -385,7 +385,7 @@ func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
 	close(slow.asked)
 }
 
-// hangingJournal is a storage that hangs when it is asked for the journal.
+// hangingJournal is a storage that hangs when the journal is loaded.
 type hangingJournal struct {
 	*memory
 	let chan struct{}
@@ -398,7 +398,7 @@ func (h hangingJournal) Load(ctx context.Context, key string) ([]byte, error) {
 	return h.memory.Load(ctx, key)
 }
 
-// TestStoreIsOpenedOnce: callers that ask before a store is open share one look, and each waits as long as it likes.
+// TestStoreIsOpenedOnce: callers before the store is open share one look, and each waits for as long as its context allows.
 func TestStoreIsOpenedOnce(t *testing.T) {
 	h := hangingJournal{newMemory(), make(chan struct{})}
 	s := newStore(h)

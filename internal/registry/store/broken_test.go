@@ -13,8 +13,8 @@ import (
 
 const brokenKey = "test/registry/resources/rb.json"
 
-// newBrokenStore has the resource rb, whose object is damaged as told, and the client rbc with grants on it
-// and on book.
+// newBrokenStore returns a store with the resource rb, whose object is damaged, and the client rbc with grants on rb and on
+// book.
 func newBrokenStore(t *testing.T, damage func(*memory)) (*memory, *store.Store) {
 	t.Helper()
 	m, s := newBookStore(t)
@@ -35,7 +35,7 @@ func edit(s *store.Store, change func(*registry.Client)) error {
 	return err
 }
 
-// Whatever has become of a resource, clients with grants on it are disabled, and lose rights, as ever.
+// Clients with grants on a resource that is broken or gone can still be disabled and lose rights.
 func TestStoreChangesClientsOfABrokenResource(t *testing.T) {
 	for name, damage := range map[string]func(*memory){
 		"broken":  truncate,

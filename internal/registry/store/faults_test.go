@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
-// A full disk, or one that cannot be written: changes are refused, and lookups go on.
+// If the storage cannot be written, changes are refused and lookups continue.
 func TestStoreThatCannotBeWritten(t *testing.T) {
 	for _, c := range []struct{ operation, part string }{
 		{"lock", ""}, {"store", "journal"}, {"store", "clients/"}, {"load", "journal"}, {"delete", ""},
@@ -21,7 +21,7 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 		t.Run(c.operation+" "+c.part, func(t *testing.T) {
 			m, s := newBookStore(t)
 			description(t, s, "ci-bot")
-			s.Close() // else the lock is still held, and not asked for
+			s.Close() // otherwise the lock is still held and not acquired again
 			m.failing(c.operation, c.part)
 			err := describe(s, "ci-bot", "changed")
 			if c.operation == "delete" {
@@ -63,7 +63,7 @@ func TestStoreTellsOfAStorageThatIsAway(t *testing.T) {
 	}
 }
 
-// Each look has a connection of its own, which is lost for the same reason.
+// Each look has a new connection, which is lost for the same reason.
 func TestStoreTellsOnceOfConnectionsThatAreLost(t *testing.T) {
 	m, s := newBookStore(t)
 	port := 40000
@@ -78,7 +78,7 @@ func TestStoreTellsOnceOfConnectionsThatAreLost(t *testing.T) {
 	}
 }
 
-// Only the object that a storage has damaged fails.
+// Only a damaged object fails, and others do not.
 func TestStoreWithADamagedObject(t *testing.T) {
 	damages := map[string]func([]byte) []byte{
 		"truncated":   func(b []byte) []byte { return b[:len(b)/2] },
@@ -115,8 +115,7 @@ func TestStoreWithADamagedObject(t *testing.T) {
 	}
 }
 
-// A broken client can be deleted, or replaced by a file that names it; a broken journal goes with the
-// next change.
+// A broken client can be deleted, or replaced by a file that names it. The next change replaces a broken journal.
 func TestStoreIsRepaired(t *testing.T) {
 	breakIt := func([]byte) []byte { return []byte("garbage") }
 	m, _ := newBookStore(t)
@@ -154,8 +153,8 @@ func TestStoreIsRepaired(t *testing.T) {
 	}
 }
 
-// TestStoreRepairsAJournalThatItHasNotFollowed: whoever repairs a broken journal may have seen less than others, and the
-// next may have to do so before those have looked. What it changes is seen by all of them.
+// TestStoreRepairsAJournalThatItHasNotFollowed: a node that replaces a broken journal may have seen less than others, and
+// another may replace it again before those have looked. All of them see all changes.
 func TestStoreRepairsAJournalThatItHasNotFollowed(t *testing.T) {
 	for repairs := 1; repairs <= 3; repairs++ {
 		m, ahead := newBookStore(t)
@@ -192,7 +191,7 @@ func TestStoreRepairsAJournalThatItHasNotFollowed(t *testing.T) {
 
 const journalKey = "test/registry/journal.json"
 
-// TestStoreWithAJournalThatWasChanged: whichever bit flips in the journal, the change that it tells is not missed.
+// TestStoreWithAJournalThatWasChanged: no node misses a change, whichever bit of the journal flips.
 func TestStoreWithAJournalThatWasChanged(t *testing.T) {
 	m, here := newBookStore(t)
 	before := maps.Clone(m.objects)
@@ -253,8 +252,8 @@ func TestStoreReadsJournals(t *testing.T) {
 	}
 }
 
-// TestStoreListsAnew: an object that goes away during a listing is no reason to take all for gone.
-func TestStoreListsAnew(t *testing.T) {
+// TestStoreListsAgain: an object that is deleted during a listing does not make all others look deleted.
+func TestStoreListsAgain(t *testing.T) {
 	m, _ := newBookStore(t)
 	m.cut = 3
 	s := newStore(m)

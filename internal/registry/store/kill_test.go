@@ -21,17 +21,17 @@ import (
 // raceDetector makes everything many times slower.
 var raceDetector bool
 
-// kills is how many times a writer is killed.
+// kills is how often a writer is killed.
 const kills = 200
 
-// writerFolder says to this binary that it is the writer, and where it writes.
+// writerFolder is the environment variable that makes this binary the writer. Its value is the folder to write to.
 const writerFolder = "REGISTRY_WRITER_FOLDER"
 
-// TestKilledWriter kills a process at random moments while it writes. Afterwards each record is the old
-// or the new one, whole, and what the writer said it had written is there.
+// TestKilledWriter kills a process at random moments while it writes. After that, each record is either the old or the new
+// one, and the records that the writer has reported as written are stored.
 func TestKilledWriter(t *testing.T) {
 	if folder := os.Getenv(writerFolder); folder != "" {
-		writeForEver(folder)
+		writeForever(folder)
 	}
 	folder := t.TempDir()
 	times := kills
@@ -55,7 +55,7 @@ func TestKilledWriter(t *testing.T) {
 			}
 			written[id] = got
 		}
-		// a dead writer's lock is stale after ten seconds; the test does not wait for it
+		// The lock of a dead writer is stale after ten seconds. The test does not wait for that.
 		if err := os.RemoveAll(filepath.Join(folder, "locks")); err != nil {
 			t.Fatal(err)
 		}
@@ -79,8 +79,7 @@ func checkWhole(t *testing.T, s *store.Store, id string) int {
 	return n
 }
 
-// killWriter runs a writer and kills it. It returns what the writer said it would write, and had
-// written, last.
+// killWriter runs a writer and kills it. It returns what the writer last reported as begun and as written.
 func killWriter(t *testing.T, folder string) (begun, acknowledged map[string]int) {
 	t.Helper()
 	writer := exec.Command(os.Args[0], "-test.run", "^TestKilledWriter$")
@@ -102,7 +101,7 @@ func killWriter(t *testing.T, folder string) (begun, acknowledged map[string]int
 		var what, id string
 		var n int
 		if _, err := fmt.Sscan(lines.Text(), &what, &id, &n); err != nil {
-			continue // the last line may be cut
+			continue // the last line may be incomplete
 		}
 		if what == "begin" {
 			begun[id] = n
@@ -114,8 +113,8 @@ func killWriter(t *testing.T, folder string) (begun, acknowledged map[string]int
 	return begun, acknowledged
 }
 
-// writeForEver changes three clients in turn, and says so on standard output before and after.
-func writeForEver(folder string) {
+// writeForever changes three clients in turn, and prints a line before and after each change.
+func writeForever(folder string) {
 	s := newStore(&certmagic.FileStorage{Path: folder})
 	fail := func(err error) {
 		if err != nil {

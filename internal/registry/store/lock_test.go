@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// polled is a storage whose lock is as those of Caddy's storages are: who waits looks again and again whether it is
-// free, and whoever comes in between has it first.
+// polled is a storage with a lock like those of Caddy's storages: a waiting caller looks at intervals whether the lock is
+// free, and another caller may get it in between.
 type polled struct {
 	*memory
 	lock sync.Mutex
@@ -27,7 +27,7 @@ func (p *polled) Lock(ctx context.Context, _ string) error {
 
 func (p *polled) Unlock(context.Context, string) error { p.lock.Unlock(); return nil }
 
-// TestChangesOfABusyNode: one that makes changes all the time does not keep another from making one.
+// TestChangesOfABusyNode: a node that makes changes all the time does not prevent another from making one.
 func TestChangesOfABusyNode(t *testing.T) {
 	m, s := newBookStore(t)
 	s.Close()

@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// TestStoreWhoseStorageIsEmptyOfASudden is that of a folder on which nothing is mounted any more: it is as if the storage
-// were away. Nobody is taken for unknown, nothing is written, and when it is back all is as it was.
-func TestStoreWhoseStorageIsEmptyOfASudden(t *testing.T) {
+// TestStoreWhoseStorageIsSuddenlyEmpty: a folder whose volume is no longer mounted counts as a storage that cannot be read.
+// No client becomes unknown, nothing is written, and all is as before when the volume is mounted again.
+func TestStoreWhoseStorageIsSuddenlyEmpty(t *testing.T) {
 	m, s := newBookStore(t)
 	putClient(t, s, "other")
 	description(t, s, "ci-bot")

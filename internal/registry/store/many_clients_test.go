@@ -18,12 +18,11 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// clientCount is how many clients there are in storage: few for a test, a million for the table in
+// clientCount is how many clients are in the storage: few for a test, and a million for the table in
 // docs/performance.md (go test ./internal/registry/store -run ManyClients -clients 1000000 -v -timeout 30m).
 var clientCount = flag.Int("clients", 3_000, "clients in the storage of TestManyClients")
 
-// TestManyClients holds a store to what it is for: it starts without reading the clients, and keeps
-// no more of them than its cache takes.
+// TestManyClients: a store starts without reading the clients, and keeps only as many as its cache can hold.
 func TestManyClients(t *testing.T) {
 	folder := t.TempDir()
 	fill(t, folder, *clientCount)
@@ -77,7 +76,7 @@ func TestManyClients(t *testing.T) {
 
 func nthClient(i int) string { return fmt.Sprintf("client-%07d", i) }
 
-// timed logs how long something took, each time in the mean.
+// timed logs how long something took on average.
 func timed(t *testing.T, what string, times int, do func(i int) error) {
 	t.Helper()
 	start := time.Now()
@@ -89,7 +88,7 @@ func timed(t *testing.T, what string, times int, do func(i int) error) {
 	t.Logf("%s: %v", what, time.Since(start)/time.Duration(times))
 }
 
-// fill writes objects as the store does, but for the flush to disk that each would wait for.
+// fill writes objects as the store does, but without waiting for the disk.
 func fill(t *testing.T, folder string, n int) {
 	t.Helper()
 	put := func(kind, id, label string, entry interface{ MarshalJSON() ([]byte, error) }) {
@@ -127,7 +126,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// resident is what the system says of this process, where it does.
+// resident returns the memory of this process, if the system tells it.
 func resident() string {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

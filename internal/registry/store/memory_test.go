@@ -17,7 +17,7 @@ type memory struct {
 	locks   map[string]chan struct{}
 	fail    func(operation, key string) error
 	loads   int
-	cut     int // how many listings end as Caddy's file storage has them end when an object goes away
+	cut     int // how many listings fail as those of Caddy's file storage do when an object is deleted
 }
 
 func newMemory() *memory {
@@ -26,10 +26,10 @@ func newMemory() *memory {
 
 var errDisk = errors.New("no space left on device")
 
-// failing makes operations fail on keys that hold a text, until it is called with "nothing".
+// failing makes operations fail on keys that contain a text, until it is called with "nothing".
 func (m *memory) failing(operation, part string) { m.failFrom(operation, part, 1) }
 
-// failFrom does so from the nth time on.
+// failFrom makes operations fail from the nth time on.
 func (m *memory) failFrom(operation, part string, nth int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

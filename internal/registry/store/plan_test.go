@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
-// What a storage refuses beside what files do is told with its line.
+// An error about a rule of the storage alone has the line of the file.
 func TestApplySaysWhere(t *testing.T) {
 	three := ""
 	for n := range 3 {

@@ -20,7 +20,7 @@ func newStore(storage store.Storage) *store.Store {
 	return store.New(storage, "test/registry")
 }
 
-// newBookStore is a store with the resource book and the client ci-bot, which may read every book.
+// newBookStore returns a store with the resource book and the client ci-bot, which may read every book.
 func newBookStore(t *testing.T) (*memory, *store.Store) {
 	t.Helper()
 	m := newMemory()
@@ -168,7 +168,7 @@ func TestStoreOfAnotherNode(t *testing.T) {
 	if got := description(t, there, "ci-bot"); got != "" {
 		t.Fatal(got)
 	}
-	_, _ = there.Client(ctx, "late") // it is known there that it is not
+	_, _ = there.Client(ctx, "late") // the other store now knows that it does not exist
 	steps := []struct {
 		name   string
 		change func()
@@ -198,8 +198,8 @@ func TestStoreOfAnotherNode(t *testing.T) {
 	}
 }
 
-// TestStoreTellsOfWrites: another store in this process, which looks when it is told, knows before who asked has the
-// answer. What is written there is not told here as somebody else's.
+// TestStoreTellsOfWrites: another store in this process that looks in OnWrite knows the change before the caller gets the
+// result. Reload does not report the change there.
 func TestStoreTellsOfWrites(t *testing.T) {
 	m, here := newBookStore(t)
 	there := newStore(m)
@@ -227,7 +227,7 @@ func TestStoreTellsOfWrites(t *testing.T) {
 	}
 }
 
-// A node that was away for more changes than the journal remembers forgets all it had.
+// A node that missed more changes than the journal remembers drops all it has in memory.
 func TestStoreAfterManyChanges(t *testing.T) {
 	m, here := newBookStore(t)
 	there := newStore(m)
@@ -244,7 +244,7 @@ func TestStoreAfterManyChanges(t *testing.T) {
 	}
 }
 
-// A writer that dies between its records and the end of its journal leaves a change that others see.
+// Other nodes see the change of a writer that dies between writing the records and the end in the journal.
 func TestStoreChangeOfADeadWriter(t *testing.T) {
 	m, dying := newBookStore(t)
 	there := newStore(m)
@@ -270,7 +270,7 @@ func TestStoreChangeOfADeadWriter(t *testing.T) {
 	}
 }
 
-// A change whose end cannot be told has no number yet: that is the next change's, which its own node must not miss.
+// A change whose end cannot be written has no number. The next change gets that number, and no node must miss it.
 func TestStoreChangeAfterOneWithoutAnEnd(t *testing.T) {
 	m, here := newBookStore(t)
 	putClient(t, here, "other")

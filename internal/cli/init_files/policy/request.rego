@@ -1,14 +1,14 @@
 # METADATA
-# title: Which requests go through
+# title: Which requests pass
 # description: >-
-#   A door asks these rules when its m2m_auth says "policy". By then the token is valid and covers what the
-#   route requires. A decision sees "input" (schemas/request) and the data files of this folder.
+#   A door evaluates these rules if its m2m_auth has "policy". The token is then valid and covers what the
+#   route requires. A decision sees only "input" (schemas/request) and the data files of this folder.
 package m2m.request
 
 # METADATA
 # description: >-
-#   What is written goes through the office's network. Say what must hold, and deny when it does not: so
-#   what is missing denies.
+#   Writes must come from the office's network. Write what must hold, and deny if it does not: a missing
+#   value then denies.
 denied contains {"reason": "not from the office"} if {
 	not input.request.method in {"GET", "HEAD"}
 	not _from_office
@@ -20,7 +20,7 @@ _from_office if {
 }
 
 # METADATA
-# description: Deleting needs a scope of its own, beside that of the route.
+# description: A deletion needs its own scope, in addition to that of the route.
 required contains sprintf("book:%s:delete", [input.request.route.parameters.id]) if {
 	input.request.method == "DELETE"
 }

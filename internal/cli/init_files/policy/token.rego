@@ -1,17 +1,17 @@
 # METADATA
 # title: What tokens may hold
 # description: >-
-#   These rules add to the ones that ship: every scope that the client's grants cover is granted already,
-#   and what a rejection names is refused, whoever grants it. A decision sees "input" (schemas/token) and
-#   the data files of this folder, and nothing else.
+#   These rules add to the shipped ones, which grant every scope that the client's grants cover. A rejection
+#   takes precedence over every grant. A decision sees only "input" (schemas/token) and the data files of
+#   this folder.
 package m2m.token
 
 import data.m2m.scope
 
 # METADATA
 # description: >-
-#   Nobody edits while the catalogue is frozen (catalogue.yaml). A scope may be a wildcard, so "*" is
-#   caught with "edit": a token for book:* could edit.
+#   Rejects edits while the catalogue is frozen (catalogue.yaml). A scope may be a wildcard, so the rule
+#   also catches "*": a token for book:* could edit.
 rejected contains {"scope": s.raw, "reason": "the catalogue is frozen"} if {
 	data.catalogue.frozen
 	some s in input.scopes
@@ -21,8 +21,8 @@ rejected contains {"scope": s.raw, "reason": "the catalogue is frozen"} if {
 
 # METADATA
 # description: >-
-#   Clients of a team have its shelf, book:<team>-…, without a grant. What is undefined does not hold: a
-#   client without the attribute gets nothing by this rule.
+#   Clients of a team may read its books, book:<team>-…, without a grant. An undefined condition does not
+#   hold, so a client without the attribute gets nothing from this rule.
 granted contains s.raw if {
 	shelf := sprintf("%s-*", [input.client.attributes.team])
 	some s in input.scopes
@@ -32,7 +32,7 @@ granted contains s.raw if {
 }
 
 # METADATA
-# description: Tokens that edit are valid for five minutes. The smallest of all lifetimes counts.
+# description: Tokens that may edit are valid for five minutes. The smallest of all lifetimes applies.
 ttl contains 300 if {
 	some s in input.scopes
 	s.action in {"edit", "*"}
@@ -40,13 +40,13 @@ ttl contains 300 if {
 }
 
 # METADATA
-# description: A claim of your own; "header X-Client-Team team" at the door tells the upstream.
+# description: A custom claim; "header X-Client-Team team" at the door passes it to the upstream.
 claims["team"] := input.client.attributes.team
 
 # METADATA
 # description: >-
-#   A rule on trial: it is logged and counted, and rejects nothing. Make "observed" into "rejected" when the
-#   log shows nothing that should go on.
+#   A rule on trial: it is logged and counted, and rejects nothing. Change "observed" to "rejected" when the
+#   log shows only scopes that should be rejected.
 observed contains {"scope": s.raw, "reason": "every book at once"} if {
 	some s in input.scopes
 	s.identifier == "*"

@@ -1,4 +1,4 @@
-package policy
+package bundle
 
 import (
 	"archive/tar"
@@ -11,52 +11,57 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/open-policy-agent/opa/v1/bundle"
+	opa "github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/loader/filter"
+
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
-// maxCompressed bounds a bundle as it is sent and kept.
-const maxCompressed = maxBytes
-
-// maxUnpacked bounds all that the archive unpacks to: the files, and room for what tar has around
-// each.
-const maxUnpacked = maxBytes + maxFiles*2048
+const (
+	// maxCompressed bounds a bundle as it is sent and kept.
+	maxCompressed = files.MaxBytes
+	// maxUnpacked bounds what the archive unpacks to: the files, and the headers that tar has for each.
+	maxUnpacked = files.MaxBytes + files.MaxCount*2048
+)
 
 var (
-	errNoArchive = errors.New("it is no gzipped tar archive")
-	errTruncated = errors.New("the archive is truncated")
-	errTooLarge  = errors.New("the files have more than 64 MiB")
+	errNotArchive   = errors.New("it is not a gzipped tar archive")
+	errLargeArchive = errors.New("the archive has more than 64 MiB")
+	errTruncated    = errors.New("the archive is truncated")
 )
 
-// archive is an unpacked bundle. It is OPA's loader of one, too, with bounds on the whole of it: those
-// of OPA's own are for each file.
+// archive is an unpacked bundle. It is also the loader that OPA reads it with: its bounds are for the whole archive, and
+// those of OPA's own loader are for each file.
 type archive struct {
 	files []archived
 	next  int
 }
 
 type archived struct {
-	name    string // as it stands in the archive, and in the signature
+	name    string // in the archive, and in the signature
 	path    string // clean
 	content []byte
 }
 
-// unpack reads an archive. What would be read in different ways, or would reach out of the archive, is
-// refused.
+func (f archived) file() files.File {
+	return files.File{Name: f.path, Path: f.path, Content: f.content}
+}
+
+// unpack reads an archive. It refuses names that lead out of the archive or that could be read in different ways.
 func unpack(compressed []byte) (*archive, error) {
 	if len(compressed) > maxCompressed {
-		return nil, errors.New("the archive has more than 64 MiB")
+		return nil, errLargeArchive
 	}
 	unzipped, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
-		return nil, errNoArchive
+		return nil, errNotArchive
 	}
 	stream := &bounded{r: unzipped, left: maxUnpacked}
 	a := &archive{}
 	if err := a.read(tar.NewReader(stream)); err != nil {
 		return nil, explainArchive(err)
 	}
-	// what follows the archive is of no interest, but the checksum at its end is
+	// read to the end, where the checksum is
 	if _, err := io.Copy(io.Discard, stream); err != nil {
 		return nil, explainArchive(err)
 	}
@@ -64,7 +69,7 @@ func unpack(compressed []byte) (*archive, error) {
 }
 
 func (a *archive) read(entries *tar.Reader) error {
-	left := int64(maxBytes)
+	left := int64(files.MaxBytes)
 	seen := make(map[string]bool)
 	for n := 0; ; n++ {
 		header, err := entries.Next()
@@ -73,9 +78,9 @@ func (a *archive) read(entries *tar.Reader) error {
 			return nil
 		case err != nil:
 			return err
-		case n == maxFiles:
-			return fmt.Errorf("more than %d files", maxFiles)
-		case header.Typeflag == tar.TypeXGlobalHeader: // a remark on the archive itself
+		case n == files.MaxCount:
+			return fmt.Errorf("more than %d files", files.MaxCount)
+		case header.Typeflag == tar.TypeXGlobalHeader: // a comment on the archive itself
 			continue
 		}
 		clean, err := cleanName(header.Name)
@@ -85,11 +90,11 @@ func (a *archive) read(entries *tar.Reader) error {
 		case header.Typeflag == tar.TypeDir:
 			continue
 		case header.Typeflag != tar.TypeReg:
-			return fmt.Errorf("%q is no regular file", header.Name)
+			return fmt.Errorf("%q is not a regular file", header.Name)
 		case seen[clean]:
 			return fmt.Errorf("%q is in it twice", clean)
 		case header.Size > left:
-			return errTooLarge
+			return files.ErrTooLarge
 		}
 		seen[clean] = true
 		content, err := io.ReadAll(entries)
@@ -101,32 +106,32 @@ func (a *archive) read(entries *tar.Reader) error {
 	}
 }
 
-// cleanName is the path of an entry below the archive's root.
+// cleanName returns the path of an entry below the archive's root.
 func cleanName(name string) (string, error) {
 	const longest = 1024
 	switch {
 	case len(name) > longest || !utf8.ValidString(name) || strings.ContainsAny(name, "\\\x00"):
-		return "", errors.New("a file's name is too long, no UTF-8, or has a backslash")
+		return "", errors.New("a file's name is too long, is not UTF-8, or has a backslash")
 	case strings.Contains("/"+name+"/", "/../"):
 		return "", fmt.Errorf("%q leads out of the bundle", name)
 	}
 	return strings.TrimPrefix(path.Clean("/"+name), "/"), nil
 }
 
-// explainArchive leaves out how the archive's formats call what is wrong.
+// explainArchive replaces the terms of the archive's formats.
 func explainArchive(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errTruncated
 	case errors.Is(err, tar.ErrHeader), errors.Is(err, gzip.ErrHeader):
-		return errNoArchive
+		return errNotArchive
 	case errors.Is(err, gzip.ErrChecksum), strings.HasPrefix(err.Error(), "flate: "):
 		return errors.New("the archive is damaged")
 	}
 	return err
 }
 
-// bounded is a stream that fails once it is too long.
+// bounded is a stream that fails after a number of bytes.
 type bounded struct {
 	r    io.Reader
 	left int64
@@ -135,23 +140,23 @@ type bounded struct {
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, errTooLarge
+		return 0, files.ErrTooLarge
 	}
 	return n, err
 }
 
-// NextFile is the next file for OPA.
-func (a *archive) NextFile() (*bundle.Descriptor, error) {
+// NextFile returns the next file to OPA.
+func (a *archive) NextFile() (*opa.Descriptor, error) {
 	if a.next == len(a.files) {
 		return nil, io.EOF
 	}
 	f := a.files[a.next]
 	a.next++
-	return bundle.NewDescriptor(f.name, f.name, bytes.NewBuffer(f.content)), nil
+	return opa.NewDescriptor(f.name, f.name, bytes.NewBuffer(f.content)), nil
 }
 
-// WithFilter and the rest have nothing to change here: all is in memory, and of one kind.
-func (a *archive) WithFilter(filter.LoaderFilter) bundle.DirectoryLoader   { return a }
-func (a *archive) WithPathFormat(bundle.PathFormat) bundle.DirectoryLoader { return a }
-func (a *archive) WithSizeLimitBytes(int64) bundle.DirectoryLoader         { return a }
-func (a *archive) WithFollowSymlinks(bool) bundle.DirectoryLoader          { return a }
+// WithFilter and the other options of a loader have no effect: all files are in memory.
+func (a *archive) WithFilter(filter.LoaderFilter) opa.DirectoryLoader { return a }
+func (a *archive) WithPathFormat(opa.PathFormat) opa.DirectoryLoader  { return a }
+func (a *archive) WithSizeLimitBytes(int64) opa.DirectoryLoader       { return a }
+func (a *archive) WithFollowSymlinks(bool) opa.DirectoryLoader        { return a }

@@ -1,12 +1,12 @@
-package policy
+package files
 
 import (
 	"errors"
 	"fmt"
 )
 
-// Bounds on data and Rego. In memory a value may take a hundred times the room that it has in its file,
-// and a term of Rego more than that: files within maxBytes could still fill the memory.
+// Bounds on data and Rego. A value may take a hundred times as much memory as it has bytes in its file, and a term of Rego
+// even more, so that files within MaxBytes could still fill the memory.
 const (
 	maxValues  = 1_000_000 // of all data files together, keys among them
 	maxNesting = 100       // objects and lists within each other
@@ -19,10 +19,10 @@ var (
 	errTooLong = errors.New("the data have more than 64 MiB, as often as aliases repeat them")
 )
 
-// budget is what data files may still have, all together.
+// budget counts what the data files of a policy may still have, all together.
 type budget struct{ values, bytes int }
 
-func newBudget() *budget { return &budget{values: maxValues, bytes: maxBytes} }
+func newBudget() *budget { return &budget{values: maxValues, bytes: MaxBytes} }
 
 // take counts a value with its text.
 func (b *budget) take(size int) error {
@@ -37,12 +37,25 @@ func (b *budget) take(size int) error {
 
 func (b *budget) isSpent() bool { return b.values < 0 || b.bytes < 0 }
 
-// checkRego refuses more Rego than there may be.
-func checkRego(sources []source) error {
+// Check checks files of a bundle before OPA parses them: how much Rego there is, and each data file as [Data] does. It
+// counts all data files together.
+func Check(files []File) error {
+	left := newBudget()
+	for _, f := range files {
+		if !f.IsRego() {
+			if err := f.check(left); err != nil {
+				return err
+			}
+		}
+	}
+	return checkRego(files)
+}
+
+func checkRego(files []File) error {
 	size := 0
-	for _, s := range sources {
-		if s.isRego() {
-			size += len(s.content)
+	for _, f := range files {
+		if f.IsRego() {
+			size += len(f.Content)
 		}
 	}
 	if size > maxRego {

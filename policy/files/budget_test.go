@@ -1,4 +1,4 @@
-package policy
+package files
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func TestDataBounds(t *testing.T) {
 		"depth of YAML":             {map[string]string{"a.yaml": "a:\n " + strings.Repeat("- ", maxNesting) + "x\n"}, "a.yaml:2: parsing data: objects and lists are nested more than 100 deep"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := Candidate{Paths: []string{write(t, test.files)}}.Check()
+			err := load(write(t, test.files))
 			if test.want != "" {
 				wantParts(t, err, test.want)
 			} else if err != nil {
@@ -71,13 +71,9 @@ func TestTooMuchTakesLittleMemory(t *testing.T) {
 	if err := os.Truncate(sparse, 300<<20); err != nil {
 		t.Fatal(err)
 	}
-	bundled := func(name, content string) func() error {
-		content = string(pack(t, map[string]string{"/a.rego": "package m2m.token\n", name: content}))
-		return func() error { _, err := readBundle([]byte(content), nil); return err }
-	}
 	file := func(name, content string) func() error {
 		return func() error {
-			_, err := loadData([]source{{name: name, rel: name, content: []byte(content)}})
+			_, err := Data([]File{{Name: name, Path: name, Content: []byte(content)}})
 			return err
 		}
 	}
@@ -86,16 +82,10 @@ func TestTooMuchTakesLittleMemory(t *testing.T) {
 		want  string
 		bound uint64 // MiB
 	}{
-		"JSON":                {file("a.json", json), "more than 1000000", 10},
-		"YAML":                {file("a.yaml", json+" # no JSON"), "more than 1000000", 10},
-		"a bundle":            {bundled("/data.json", json), "data.json:1: parsing data: more than 1000000", 100},
-		"a bundle of YAML":    {bundled("/x/data.yaml", json+" # no JSON"), "x/data.yaml:1: parsing data: more than 1000000", 100},
-		"hidden in a bundle":  {bundled("/.x/data.json", json), ".x/data.json:1: parsing data: more than 1000000", 100},
-		"a bundle's manifest": {bundled("/.manifest", `{"metadata": `+json+`}`), ".manifest has more than 4 MiB", 100},
-		"a bundle's claims":   {bundled("/.signatures.json", json), ".signatures.json has more than 4 MiB", 100},
-		"Rego":                {func() error { return Candidate{Paths: []string{regoFolder}}.Check() }, "reading policy: the .rego files have more than 2 MiB", 20},
-		"Rego of a bundle":    {bundled("/.x/b.rego", rego), "the .rego files have more than 2 MiB", 20},
-		"a large file":        {func() error { return Candidate{Paths: []string{sparse}}.Check() }, "the files have more than 64 MiB", 10},
+		"JSON":         {file("a.json", json), "more than 1000000", 10},
+		"YAML":         {file("a.yaml", json+" # no JSON"), "more than 1000000", 10},
+		"Rego":         {func() error { return load(regoFolder) }, "reading policy: the .rego files have more than 2 MiB", 20},
+		"a large file": {func() error { return load(sparse) }, "the files have more than 64 MiB", 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -107,5 +97,49 @@ func TestTooMuchTakesLittleMemory(t *testing.T) {
 				t.Errorf("%d MiB were allocated, more than %d", mib, test.bound)
 			}
 		})
+	}
+}
+
+// load reads the files of a path and their data.
+func load(path string) error {
+	found, err := Scan([]string{path}, false)
+	if err == nil {
+		err = Read(found)
+	}
+	if err == nil {
+		_, err = Data(found)
+	}
+	return err
+}
+
+// write puts files into a new folder, and returns it.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		put(t, filepath.Join(dir, name), content)
+	}
+	return dir
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantParts(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q does not have %q", err, part)
+		}
 	}
 }

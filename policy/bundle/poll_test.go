@@ -1,6 +1,7 @@
-package policy
+package bundle_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +10,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 func TestBundleByHTTP(t *testing.T) {
 	server := serveBundles(t, static(ttlBundle(t, "v1", 60), `"1"`))
-	e := polled(t, server.URL+"/m2m.tar.gz?sig=a%2Fb/", func(c *BundleConfig) {
+	e := polled(t, server.URL+"/m2m.tar.gz?sig=a%2Fb/", func(c *bundle.Config) {
 		c.Header = http.Header{"Authorization": {"Bearer hunter2"}}
 	})
 	changes(t, e)
@@ -63,7 +67,7 @@ func TestBundleLongPolling(t *testing.T) {
 	var current atomic.Pointer[version]
 	current.Store(&version{ttlBundle(t, "v1", 60), `"1"`})
 	server := serveBundles(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", longPollType)
+		w.Header().Set("Content-Type", bundle.LongPollType)
 		for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
 			v := current.Load()
 			switch {
@@ -77,9 +81,9 @@ func TestBundleLongPolling(t *testing.T) {
 			}
 		}
 	})
-	e := polled(t, server.URL, func(c *BundleConfig) {
+	e := polled(t, server.URL, func(c *bundle.Config) {
 		c.LongPoll, c.PollMin, c.PollMax = time.Second, time.Hour, time.Hour
-		c.pace.header = 5 * time.Second
+		c.Pace().Answer = 5 * time.Second
 	})
 	changes(t, e)
 	for n := range 3 {
@@ -99,7 +103,7 @@ func TestBundleLongPolling(t *testing.T) {
 // TestBundleServerWithoutLongPolling is polled, at its own pace.
 func TestBundleServerWithoutLongPolling(t *testing.T) {
 	server := serveBundles(t, static(ttlBundle(t, "v1", 60), `"1"`))
-	e := polled(t, server.URL, func(c *BundleConfig) { c.LongPoll, c.PollMin, c.PollMax = time.Second, time.Hour, time.Hour })
+	e := polled(t, server.URL, func(c *bundle.Config) { c.LongPoll, c.PollMin, c.PollMax = time.Second, time.Hour, time.Hour })
 	changes(t, e)
 	time.Sleep(100 * time.Millisecond)
 	if n := len(server.asked()); n != 1 {
@@ -138,9 +142,9 @@ func TestBundleServerThatErrs(t *testing.T) {
 		answer http.HandlerFunc
 		part   string
 	}{
-		"a page":           {page(200, "text/html; charset=utf-8", "<html>hunter2</html>"), `it is no gzipped tar archive, the server says it is "text/html; charset=utf-8"`},
-		"JSON":             {page(200, "application/json", `{"secret": "hunter2"}`), "it is no gzipped tar archive"},
-		"nothing":          {page(200, "application/gzip", ""), "it is no gzipped tar archive"},
+		"a page":           {page(200, "text/html; charset=utf-8", "<html>hunter2</html>"), `it is not a gzipped tar archive, the server says it is "text/html; charset=utf-8"`},
+		"JSON":             {page(200, "application/json", `{"secret": "hunter2"}`), "it is not a gzipped tar archive"},
+		"nothing":          {page(200, "application/gzip", ""), "it is not a gzipped tar archive"},
 		"no content":       {page(204, "application/gzip", ""), "the server answered 204 No Content"},
 		"not found":        {page(404, "text/html", "hunter2"), "the server answered 404 Not Found"},
 		"an error":         {page(500, "text/plain", "hunter2"), "the server answered 500"},
@@ -149,7 +153,7 @@ func TestBundleServerThatErrs(t *testing.T) {
 		"a slow body":      {drip, "the answer takes too long to come"},
 		"a short body":     {short, "reading the answer: unexpected EOF"},
 		"silence":          {silent, "the server does not answer"},
-		"a bomb":           {static(repeated(t, make([]byte, 1<<20), maxUnpacked>>20+1), ""), "the files have more than 64 MiB"},
+		"a bomb":           {static(repeated(t, make([]byte, 1<<20), bundle.MaxUnpacked>>20+1), ""), "the files have more than 64 MiB"},
 		"another origin":   {http.RedirectHandler(elsewhere.URL+"/m2m.tar.gz", http.StatusFound).ServeHTTP, "redirected to another origin"},
 		"a circle":         {http.RedirectHandler("/round", http.StatusFound).ServeHTTP, "redirected more than 3 times"},
 		"no signature":     {static(pack(t, files(61)), ""), "it is not signed"},
@@ -164,11 +168,11 @@ func TestBundleServerThatErrs(t *testing.T) {
 			t.Parallel()
 			server := serveBundles(t, good)
 			store := new(memoryStore)
-			e := polled(t, server.URL+"/m2m.tar.gz?key=hunter2", func(c *BundleConfig) {
+			e := polled(t, server.URL+"/m2m.tar.gz?key=hunter2", func(c *bundle.Config) {
 				c.Keys, c.Store = s.keys(), store
 				c.Header = http.Header{"Authorization": {"Bearer hunter2"}}
 				if strings.HasPrefix(test.part, "the server does not") || strings.Contains(test.part, "too long") {
-					c.pace.header, c.pace.body = 500*time.Millisecond, 500*time.Millisecond
+					c.Pace().Answer, c.Pace().Body = 500*time.Millisecond, 500*time.Millisecond
 				}
 			})
 			changes(t, e)
@@ -231,7 +235,7 @@ func TestBundleRedirect(t *testing.T) {
 		}
 		good(w, r)
 	})
-	e := polled(t, server.URL+"/m2m.tar.gz", func(c *BundleConfig) {
+	e := polled(t, server.URL+"/m2m.tar.gz", func(c *bundle.Config) {
 		c.Header = http.Header{"Authorization": {"Bearer hunter2"}}
 	})
 	changes(t, e)
@@ -246,11 +250,13 @@ func TestBundleBeforeItComes(t *testing.T) {
 		t.Error("the server is asked before Start")
 	}
 	_, err := e.DecideToken(t.Context(), request(t, "book:1:read"))
-	wantKind(t, err, NotReady)
+	wantNotReady(t, err)
 	_, err = e.DefaultScopes(t.Context(), request(t))
-	wantKind(t, err, NotReady)
-	_, err = e.DecideToken(blocked(t), request(t, "book:1:read"))
-	var failure *Error
+	wantNotReady(t, err)
+	blocked, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = e.DecideToken(blocked, request(t, "book:1:read"))
+	var failure *policy.Error
 	if !errors.As(err, &failure) {
 		t.Errorf("got %v", err)
 	}

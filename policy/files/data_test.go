@@ -1,4 +1,4 @@
-package policy
+package files
 
 import (
 	"reflect"
@@ -47,7 +47,7 @@ func TestDataFaults(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.file+" "+test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Load(Config{Paths: []string{write(t, map[string]string{test.file: test.content})}})
+			err := load(write(t, map[string]string{test.file: test.content}))
 			wantParts(t, err, "/"+test.want)
 		})
 	}
@@ -72,7 +72,7 @@ func TestDataIsDecodedAsByOPA(t *testing.T) {
 			if err := util.Unmarshal([]byte(content), &want); err != nil {
 				t.Fatal(err)
 			}
-			got, err := source{name: file, rel: file, content: []byte(content)}.document(newBudget())
+			got, err := File{Name: file, Path: file, Content: []byte(content)}.document(newBudget())
 			if err != nil || !reflect.DeepEqual(any(got), want) {
 				t.Errorf("%q: got %#v, %v, want %#v", content, got, err, want)
 			}
@@ -96,7 +96,7 @@ func FuzzData(f *testing.F) {
 		if json {
 			name = "a.json"
 		}
-		document, err := source{name: name, rel: name, content: []byte(content)}.document(newBudget())
+		document, err := File{Name: name, Path: name, Content: []byte(content)}.document(newBudget())
 		if err != nil {
 			if !placed.MatchString(err.Error()) {
 				t.Errorf("%q has no place", err)

@@ -1,4 +1,4 @@
-package policy
+package bundle_test
 
 import (
 	"archive/tar"
@@ -12,10 +12,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +26,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/bundle"
+	opa "github.com/open-policy-agent/opa/v1/bundle"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 // pack makes a bundle of files, as tar does.
@@ -127,7 +134,7 @@ func publicPEM(t testing.TB, public any) string {
 	return encodePEM("PUBLIC KEY", der)
 }
 
-func (s signer) keys() []BundleKey { return []BundleKey{{ID: "ci", Material: s.public}} }
+func (s signer) keys() []bundle.Key { return []bundle.Key{{ID: "ci", Material: s.public}} }
 
 // sign makes a signed bundle of files; the signature is of those alone that it is told of.
 func (s signer) sign(t testing.TB, scope string, files, unlisted map[string]string) []byte {
@@ -137,14 +144,14 @@ func (s signer) sign(t testing.TB, scope string, files, unlisted map[string]stri
 
 func signWith(t testing.TB, key, alg, id, scope string, files, unlisted map[string]string) []byte {
 	t.Helper()
-	var infos []bundle.FileInfo
+	var infos []opa.FileInfo
 	for name, content := range files {
-		hasher, err := bundle.NewSignatureHasher(bundle.SHA256)
+		hasher, err := opa.NewSignatureHasher(opa.SHA256)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var value any = []byte(content)
-		if bundle.IsStructuredDoc(name) {
+		if opa.IsStructuredDoc(name) {
 			if err := json.Unmarshal([]byte(content), &value); err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +160,7 @@ func signWith(t testing.TB, key, alg, id, scope string, files, unlisted map[stri
 		if err != nil {
 			t.Fatal(err)
 		}
-		infos = append(infos, bundle.NewFile(strings.TrimPrefix(name, "/"), hex.EncodeToString(digest), string(bundle.SHA256)))
+		infos = append(infos, opa.NewFile(strings.TrimPrefix(name, "/"), hex.EncodeToString(digest), string(opa.SHA256)))
 	}
 	claims := filepath.Join(t.TempDir(), "claims.json")
 	write, err := json.Marshal(map[string]string{"scope": scope})
@@ -161,7 +168,7 @@ func signWith(t testing.TB, key, alg, id, scope string, files, unlisted map[stri
 		t.Fatal(err)
 	}
 	put(t, claims, string(write))
-	token, err := bundle.GenerateSignedToken(infos, bundle.NewSigningConfig(key, alg, claims), id)
+	token, err := opa.GenerateSignedToken(infos, opa.NewSigningConfig(key, alg, claims), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,34 +240,33 @@ func page(status int, contentType, body string) http.HandlerFunc {
 }
 
 // fastPace is for tests that wait for the next request, or for one that ends.
-var fastPace = pace{
-	floor: 5 * time.Millisecond, header: 20 * time.Second, body: 20 * time.Second, storage: 10 * time.Second,
-	again: time.Millisecond,
+var fastPace = bundle.Pace{
+	Floor: 5 * time.Millisecond, Answer: 20 * time.Second, Body: 20 * time.Second, Storage: 10 * time.Second,
+	Restore: time.Millisecond,
 }
 
-func remoteConfig(location string, change func(*BundleConfig)) Config {
-	b := &BundleConfig{Location: location, PollMin: 5 * time.Millisecond, PollMax: 10 * time.Millisecond, pace: fastPace}
+func remoteConfig(location string, change func(*bundle.Config)) policy.Config {
+	b := &bundle.Config{Location: location, PollMin: 5 * time.Millisecond, PollMax: 10 * time.Millisecond}
+	*b.Pace() = fastPace
 	if change != nil {
 		change(b)
 	}
-	return Config{Bundle: b, Timeout: generous}
+	return policy.Config{Bundle: b, Timeout: generous}
 }
 
 // polled is an engine that polls until the test ends.
-func polled(t *testing.T, location string, change func(*BundleConfig)) *Engine {
+func polled(t *testing.T, location string, change func(*bundle.Config)) *policy.Engine {
 	t.Helper()
 	e := load(t, remoteConfig(location, change))
 	start(t, e)
 	return e
 }
 
-func start(t *testing.T, e *Engine) context.CancelFunc {
+func start(t *testing.T, e *policy.Engine) context.CancelFunc {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	if err := e.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
+	e.Start(ctx)
 	return cancel
 }
 
@@ -274,7 +280,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // changes waits for a change, and fails on an error.
-func changes(t *testing.T, e *Engine) {
+func changes(t *testing.T, e *policy.Engine) {
 	t.Helper()
 	eventually(t, "a bundle comes", func() bool {
 		changed, err := e.Reload()
@@ -286,7 +292,7 @@ func changes(t *testing.T, e *Engine) {
 }
 
 // refusal waits for an error.
-func refused(t *testing.T, e *Engine) error {
+func refused(t *testing.T, e *policy.Engine) error {
 	t.Helper()
 	var err error
 	eventually(t, "a bundle is refused", func() bool {
@@ -339,4 +345,87 @@ func (m *memoryStore) stored() ([]byte, int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.object), m.stores
+}
+
+// generous is a timeout that no decision exceeds, however busy the machine is.
+const generous = 20 * time.Second
+
+func put(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, cfg policy.Config) *policy.Engine {
+	t.Helper()
+	e, err := policy.Load(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// request asks for scopes of books, which the client may read.
+func request(t testing.TB, raws ...string) policy.TokenInput {
+	t.Helper()
+	in := policy.TokenInput{Client: policy.Client{
+		ID: "ci-bot", Grants: []scope.Grant{{Resource: "book", Identifiers: []string{"*"}, Actions: []string{"read"}}},
+	}}
+	for _, raw := range raws {
+		s, err := scope.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Scopes = append(in.Scopes, s)
+	}
+	return in
+}
+
+func decide(t *testing.T, e *policy.Engine, in policy.TokenInput) policy.TokenDecision {
+	t.Helper()
+	d, err := e.DecideToken(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func ttlFile(seconds int) string {
+	return fmt.Sprintf("package m2m.token\n\nttl contains %d\n", seconds)
+}
+
+func wantTTL(t *testing.T, e *policy.Engine, seconds int) {
+	t.Helper()
+	if d := decide(t, e, request(t, "book:1:read")); d.TTL != time.Duration(seconds)*time.Second {
+		t.Errorf("ttl %v, want %ds", d.TTL, seconds)
+	}
+}
+
+func reload(t *testing.T, e *policy.Engine, want bool) {
+	t.Helper()
+	if changed, err := e.Reload(); changed != want || err != nil {
+		t.Fatalf("changed %v, %v; want %v", changed, err, want)
+	}
+}
+
+func wantNotReady(t *testing.T, err error) {
+	t.Helper()
+	var failure *policy.Error
+	if !errors.As(err, &failure) || failure.Kind != policy.NotReady {
+		t.Errorf("got %v, want an error of kind %s", err, policy.NotReady)
+	}
+}
+
+func wantParts(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q does not have %q", err, part)
+		}
+	}
 }

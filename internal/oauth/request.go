@@ -13,17 +13,16 @@ const (
 	typeJSON = "application/json"
 )
 
-// checkEnvelope checks what surrounds the body. Nothing of a query string is repeated in the
-// answer, for credentials in a URL are the likeliest reason why there is one.
-func checkEnvelope(r *http.Request) *Error {
+// checkRequest checks everything but the body. Its errors repeat nothing of the query, which may contain credentials.
+func checkRequest(r *http.Request) *Error {
 	if r.Method != http.MethodPost {
 		return methodNotAllowed(http.MethodPost)
 	}
 	if r.URL.RawQuery != "" {
 		return InvalidRequest("parameters belong in the body, not in the URL")
 	}
-	// RFC 9110 would allow 415 here and for the content type. RFC 6749 §5.2 says 400, and its
-	// clients look there for the error code.
+	// RFC 9110 allows 415 here and for the content type. RFC 6749 §5.2 says 400, and its clients expect the error code
+	// there.
 	for _, coding := range r.Header.Values("Content-Encoding") {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return InvalidRequest("the body must not have a content coding")
@@ -32,7 +31,7 @@ func checkEnvelope(r *http.Request) *Error {
 	return nil
 }
 
-// bodyType is the media type of the body, typeForm or typeJSON.
+// bodyType returns the media type of the body, typeForm or typeJSON.
 func bodyType(h http.Header) (string, *Error) {
 	wrong := InvalidRequest("the content type must be " + typeForm + " or " + typeJSON + ", in UTF-8")
 	values := h.Values("Content-Type")

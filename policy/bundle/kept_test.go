@@ -1,4 +1,4 @@
-package policy
+package bundle_test
 
 import (
 	"bytes"
@@ -8,6 +8,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 // faults collects what a config's OnFault hears.
@@ -29,10 +33,10 @@ func (f *faults) String() string {
 }
 
 // keptFor is a store in which a node has kept a bundle of the server.
-func keptFor(t *testing.T, location string, change func(*BundleConfig)) *memoryStore {
+func keptFor(t *testing.T, location string, change func(*bundle.Config)) *memoryStore {
 	t.Helper()
 	store := new(memoryStore)
-	e := load(t, remoteConfig(location, func(c *BundleConfig) {
+	e := load(t, remoteConfig(location, func(c *bundle.Config) {
 		if change != nil {
 			change(c)
 		}
@@ -54,7 +58,7 @@ func TestKeptBundle(t *testing.T) {
 
 	// a node that starts while the server is away
 	server.set(page(503, "text/plain", ""))
-	e := load(t, remoteConfig(server.URL, func(c *BundleConfig) { c.Store = store }))
+	e := load(t, remoteConfig(server.URL, func(c *bundle.Config) { c.Store = store }))
 	start(t, e)
 	wantTTL(t, e, 60)
 	if s := e.Status(); !strings.HasPrefix(s.Revision, "v1@") || s.ETag != `"1"` || s.Downloaded.IsZero() || !s.Confirmed.IsZero() {
@@ -67,7 +71,7 @@ func TestKeptBundle(t *testing.T) {
 	// one that starts when the server has nothing new is told so
 	before := len(server.asked())
 	server.set(static(ttlBundle(t, "v1", 60), `"1"`))
-	polled(t, server.URL, func(c *BundleConfig) { c.Store = store })
+	polled(t, server.URL, func(c *bundle.Config) { c.Store = store })
 	eventually(t, "the server is asked", func() bool { return len(server.asked()) > before+20 })
 	for _, r := range server.asked()[before:] {
 		if etag := r.Header.Get("If-None-Match"); etag != `"1"` {
@@ -85,7 +89,7 @@ func TestKeptBundleBeforeStart(t *testing.T) {
 	store := keptFor(t, server.URL, nil)
 	server.Close()
 	before := store.loads
-	e := load(t, remoteConfig(server.URL, func(c *BundleConfig) { c.Store = store }))
+	e := load(t, remoteConfig(server.URL, func(c *bundle.Config) { c.Store = store }))
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -105,19 +109,19 @@ func TestKeptBundleBeforeStart(t *testing.T) {
 // TestNothingKept asks the store once, however many decisions there are, and again after a while.
 func TestNothingKept(t *testing.T) {
 	store := new(memoryStore)
-	e := load(t, remoteConfig("https://policy.example.com/m2m.tar.gz", func(c *BundleConfig) { c.Store, c.pace.again = store, time.Hour }))
+	e := load(t, remoteConfig("https://policy.example.com/m2m.tar.gz", func(c *bundle.Config) { c.Store, c.Pace().Restore = store, time.Hour }))
 	for range 5 {
 		_, err := e.DecideToken(t.Context(), request(t, "book:1:read"))
-		wantKind(t, err, NotReady)
+		wantNotReady(t, err)
 	}
 	if store.loads != 1 {
 		t.Errorf("%d loads", store.loads)
 	}
-	e = load(t, remoteConfig("https://policy.example.com/m2m.tar.gz", func(c *BundleConfig) { c.Store = store }))
+	e = load(t, remoteConfig("https://policy.example.com/m2m.tar.gz", func(c *bundle.Config) { c.Store = store }))
 	store.setFail(errors.New("away"))
 	eventually(t, "it is asked again", func() bool {
 		_, err := e.DecideToken(t.Context(), request(t, "book:1:read"))
-		wantKind(t, err, NotReady)
+		wantNotReady(t, err)
 		return store.loads > 3
 	})
 }
@@ -128,16 +132,19 @@ func TestKeptBundleThatIsNotUsed(t *testing.T) {
 	s := newSigner(t)
 	signed := s.sign(t, "", map[string]string{"/ttl.rego": ttlFile(60)}, nil)
 	server := serveBundles(t, static(signed, `"1"`))
-	withKeys := func(c *BundleConfig) { c.Keys = s.keys() }
+	withKeys := func(c *bundle.Config) { c.Keys = s.keys() }
 	object, _ := keptFor(t, server.URL, withKeys).stored()
-	unsigned, _ := keptFor(t, serveBundles(t, static(ttlBundle(t, "v1", 60), "")).URL, nil).stored()
 	changed := func(old, new string) []byte { return bytes.Replace(object, []byte(old), []byte(new), 1) }
 	location := server.URL
+	unsigned, err := bundle.SealKept(location, ttlBundle(t, "v1", 60)) // by somebody who can write to the store
+	if err != nil {
+		t.Fatal(err)
+	}
 	server.Close()
 	tests := map[string]struct {
 		object   []byte
 		location string
-		keys     []BundleKey
+		keys     []bundle.Key
 		fault    string // "" is none: it is as if nothing was kept
 	}{
 		"another URL's":    {object, location + "/other", s.keys(), ""},
@@ -145,24 +152,23 @@ func TestKeptBundleThatIsNotUsed(t *testing.T) {
 		"of another key":   {object, location, newSigner(t).keys(), "the signature is not good"},
 		"of no key":        {object, location, nil, "no key is configured"},
 		"truncated":        {object[:len(object)-1], location, s.keys(), "its checksum is wrong"},
-		"without its line": {signed, location, s.keys(), "it is no bundle that was kept here"},
-		"nothing":          {[]byte{}, location, s.keys(), "it is no bundle that was kept here"},
-		"not signed": {
-			append(unsignedLine(t, unsigned, location), ttlBundle(t, "v1", 60)...), location, s.keys(), "it is not signed",
-		},
-		"a hash of others": {changed(`"sha256":"`, `"sha256":"00`), location, s.keys(), "its checksum is wrong"},
+		"no envelope":      {signed, location, s.keys(), "it does not begin as"},
+		"nothing":          {[]byte{}, location, s.keys(), "it does not begin as"},
+		"no header":        {envelope.Seal("policy bundle", signed), location, s.keys(), "its header is not JSON"},
+		"not signed":       {unsigned, location, s.keys(), "it is not signed"},
+		"a hash of others": {changed("sha256:", "sha256:00"), location, s.keys(), "its checksum is wrong"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			heard := new(faults)
-			e := load(t, remoteConfig(test.location, func(c *BundleConfig) {
+			e := load(t, remoteConfig(test.location, func(c *bundle.Config) {
 				c.Keys, c.Store, c.OnFault = test.keys, &memoryStore{object: test.object}, heard.add
-				c.pace.again = time.Hour
+				c.Pace().Restore = time.Hour
 			}))
 			start(t, e)
 			_, err := e.DecideToken(t.Context(), request(t, "book:1:read"))
-			wantKind(t, err, NotReady)
+			wantNotReady(t, err)
 			if got := heard.String(); got == "" != (test.fault == "") || !strings.Contains(got, test.fault) {
 				t.Errorf("heard %q, want %q", got, test.fault)
 			}
@@ -170,27 +176,12 @@ func TestKeptBundleThatIsNotUsed(t *testing.T) {
 	}
 }
 
-// unsignedLine is the line of a kept bundle, made to be of another URL by somebody who can write to the store.
-func unsignedLine(t *testing.T, object []byte, location string) []byte {
-	t.Helper()
-	k, err := decodeKept(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.URLSHA256, k.compressed = hashText(location), nil
-	line, err := k.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return line
-}
-
 // TestBundleStoreThatFails hinders no decision; what it did not take is stored when it can be.
 func TestBundleStoreThatFails(t *testing.T) {
 	server := serveBundles(t, static(ttlBundle(t, "v1", 60), `"1"`))
 	store, heard := new(memoryStore), new(faults)
 	store.setFail(errors.New("the disk is full"))
-	e := polled(t, server.URL, func(c *BundleConfig) { c.Store, c.OnFault = store, heard.add })
+	e := polled(t, server.URL, func(c *bundle.Config) { c.Store, c.OnFault = store, heard.add })
 	changes(t, e)
 	wantTTL(t, e, 60)
 	eventually(t, "it is heard", func() bool {
@@ -246,4 +237,19 @@ func TestBundlesUnderLoad(t *testing.T) {
 		}
 		return true
 	})
+}
+
+func checkSnapshot(t *testing.T, e *policy.Engine, seen *sync.Map) {
+	d, err := e.DecideToken(t.Context(), request(t, "book:1:read"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	version := fmt.Sprint(d.Claims["rego"])
+	if data, ttl := fmt.Sprint(d.Claims["data"]), fmt.Sprint(int(d.TTL.Seconds())-1); data != version || ttl != version {
+		t.Errorf("rules of version %s with data of %s and lifetime of %s", version, data, ttl)
+	}
+	if before, taken := seen.LoadOrStore(d.Revision, version); taken && before != version {
+		t.Errorf("revision %s is version %s and %s", d.Revision, before, version)
+	}
 }

@@ -1,4 +1,4 @@
-package policy
+package files
 
 import (
 	"bytes"
@@ -11,34 +11,34 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// checkYAML finds syntax errors, repeated keys and further documents. The library builds a file's
-// nodes all at once, so that their number is estimated before.
-func (s source) checkYAML(left *budget) error {
-	if estimateNodes(s.content) > left.values {
-		return s.fault(1, errTooMany)
+// checkYAML finds syntax errors, repeated keys and further documents. The library builds all nodes of a file at once, so
+// their number is estimated first.
+func (f File) checkYAML(left *budget) error {
+	if estimateNodes(f.Content) > left.values {
+		return f.fault(1, errTooMany)
 	}
-	documents := yaml.NewDecoder(bytes.NewReader(s.content))
+	documents := yaml.NewDecoder(bytes.NewReader(f.Content))
 	var first, second yaml.Node
 	if err := documents.Decode(&first); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
-		return s.yamlFault(err)
+		return f.yamlFault(err)
 	}
 	if err := documents.Decode(&second); err == nil {
-		return s.fault(second.Line, errSecondDocument)
+		return f.fault(second.Line, errSecondDocument)
 	} else if !errors.Is(err, io.EOF) {
-		return s.yamlFault(err)
+		return f.yamlFault(err)
 	}
 	for _, root := range first.Content {
-		if err := s.checkNode(root, 1, left); err != nil {
+		if err := f.checkNode(root, 1, left); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// estimateNodes counts what begins a node in YAML. There are at most about twice as many nodes; there
-// may be fewer, for text between quotes counts, too.
+// estimateNodes counts what begins a node in YAML. A file has at most about twice as many nodes. It may have fewer,
+// because text between quotes is counted, too.
 func estimateNodes(content []byte) int {
 	nodes := 1
 	for i, c := range content {
@@ -61,8 +61,8 @@ func estimateNodes(content []byte) int {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// checkNode counts what an alias stands for as often as it stands there.
-func (s source) checkNode(n *yaml.Node, depth int, left *budget) error {
+// checkNode counts the value of an alias each time the alias is used.
+func (f File) checkNode(n *yaml.Node, depth int, left *budget) error {
 	line := n.Line
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -72,20 +72,20 @@ func (s source) checkNode(n *yaml.Node, depth int, left *budget) error {
 		err = errTooDeep
 	}
 	if err != nil {
-		return s.fault(line, err)
+		return f.fault(line, err)
 	}
-	if err := s.checkKeys(n); err != nil {
+	if err := f.checkKeys(n); err != nil {
 		return err
 	}
 	for _, child := range n.Content {
-		if err := s.checkNode(child, depth+1, left); err != nil {
+		if err := f.checkNode(child, depth+1, left); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s source) checkKeys(n *yaml.Node) error {
+func (f File) checkKeys(n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {
 		return nil
 	}
@@ -96,14 +96,14 @@ func (s source) checkKeys(n *yaml.Node) error {
 			err = errRepeated(key)
 		}
 		if err != nil {
-			return s.fault(n.Content[i].Line, yamlMessage(err))
+			return f.fault(n.Content[i].Line, yamlMessage(err))
 		}
 		seen[key] = true
 	}
 	return nil
 }
 
-// keyOf is the name under which OPA keeps the value of a key, which may be written in several ways.
+// keyOf returns the name that OPA gives to a key, which may be written in several ways.
 func keyOf(key *yaml.Node) (string, error) {
 	if key.Kind == yaml.AliasNode {
 		key = key.Alias
@@ -129,29 +129,28 @@ func keyOf(key *yaml.Node) (string, error) {
 var (
 	yamlError     = regexp.MustCompile(`^yaml: (?:unmarshal errors:\n  )?(?:line (\d+): )?(.*)`)
 	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.+)' referenced`)
-	// ofParser are the errors of the YAML library's parser, which, unlike its scanner, counts lines
-	// from 0.
-	ofParser = regexp.MustCompile(`^did not find expected (?:<|node content|key|'-|',)`)
+	// ofParser matches errors of the YAML library's parser, which counts lines from 0; its scanner counts from 1.
+	ofParser = regexp.MustCompile(`^did not find expected (?:<|node.Content|key|'-|',)`)
 )
 
-// yamlFault takes the line out of the library's text, where it is not the first, or looks for it.
-func (s source) yamlFault(err error) error {
+// yamlFault takes the line out of the library's text. The text has none for the first line and for unknown anchors.
+func (f File) yamlFault(err error) error {
 	line, parts := 1, yamlError.FindStringSubmatch(err.Error())
 	if parts == nil {
-		return s.fault(line, err)
+		return f.fault(line, err)
 	}
 	if n, err := strconv.Atoi(parts[1]); err == nil {
 		line = n
 		if ofParser.MatchString(parts[2]) {
-			line = min(n+1, s.lineAt(int64(len(s.content))))
+			line = min(n+1, f.lineAt(int64(len(f.Content))))
 		}
 	} else if anchor := unknownAnchor.FindStringSubmatch(parts[2]); anchor != nil {
-		line = s.lineAt(int64(max(0, bytes.Index(s.content, []byte("*"+anchor[1])))))
+		line = f.lineAt(int64(max(0, bytes.Index(f.Content, []byte("*"+anchor[1])))))
 	}
-	return s.fault(line, errors.New(parts[2]))
+	return f.fault(line, errors.New(parts[2]))
 }
 
-// yamlMessage leaves out what the library says of the place.
+// yamlMessage removes the place from the library's text.
 func yamlMessage(err error) error {
 	if parts := yamlError.FindStringSubmatch(err.Error()); parts != nil {
 		return errors.New(parts[2])

@@ -1,4 +1,4 @@
-package policy
+package bundle
 
 import (
 	"crypto/ecdsa"
@@ -10,25 +10,25 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/open-policy-agent/opa/v1/bundle"
+	opa "github.com/open-policy-agent/opa/v1/bundle"
 )
 
-// BundleKey verifies signatures of bundles.
-type BundleKey struct {
-	// ID is the key's name, as the signature has it (kid, or keyid). A key that is the only one verifies
-	// signatures of whatever name, for some have none.
+// Key verifies signatures of bundles.
+type Key struct {
+	// ID is the name of the key in a signature (kid, or keyid). A single key verifies signatures with any name, because
+	// some have none.
 	ID string
 	// Material is a public key or a certificate in PEM, or the secret of an HMAC algorithm.
 	Material string
-	// Algorithm is the JWS algorithm (RFC 7518 §3.1). Default: RS256 for an RSA key, and for a key on
-	// an elliptic curve the one that goes with it. A secret needs it said.
+	// Algorithm is the JWS algorithm (RFC 7518 §3.1). A secret needs one. Default: RS256 for an RSA key, and the
+	// algorithm of its curve for an elliptic curve key.
 	Algorithm string
 }
 
-// secretBytes are the HMAC algorithms, and how many bytes their secrets have at least (RFC 7518 §3.2).
+// secretBytes holds the least size of a secret for each HMAC algorithm (RFC 7518 §3.2).
 var secretBytes = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
 
-// rsaAlgs and curveAlgs are the other algorithms; each curve has its own.
+// rsaAlgs and curveAlgs hold the other algorithms. Each curve has its own.
 var (
 	rsaAlgs   = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 	curveAlgs = map[string]string{"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
@@ -36,23 +36,23 @@ var (
 
 const minRSABits = 2048
 
-// CheckBundleAlgorithm reports an algorithm that no bundle can be signed with.
-func CheckBundleAlgorithm(alg string) error {
+// CheckAlgorithm reports an algorithm that this program does not verify.
+func CheckAlgorithm(alg string) error {
 	if secretBytes[alg] > 0 || slices.Contains(rsaAlgs, alg) || slices.Contains([]string{"ES256", "ES384", "ES512"}, alg) {
 		return nil
 	}
 	return fmt.Errorf("unknown algorithm %q; it is one of ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, HS256, HS384 and HS512", alg)
 }
 
-// verification is what OPA needs to verify signatures; nil where there are no keys.
-func verification(keys []BundleKey, scope string) (*bundle.VerificationConfig, error) {
+// verification returns what OPA needs to verify signatures, or nil if there are no keys.
+func verification(keys []Key, scope string) (*opa.VerificationConfig, error) {
 	if len(keys) == 0 {
 		if scope != "" {
-			return nil, errors.New("a bundle's scope is one of its signature, so it needs a key")
+			return nil, errors.New("a bundle's scope is part of its signature, so it needs a key")
 		}
 		return nil, nil
 	}
-	byID := make(map[string]*bundle.KeyConfig, len(keys))
+	byID := make(map[string]*opa.KeyConfig, len(keys))
 	for _, key := range keys {
 		if key.ID == "" {
 			return nil, errors.New("a bundle key needs an id")
@@ -70,14 +70,14 @@ func verification(keys []BundleKey, scope string) (*bundle.VerificationConfig, e
 	if len(keys) == 1 {
 		only = keys[0].ID
 	}
-	return bundle.NewVerificationConfig(byID, only, scope, nil), nil
+	return opa.NewVerificationConfig(byID, only, scope, nil), nil
 }
 
-// config holds a key against its algorithm: OPA takes the algorithm's word, and would make a secret of
-// a public key, with which everybody could sign.
-func (k BundleKey) config() (*bundle.KeyConfig, error) {
+// config checks that a key fits its algorithm. OPA does not, and would use a public key as a secret, so that anyone could
+// sign with it.
+func (k Key) config() (*opa.KeyConfig, error) {
 	if k.Algorithm != "" {
-		if err := CheckBundleAlgorithm(k.Algorithm); err != nil {
+		if err := CheckAlgorithm(k.Algorithm); err != nil {
 			return nil, err
 		}
 	}
@@ -101,20 +101,20 @@ func (k BundleKey) config() (*bundle.KeyConfig, error) {
 		return nil, errors.New("it cannot be encoded")
 	}
 	encoded := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	return &bundle.KeyConfig{Key: string(encoded), Algorithm: alg}, nil
+	return &opa.KeyConfig{Key: string(encoded), Algorithm: alg}, nil
 }
 
-func (k BundleKey) secret() (*bundle.KeyConfig, error) {
+func (k Key) secret() (*opa.KeyConfig, error) {
 	least := secretBytes[k.Algorithm]
 	switch {
 	case k.Algorithm == "":
-		return nil, errors.New("it is not in PEM; for a secret say its algorithm, such as HS256")
+		return nil, errors.New("it is not in PEM; a secret needs an algorithm, such as HS256")
 	case least == 0:
 		return nil, fmt.Errorf("a key of %s is in PEM", k.Algorithm)
 	case len(k.Material) < least:
 		return nil, fmt.Errorf("a secret of %s has at least %d bytes (RFC 7518 §3.2)", k.Algorithm, least)
 	}
-	return &bundle.KeyConfig{Key: k.Material, Algorithm: k.Algorithm}, nil
+	return &opa.KeyConfig{Key: k.Material, Algorithm: k.Algorithm}, nil
 }
 
 func parsePublicKey(block *pem.Block) (public any, err error) {
@@ -130,7 +130,7 @@ func parsePublicKey(block *pem.Block) (public any, err error) {
 		}
 	default:
 		if strings.Contains(block.Type, "PRIVATE") {
-			return nil, errors.New("it is a private key: keep that where bundles are signed, and give the public one here")
+			return nil, errors.New("it is a private key: keep it where bundles are signed, and configure the public key here")
 		}
 		return nil, errors.New("it is neither a public key nor a certificate")
 	}
@@ -140,8 +140,8 @@ func parsePublicKey(block *pem.Block) (public any, err error) {
 	return public, nil
 }
 
-// publicAlg is the algorithm of a public key, if the key is of use with it.
-func (k BundleKey) publicAlg(public any) (string, error) {
+// publicAlg returns the algorithm of a public key, or why the key cannot be used with it.
+func (k Key) publicAlg(public any) (string, error) {
 	var algs []string
 	switch key := public.(type) {
 	case *rsa.PublicKey:
@@ -156,7 +156,7 @@ func (k BundleKey) publicAlg(public any) (string, error) {
 	}
 	switch {
 	case secretBytes[k.Algorithm] > 0:
-		return "", fmt.Errorf("it is in PEM and no secret: whoever knows the public key could sign with %s", k.Algorithm)
+		return "", fmt.Errorf("it is in PEM and not a secret: anyone who knows the public key could sign with %s", k.Algorithm)
 	case len(algs) == 0:
 		return "", errors.New("it is neither RSA nor on one of the curves P-256, P-384 and P-521")
 	case k.Algorithm == "":

@@ -1,4 +1,4 @@
-package policy
+package bundle_test
 
 import (
 	"crypto/ecdsa"
@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"strings"
 	"testing"
+
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
 func TestBundleKeys(t *testing.T) {
@@ -45,9 +47,9 @@ func TestBundleKeys(t *testing.T) {
 		"RSA for a curve":        {rsaPEM, "ES256", "", "and not ES256"},
 		"a weak RSA key":         {publicPEM(t, &weak), "", "", "at least 2048 bits"},
 		"Ed25519":                {publicPEM(t, edwards), "", "", "neither RSA nor on one of the curves"},
-		"a public key as secret": {rsaPEM, "HS256", "", "it is in PEM and no secret"},
+		"a public key as secret": {rsaPEM, "HS256", "", "it is in PEM and not a secret"},
 		"a private key":          {newSigner(t).private, "", "", "it is a private key"},
-		"a secret without alg":   {secret, "", "", "say its algorithm"},
+		"a secret without alg":   {secret, "", "", "a secret needs an algorithm"},
 		"a secret for RSA":       {secret, "RS256", "", "a key of RS256 is in PEM"},
 		"a short secret":         {secret[:31], "HS256", "", "at least 32 bytes"},
 		"a secret for more":      {secret, "HS512", "", "at least 64 bytes"},
@@ -59,7 +61,7 @@ func TestBundleKeys(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config, err := verification([]BundleKey{{"ci", test.material, test.alg}}, "")
+			config, err := bundle.Verification([]bundle.Key{{"ci", test.material, test.alg}}, "")
 			switch {
 			case test.refused != "":
 				wantParts(t, err, `bundle key "ci": `, test.refused)
@@ -73,11 +75,11 @@ func TestBundleKeys(t *testing.T) {
 			}
 		})
 	}
-	_, err = verification([]BundleKey{{"", rsaPEM, ""}}, "")
+	_, err = bundle.Verification([]bundle.Key{{"", rsaPEM, ""}}, "")
 	wantParts(t, err, "needs an id")
-	_, err = verification([]BundleKey{{"ci", rsaPEM, ""}, {"ci", ecPEM, ""}}, "")
+	_, err = bundle.Verification([]bundle.Key{{"ci", rsaPEM, ""}, {"ci", ecPEM, ""}}, "")
 	wantParts(t, err, "given twice")
-	_, err = verification(nil, "live")
+	_, err = bundle.Verification(nil, "live")
 	wantParts(t, err, "needs a key")
 }
 
@@ -85,7 +87,7 @@ func TestBundleLocation(t *testing.T) {
 	for _, good := range []string{
 		"/etc/caddy/bundle.tar.gz", "bundle.tar.gz", "https://policy.example.com/m2m.tar.gz?sig=a%2Fb/", "http://127.0.0.1:8080/b", "http://[::1]/b", "http://localhost/b",
 	} {
-		if err := CheckBundleLocation(good); err != nil {
+		if err := bundle.CheckLocation(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
@@ -100,7 +102,7 @@ func TestBundleLocation(t *testing.T) {
 		"https://u:hunter2@example.com/b":    "user information",
 		"https://policy.example.com/b#later": "fragment",
 	} {
-		err := CheckBundleLocation(bad)
+		err := bundle.CheckLocation(bad)
 		wantParts(t, err, part)
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("the error shows the password: %v", err)

@@ -1,4 +1,4 @@
-package caddymodule
+package audit
 
 import (
 	"crypto/sha256"
@@ -17,18 +17,18 @@ func TestActor(t *testing.T) {
 	cases := map[string]struct {
 		remote string
 		tls    *tls.ConnectionState
-		want   actor
+		want   Actor
 	}{
-		"address":             {"127.0.0.1:9", nil, actor{Kind: "socket", Remote: "127.0.0.1:9"}},
-		"unix socket":         {"@", nil, actor{Kind: "socket", Remote: "unix"}},
-		"unnamed unix socket": {"", nil, actor{Kind: "socket", Remote: "unix"}},
-		"TLS, no certificate": {"10.0.0.1:9", &tls.ConnectionState{}, actor{Kind: "socket", Remote: "10.0.0.1:9"}},
+		"address":             {"127.0.0.1:9", nil, Actor{Kind: "socket", Remote: "127.0.0.1:9"}},
+		"unix socket":         {"@", nil, Actor{Kind: "socket", Remote: "unix"}},
+		"unnamed unix socket": {"", nil, Actor{Kind: "socket", Remote: "unix"}},
+		"TLS, no certificate": {"10.0.0.1:9", &tls.ConnectionState{}, Actor{Kind: "socket", Remote: "10.0.0.1:9"}},
 		"certificate": {"10.0.0.1:9", &tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}},
-			actor{"certificate", "CN=alice", hex.EncodeToString(key[:]), "10.0.0.1:9"}},
+			Actor{"certificate", "CN=alice", hex.EncodeToString(key[:]), "10.0.0.1:9"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := actorOf(&http.Request{RemoteAddr: c.remote, TLS: c.tls}); got != c.want {
+			if got := ActorOf(&http.Request{RemoteAddr: c.remote, TLS: c.tls}); got != c.want {
 				t.Errorf("the actor is %+v, want %+v", got, c.want)
 			}
 		})

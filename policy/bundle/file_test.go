@@ -1,4 +1,4 @@
-package policy
+package bundle_test
 
 import (
 	"archive/tar"
@@ -7,9 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
 func bundleFile(t *testing.T, content []byte) string {
@@ -30,7 +35,7 @@ func replaceBundle(t *testing.T, path string, content []byte) {
 
 func TestBundleFile(t *testing.T) {
 	file := bundleFile(t, ttlBundle(t, "v1", 60))
-	e := load(t, Config{Bundle: &BundleConfig{Location: file}, Timeout: generous})
+	e := load(t, policy.Config{Bundle: &bundle.Config{Location: file}, Timeout: generous})
 	wantTTL(t, e, 60)
 	if !regexp.MustCompile(`^v1@[0-9a-f]{16}$`).MatchString(e.Revision()) {
 		t.Errorf("revision %q", e.Revision())
@@ -47,10 +52,10 @@ func TestBundleFile(t *testing.T) {
 
 	replaceBundle(t, file, []byte("<html>"))
 	_, err := e.Reload()
-	wantParts(t, err, "bundle "+file+": it is no gzipped tar archive")
+	wantParts(t, err, "bundle "+file+": it is not a gzipped tar archive")
 	reload(t, e, false)
 	wantTTL(t, e, 61)
-	if s := e.Status(); s.Healthy || s.Err == nil || s.Source != FromBundle || s.Where[0] != file || !strings.HasPrefix(s.Revision, "v2@") {
+	if s := e.Status(); s.Healthy || s.Err == nil || s.Source != policy.FromBundle || s.Where[0] != file || !strings.HasPrefix(s.Revision, "v2@") {
 		t.Errorf("status %+v", s)
 	}
 
@@ -86,7 +91,7 @@ func TestBundleIsAsAFolder(t *testing.T) {
 		for name, content := range files {
 			named[prefix+name] = content
 		}
-		e := load(t, Config{Bundle: &BundleConfig{Location: bundleFile(t, pack(t, named))}, Timeout: generous})
+		e := load(t, policy.Config{Bundle: &bundle.Config{Location: bundleFile(t, pack(t, named))}, Timeout: generous})
 		if d := decide(t, e, request(t, "book:1:read")); d.TTL != time.Minute || d.Claims["lead"] != "ci-bot" {
 			t.Errorf("with %q: got %+v", prefix, d)
 		}
@@ -102,18 +107,18 @@ func TestBundleRefusals(t *testing.T) {
 	ours, other := newSigner(t), newSigner(t)
 	signed := ours.sign(t, "", good, nil)
 	large := func(name string) []byte {
-		header := zipped(t, beginning(t, tar.Header{Name: name, Size: maxBytes + 1}))
+		header := zipped(t, beginning(t, tar.Header{Name: name, Size: files.MaxBytes + 1}))
 		return append(header, repeated(t, make([]byte, 1<<20), 65)...)
 	}
 	tests := map[string]struct {
 		content []byte
-		keys    []BundleKey
+		keys    []bundle.Key
 		scope   string
 		parts   []string
 	}{
-		"nothing":            {nil, nil, "", []string{"it is no gzipped tar archive"}},
-		"a page":             {[]byte("<html></html>"), nil, "", []string{"it is no gzipped tar archive"}},
-		"no tar":             {zipped(t, bytes.Repeat([]byte("<html>"), 1000)), nil, "", []string{"it is no gzipped tar archive"}},
+		"nothing":            {nil, nil, "", []string{"it is not a gzipped tar archive"}},
+		"a page":             {[]byte("<html></html>"), nil, "", []string{"it is not a gzipped tar archive"}},
+		"no tar":             {zipped(t, bytes.Repeat([]byte("<html>"), 1000)), nil, "", []string{"it is not a gzipped tar archive"}},
 		"truncated":          {signed[:len(signed)-20], nil, "", []string{"truncated"}},
 		"flipped":            {flip(signed), nil, "", []string{"the archive is damaged"}},
 		"empty":              {pack(t, nil), nil, "", []string{"no .rego file and no data"}},
@@ -127,10 +132,10 @@ func TestBundleRefusals(t *testing.T) {
 		"twice":              {with("./a.rego", token), nil, "", []string{`"a.rego" is in it twice`}},
 		"a link": {packEntries(t, func(w *tar.Writer) {
 			entry(t, w, tar.Header{Name: "a.rego", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, "")
-		}), nil, "", []string{`"a.rego" is no regular file`}},
+		}), nil, "", []string{`"a.rego" is not a regular file`}},
 		"a device": {packEntries(t, func(w *tar.Writer) {
 			entry(t, w, tar.Header{Name: "a.rego", Typeflag: tar.TypeChar}, "")
-		}), nil, "", []string{`"a.rego" is no regular file`}},
+		}), nil, "", []string{`"a.rego" is not a regular file`}},
 
 		"WebAssembly":         {with("/policy.wasm", "\x00asm"), nil, "", []string{"policy.wasm is for another engine"}},
 		"a plan":              {with("/plan.json", "{}"), nil, "", []string{"plan.json is for another engine"}},
@@ -159,7 +164,7 @@ func TestBundleRefusals(t *testing.T) {
 		"a broken signature":   {with("/.signatures.json", `{"signatures": ["a.b.c"]}`), ours.keys(), "", []string{"refused"}},
 		"a verifier of others": {with("/.signatures.json", `{"plugin": "theirs", "signatures": ["a.b.c"]}`), ours.keys(), "", []string{"no verifier exists"}},
 		"another key":          {other.sign(t, "", good, nil), ours.keys(), "", []string{"the signature is not good"}},
-		"another key's name":   {signWith(t, ours.private, "ES256", "old", "", good, nil), append(ours.keys(), BundleKey{ID: "new", Material: other.public}), "", []string{"the signature is not good", "old"}},
+		"another key's name":   {signWith(t, ours.private, "ES256", "old", "", good, nil), append(ours.keys(), bundle.Key{ID: "new", Material: other.public}), "", []string{"the signature is not good", "old"}},
 		"HMAC with the public key": {signWith(t, ours.public, "HS256", "ci", "", good, nil), ours.keys(), "",
 			[]string{"the signature is not good"}},
 		"another scope":   {ours.sign(t, "test", good, nil), ours.keys(), "live", []string{"the signature is not good", "scope mismatch"}},
@@ -173,7 +178,7 @@ func TestBundleRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := bundleFile(t, test.content)
-			_, err := Load(Config{Bundle: &BundleConfig{Location: file, Keys: test.keys, Scope: test.scope}})
+			_, err := policy.Load(policy.Config{Bundle: &bundle.Config{Location: file, Keys: test.keys, Scope: test.scope}})
 			if test.parts[0] == "refused" {
 				test.parts = nil
 			}
@@ -194,7 +199,7 @@ func flip(content []byte) []byte {
 
 func manyFiles(t *testing.T) []byte {
 	return packEntries(t, func(w *tar.Writer) {
-		for n := range maxFiles + 1 {
+		for n := range files.MaxCount + 1 {
 			entry(t, w, tar.Header{Name: fmt.Sprintf("%d.txt", n), Mode: 0o600}, "")
 		}
 	})
@@ -209,22 +214,22 @@ func manyLongNames(t *testing.T) []byte {
 func TestSignedBundle(t *testing.T) {
 	files := map[string]string{"/a.rego": ttlFile(60), "/data.json": `{"b": 1, "a": [1.5]}`, "/.manifest": `{"revision": "v1"}`}
 	s := newSigner(t)
-	load(t, Config{Bundle: &BundleConfig{Location: bundleFile(t, s.sign(t, "live", files, nil)), Keys: s.keys(), Scope: "live"}})
+	load(t, policy.Config{Bundle: &bundle.Config{Location: bundleFile(t, s.sign(t, "live", files, nil)), Keys: s.keys(), Scope: "live"}})
 	for _, id := range []string{"old", ""} {
 		signed := signWith(t, s.private, "ES256", id, "", files, nil)
-		load(t, Config{Bundle: &BundleConfig{Location: bundleFile(t, signed), Keys: s.keys()}})
+		load(t, policy.Config{Bundle: &bundle.Config{Location: bundleFile(t, signed), Keys: s.keys()}})
 	}
 	secret := strings.Repeat("s", 32)
-	key := BundleKey{ID: "hmac", Material: secret, Algorithm: "HS256"}
+	key := bundle.Key{ID: "hmac", Material: secret, Algorithm: "HS256"}
 	signed := signWith(t, secret, "HS256", "hmac", "", files, nil)
-	load(t, Config{Bundle: &BundleConfig{Location: bundleFile(t, signed), Keys: append(s.keys(), key)}})
+	load(t, policy.Config{Bundle: &bundle.Config{Location: bundleFile(t, signed), Keys: append(s.keys(), key)}})
 }
 
 func TestBundleAndPaths(t *testing.T) {
-	_, err := Load(Config{Paths: []string{t.TempDir()}, Bundle: &BundleConfig{Location: bundleFile(t, nil)}})
+	_, err := policy.Load(policy.Config{Paths: []string{t.TempDir()}, Bundle: &bundle.Config{Location: bundleFile(t, nil)}})
 	wantParts(t, err, "not of both")
-	_, err = Load(Config{Bundle: &BundleConfig{Location: t.TempDir()}})
-	wantParts(t, err, "it is no regular file")
+	_, err = policy.Load(policy.Config{Bundle: &bundle.Config{Location: t.TempDir()}})
+	wantParts(t, err, "it is not a regular file")
 }
 
 // FuzzBundle has whatever a server may send: it is refused or read, within bounds, and never a panic.
@@ -233,25 +238,55 @@ func FuzzBundle(f *testing.F) {
 	f.Add(newSigner(f).sign(f, "", map[string]string{"/a.rego": "package a\n", "/data.json": "{}"}, nil))
 	f.Add(pack(f, map[string]string{"../a.rego": "package a\n"}))
 	f.Add([]byte("<html>"))
-	keys, err := verification(newSigner(f).keys(), "")
+	keys, err := bundle.Verification(newSigner(f).keys(), "")
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		// the archive's content is what is of interest, and random bytes are hardly ever gzipped
 		for _, compressed := range [][]byte{content, zipped(t, content)} {
-			if b, err := readBundle(compressed, keys); err == nil {
-				t.Errorf("taken without a good signature: %d files", len(b.sources))
+			if b, err := bundle.Read(compressed, keys); err == nil {
+				t.Errorf("taken without a good signature: %d files", len(b.Files))
 			}
-			b, err := readBundle(compressed, nil)
+			b, err := bundle.Read(compressed, nil)
 			if err != nil {
 				continue
 			}
-			for _, s := range b.sources {
-				if strings.Contains("/"+s.rel+"/", "/../") || strings.HasPrefix(s.rel, "/") || isShipped(s.name) {
-					t.Errorf("a file is called %q", s.rel)
+			for _, s := range b.Files {
+				if strings.Contains("/"+s.Path+"/", "/../") || strings.HasPrefix(s.Path, "/") || strings.HasPrefix(s.Name, "shipped://") {
+					t.Errorf("a file is called %q", s.Path)
 				}
 			}
 		}
 	})
+}
+
+// TestTooMuchTakesLittleMemory has more values or Rego than there may be: that is refused before OPA parses it.
+func TestTooMuchTakesLittleMemory(t *testing.T) {
+	many := func(n int) string { return "[" + strings.Repeat("{},", n-1) + "{}]" }
+	json := `{"big":` + many(3_000_000) + `}`
+	rego := "package b\n\nb := " + many(700_000)
+	for name, test := range map[string]struct {
+		file, content, want string
+		bound               uint64 // MiB
+	}{
+		"JSON":       {"/data.json", json, "data.json:1: parsing data: more than 1000000", 100},
+		"YAML":       {"/x/data.yaml", json + " # no JSON", "x/data.yaml:1: parsing data: more than 1000000", 100},
+		"hidden":     {"/.x/data.json", json, ".x/data.json:1: parsing data: more than 1000000", 100},
+		"a manifest": {"/.manifest", `{"metadata": ` + json + `}`, ".manifest has more than 4 MiB", 100},
+		"claims":     {"/.signatures.json", json, ".signatures.json has more than 4 MiB", 100},
+		"Rego":       {"/.x/b.rego", rego, "the .rego files have more than 2 MiB", 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			content := pack(t, map[string]string{"/a.rego": "package m2m.token\n", test.file: test.content})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := bundle.Read(content, nil)
+			runtime.ReadMemStats(&after)
+			wantParts(t, err, test.want)
+			if mib := (after.TotalAlloc - before.TotalAlloc) >> 20; mib > test.bound {
+				t.Errorf("%d MiB were allocated, more than %d", mib, test.bound)
+			}
+		})
+	}
 }

@@ -1,0 +1,23 @@
+package caddymodule
+
+import (
+	"github.com/caddy-m2m/caddy-m2m/internal/audit"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+)
+
+// audit records changes of the registry. What it shows of clients has no secret and no hash of one.
+func (a *adminRequest) audit(operation string, changes ...registry.Change) {
+	for _, c := range changes {
+		if c.Action() != "" {
+			a.record("registry changed", audit.Change{
+				Operation: operation, Kind: c.Kind, ID: c.ID, Action: c.Action(), Before: viewEntry(c.Before), After: viewEntry(c.After),
+			})
+		}
+	}
+}
+
+// record records a change by the sender of the request.
+func (a *adminRequest) record(message string, c audit.Change) {
+	c.Actor = audit.ActorOf(a.r)
+	a.issuer.audit.Record(message, c)
+}
