@@ -60,7 +60,7 @@ func (l accessLogs) writeAccess(w http.ResponseWriter, r *http.Request, line *ma
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		user, _ = repl.GetString("http.auth.user.id")
 	}
-	header := line.header("/resp_headers/", w.Header())
+	header := line.header("/resp_headers", w.Header())
 	if header == nil {
 		header = w.Header()
 	}

@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"net/textproto"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -104,7 +102,7 @@ func maskRequest(r *http.Request) *maskedLine {
 	line := new(maskedLine)
 	uri := line.text("/request/uri", originalURI(r))
 	host := line.text("/request/host", r.Host)
-	header := line.header("/request/headers/", r.Header)
+	header := line.header("/request/headers", r.Header)
 	serverName := r.TLS != nil && credential.Contains(r.TLS.ServerName) // the logger masks it
 	if len(line.masked) == 0 && !serverName {
 		return nil
@@ -145,33 +143,13 @@ func (line *maskedLine) text(pointer, text string) string {
 }
 
 // redactedByCaddy are the headers whose values Caddy hides, unless the server has log_credentials.
-var redactedByCaddy = map[string]bool{"Authorization": true, "Cookie": true, "Proxy-Authorization": true, "Set-Cookie": true}
+var redactedByCaddy = []string{"Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"}
 
 // header returns a masked copy of a header, or nil if there is nothing to mask.
 func (line *maskedLine) header(pointer string, header http.Header) http.Header {
-	var copied http.Header
-	for name, values := range header {
-		if redactedByCaddy[textproto.CanonicalMIMEHeaderKey(name)] {
-			continue
-		}
-		for n, value := range values {
-			shown := maskHeader(name, value)
-			if shown == value && !credential.Contains(name) {
-				continue
-			}
-			if copied == nil {
-				copied = header.Clone()
-			}
-			copied[name][n] = shown
-			line.masked = append(line.masked, pointer+credential.Mask(name)+"/"+strconv.Itoa(n))
-		}
+	masked, pointers := logmask.Header(header, redactedByCaddy)
+	for _, at := range pointers {
+		line.masked = append(line.masked, pointer+at)
 	}
-	return copied
-}
-
-func maskHeader(name, value string) string {
-	if value != "" && credential.IsName(name) {
-		return credential.Secret
-	}
-	return credential.MaskURI(value)
+	return masked
 }

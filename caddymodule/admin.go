@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 )
 
 // adminSystem is what the API administers.
 type adminSystem struct {
 	issuers []*issuerServer
-	doors   []*AuthHandler
+	doors   []*door.Door
 	remotes map[string]*remote.Issuer // by URL
 }
 

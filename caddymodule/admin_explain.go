@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -24,7 +26,7 @@ func explainRequest(a *adminRequest) error {
 }
 
 // tell explains what is asked, be it at the API or on the command line.
-func (i *issuerServer) tell(ctx context.Context, asked api.ExplainRequest, doors []*AuthHandler) (*api.Explanation, error) {
+func (i *issuerServer) tell(ctx context.Context, asked api.ExplainRequest, doors []*door.Door) (*api.Explanation, error) {
 	if err := checkAsked(&asked); err != nil {
 		return nil, err
 	}
@@ -114,4 +116,13 @@ func readProxied(data json.RawMessage) (*api.ProxiedRequest, error) {
 		}
 	}
 	return asked, nil
+}
+
+// isAddress reports whether a remote address is an IP address or empty.
+func isAddress(text string) bool {
+	if text == "" {
+		return true
+	}
+	_, err := netip.ParseAddr(text)
+	return err == nil
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddyserver/caddy/v2"
 )
 
@@ -32,7 +33,11 @@ func runningSystem() *adminSystem {
 		return nil
 	}
 	app := module.(*App)
-	return &adminSystem{issuers: app.servers(), doors: app.doors, remotes: app.remotes}
+	var doors []*door.Door
+	for _, h := range app.doors {
+		doors = append(doors, h.door)
+	}
+	return &adminSystem{issuers: app.servers(), doors: doors, remotes: app.remotes}
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -60,10 +60,10 @@ func viewKnowledge(k remote.Knowledge) api.FetchedStatus {
 // doors are those with a policy of their own, of the issuer that is asked about if one is.
 func (a *adminRequest) doors() []api.DoorStatus {
 	doors := []api.DoorStatus{}
-	for _, door := range a.system.doors {
-		if door.Policy != nil && door.Policy.own && (a.issuer == nil || door.trust(a.issuer.URL) != nil) {
+	for _, d := range a.system.doors {
+		if d.Policy != nil && d.Policy.Own && (a.issuer == nil || d.Trusts(a.issuer.URL)) {
 			doors = append(doors, api.DoorStatus{
-				Issuer: door.onlyIssuer(), Audience: orEmpty(door.Audience), Policy: viewPolicy(door.Policy.engine),
+				Issuer: d.OnlyIssuer(), Audience: orEmpty(d.Audience), Policy: viewPolicy(d.Policy.Engine),
 			})
 		}
 	}

@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,9 +35,6 @@ const (
 	usageInterval = 15 * time.Second
 	// usageTimeout bounds writing that. What was not written in time is written the next time.
 	usageTimeout = time.Minute
-	// respite is how long a config waits before it takes over from another: long enough for the runtime to look at
-	// the network again, which it does every 10 ms when it is busy.
-	respite = 20 * time.Millisecond
 )
 
 // storages has what all configs of the process share of a storage, so that a reload does not lose locks and limits.
@@ -112,20 +108,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.maintainRemotes()
-	a.rest()
 	return nil
-}
-
-// rest lets requests be read that have come while policies were compiled, which keeps all processors busy. When Start
-// returns the former config, if there is one, closes connections on which it has seen no request, also those on which
-// one waits.
-func (a *App) rest() {
-	_, err := caddy.ActiveContext().AppIfConfigured("m2m")
-	replaces := err == nil
-	compiled := len(a.Issuers) > 0 || slices.ContainsFunc(a.doors, func(h *AuthHandler) bool { return h.Policy != nil })
-	if replaces && compiled {
-		time.Sleep(respite)
-	}
 }
 
 // Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with
@@ -165,13 +148,13 @@ func (a *App) servers() []*issuerServer {
 }
 
 // issuer finds an issuer of this process by its URL; the empty URL stands for the only one.
-func (a *App) issuer(url string) (*issuerServer, error) {
+func (a *App) issuer(url string) (*Issuer, error) {
 	if url == "" {
 		return a.onlyIssuer()
 	}
 	for _, issuer := range a.Issuers {
 		if issuer.URL == url {
-			return issuer.server, nil
+			return issuer, nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, withoutUserInfo(url))
@@ -189,12 +172,12 @@ func withoutUserInfo(url string) string {
 
 var errNoSuchIssuer = errors.New("the m2m app has no such issuer")
 
-func (a *App) onlyIssuer() (*issuerServer, error) {
+func (a *App) onlyIssuer() (*Issuer, error) {
 	switch len(a.Issuers) {
 	case 0:
 		return nil, errors.New("the m2m app has no issuer; configure one in the global options, as in `m2m { issuer https://auth.example.com { … } }`")
 	case 1:
-		return a.Issuers[0].server, nil
+		return a.Issuers[0], nil
 	}
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }

@@ -1,30 +1,18 @@
 package caddymodule
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
-	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
-	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
-)
-
-// These bound what a door remembers: the most recently used tokens that it has verified and let in. A
-// usual token takes less than 4 KiB, and a client uses one at a time.
-const (
-	rememberedTokens = 4096
-	rememberedBytes  = 16 << 20
 )
 
 // AuthHandler is the m2m_auth directive: it lets a request through to the next handler only with
@@ -60,7 +48,7 @@ type AuthHandler struct {
 
 	// Require maps requests to the scopes that they need. With no entry a valid token is enough;
 	// with one, a request that matches none is refused with 403.
-	Require []*Requirement `json:"require,omitempty"`
+	Require []*door.Requirement `json:"require,omitempty"`
 
 	// Policy has Rego decide, too, on requests that Require lets through. Default: none, and no
 	// Rego is run for proxied requests.
@@ -105,17 +93,12 @@ type AuthHandler struct {
 	// challenges. Default: false, where the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
-	trusted   []*TrustedIssuer // of Issuer or Issuers, at least one
-	verifier  *token.Verifier
-	routes    *requirements
-	identity  *identityHeaders
-	overrides *httpguard.Overrides
-	metadata  *resourceMetadata
-	metrics   *metrics.Door
-	logger    *zap.Logger
-	logs      accessLogs
-	// decisions is where the policy's decisions are logged.
-	decisions *zap.Logger
+	trusted []*TrustedIssuer // of Issuer or Issuers, at least one
+	door    *door.Door
+	routes  *door.Routes // of the Caddyfile's lines so far
+	metrics *metrics.Door
+	logger  *zap.Logger
+	logs    accessLogs
 }
 
 // CaddyModule says how Caddy finds the handler.
@@ -123,8 +106,8 @@ func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.m2m_auth", New: func() caddy.Module { return new(AuthHandler) }}
 }
 
-// Provision finds the issuer and compiles the required routes. It fails on a pattern, a scope, a
-// header or a claim that is malformed, and does not reach for the network.
+// Provision finds the issuers and makes the door. It fails on a pattern, a scope, a header or a claim that is malformed.
+// It uses no network.
 func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	h.logger, h.logs = logmask.Logger(ctx.Logger()), newAccessLogs(ctx)
 	if err := h.resolve(); err != nil {
@@ -137,26 +120,27 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	if err := h.findIssuers(app); err != nil {
 		return err
 	}
-	if h.routes, err = compileRequirements(h.Require); err != nil {
-		return err
+	c := door.Config{
+		Audience: h.Audience, Require: h.Require, Headers: h.Headers, NoHeaders: h.NoHeaders, TrustHeaders: h.TrustHeaders,
+		KeepToken: h.KeepToken, KeepStreams: h.KeepStreams, NoMetadata: h.NoMetadata,
+		Host: caddyHost{}, Metrics: h.metrics, Logger: h.logger,
 	}
-	if h.identity, err = newIdentityHeaders(h.Headers, h.NoHeaders); err != nil {
-		return err
+	for _, t := range h.trusted {
+		c.Issuers = append(c.Issuers, &door.TrustedIssuer{Issuer: t.issuer, Expect: t.expect(), Metrics: t.metrics})
 	}
-	if !h.NoMetadata {
-		h.metadata = newResourceMetadata(h.Audience[0], h.trusted)
+	if c.Leeway, err = h.leeway(); err != nil {
+		return err
 	}
 	if h.Policy != nil {
-		h.decisions = app.logger.Named("decisions")
-		if err := h.Policy.provision(h, app.storage); err != nil {
+		if c.Policy, err = h.Policy.provision(h, app.storage, app.logger.Named("decisions")); err != nil {
 			return fmt.Errorf("policy: %w", err)
 		}
 	}
-	if h.overrides, err = h.trustHeaders(); err != nil {
+	if h.door, err = door.New(c); err != nil {
 		return err
 	}
 	app.doors = append(app.doors, h)
-	return h.setVerifier()
+	return nil
 }
 
 func (h *AuthHandler) resolve() error {
@@ -167,7 +151,7 @@ func (h *AuthHandler) resolve() error {
 	return replaceAll(caddy.NewReplacer(), fields...)
 }
 
-// leeway is how far clocks may be apart.
+// leeway returns how far clocks may be apart.
 func (h *AuthHandler) leeway() (time.Duration, error) {
 	leeway := token.DefaultLeeway
 	if h.Leeway != nil {
@@ -179,7 +163,7 @@ func (h *AuthHandler) leeway() (time.Duration, error) {
 	return leeway, nil
 }
 
-// Cleanup ends what the door's own policy needs.
+// Cleanup closes the door's own policy.
 func (h *AuthHandler) Cleanup() error {
 	if h.Policy != nil {
 		h.Policy.cleanup()
@@ -189,144 +173,5 @@ func (h *AuthHandler) Cleanup() error {
 
 // ServeHTTP checks the request and either refuses it or passes it on.
 func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error { return h.serve(w, r, next) })
-}
-
-func (h *AuthHandler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	h.strip(r)
-	if h.metadata.serves(r) {
-		httpguard.BoundBody(w, r)
-		return h.metadata.serve(w, r)
-	}
-	verified, refusal := h.check(r)
-	if refusal != nil {
-		return h.refuse(w, r, refusal)
-	}
-	claims := verified.Claims
-	told, refusal := h.authorize(r, claims)
-	if refusal != nil {
-		refusal.issuer = claims.Issuer
-		return h.refuse(w, r, refusal)
-	}
-	h.verifier.Remember(verified)
-	maskUser(r, claims.Subject) // before the headers change
-	if h.KeepToken {
-		httpguard.PinHeaders(r.Header, authorization)
-	} else {
-		r.Header.Del("Authorization")
-	}
-	httpguard.DropUpgrades(r.Header)
-	h.identity.set(r.Header, claims)
-	for name, value := range told {
-		r.Header.Set(name, value)
-	}
-	setPlaceholders(r, claims)
-	addLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
-	h.metricsOf(claims.Issuer).Request("allowed")
-	return h.pass(w, r, next, claims, verified.KeyID())
-}
-
-// authorization is the header that KeepToken leaves to the upstream.
-var authorization = []string{"Authorization"}
-
-// check finds out who asks.
-func (h *AuthHandler) check(r *http.Request) (token.Verified, *refusal) {
-	if refused := h.ambiguity(r); refused != nil {
-		return token.Verified{}, refused
-	}
-	raw, challenge := oauth.BearerToken(r)
-	if challenge != nil {
-		return token.Verified{}, &refusal{Challenge: challenge}
-	}
-	return h.verify(r.Context(), raw)
-}
-
-func (h *AuthHandler) verify(ctx context.Context, raw string) (token.Verified, *refusal) {
-	judge := ""
-	verified, err := h.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
-		judge = issuer
-		return h.trust(issuer).keys.KeySet(ctx, kid)
-	})
-	if err == nil {
-		return verified, cmp.Or(h.refuseRevoked(ctx, verified), h.identity.check(verified.Claims))
-	}
-	refused := invalidToken(err)
-	if token.ErrorReason(err) == "" {
-		refused = noKeys(err)
-	}
-	refused.issuer = judge
-	return token.Verified{}, refused
-}
-
-// authorize holds the token's scopes against what the route requires, and asks the policy, if there is
-// one. It returns what the policy tells the upstream.
-func (h *AuthHandler) authorize(r *http.Request, claims *token.Claims) (map[string]string, *refusal) {
-	found, refused := h.match(r)
-	if refused != nil {
-		return nil, refused
-	}
-	if refused := requireScopes(claims, found.needed); refused != nil {
-		return nil, refused
-	}
-	if h.Policy == nil {
-		return nil, nil
-	}
-	return h.Policy.judge(h, r, claims, found)
-}
-
-// match finds the rule for the request; a door without rules needs nothing.
-func (h *AuthHandler) match(r *http.Request) (matched, *refusal) {
-	switch {
-	case h.routes != nil:
-		return h.routes.match(r)
-	case h.Policy == nil:
-		return matched{}, nil
-	}
-	return matched{method: httpguard.UpstreamMethod(r)}, nil
-}
-
-// requireScopes refuses a token that does not cover all of them (RFC 6750 §3.1).
-func requireScopes(claims *token.Claims, required []scope.Scope) *refusal {
-	for _, need := range required {
-		if !coveredByAny(claims.Scopes, need) {
-			return forbidden(oauth.CodeInsufficientScope, "the token does not cover what this request needs", scopeList(required))
-		}
-	}
-	return nil
-}
-
-// noKeys is no word about the token: without keys it cannot be judged.
-func noKeys(err error) *refusal {
-	return unavailable(reasonNoKeys, "the issuer's keys cannot be had now", err)
-}
-
-// unavailable is our fault, and not the caller's.
-func unavailable(reason, description string, err error) *refusal {
-	return &refusal{cause: err, Challenge: &oauth.Challenge{
-		Status: http.StatusServiceUnavailable, Code: oauth.CodeTemporarilyUnavailable, Reason: reason, Description: description,
-	}}
-}
-
-// ambiguous refuses a request that can be read in more than one way. It is not guessed at.
-func ambiguous(reason, why string) *refusal {
-	return &refusal{Challenge: &oauth.Challenge{
-		Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Reason: reason,
-		Description: "the request can be read in more than one way: " + why,
-	}}
-}
-
-// invalidToken is RFC 6750 §3.1's answer to a token that is malformed, expired or not ours.
-func invalidToken(err error) *refusal {
-	reason := token.ErrorReason(err)
-	description := "the token is refused: " + strings.ReplaceAll(string(reason), "_", " ")
-	return &refusal{cause: err, Challenge: &oauth.Challenge{
-		Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Reason: string(reason), Description: description,
-	}}
-}
-
-// forbidden is RFC 6750 §3.1's answer to a valid token that does not cover the scope.
-func forbidden(reason, description, scope string) *refusal {
-	return &refusal{Challenge: &oauth.Challenge{
-		Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Reason: reason, Description: description, Scope: scope,
-	}}
+	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error { return h.door.ServeHTTP(w, r, next) })
 }

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// listed are the issuers of the config, be they in Issuer or in Issuers.
+// listed returns the issuers of the config, from Issuer or from Issuers.
 func (h *AuthHandler) listed() ([]*TrustedIssuer, error) {
 	if len(h.Issuers) == 0 {
 		return []*TrustedIssuer{{URL: h.Issuer}}, nil
@@ -75,42 +74,10 @@ func (h *AuthHandler) findIssuers(app *App) error {
 	return nil
 }
 
-// trust is the issuer of that URL; nil when the door does not take its tokens.
-func (h *AuthHandler) trust(url string) *TrustedIssuer {
-	for _, t := range h.trusted {
-		if t.URL == url {
-			return t
-		}
-	}
-	return nil
-}
-
-// onlyIssuer is the URL of the door's only issuer, and "" when it has several.
+// onlyIssuer returns the URL of the door's only issuer, "" if it has several.
 func (h *AuthHandler) onlyIssuer() string {
 	if len(h.trusted) == 1 {
 		return h.trusted[0].URL
 	}
 	return ""
-}
-
-// metricsOf are those of the issuer that judged a token. What none of several judged has no issuer.
-func (h *AuthHandler) metricsOf(issuer string) *metrics.Door {
-	if t := h.trust(issuer); t != nil {
-		return t.metrics
-	}
-	return h.metrics
-}
-
-// setVerifier has the tokens of each issuer verified as they must be.
-func (h *AuthHandler) setVerifier() error {
-	leeway, err := h.leeway()
-	if err != nil {
-		return err
-	}
-	expects := make([]token.Expect, len(h.trusted))
-	for n, t := range h.trusted {
-		expects[n] = t.expect(leeway)
-	}
-	h.verifier = token.NewVerifier(rememberedTokens, rememberedBytes, expects...)
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/policy/bundle"
 )
 
@@ -164,9 +165,6 @@ var errSecretByPath = errors.New("a secret is given by a placeholder, {env.*} or
 
 func secretAlg(alg string) bool { return strings.HasPrefix(alg, "HS") }
 
-// credentialNames are parts of the names of headers that carry credentials.
-var credentialNames = regexp.MustCompile(`(?i)auth|cookie|token|secret|key|password|credential`)
-
 // checkBundleHeader keeps credentials out of the config, and leaves to the HTTP client what is its own.
 func checkBundleHeader(name, value string) error {
 	switch {
@@ -174,7 +172,7 @@ func checkBundleHeader(name, value string) error {
 		return fmt.Errorf("%q is not a header name", name)
 	case ownHeaders[http.CanonicalHeaderKey(name)]:
 		return fmt.Errorf("header %s is set by the client itself", name)
-	case credentialNames.MatchString(name) && !strings.Contains(value, "{env.") && !strings.Contains(value, "{file."):
+	case httpguard.CarriesCredentials(name) && !strings.Contains(value, "{env.") && !strings.Contains(value, "{file."):
 		return fmt.Errorf("header %s carries credentials: give them by {env.*} or {file.*}", name)
 	}
 	return nil

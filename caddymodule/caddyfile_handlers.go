@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -156,7 +157,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // parseRequire compiles each line at once, so that an error names it.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	requirement := new(Requirement)
+	requirement := new(door.Requirement)
 	if len(args) > 0 && !strings.Contains(args[0], "/") {
 		requirement.Method, args = args[0], args[1:]
 	}
@@ -166,9 +167,22 @@ func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 	requirement.Path, requirement.Scopes = args[0], args[1:]
 	h.Require = append(h.Require, requirement)
 	if h.routes == nil {
-		h.routes = newRequirements()
+		h.routes = door.NewRoutes()
 	}
-	if err := h.routes.add(requirement); err != nil {
+	if err := h.routes.Add(requirement); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// parseTrustHeader checks all names at once, so that the error has the line.
+func (h *AuthHandler) parseTrustHeader(d *caddyfile.Dispenser) error {
+	names := d.RemainingArgs()
+	if len(names) == 0 {
+		return d.ArgErr()
+	}
+	h.TrustHeaders = append(h.TrustHeaders, names...)
+	if err := door.CheckTrustHeaders(h.TrustHeaders); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil
@@ -200,7 +214,7 @@ func (p *RequestPolicy) parseNames(d *caddyfile.Dispenser, target *[]string) err
 	if *target = d.RemainingArgs(); len(*target) == 0 {
 		return d.ArgErr()
 	}
-	if err := p.checkNames(); err != nil {
+	if err := door.CheckPolicyHeaders(p.InputHeaders, p.UpstreamHeaders); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil
@@ -226,7 +240,7 @@ func (h *AuthHandler) parseHeader(d *caddyfile.Dispenser) error {
 	default:
 		return d.ArgErr()
 	}
-	if _, err := newIdentityHeaders(h.Headers, h.NoHeaders); err != nil {
+	if err := door.CheckHeaders(h.Headers, h.NoHeaders); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

@@ -142,5 +142,5 @@ func runningStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return issuer.store, nil
+	return issuer.server.store, nil
 }

@@ -4,23 +4,79 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-
-	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 )
 
 // caddyHost is Caddy as the handlers see it.
 type caddyHost struct{}
 
-var _ httphost.Host = caddyHost{}
+var _ door.Host = caddyHost{}
 
 // AddLogFields implements httphost.Host.
 func (caddyHost) AddLogFields(r *http.Request, fields ...zap.Field) { addLogFields(r, fields...) }
 
 // ClientIP implements httphost.Host.
 func (caddyHost) ClientIP(r *http.Request) string { return clientIP(r) }
+
+// ReceivedURL implements door.Host.
+func (caddyHost) ReceivedURL(r *http.Request) *url.URL {
+	received, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return received.URL
+}
+
+// Error implements door.Host.
+func (caddyHost) Error(status int, err error) error { return caddyhttp.Error(status, err) }
+
+// HasErrorRoute implements door.Host. The body is {http.m2m.error}.
+func (caddyHost) HasErrorRoute(r *http.Request, err error, body []byte) bool {
+	if !hasErrorRoute(r, err) {
+		return false
+	}
+	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Set("http.m2m.error", string(body))
+	return true
+}
+
+// Metrics implements door.Host.
+func (caddyHost) Metrics(issuer string) *metrics.Door {
+	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
+	if err != nil {
+		return nil
+	}
+	return module.(*App).metrics.Door(issuer)
+}
+
+// claimPlaceholder is the prefix of the placeholders that hold claims.
+const claimPlaceholder = "http.auth.user.claims."
+
+// SetUser implements door.Host. Later handlers find the user under the placeholders of Caddy's own authentication. A
+// claim that the token does not have is empty, because Caddy leaves an unknown placeholder as it stands.
+func (caddyHost) SetUser(r *http.Request, claims *token.Claims) {
+	maskUser(r, claims.Subject)
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Set("http.auth.user.id", claims.Subject)
+	repl.Set("http.auth.user.client_id", claims.ClientID)
+	repl.Set("http.auth.user.scope", claims.Scope)
+	repl.Set("http.auth.user.jti", claims.ID)
+	repl.Set("http.auth.user.issuer", claims.Issuer)
+	repl.Map(func(key string) (any, bool) {
+		name, found := strings.CutPrefix(key, claimPlaceholder)
+		if !found {
+			return nil, false
+		}
+		return door.ClaimText(claims.All[name]), true
+	})
+}
 
 // clientIP returns the address of the client in one form. Caddy's trusted proxies may name it.
 func clientIP(r *http.Request) string {

@@ -42,11 +42,11 @@ func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := app.issuer(h.Issuer)
+	issuer, err := app.issuer(h.Issuer)
 	if err != nil {
 		return err
 	}
-	h.routes = server.routes()
+	h.routes = issuer.server.routes()
 	h.logs = newAccessLogs(ctx)
 	return nil
 }

@@ -84,7 +84,7 @@ type TrustedIssuer struct {
 
 	local   *issuerServer   // nil for a remote issuer
 	remote  *remote.Trusted // nil for one of this process
-	keys    door.Issuer
+	issuer  door.Issuer
 	metrics *metrics.Door
 }
 
@@ -117,12 +117,12 @@ func (t *TrustedIssuer) check() error {
 	if t.RevocationStale != "" && t.RevocationStale != staleRefuse && t.RevocationStale != staleAllow {
 		return fmt.Errorf("revocation_stale is %q; it is %s or %s", t.RevocationStale, staleRefuse, staleAllow)
 	}
-	return t.expect(0).Check()
+	return t.expect().Check()
 }
 
-// find returns the app's issuer that is meant, and none when it is a remote one. The audience is the
-// door's, for an issuer that has none of its own.
-func (t *TrustedIssuer) find(app *App, audience []string) (*issuerServer, error) {
+// find returns the issuer of the app, nil if it is a remote one. The audience is the door's, for an issuer that has none
+// of its own.
+func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	local, err := app.issuer(t.URL)
 	switch {
 	case errors.Is(err, errNoSuchIssuer):
@@ -153,7 +153,7 @@ func (t *TrustedIssuer) checkRemote(audience []string) error {
 	return nil
 }
 
-// provision finds the issuer. It reaches for nothing.
+// provision finds the issuer. It uses no network.
 func (t *TrustedIssuer) provision(app *App, audience []string) error {
 	fields := append(pointers(t.Audience), pointers(t.JWKSOrigins)...)
 	if err := replaceAll(caddy.NewReplacer(), append(fields, &t.URL)...); err != nil {
@@ -166,10 +166,10 @@ func (t *TrustedIssuer) provision(app *App, audience []string) error {
 	if len(t.Audience) == 0 {
 		t.Audience = audience
 	}
-	if t.local = local; local != nil {
-		t.keys, t.URL = local, local.URL
+	if local != nil {
+		t.local, t.issuer, t.URL = local.server, local.server, local.URL
 		if len(t.Audience) == 0 {
-			t.Audience = []string{local.Audience}
+			t.Audience = []string{local.server.Audience}
 		}
 	} else if err := t.provisionRemote(app); err != nil {
 		return err
@@ -195,14 +195,14 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 		AllowStale:        t.RevocationStale == staleAllow,
 		RequireFeed:       t.RevocationMaxAge != 0,
 	})
-	t.keys = t.remote
+	t.issuer = t.remote
 	return nil
 }
 
-// expect is what the issuer's tokens must say.
-func (t *TrustedIssuer) expect(leeway time.Duration) token.Expect {
+// expect returns what the issuer's tokens must say, without the leeway.
+func (t *TrustedIssuer) expect() token.Expect {
 	return token.Expect{
-		Issuer: t.URL, Audiences: t.Audience, Leeway: leeway,
+		Issuer: t.URL, Audiences: t.Audience,
 		Types: t.Types, ScopeClaim: t.ScopeClaim, ClientClaim: t.ClientClaim, AllowMissing: t.AllowMissing,
 	}
 }

@@ -16,8 +16,8 @@ func TestMaxStaleOfADoor(t *testing.T) {
 		trusted := &TrustedIssuer{URL: "https://auth.example.com", MaxStale: caddy.Duration(given)}
 		err := trusted.provisionRemote(app)
 		t.Cleanup(func() { _ = app.Cleanup() })
-		if keys, ok := trusted.keys.(*remote.Trusted); err != nil || !ok || keys.Bounds.KeysMaxStale != want {
-			t.Errorf("%s: %+v, %v", given, trusted.keys, err)
+		if keys, ok := trusted.issuer.(*remote.Trusted); err != nil || !ok || keys.Bounds.KeysMaxStale != want {
+			t.Errorf("%s: %+v, %v", given, trusted.issuer, err)
 		}
 	}
 }

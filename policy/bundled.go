@@ -20,7 +20,7 @@ type bundled struct {
 	engine    *Engine
 	source    *bundle.Source
 	restoring singleflight.Group
-	unread    news
+	report    report // what Reload returns next
 
 	// Guarded by the engine's mutex.
 	restored   bundle.Version // of the kept bundle, if it was put into force
@@ -52,12 +52,12 @@ func (b *bundled) Take(fetched *bundle.Bundle) error {
 	changed, err := e.replace(fetched.Files, fetched.Revision)
 	if b.broken = e.problem; b.broken != nil {
 		if err != nil {
-			b.unread.add(false, b.fault(err))
+			b.report.add(false, b.fault(err))
 		}
 		return b.broken.err
 	}
 	b.downloaded, b.etag = fetched.Downloaded, fetched.ETag
-	b.unread.add(changed, nil)
+	b.report.add(changed, nil)
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (b *bundled) Fail(err error) {
 
 func (b *bundled) fail(p problem) {
 	if err := b.engine.once(p.key, p.err); err != nil {
-		b.unread.add(false, b.fault(err))
+		b.report.add(false, b.fault(err))
 	}
 }
 
@@ -96,7 +96,7 @@ func (b *bundled) fault(err error) error { return fmt.Errorf("bundle %s: %w", b.
 // reload is Reload for bundles. The engine's mutex is held.
 func (b *bundled) reload() (changed bool, err error) {
 	if b.source.IsRemote() {
-		return b.unread.take()
+		return b.report.take()
 	}
 	read, err := b.source.Reload()
 	switch {
@@ -156,32 +156,32 @@ func (b *bundled) takeKept(kept *bundle.Bundle) error {
 		return nil
 	}
 	b.restored, b.downloaded, b.etag = kept.Version, kept.Downloaded, kept.ETag
-	b.unread.add(true, nil)
+	b.report.add(true, nil)
 	return nil
 }
 
-// news is what has happened since Reload was last called.
-type news struct {
+// report is what has happened since Reload was last called.
+type report struct {
 	mu      sync.Mutex
 	changed bool
 	err     error
 }
 
-func (n *news) add(changed bool, err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.changed = n.changed || changed
-	n.err = err
+func (r *report) add(changed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changed = r.changed || changed
+	r.err = err
 }
 
 // take returns a change first, and the error after it at the next call.
-func (n *news) take() (changed bool, err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.changed {
-		n.changed = false
+func (r *report) take() (changed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changed {
+		r.changed = false
 		return true, nil
 	}
-	err, n.err = n.err, nil
+	err, r.err = r.err, nil
 	return false, err
 }

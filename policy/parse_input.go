@@ -10,54 +10,42 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// ParseTokenInput reads an input as the decision log has it. Members that it does not know are of a
-// later version and are passed over. It fails on a member of another type, and without any of those
-// that every decision stands on: client with its grants, scopes, resources and request.
+// ParseTokenInput reads an input as the decision log has it. It ignores members that it does not know, which are those of
+// a later version. It returns an error for a member of another type, and if a member is missing that every decision needs:
+// client with its grants, scopes, resources or request.
 func ParseTokenInput(data []byte) (TokenInput, error) {
 	var read struct {
 		TokenInput
-		Client *struct {
-			Client
-			Grants *[]scope.Grant `json:"grants"`
-		} `json:"client"`
-		Scopes    *[]scope.Scope       `json:"scopes"`
-		Resources *map[string]Resource `json:"resources"`
-		Request   *TokenRequest        `json:"request"`
+		Client  *Client       `json:"client"`
+		Request *TokenRequest `json:"request"`
 	}
 	if err := decodeInput(data, &read); err != nil {
 		return TokenInput{}, err
 	}
+	in := read.TokenInput
 	switch {
 	case read.Client == nil:
 		return TokenInput{}, missing("client")
 	case read.Client.Grants == nil:
 		return TokenInput{}, missing("client.grants")
-	case read.Scopes == nil:
+	case in.Scopes == nil:
 		return TokenInput{}, missing("scopes")
-	case read.Resources == nil:
+	case in.Resources == nil:
 		return TokenInput{}, missing("resources")
 	case read.Request == nil:
 		return TokenInput{}, missing("request")
 	}
-	in := read.TokenInput
-	in.Client = read.Client.Client
-	in.Client.Grants, in.Scopes, in.Resources, in.Request = *read.Client.Grants, *read.Scopes, *read.Resources, *read.Request
+	in.Client, in.Request = *read.Client, *read.Request
 	return in, checkScopes(in.Scopes)
 }
 
-// ParseRequestInput is ParseTokenInput for a decision on a proxied request, which stands on request with
-// its path, and on token with its scopes.
+// ParseRequestInput is like ParseTokenInput for a decision on a proxied request, which needs request with its path and
+// token with its scopes.
 func ParseRequestInput(data []byte) (RequestInput, error) {
 	var read struct {
 		RequestInput
-		Request *struct {
-			ProxiedRequest
-			Path *[]string `json:"path"`
-		} `json:"request"`
-		Token *struct {
-			Token
-			Scopes *[]scope.Scope `json:"scopes"`
-		} `json:"token"`
+		Request *ProxiedRequest `json:"request"`
+		Token   *Token          `json:"token"`
 	}
 	if err := decodeInput(data, &read); err != nil {
 		return RequestInput{}, err
@@ -73,17 +61,16 @@ func ParseRequestInput(data []byte) (RequestInput, error) {
 		return RequestInput{}, missing("token.scopes")
 	}
 	in := read.RequestInput
-	in.Request, in.Token = read.Request.ProxiedRequest, read.Token.Token
-	in.Request.Path, in.Token.Scopes = *read.Request.Path, *read.Token.Scopes
+	in.Request, in.Token = *read.Request, *read.Token
 	return in, checkScopes(in.Token.Scopes)
 }
 
 func missing(member string) error { return fmt.Errorf("reading input: %s is missing", member) }
 
-// embedded are the names of embedded structs in the path of a field, which JSON does not have.
+// embedded matches the names of embedded structs in the path of a field. JSON does not have them.
 var embedded = regexp.MustCompile(`\b[A-Z]\w*\.`)
 
-// decodeInput keeps numbers as they are written. Its errors do not quote the input.
+// decodeInput decodes one JSON value and keeps numbers as they are written. Its errors do not quote the input.
 func decodeInput(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -100,7 +87,7 @@ func decodeInput(data []byte, into any) error {
 	return nil
 }
 
-// checkScopes finds a scope whose parts are not those of its raw form: there is no such request.
+// checkScopes finds a scope whose parts are not those of its raw form, which no request has.
 func checkScopes(scopes []scope.Scope) error {
 	for i, logged := range scopes {
 		if s, err := scope.Parse(logged.Raw); err != nil || s != logged {

@@ -64,7 +64,7 @@ type Engine struct {
 	// requests is whether decisions on requests are asked for, too.
 	requests atomic.Bool
 
-	mu      sync.Mutex // guards what follows, and its order is before that of news
+	mu      sync.Mutex // guards what follows
 	files   files.Watch
 	bundle  *bundled // nil for files
 	problem *problem // nil if the policy in force is what its files or bundle last held

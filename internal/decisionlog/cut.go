@@ -8,13 +8,15 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 )
 
 // maxDecision bounds the bytes of a decision's input and result in the log, with the fields about masks and cuts. The
 // other fields are short, so a line has at most 16 KiB.
 const maxDecision = 12 << 10
 
-// cutLimit says how much is kept of a decision that is too large.
+// cutLimit is how much a line shows of a decision that is too large.
 type cutLimit struct {
 	elements int // of a list
 	members  int // of an object
@@ -50,7 +52,7 @@ type cutter struct {
 // cutToFit returns as much of an event's members as fits, and what was left out: nil if all of it fits. It does not
 // change the members.
 func cutToFit(all map[string]any) (map[string]any, cuts) {
-	if valueSize(all) <= maxDecision {
+	if logmask.Size(all) <= maxDecision {
 		return all, nil
 	}
 	for _, limit := range cutLimits {
@@ -60,7 +62,7 @@ func cutToFit(all map[string]any) (map[string]any, cuts) {
 			kept[name] = c.value(value, name, 1)
 		}
 		c.cuts = c.cuts.bounded()
-		if valueSize(kept)+c.cuts.size() <= maxDecision {
+		if logmask.Size(kept)+c.cuts.size() <= maxDecision {
 			return kept, c.cuts
 		}
 	}
@@ -80,7 +82,7 @@ func (c *cutter) value(value any, place string, depth int) any {
 	case map[string]any:
 		return c.object(value, place, depth)
 	}
-	if size := valueSize(value); size > c.text { // a long number
+	if size := logmask.Size(value); size > c.text { // a long number
 		c.note(place, size)
 		return nil
 	}
@@ -153,17 +155,13 @@ func (c cuts) bounded() cuts {
 	return bounded
 }
 
-func (c cuts) size() int { return valueSize(map[string]int(c)) }
+func (c cuts) size() int { return logmask.Size(map[string]int(c)) }
 
-// cut shortens an event that is too large for a line. It is for an event that has been masked: a mask must see all of
+// cut shortens an event that is too large for a line. The event must be masked before, because a mask must see all of
 // what it judges.
 func (e *Event) cut() {
-	fields := slices.Concat([]zap.Field{e.input, e.result}, e.changes)
-	if sizeOf(fields...) <= maxDecision {
-		return
-	}
 	all := zapcore.NewMapObjectEncoder()
-	for _, field := range fields {
+	for _, field := range e.fields() {
 		field.AddTo(all)
 	}
 	kept, cuts := cutToFit(all.Fields)

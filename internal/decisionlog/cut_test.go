@@ -324,8 +324,8 @@ func TestShortLinesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestMeter: it counts at least the bytes of the line, and not many more, by fields and by values.
-func TestMeter(t *testing.T) {
+// TestScan counts at least the bytes of the line, and not many more, by fields and by values.
+func TestScan(t *testing.T) {
 	in, d := tokenDecision(t)
 	asked, judged := requestDecision(t)
 	in.Client.Description = "\x01\xff\"\\\u2028é" + strings.Repeat("<&>", 100)
@@ -339,7 +339,8 @@ func TestMeter(t *testing.T) {
 		e.input.AddTo(all)
 		e.result.AddTo(all)
 		size := line.Len() - len("{}")
-		for how, counted := range map[string]int{"fields": sizeOf(e.input, e.result), "values": valueSize(all.Fields)} {
+		scanned, _ := logmask.Scan(e.input, e.result)
+		for how, counted := range map[string]int{"fields": scanned, "values": logmask.Size(all.Fields)} {
 			if counted < size || counted > size+size/4+50 {
 				t.Errorf("%s: %d bytes count as %d", how, size, counted)
 			}
@@ -352,7 +353,7 @@ func TestMeter(t *testing.T) {
 			return nil
 		}))
 	}))
-	if size := sizeOf(unusual); size == 0 {
+	if size, _ := logmask.Scan(unusual); size == 0 {
 		t.Error("nothing is counted")
 	}
 }

@@ -15,33 +15,30 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// Paths of the decisions, as the decision log has them: those of the packages that decide.
+// The path of a decision is that of the Rego package that made it.
 const (
 	pathToken   = "m2m/token"
 	pathRequest = "m2m/request"
 )
 
-// Event is one line of the decision log. Its fields are called what OPA calls them in its
-// decision logs (EventV1), where OPA has them.
+// Event is one line of the decision log. Fields that OPA's decision logs have as well (EventV1) have OPA's names.
 type Event struct {
-	ID, path string
-	// input and result are objects of those names.
-	input, result zap.Field
-	// issuer, clientID and remoteIP repeat what is in the input, which has them at these paths.
+	ID string
+	// More are fields that only one kind of decision has. They must not repeat parts of the input, which a policy may mask.
+	More []zap.Field
+
+	path          string
+	input, result zap.Field // objects of these names
+	// issuer, clientID and remoteIP repeat parts of the input. The paths lead to these parts.
 	issuer, clientID, remoteIP string
 	issuerAt, clientAt, ipAt   []string
-	// revision identifies the policy that decided; empty when it had nothing to decide on.
-	revision string
-	// at is what the policy took for now, and took is how long the request has taken since.
-	at   time.Time
-	took time.Duration
-	// More are fields of one kind of decision alone. None of them may repeat what is in the input.
-	More []zap.Field
-	// changes say what was masked and what was cut.
-	changes []zap.Field
+	revision                   string        // of the policy that decided; empty if there was nothing to decide
+	at                         time.Time     // the current time, for the policy
+	took                       time.Duration // of the request, since then
+	changes                    []zap.Field   // say what was masked and what was cut
 }
 
-// TokenEvent is a decision on a token request, which came at the time of the input.
+// TokenEvent returns the event of a decision on a token request, which came at the time of the input.
 func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 	return &Event{
 		path:   pathToken,
@@ -54,7 +51,7 @@ func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 	}
 }
 
-// RequestEvent is a decision on a proxied request, which came at the time of the input.
+// RequestEvent returns the event of a decision on a proxied request, which came at the time of the input.
 func RequestEvent(in *policy.RequestInput, d *policy.RequestDecision) *Event {
 	return &Event{
 		path:   pathRequest,
@@ -100,33 +97,39 @@ func (e *eventMetrics) MarshalLogObject(metrics zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// addText leaves out what there is not.
+// addText adds a text unless it is empty.
 func addText(object zapcore.ObjectEncoder, name, text string) {
 	if text != "" {
 		object.AddString(name, text)
 	}
 }
 
-// Write writes the line, without what the policy masks, without credentials and within a bound. An error is the
-// policy's; the line has it, too, and nothing that might have been meant to be masked.
+// Write writes the line, without what the policy masks, without credentials and within a bound. If the policy fails to
+// mask, Write returns its error. The line then has the error in the place of input and result.
 func (e *Event) Write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
+	size, found := logmask.Scan(e.input, e.result)
 	var err error
 	if engine.Masks() {
 		err = e.mask(ctx, engine)
-	} else {
+	} else if found {
 		e.hide()
 	}
-	e.cut()
+	if e.changes != nil {
+		size, _ = logmask.Scan(e.fields()...)
+	}
+	if size > maxDecision {
+		e.cut()
+	}
 	c.Write(zap.Inline(e))
 	return err
 }
 
-// hide masks credentials. The logger does so as well, but after the cut, when the rest of one is not known for one, and
-// when what it says of its masks may make the line too long.
+// fields are the fields that may be long.
+func (e *Event) fields() []zap.Field { return append([]zap.Field{e.input, e.result}, e.changes...) }
+
+// hide masks credentials. The logger does so as well, but after the cut, which may leave a part of a credential that is
+// not recognized, and its own field about masks may make the line too long.
 func (e *Event) hide() {
-	if !logmask.HasCredential(&e.input) && !logmask.HasCredential(&e.result) {
-		return
-	}
 	line := zapcore.NewMapObjectEncoder()
 	_ = e.MarshalLogObject(line) // into maps, which does not fail
 	shown, pointers := logmask.Object(line.Fields)
@@ -134,16 +137,16 @@ func (e *Event) hide() {
 	e.changes = append(e.changes, zap.Strings(logmask.Key, pointers))
 }
 
-// mask takes out what the policy says, and credentials. It comes before any cut, so that no caller can make a request so
-// large that a mask does not see what it is about.
+// mask removes what the policy masks, and credentials. It precedes any cut, so that a caller cannot hide something from a
+// mask in a large request.
 func (e *Event) mask(ctx context.Context, engine *policy.Engine) error {
 	line := zapcore.NewMapObjectEncoder()
 	if err := e.MarshalLogObject(line); err != nil {
 		e.show(nil)
 		return err
 	}
-	shown, pointers := logmask.Object(line.Fields) // masks are Rego, which must not see credentials either
-	// a client that hangs up must not change what the log shows of it
+	shown, pointers := logmask.Object(line.Fields) // Rego must not see credentials either
+	// a client must not change its line by closing the connection
 	masked, err := engine.Mask(context.WithoutCancel(ctx), shown)
 	if err != nil {
 		e.show(nil)
@@ -160,8 +163,7 @@ func (e *Event) mask(ctx context.Context, engine *policy.Engine) error {
 	return nil
 }
 
-// show puts input and result in the place of the event's own, and takes from them what else the line
-// repeats.
+// show replaces input and result by those of a line, and what repeats the input by what is left of it there.
 func (e *Event) show(line map[string]any) {
 	e.input, e.result = memberField(line, "input"), memberField(line, "result")
 	e.issuer, e.clientID, e.remoteIP = textAt(line["input"], e.issuerAt), textAt(line["input"], e.clientAt), textAt(line["input"], e.ipAt)
@@ -175,7 +177,7 @@ func memberField(line map[string]any, name string) zap.Field {
 	return zap.Reflect(name, value)
 }
 
-// textAt is the text at a path of objects, empty when there is none.
+// textAt returns the text at a path of objects, or "" if there is none.
 func textAt(value any, path []string) string {
 	for _, name := range path {
 		object, _ := value.(map[string]any)

@@ -129,6 +129,46 @@ func written(t *testing.T, e *Event, masks string) (map[string]json.RawMessage, 
 	return line, err
 }
 
+// TestDecisionsOfTestsAreComplete: the tests below find a field that the log leaves out only if it is set.
+func TestDecisionsOfTestsAreComplete(t *testing.T) {
+	token, _ := tokenDecision(t)
+	request, _ := requestDecision(t)
+	fields := make(map[string]bool)
+	noteFields(fields, reflect.ValueOf(*token))
+	noteFields(fields, reflect.ValueOf(*request))
+	for field, isSet := range fields {
+		if !isSet {
+			t.Errorf("%s is never set", field)
+		}
+	}
+	if len(fields) < 30 {
+		t.Errorf("the inputs have only the fields %v", fields)
+	}
+}
+
+// noteFields notes the fields of structs in a value, and whether they are set.
+func noteFields(fields map[string]bool, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			name := v.Type().String() + "." + v.Type().Field(i).Name
+			fields[name] = fields[name] || !v.Field(i).IsZero()
+			noteFields(fields, v.Field(i))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			noteFields(fields, v.Index(i))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			noteFields(fields, v.MapIndex(key))
+		}
+	}
+}
+
 // TestLoggedInputs: what is written by hand is what encoding/json would write, and is read as it was.
 func TestLoggedInputs(t *testing.T) {
 	in, d := tokenDecision(t)

@@ -1,6 +1,7 @@
 package decisionlog
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap/zapcore"
@@ -11,26 +12,19 @@ import (
 // loggedTokenDecision is the result of a token decision, as it stands in the end.
 type loggedTokenDecision policy.TokenDecision
 
-// MarshalLogObject writes what the policy says nothing of only where a replay needs it.
+// MarshalLogObject leaves out what the policy left out, unless a replay needs it.
 func (d *loggedTokenDecision) MarshalLogObject(object zapcore.ObjectEncoder) error {
-	if err := object.AddArray("granted", (*loggedTexts)(&d.Granted)); err != nil {
-		return err
-	}
-	if err := object.AddArray("rejected", (*loggedRejections)(&d.Rejected)); err != nil {
-		return err
-	}
+	err := errors.Join(object.AddArray("granted", (*loggedTexts)(&d.Granted)), object.AddArray("rejected", (*loggedRejections)(&d.Rejected)))
 	if len(d.Observed) > 0 {
-		if err := object.AddArray("observed", (*loggedRejections)(&d.Observed)); err != nil {
-			return err
-		}
+		err = errors.Join(err, object.AddArray("observed", (*loggedRejections)(&d.Observed)))
 	}
 	if d.TTL > 0 {
 		object.AddInt64("ttl", int64(d.TTL/time.Second))
 	}
 	if len(d.Claims) > 0 {
-		return addAny(object, "claims", d.Claims)
+		err = errors.Join(err, addAny(object, "claims", d.Claims))
 	}
-	return nil
+	return err
 }
 
 type loggedRejections []policy.Rejection
@@ -55,22 +49,15 @@ func (r *loggedRejection) MarshalLogObject(object zapcore.ObjectEncoder) error {
 // loggedRequestDecision is the result of a decision on a proxied request.
 type loggedRequestDecision policy.RequestDecision
 
-// MarshalLogObject writes the reasons to refuse, of which none lets the request through.
+// MarshalLogObject writes the reasons to refuse the request. An empty list lets it through.
 func (d *loggedRequestDecision) MarshalLogObject(object zapcore.ObjectEncoder) error {
-	if err := object.AddArray("denied", (*loggedTexts)(&d.Denied)); err != nil {
-		return err
-	}
+	err := object.AddArray("denied", (*loggedTexts)(&d.Denied))
 	if len(d.Observed) > 0 {
-		if err := object.AddArray("observed", (*loggedTexts)(&d.Observed)); err != nil {
-			return err
-		}
+		err = errors.Join(err, object.AddArray("observed", (*loggedTexts)(&d.Observed)))
 	}
 	required := make(loggedTexts, len(d.Required))
 	for i, s := range d.Required {
 		required[i] = s.Raw
 	}
-	if err := object.AddArray("required", &required); err != nil {
-		return err
-	}
-	return object.AddObject("headers", loggedTextMap(d.Headers))
+	return errors.Join(err, object.AddArray("required", &required), object.AddObject("headers", loggedTextMap(d.Headers)))
 }

@@ -29,7 +29,7 @@ func addAny(object zapcore.ObjectEncoder, name string, members map[string]any) e
 	return object.AddObject(name, (*loggedMembers)(&members))
 }
 
-// loggedMembers and loggedElements are any JSON, which they spare reflection.
+// loggedMembers and loggedElements write any JSON value without reflection.
 type loggedMembers map[string]any
 
 func (members *loggedMembers) MarshalLogObject(object zapcore.ObjectEncoder) error {
@@ -84,7 +84,7 @@ func appendValue(array zapcore.ArrayEncoder, value any) error {
 	return nil
 }
 
-// sortedNames are the names of an object's members; maps.Keys and slices.Sorted allocate more.
+// sortedNames returns the names of an object's members. Sorting maps.Keys with slices.Sorted allocates more.
 func sortedNames[T any](members map[string]T) []string {
 	if len(members) == 0 {
 		return nil

@@ -121,7 +121,7 @@ func (k *Keys[T]) GetStale(ctx context.Context, kid string, staleFor time.Durati
 }
 
 func (k *Keys[T]) get(ctx context.Context, kid string, staleFor time.Duration, named bool) (T, error) {
-	keys, flight, err := k.look(kid, staleFor, named, time.Now())
+	keys, flight, err := k.lookUp(kid, staleFor, named, time.Now())
 	if flight == nil {
 		return keys, err
 	}
@@ -131,12 +131,12 @@ func (k *Keys[T]) get(ctx context.Context, kid string, staleFor time.Duration, n
 		var none T
 		return none, ctx.Err()
 	}
-	return k.settled(kid, staleFor, time.Now())
+	return k.afterFetch(kid, staleFor, time.Now())
 }
 
 // look is the key set, or the fetch to wait for. It starts the fetch when one is due. The key id is named when it is not
 // a stranger's word.
-func (k *Keys[T]) look(kid string, staleFor time.Duration, named bool, now time.Time) (T, <-chan struct{}, error) {
+func (k *Keys[T]) lookUp(kid string, staleFor time.Duration, named bool, now time.Time) (T, <-chan struct{}, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var none T
@@ -190,7 +190,7 @@ func (k *Keys[T]) search(named bool, now time.Time) <-chan struct{} {
 }
 
 // settled is what look has after a fetch.
-func (k *Keys[T]) settled(kid string, staleFor time.Duration, now time.Time) (T, error) {
+func (k *Keys[T]) afterFetch(kid string, staleFor time.Duration, now time.Time) (T, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e := k.current; e.usable(now, staleFor) {
@@ -216,14 +216,14 @@ func (k *Keys[T]) fetch() {
 	ctx, cancel := context.WithTimeout(k.ctx, Timeout)
 	defer cancel()
 	e, err := k.load(ctx)
-	k.settle(e, err, time.Now())
+	k.finish(e, err, time.Now())
 	if k.cfg.OnFetch != nil {
 		k.cfg.OnFetch(err)
 	}
 }
 
 // settle takes the outcome of a fetch over. A failure leaves the last good key set where it is.
-func (k *Keys[T]) settle(e *entry[T], err error, now time.Time) {
+func (k *Keys[T]) finish(e *entry[T], err error, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	close(k.flight)

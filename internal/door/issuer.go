@@ -1,9 +1,9 @@
-// Package door decides whether a proxied request goes through to its upstream: the m2m_auth directive without Caddy.
 package door
 
 import (
 	"context"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -21,4 +21,11 @@ type Issuer interface {
 	// RevokedSince is IsRevoked for a token that a door has let through before, also if the config that did so has been
 	// replaced. It reports true as well if the issuer no longer has the key kid.
 	RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error)
+}
+
+// TrustedIssuer is an issuer whose tokens a door takes.
+type TrustedIssuer struct {
+	Issuer
+	Expect  token.Expect // what its tokens must say; Config has the leeway
+	Metrics *metrics.Door
 }

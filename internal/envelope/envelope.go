@@ -1,5 +1,5 @@
 // Package envelope puts a checksum around what is kept in storage, so that an object that a storage truncated or
-// mixed up is never taken for whole. Start with Seal and Open. It imports only the standard library.
+// mixed up is detected. Start with Seal and Open. It imports only the standard library.
 //
 // An object is a line of text and the content, byte for byte:
 //

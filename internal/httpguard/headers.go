@@ -3,6 +3,7 @@ package httpguard
 import (
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -94,3 +95,9 @@ func fold(c byte) byte {
 	}
 	return '-'
 }
+
+// credentialNames matches parts of the names of headers that carry credentials.
+var credentialNames = regexp.MustCompile(`(?i)auth|cookie|token|secret|key|password|credential`)
+
+// CarriesCredentials reports whether a header carries credentials, by its name.
+func CarriesCredentials(name string) bool { return credentialNames.MatchString(name) }

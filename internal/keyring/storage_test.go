@@ -22,8 +22,8 @@ func openStorage(s certmagic.Storage) *storage.Storage {
 	return storage.Open(testStorages, s, nil, zap.NewNop())
 }
 
-// TestKeyThatIsSaidNotToBeThere: the storage is lost between one key and the next.
-func TestKeyThatIsSaidNotToBeThere(t *testing.T) {
+// TestKeyThatLooksDeleted: the connection to the storage is lost between one key and the next.
+func TestKeyThatLooksDeleted(t *testing.T) {
 	c := newCluster(t)
 	n := c.node(0)
 	n.Ring.storage = openStorage(n.storage)
@@ -51,7 +51,7 @@ func TestKeyThatIsSaidNotToBeThere(t *testing.T) {
 	n.mustLook()
 }
 
-// unlockingFiles are files whose locks are not taken back for as long as fail is set.
+// unlockingFiles is a file storage that fails to release locks for as long as fail is set.
 type unlockingFiles struct {
 	*certmagic.FileStorage
 	fail atomic.Bool
@@ -64,8 +64,8 @@ func (s *unlockingFiles) Unlock(ctx context.Context, name string) error {
 	return s.FileStorage.Unlock(ctx, name)
 }
 
-// TestKeysWhoseLockIsNotTakenBack: an unlocking that fails once keeps nobody from the keys, here or on another node.
-func TestKeysWhoseLockIsNotTakenBack(t *testing.T) {
+// TestKeysWhoseLockIsUnreleased: keys can change after one failed release of their lock, here and on another node.
+func TestKeysWhoseLockIsUnreleased(t *testing.T) {
 	files := &unlockingFiles{FileStorage: &certmagic.FileStorage{Path: t.TempDir()}}
 	node := newCluster(t).node(0)
 	of := func(s certmagic.Storage) *Ring {

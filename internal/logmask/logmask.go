@@ -12,12 +12,11 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// Key names what was masked in a log line, as JSON pointers. In the decision log a policy's masks are
-// among them.
+// Key is the name of the field that lists what was masked in a log line, as JSON pointers (RFC 6901). In the decision
+// log the field also lists what a policy masked.
 const Key = "masked"
 
-// Logger returns a logger that masks tokens and secrets in all that it writes. All loggers of the plugin come from
-// it.
+// Logger returns a logger that masks credentials in everything that it writes. All loggers of the plugin come from it.
 func Logger(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return maskingCore{core} }))
 }
@@ -53,16 +52,16 @@ func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 	return nil
 }
 
-// Fields returns the fields with credentials masked, and the field that says where. It returns the same slice if
-// they hold none, which is the usual case.
+// Fields returns the fields with credentials masked, and adds the field Key. It returns the same slice if they hold no
+// credential, which is the usual case.
 func Fields(fields []zap.Field) []zap.Field {
-	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return HasCredential(&field) }) && maskedFields(fields) < 2 {
+	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return hasCredential(&field) }) && maskedFields(fields) < 2 {
 		return fields
 	}
 	m := new(masker)
 	shown := make([]zap.Field, 0, len(fields)+1)
 	for _, field := range fields {
-		if field.Key != Key && !HasCredential(&field) {
+		if field.Key != Key && !hasCredential(&field) {
 			shown = append(shown, field)
 			continue
 		}
@@ -71,7 +70,7 @@ func Fields(fields []zap.Field) []zap.Field {
 	return append(shown, zap.Strings(Key, m.masked))
 }
 
-// maskedFields counts those that say what is masked: a line has one of them.
+// maskedFields counts the fields named Key. A line may have one of them.
 func maskedFields(fields []zap.Field) (n int) {
 	for i := range fields {
 		if fields[i].Key == Key {
@@ -81,12 +80,12 @@ func maskedFields(fields []zap.Field) (n int) {
 	return n
 }
 
-// field is what stands in the place of a field; of an inlined one several do. What others have masked before is
-// taken over.
+// field returns what replaces a field: several fields if it is inlined. Pointers in a field named Key are added to those
+// of the masker.
 func (m *masker) field(field zap.Field) []zap.Field {
 	values := zapcore.NewMapObjectEncoder()
 	field.AddTo(values)
-	m.note(values.Fields[Key])
+	m.addPointers(values.Fields[Key])
 	delete(values.Fields, Key)
 	members := m.members("", values.Fields)
 	var fields []zap.Field
@@ -96,8 +95,8 @@ func (m *masker) field(field zap.Field) []zap.Field {
 	return fields
 }
 
-// note adds the pointers of earlier masks.
-func (m *masker) note(masked any) {
+// addPointers adds the pointers of earlier masks.
+func (m *masker) addPointers(masked any) {
 	pointers, _ := masked.([]any)
 	for _, pointer := range pointers {
 		if text, ok := pointer.(string); ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
-// masker masks credentials in values for the log, and remembers where, as JSON pointers (RFC 6901).
+// masker masks credentials in values, and collects JSON pointers (RFC 6901) to what it masked.
 type masker struct{ masked []string }
 
 // Object returns a copy of an object with credentials masked, and the pointers to what it masked. It does not

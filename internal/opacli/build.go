@@ -37,8 +37,8 @@ Tests are taken, too, unless you --ignore '*_test.rego'. The server leaves them 
 --signing-key is the PEM file of a private RSA or EC key. --verification-key checks the
 signatures of the bundles that are read.`
 
-// asBuild keeps the flags of OPA's build and does the work differently. OPA's fails for a policy
-// that calls what is not in its bundle, and what ships must not be in it.
+// asBuild keeps the flags of OPA's build but implements it differently. OPA's fails for a policy that calls the shipped
+// modules, because they are not in the bundle, and must not be.
 func asBuild(c *cobra.Command) {
 	c.Short = "Build a bundle of a policy"
 	c.Long = buildHelp
@@ -83,8 +83,8 @@ func (b *build) make(paths []string) (*bundle.Bundle, error) {
 	return made, b.sign(made)
 }
 
-// check holds the files against the contract as they are written: a loaded bundle no longer shows
-// what was lost in reading its data.
+// check checks the files as they are written against the contract. A loaded bundle no longer shows which data was lost
+// when it was read.
 func (b *build) check(paths []string) error {
 	candidate := policy.Candidate{NoDefaults: b.noDefaults}
 	if !b.bundleMode {
@@ -101,7 +101,7 @@ func (b *build) check(paths []string) error {
 	return candidate.Check()
 }
 
-// compile compiles the bundle, its tests included, together with what ships.
+// compile compiles the bundle, including its tests, together with the shipped modules.
 func (b *build) compile(made *bundle.Bundle, capabilities *ast.Capabilities) error {
 	joined := *made
 	joined.Modules = slices.Clone(made.Modules)

@@ -13,7 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 )
 
-// load reads the bundles, or makes one of files and folders as OPA's build does.
+// load reads bundles, or makes one from files and folders like OPA's build.
 func (b *build) load(paths []string, capabilities *ast.Capabilities) (*bundle.Bundle, error) {
 	verification, err := b.verification()
 	if err != nil {
@@ -52,8 +52,8 @@ func (b *build) load(paths []string, capabilities *ast.Capabilities) (*bundle.Bu
 	return merged, checkNames(merged.Modules)
 }
 
-// bundleOf makes a bundle of files, named as they are below the paths that were given: where the build
-// was is no matter of the bundle's, and the server refuses names that lead out of it.
+// bundleOf makes a bundle from files. Their names are relative to the given paths, so that they do not depend on where
+// the build runs. The server refuses names that lead out of a bundle.
 func bundleOf(found *loader.Result, paths []string) (*bundle.Bundle, error) {
 	made := &bundle.Bundle{Data: found.Documents}
 	made.SetRegoVersion(ast.RegoV1)
@@ -67,8 +67,8 @@ func bundleOf(found *loader.Result, paths []string) (*bundle.Bundle, error) {
 	return made, checkNames(made.Modules)
 }
 
-// nameBelow is a file's name below the first of the paths that it is in, or its base name when it is
-// one of them. What is in none is out of a bundle, and has a name already.
+// nameBelow returns a file's name relative to the first path that contains it, or its base name if it is one of the
+// paths. A file in none of them is from a bundle, and has its name.
 func nameBelow(paths []string, file string) string {
 	for _, path := range paths {
 		switch rel, err := filepath.Rel(path, file); {
@@ -102,7 +102,7 @@ func (b *build) warnOfManifests(paths []string) {
 	}
 }
 
-// writeFile writes a bundle whole or not at all: a server may be watching the file.
+// writeFile writes a bundle, complete or not at all, because a server may be watching the file.
 func writeFile(name string, made *bundle.Bundle) error {
 	temporary, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
 	if err != nil {

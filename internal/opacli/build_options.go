@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// build is what the flags of a build say.
+// build holds the flags of a build.
 type build struct {
 	flags      *pflag.FlagSet
 	stderr     io.Writer
@@ -27,7 +27,7 @@ func newBuild(c *cobra.Command) *build {
 	b := &build{flags: c.Flags(), stderr: c.ErrOrStderr()}
 	b.bundleMode, b.noDefaults, b.debug = flag(c, "bundle"), flag(c, "no-defaults"), flag(c, "debug")
 	b.ignore, _ = b.flags.GetStringSlice("ignore")
-	if !b.bundleMode { // in which the manifest is a hidden file
+	if !b.bundleMode { // in a bundle the manifest is a hidden file
 		b.ignore = append(b.ignore, ".*")
 	}
 	b.output, b.revision = b.text("output"), b.text("revision")
@@ -36,7 +36,7 @@ func newBuild(c *cobra.Command) *build {
 
 func (b *build) text(flag string) string { return b.flags.Lookup(flag).Value.String() }
 
-// verification checks what is read; none is done without a key.
+// verification returns how to verify bundles that are read, or nil without a key.
 func (b *build) verification() (*bundle.VerificationConfig, error) {
 	key := b.text("verification-key")
 	if key == "" {
@@ -54,7 +54,7 @@ func (b *build) verification() (*bundle.VerificationConfig, error) {
 	return bundle.NewVerificationConfig(map[string]*keys.Config{id: config}, id, scope, exclude), nil
 }
 
-// sign signs a bundle if there is a key. Signatures that were read are of other bundles.
+// sign signs a bundle if there is a key. It removes signatures that were read, which are those of other bundles.
 func (b *build) sign(made *bundle.Bundle) error {
 	made.Signatures = bundle.SignaturesConfig{}
 	key, claims, plugin := b.text("signing-key"), b.text("claims-file"), b.text("signing-plugin")

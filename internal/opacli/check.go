@@ -14,8 +14,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// asCheck refuses first what the server would refuse, in the server's words. OPA's own check sees
-// the tests, too.
+// asCheck runs the server's checks before OPA's check, which also checks tests.
 func asCheck(c *cobra.Command) {
 	if strict := c.Flags().Lookup("strict"); strict != nil && strict.Value.Set("true") == nil {
 		strict.DefValue = "true"
@@ -32,7 +31,7 @@ leaves out, are checked by OPA alone.`
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := checkPaths(c, args); err != nil {
 			c.SilenceErrors = true
-			return printFaults(c.ErrOrStderr(), c.Flag("format").Value.String(), err)
+			return printErrors(c.ErrOrStderr(), c.Flag("format").Value.String(), err)
 		}
 		if err := withoutBundleMode(c); err != nil {
 			return err
@@ -41,7 +40,7 @@ leaves out, are checked by OPA alone.`
 	}
 }
 
-// checkPaths has the server's check done with files, folders and bundles.
+// checkPaths runs the server's checks on files, folders and bundles.
 func checkPaths(c *cobra.Command, paths []string) error {
 	candidate := policy.Candidate{NoDefaults: flag(c, "no-defaults")}
 	candidate.Ignore, _ = c.Flags().GetStringSlice("ignore")
@@ -59,8 +58,8 @@ func checkPaths(c *cobra.Command, paths []string) error {
 	return candidate.Check()
 }
 
-// fault is an error as OPA's JSON has it.
-type fault struct {
+// jsonError is an error in the format of OPA's JSON.
+type jsonError struct {
 	Message  string    `json:"message"`
 	Code     string    `json:"code"`
 	Location *location `json:"location,omitempty"`
@@ -72,33 +71,33 @@ type location struct {
 	Col  int    `json:"col"`
 }
 
-// printFaults prints errors as OPA's check does, and returns them.
-func printFaults(out io.Writer, format string, err error) error {
+// printErrors prints errors as OPA's check does, and returns them.
+func printErrors(out io.Writer, format string, err error) error {
 	if format == "json" {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
-		return errors.Join(err, encoder.Encode(map[string][]fault{"errors": faultsOf(err)}))
+		return errors.Join(err, encoder.Encode(map[string][]jsonError{"errors": jsonErrors(err)}))
 	}
 	fmt.Fprintln(out, err)
 	return err
 }
 
-// place is the beginning of an error that has one.
+// place matches the place at the beginning of an error.
 var place = regexp.MustCompile(`^(.+?):([0-9]+): (?s:(.*))$`)
 
-func faultsOf(err error) []fault {
+func jsonErrors(err error) []jsonError {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var faults []fault
+		var all []jsonError
 		for _, err := range joined.Unwrap() {
-			faults = slices.Concat(faults, faultsOf(err))
+			all = slices.Concat(all, jsonErrors(err))
 		}
-		return faults
+		return all
 	}
-	f := fault{Message: err.Error(), Code: "policy_error"}
+	f := jsonError{Message: err.Error(), Code: "policy_error"}
 	if found := place.FindStringSubmatch(f.Message); found != nil {
 		row, _ := strconv.Atoi(found[2])
 		f.Message, f.Location = found[3], &location{File: found[1], Row: row, Col: 1}
 	}
-	return []fault{f}
+	return []jsonError{f}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// coverage is OPA's "test --coverage" over all modules, with a report of the author's alone.
+// coverage is OPA's "test --coverage" over all modules, with a report of the author's modules only.
 type coverage struct {
 	compiler *ast.Compiler
 	modules  map[string]*ast.Module
@@ -26,8 +26,8 @@ type coverage struct {
 	cover    *cover.Cover
 }
 
-// measureCoverage runs tests as OPA's command does, and ends with its exit codes.
-func measureCoverage(c *cobra.Command, paths []string, s *shelf) error {
+// measureCoverage runs tests like OPA's command, with the same exit codes.
+func measureCoverage(c *cobra.Command, paths []string, s *engineFiles) error {
 	m, err := newCoverage(c.Flags(), paths)
 	if err == nil {
 		err = m.run(c, s)
@@ -73,7 +73,7 @@ func newCoverage(flags *pflag.FlagSet, paths []string) (*coverage, error) {
 	return &coverage{compiler: compiler, modules: modules, store: store, cover: cover.New()}, nil
 }
 
-func (m *coverage) run(c *cobra.Command, s *shelf) error {
+func (m *coverage) run(c *cobra.Command, s *engineFiles) error {
 	ctx := context.Background()
 	txn, err := m.store.NewTransaction(ctx, storage.WriteParams)
 	if err != nil {
@@ -117,11 +117,11 @@ func (m *coverage) run(c *cobra.Command, s *shelf) error {
 	return encoder.Encode(report)
 }
 
-// ownReport leaves out what stands on the shelf.
-func ownReport(report cover.Report, s *shelf) cover.Report {
+// ownReport removes the files of the engine from a report.
+func ownReport(report cover.Report, s *engineFiles) cover.Report {
 	own := cover.Report{Files: make(map[string]*cover.FileReport)}
 	for name, file := range report.Files {
-		if s.holds(name) {
+		if s.contains(name) {
 			continue
 		}
 		own.Files[name] = file

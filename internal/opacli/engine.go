@@ -22,23 +22,23 @@ server reads a folder. Signatures are not verified.`
 
 const noDefaultsUsage = `leave the shipped rules out, as "defaults off" does; data.m2m.scope and data.m2m.grants stay`
 
-// withEngine gives a command what the server's engine has.
+// withEngine gives a command the capabilities, schemas and modules of the server's engine.
 func withEngine(c *cobra.Command) {
 	run := c.RunE
-	withShelf(c, func(c *cobra.Command, args []string, _ *shelf) error { return run(c, args) })
+	withEngineFiles(c, func(c *cobra.Command, args []string, _ *engineFiles) error { return run(c, args) })
 }
 
-// withShelf is withEngine for a command that does its own work.
-func withShelf(c *cobra.Command, run func(*cobra.Command, []string, *shelf) error) {
+// withEngineFiles is like withEngine for a command that this program implements.
+func withEngineFiles(c *cobra.Command, run func(*cobra.Command, []string, *engineFiles) error) {
 	c.Long += engineHelp
 	describeDefaults(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		s, err := newShelf()
+		s, err := writeEngineFiles()
 		if err != nil {
 			return err
 		}
 		defer s.close()
-		if args, err = s.lend(c, args); err != nil {
+		if args, err = s.setDefaults(c, args); err != nil {
 			return err
 		}
 		return run(c, args, s)
@@ -54,8 +54,8 @@ func describeDefaults(c *cobra.Command) {
 	}
 }
 
-// lend fills the flags that nobody set, and adds the shipped modules to what the command loads.
-func (s *shelf) lend(c *cobra.Command, args []string) ([]string, error) {
+// setDefaults sets the flags that the user did not set, and adds the shipped modules to the arguments.
+func (s *engineFiles) setDefaults(c *cobra.Command, args []string) ([]string, error) {
 	flags := c.Flags()
 	for flag, path := range map[string]string{"capabilities": s.capabilities(), "schema": s.schemas()} {
 		if f := flags.Lookup(flag); f != nil && !f.Changed {
@@ -74,7 +74,7 @@ func (s *shelf) lend(c *cobra.Command, args []string) ([]string, error) {
 		return append(args[:len(args):len(args)], modules...), nil
 	}
 	load := "data"
-	if c.Name() == "deps" && flags.Changed("bundle") { // of the two it takes but one
+	if c.Name() == "deps" && flags.Changed("bundle") { // it takes only one of the two
 		load = "bundle"
 	}
 	for _, path := range modules {
@@ -91,8 +91,8 @@ func readsBundles(c *cobra.Command) bool {
 	return f.Changed && f.Value.Type() != "bool"
 }
 
-// withoutBundleMode has a command read bundles as OPA does without --bundle: side by side with the
-// shipped modules. In bundle mode the roots of the two would overlap.
+// withoutBundleMode makes a command read bundles together with the shipped modules, as OPA does without --bundle. In
+// bundle mode the roots of the two would overlap.
 func withoutBundleMode(c *cobra.Command) error {
 	return c.Flags().Set("bundle", "false")
 }
@@ -104,7 +104,7 @@ func flag(c *cobra.Command, name string) bool {
 
 func isBundle(path string) bool { return filepath.Ext(path) == ".gz" }
 
-// asCapabilities shows the server's capabilities as the current ones.
+// asCapabilities prints the server's capabilities as the current ones.
 func asCapabilities(c *cobra.Command) {
 	c.Long += `
 

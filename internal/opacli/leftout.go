@@ -9,13 +9,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// reasons say why a command of OPA's is left out, where it is not for being of no use to authors.
+// reasons says why commands of OPA are left out. Commands without a reason are of no use to authors.
 var reasons = map[string]string{
 	"exec": "it runs OPA's plugins, which download bundles and upload decisions; use \"caddy opa eval\"",
 	"run":  "it starts a second server; \"caddy run\" is the one that decides, and \"caddy opa eval\" asks a policy",
 }
 
-// leftOut stands in for a command, to say why it is not there whatever its flags.
+// leftOut returns a command that says why OPA's command of that name is left out.
 func leftOut(name string) *cobra.Command {
 	reason := reasons[name]
 	if reason == "" {
@@ -31,7 +31,7 @@ func leftOut(name string) *cobra.Command {
 	}
 }
 
-// refused are flags that are left out, by command, and why.
+// refused holds the flags that are left out, by command, and why.
 var refused = map[string]map[string]string{
 	"bench": {
 		"e2e":                   "it starts a second server",
@@ -55,7 +55,7 @@ var refused = map[string]map[string]string{
 
 const onlyRego = "the bundle holds the policy as it is written; the server joins it with the shipped rules, and compiles both"
 
-// refuseFlags takes flags away. One that asks for what would be done without it is let pass.
+// refuseFlags hides flags and refuses them, unless they are set to their default.
 func refuseFlags(c *cobra.Command) {
 	reasons := refused[c.Name()]
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -65,7 +65,7 @@ func refuseFlags(c *cobra.Command) {
 	})
 	pre := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
-		if err := pre(c, args); err != nil { // sets flags from the environment, too
+		if err := pre(c, args); err != nil { // it also sets flags from the environment
 			return err
 		}
 		var errs []error
@@ -78,7 +78,7 @@ func refuseFlags(c *cobra.Command) {
 	}
 }
 
-// name has the help call the command by what it is called here.
+// name replaces the name of the command in its help.
 func name(c *cobra.Command) {
 	before, after := "opa "+c.Name(), "caddy opa "+c.Name()
 	c.Long = strings.ReplaceAll(c.Long, before, after)

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// loadCapabilities takes what --capabilities takes: a file or a version of OPA's. Default: those of
-// the server.
+// loadCapabilities loads the capabilities that --capabilities names: a file or a version of OPA. Default: those of the
+// server.
 func loadCapabilities(named string) (*ast.Capabilities, error) {
 	if named == "" {
 		text, err := policy.CapabilitiesJSON()
@@ -27,7 +27,7 @@ func loadCapabilities(named string) (*ast.Capabilities, error) {
 	return c, err
 }
 
-// ignoring is the filter of --ignore.
+// ignoring returns the filter of --ignore.
 func ignoring(patterns []string) loader.Filter {
 	return func(path string, info fs.FileInfo, depth int) bool {
 		for _, pattern := range patterns {

@@ -1,10 +1,9 @@
-// Package opacli is OPA's command line as the authors of policies want it: with what the server's
-// engine has, and without what would be a second server.
+// Package opacli is OPA's command line for the authors of policies. Its entry point is [Commands].
 //
-// The commands are OPA's own, with their flags, output and exit codes. They get the capabilities,
-// the input schemas and the shipped modules of this program unless flags say otherwise. Two know
-// more than OPA's: check holds the files against the contract as the server does, and build checks a
-// bundle together with the modules that the server will add to it.
+// The commands are OPA's own, with their flags, output and exit codes. Unless flags say otherwise, they have the
+// capabilities, the input schemas and the shipped modules of the server's engine. Two of them do more: check checks files
+// against the contract like the server, and build checks a bundle together with the modules that the server adds to it.
+// Commands that would start a second server are left out. The package imports policy, policy/files and rego.
 package opacli
 
 import (
@@ -14,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Commands are the subcommands. The error of one that fails is printed already when the command's
-// SilenceErrors is set; its exit code is ExitCode.
+// Commands returns the subcommands. If SilenceErrors of a command is set after it failed, its error is already printed.
+// ExitCode returns its exit code.
 func Commands() []*cobra.Command {
 	root := cmd.Command(&cobra.Command{Use: "opa"}, "OPA")
 	var commands []*cobra.Command
@@ -36,7 +35,7 @@ func Commands() []*cobra.Command {
 	return commands
 }
 
-// adaptations are the commands that are kept, with what is changed about them.
+// adaptations holds the commands that are available, and what is changed about them.
 var adaptations = map[string]func(*cobra.Command){
 	"bench":        withEngine,
 	"build":        asBuild,
@@ -52,7 +51,7 @@ var adaptations = map[string]func(*cobra.Command){
 	"version":      nil,
 }
 
-// ExitCode is the exit code of a command that ended with this error.
+// ExitCode returns the exit code of a command that returned err.
 func ExitCode(err error) int {
 	var exit *cmd.ExitError
 	switch {

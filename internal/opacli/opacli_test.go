@@ -81,7 +81,7 @@ func TestShelfIsTheUsersAlone(t *testing.T) {
 	}
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(t.TempDir(), "cache"))
-	s, err := newShelf()
+	s, err := writeEngineFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestShelfIsTheUsersAlone(t *testing.T) {
 			t.Errorf("%s has permissions %o, want %o", path, got, want)
 		}
 	}
-	again, err := newShelf()
+	again, err := writeEngineFiles()
 	if err != nil || again.dir != s.dir {
 		t.Errorf("another shelf: %v, %v", again, err)
 	}
@@ -114,7 +114,7 @@ func TestShelfWithoutACacheIsRemoved(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("LocalAppData", "")
-	s, err := newShelf()
+	s, err := writeEngineFiles()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,15 +2,14 @@ package opacli
 
 import "github.com/spf13/cobra"
 
-// asTest keeps OPA's test, but for two things. Coverage: OPA's would count the shipped modules, and how
-// much of those an author's tests reach says nothing of the author's rules. And that no test ran is an
-// error: a wrong folder would else pass for one whose tests pass.
+// asTest changes two things about OPA's test. Coverage does not count the shipped modules, because it says nothing about
+// the author's rules. And it is an error if no test runs, so that a wrong folder does not look like one whose tests pass.
 func asTest(c *cobra.Command) {
 	if empty := c.Flags().Lookup("fail-on-empty"); empty != nil && empty.Value.Set("true") == nil {
 		empty.DefValue = "true"
 	}
 	run := c.RunE
-	withShelf(c, func(c *cobra.Command, args []string, s *shelf) error {
+	withEngineFiles(c, func(c *cobra.Command, args []string, s *engineFiles) error {
 		if err := withoutBundleMode(c); err != nil {
 			return err
 		}

@@ -50,6 +50,6 @@ func TestParseFindsSecretsInText(t *testing.T) {
 		t.Errorf("one that is there keeps a client from being disabled: %v", err)
 	}
 	if _, err := ParseClient("c", []byte(`{"description": "it is `+secret+`"}`), nil, stored); err == nil {
-		t.Error("it is written anew")
+		t.Error("a new one is accepted")
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// hangingStorage does nothing before it is let go, whatever the context says, as a file storage on a share whose
-// server is away.
+// hangingStorage answers no call until letGo, whatever the context says, like files on a network file system whose server
+// is down.
 type hangingStorage struct {
 	certmagic.Storage // nil: what it is not expected to be asked for
 	let               chan struct{}
@@ -157,7 +157,7 @@ func TestStorageThatHangsIsAskedByFew(t *testing.T) {
 	}
 }
 
-// TestWriteThatTakesTooLong: nothing is written before it has ended, or what it writes would come to lie over that.
+// TestWriteThatTakesTooLong: nothing else is written before it has ended, because it could overwrite what is newer.
 func TestWriteThatTakesTooLong(t *testing.T) {
 	for _, slow := range []string{"store", "delete", "unlock"} {
 		hanging := newHangingStorage(t)
@@ -180,7 +180,7 @@ func TestWriteThatTakesTooLong(t *testing.T) {
 	}
 }
 
-// TestWriteThatTakesTooLongForAnother: it is the storage that is waited for, whoever in the process writes to it.
+// TestWriteThatTakesTooLongForAnother: all users of a storage wait for its late write.
 func TestWriteThatTakesTooLongForAnother(t *testing.T) {
 	hanging := newHangingStorage(t)
 	one, other, elsewhere := impatient(hanging), impatient(hanging), impatient(newHangingStorage(t))
@@ -243,7 +243,7 @@ func TestClosedStorageIsForgotten(t *testing.T) {
 	soon(t, "it is forgotten", func() bool { _, known = pool.References(s.key); return !known })
 }
 
-// TestLockThatComesTooLate is given back: nobody knows that it is held.
+// TestLockThatComesTooLate is released, because no caller knows of it.
 func TestLockThatComesTooLate(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := impatient(hanging)
@@ -254,8 +254,8 @@ func TestLockThatComesTooLate(t *testing.T) {
 	soon(t, "the lock is given back", func() bool { return hanging.saw("lock", "unlock") })
 }
 
-// TestWriteOfWhoHasGone is brought to its end.
-func TestWriteOfWhoHasGone(t *testing.T) {
+// TestWriteOfACanceledCaller: a write goes on after its caller has canceled.
+func TestWriteOfACanceledCaller(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := openBounded(hanging)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -7,7 +7,7 @@ import (
 )
 
 // flock takes the flock(2) on an open file, and reports whether it got it. It does not wait. A file that is opened
-// twice, also by one process, can have it once. Closing the file gives it back.
+// twice, also by one process, can have it once. Closing the file releases it.
 func flock(file *os.File) bool {
 	connection, err := file.SyscallConn()
 	if err != nil {

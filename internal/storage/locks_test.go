@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// unlocking is a storage that does not take locks back for as long as fail says so.
+// unlocking is a storage that fails to release locks for as long as fail has an error.
 type unlocking struct {
 	certmagic.Storage // nil: what it is not expected to be asked for
 	lock              chan struct{}
@@ -54,7 +54,7 @@ func mustLock(t *testing.T, s certmagic.Storage) {
 	}
 }
 
-// unlockFails has a lock taken and not given back.
+// unlockFails takes a lock whose release fails.
 func unlockFails(t *testing.T, s certmagic.Storage, want error) {
 	t.Helper()
 	mustLock(t, s)
@@ -63,7 +63,7 @@ func unlockFails(t *testing.T, s certmagic.Storage, want error) {
 	}
 }
 
-func TestLockThatIsNotTakenBack(t *testing.T) {
+func TestUnreleasedLock(t *testing.T) {
 	for _, outage := range []time.Duration{0, time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			storage := newUnlocking()
@@ -83,8 +83,8 @@ func TestLockThatIsNotTakenBack(t *testing.T) {
 	}
 }
 
-// TestLockOfALockThatIsNotTakenBack waits for that, and for no longer than for anything else.
-func TestLockOfALockThatIsNotTakenBack(t *testing.T) {
+// TestLockOfAnUnreleasedLock waits for its release, but no longer than for another call.
+func TestLockOfAnUnreleasedLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := newUnlocking()
 		bounded := openBounded(storage)
@@ -107,8 +107,8 @@ func TestLockOfALockThatIsNotTakenBack(t *testing.T) {
 	})
 }
 
-// TestLockOfAStorageThatIsGivenUp: a storage that may be closed is not asked for ever.
-func TestLockOfAStorageThatIsGivenUp(t *testing.T) {
+// TestUnreleasedLockOfAClosedStorage: a storage that may be closed is not called forever.
+func TestUnreleasedLockOfAClosedStorage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		storage := newUnlocking()
 		bounded := openBounded(storage)
@@ -126,7 +126,7 @@ func TestLockOfAStorageThatIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestLockThatIsGone: there is nothing to give back, and what would be is somebody else's.
+// TestLockThatIsGone is not released again, because another process may have taken it since.
 func TestLockThatIsGone(t *testing.T) {
 	t.Run("it was stale", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestLockThatIsGone(t *testing.T) {
 			}
 		})
 	})
-	t.Run("it was taken back all the same", func(t *testing.T) {
+	t.Run("it was released all the same", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			storage := newUnlocking()
 			bounded := openBounded(storage)
@@ -163,7 +163,7 @@ func TestLockThatIsGone(t *testing.T) {
 	})
 }
 
-// unlockingFiles are files whose locks are not taken back for as long as fail is set.
+// unlockingFiles is a file storage that fails to release locks for as long as fail is set.
 type unlockingFiles struct {
 	*certmagic.FileStorage
 	fail  atomic.Bool
@@ -182,7 +182,7 @@ func (s *unlockingFiles) Unlock(ctx context.Context, name string) error {
 	return s.FileStorage.Unlock(ctx, name)
 }
 
-// TestLockThatAnotherNodeHas is not taken from it: this node had it, and it became stale.
+// TestLockThatAnotherNodeHas is not released by this node, whose lock of that name became stale.
 func TestLockThatAnotherNodeHas(t *testing.T) {
 	files := newUnlockingFiles(t)
 	files.fail.Store(true)
@@ -207,7 +207,7 @@ func TestLockThatAnotherNodeHas(t *testing.T) {
 	}
 }
 
-// TestLockOfAWriteThatTakesTooLong is kept until that has ended, or another node would write at the same time.
+// TestLockOfAWriteThatTakesTooLong is kept until the write has ended, because another node would write at the same time.
 func TestLockOfAWriteThatTakesTooLong(t *testing.T) {
 	hanging := newHangingStorage(t)
 	bounded := impatient(hanging)
@@ -228,7 +228,7 @@ func TestLockOfAWriteThatTakesTooLong(t *testing.T) {
 	mustLock(t, bounded)
 }
 
-// TestUnlockThatFailsTooLate: what nobody waits for any more fails, too.
+// TestUnlockThatFailsTooLate: it fails after its caller has given up.
 func TestUnlockThatFailsTooLate(t *testing.T) {
 	hanging := newHangingStorage(t)
 	failing := &failingOnce{hangingStorage: hanging}
@@ -240,7 +240,7 @@ func TestUnlockThatFailsTooLate(t *testing.T) {
 	soon(t, "the lock is given back", func() bool { return hanging.saw("unlock", "unlock") })
 }
 
-// failingOnce takes no lock back the first time.
+// failingOnce fails to release a lock the first time.
 type failingOnce struct {
 	*hangingStorage
 	failed atomic.Bool

@@ -11,7 +11,7 @@ import (
 
 // Caddy's file storage considers a lock stale ten seconds after its last refresh, so the first change after a crash
 // would wait that long. A process therefore writes a note beside each file lock that it takes, and holds an flock(2) on
-// the note until it gives the lock back. The kernel releases the flock when the process ends, for any reason and in any
+// the note until it releases the lock. The kernel releases the flock when the process ends, for any reason and in any
 // container. A process that gets the flock knows that the owner has ended, and may remove the lock.
 //
 // A note counts only for processes of the same kernel and file system, because an flock may not be seen elsewhere. It
@@ -25,7 +25,7 @@ const (
 	// maxBreakAge is the age from which a lock is left to become stale, at ten seconds. A waiter that finds it stale
 	// replaces it, and one that has found its owner dead must not then remove the new lock.
 	maxBreakAge = 7 * time.Second
-	// The note of a lock that was just given back or checked may be in use for a moment.
+	// The note of a lock that was just released or checked may be in use for a moment.
 	noteTries = 20
 	noteWait  = 5 * time.Millisecond
 	// maxNote bounds what is read of a note.
@@ -49,7 +49,7 @@ type lockTimes struct {
 func notePath(lock string) string { return strings.TrimSuffix(lock, ".lock") + ".owner" }
 
 // noteLock writes the note of a lock that this process has taken, and returns it open. Closing it says that the lock was
-// given back. noteLock returns nil if it cannot write the note.
+// released. noteLock returns nil if it cannot write the note.
 func noteLock(lock string, created time.Time) *os.File {
 	if created.IsZero() || bootID() == "" {
 		return nil

@@ -24,6 +24,14 @@ type Verified struct {
 // KeyID returns the kid of the key that signed the token.
 func (t Verified) KeyID() string { return t.kid }
 
+// ChosenIssuer returns the issuer whose keys Verify asked for, also if it failed then; "" if it failed before that.
+func (t Verified) ChosenIssuer() string {
+	if t.expect == nil {
+		return ""
+	}
+	return t.expect.Issuer
+}
+
 // passed records how a token was verified. It holds while its key set is in force. The times of the token are checked at
 // each use.
 type passed struct {
@@ -60,9 +68,10 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	if known == nil {
 		return v.verifyNew(id, raw, keysFor)
 	}
+	refused := Verified{passed: passed{expect: known.expect}}
 	keys, err := keysFor(known.expect.Issuer, known.kid)
 	if err != nil {
-		return Verified{}, err
+		return refused, err
 	}
 	if keys == nil || keys != known.keys.Value() {
 		v.memory.forget(id)
@@ -70,7 +79,7 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	}
 	if err := known.expect.check(known.claims); err != nil {
 		v.memory.forget(id)
-		return Verified{}, err
+		return refused, err
 	}
 	return Verified{known.claims, known.passed, true}, nil
 }
@@ -99,13 +108,14 @@ func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified,
 	if err != nil {
 		return Verified{}, err
 	}
+	refused := Verified{passed: passed{expect: expect}}
 	keys, err := keysFor(expect.Issuer, kid)
 	if err != nil {
-		return Verified{}, err
+		return refused, err
 	}
 	claims, err := Verify(raw, keys, *expect)
 	if err != nil {
-		return Verified{}, err
+		return refused, err
 	}
 	return Verified{Claims: claims, passed: passed{id, expect, kid, weak.Make(keys)}}, nil
 }

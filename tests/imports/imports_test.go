@@ -55,7 +55,7 @@ var own = map[string][]string{
 	"internal/credential":        {},
 	"internal/decisionlog":       {"internal/logmask", "policy"},
 	"internal/discovery":         {},
-	"internal/door":              {"internal/token"},
+	"internal/door":              {"internal/admin/api", "internal/decisionlog", "internal/httpguard", "internal/httphost", "internal/metrics", "internal/oauth", "internal/token", "policy"},
 	"internal/envelope":          {},
 	"internal/fetch":             {},
 	"internal/httpguard":         {},

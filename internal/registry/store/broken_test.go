@@ -85,7 +85,7 @@ func TestStoreTellsOfABrokenResource(t *testing.T) {
 	s.OnFault = func(_ string, err error) { told = append(told, err.Error()) }
 	for range 3 {
 		if _, err := s.Reload(); err != nil {
-			t.Fatalf("a broken resource is no broken storage: %v", err)
+			t.Fatalf("a broken resource is reported as a broken storage: %v", err)
 		}
 	}
 	if s.Healthy() || !strings.Contains(s.Problem(), "resources/rb.json") || len(told) != 1 {
@@ -154,6 +154,7 @@ func TestStoreRepairsABrokenResource(t *testing.T) {
 }
 
 func TestStoreSaysWhatABrokenClientWas(t *testing.T) {
+	t.Parallel()
 	m, _ := newBookStore(t)
 	m.edit("test/registry/clients/ci-bot.json", func([]byte) []byte { return []byte("{}") })
 	change, err := newStore(m).EditClient(ctx, "ci-bot", func(*registry.Client) (*registry.Client, error) { return nil, nil })

@@ -117,6 +117,7 @@ func TestStoreWithADamagedObject(t *testing.T) {
 
 // A broken client can be deleted, or replaced by a file that names it. The next change replaces a broken journal.
 func TestStoreIsRepaired(t *testing.T) {
+	t.Parallel()
 	breakIt := func([]byte) []byte { return []byte("garbage") }
 	m, _ := newBookStore(t)
 	m.edit("test/registry/clients/ci-bot.json", breakIt)

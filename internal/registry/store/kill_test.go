@@ -33,6 +33,7 @@ func TestKilledWriter(t *testing.T) {
 	if folder := os.Getenv(writerFolder); folder != "" {
 		writeForever(folder)
 	}
+	t.Parallel()
 	folder := t.TempDir()
 	times := kills
 	if testing.Short() || raceDetector {

@@ -29,6 +29,7 @@ func (p *polled) Unlock(context.Context, string) error { p.lock.Unlock(); return
 
 // TestChangesOfABusyNode: a node that makes changes all the time does not prevent another from making one.
 func TestChangesOfABusyNode(t *testing.T) {
+	t.Parallel()
 	m, s := newBookStore(t)
 	s.Close()
 	storage := &polled{memory: m}

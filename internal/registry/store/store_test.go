@@ -246,6 +246,7 @@ func TestStoreAfterManyChanges(t *testing.T) {
 
 // Other nodes see the change of a writer that dies between writing the records and the end in the journal.
 func TestStoreChangeOfADeadWriter(t *testing.T) {
+	t.Parallel()
 	m, dying := newBookStore(t)
 	there := newStore(m)
 	description(t, there, "ci-bot")
@@ -272,6 +273,7 @@ func TestStoreChangeOfADeadWriter(t *testing.T) {
 
 // A change whose end cannot be written has no number. The next change gets that number, and no node must miss it.
 func TestStoreChangeAfterOneWithoutAnEnd(t *testing.T) {
+	t.Parallel()
 	m, here := newBookStore(t)
 	putClient(t, here, "other")
 	here.Close()
@@ -309,6 +311,7 @@ func TestStoreChangeAfterOneWithoutAnEnd(t *testing.T) {
 }
 
 func TestStoreTwoAdministratorsLoseNothing(t *testing.T) {
+	t.Parallel()
 	m, first := newBookStore(t)
 	stores := []*store.Store{first, newStore(m)}
 	const each = 25

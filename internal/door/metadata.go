@@ -1,4 +1,4 @@
-package caddymodule
+package door
 
 import (
 	"context"
@@ -6,29 +6,31 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
-// resourceMetadata serves the protected resource metadata (RFC 9728), which tells a client where
-// to get a token for this resource.
+// metadataMaxAge is how long the metadata document may be cached.
+const metadataMaxAge = 5 * time.Minute
+
+// resourceMetadata serves the protected resource metadata (RFC 9728), which tells a client where to get a token for
+// this resource.
 type resourceMetadata struct {
 	resource  string
 	issuers   []*TrustedIssuer
 	url, path string
-	latest    atomic.Pointer[resourceDocument]
+	latest    atomic.Pointer[metadataDocument]
 }
 
-// resourceDocument is the document of one revision of the issuers' scopes.
-type resourceDocument struct {
+// metadataDocument is the document of one revision of the issuers' scopes.
+type metadataDocument struct {
 	revision string
 	document *oauth.Document
 }
 
-// newResourceMetadata returns nil when the resource is named by something that has no such
-// document: a name that is not an http or https URL.
+// newResourceMetadata returns nil if the name of the resource is not an http or https URL. Such a resource has no
+// metadata.
 func newResourceMetadata(resource string, issuers []*TrustedIssuer) *resourceMetadata {
 	url, path, ok := oauth.ResourceMetadataURL(resource)
 	if !ok {
@@ -45,7 +47,7 @@ func (m *resourceMetadata) serves(r *http.Request) bool {
 func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) error {
 	document, err := m.document(r.Context())
 	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		return err
 	}
 	document.ServeHTTP(w, r)
 	return nil
@@ -58,26 +60,26 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 	}
 	var urls, scopes []string
 	for _, t := range m.issuers {
-		more, err := t.keys.Scopes(ctx, m.resource)
+		more, err := t.Scopes(ctx, m.resource)
 		if err != nil {
 			return nil, err
 		}
-		urls, scopes = append(urls, t.URL), append(scopes, more...)
+		urls, scopes = append(urls, t.Expect.Issuer), append(scopes, more...)
 	}
 	slices.Sort(scopes)
 	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), metadataMaxAge)
-	m.latest.Store(&resourceDocument{revision, document})
+	m.latest.Store(&metadataDocument{revision, document})
 	return document, nil
 }
 
-// revision changes when the scopes of any of the issuers may have changed.
+// revision changes when the scopes of any issuer may have changed.
 func (m *resourceMetadata) revision() string {
 	if len(m.issuers) == 1 {
-		return m.issuers[0].keys.ScopesRevision()
+		return m.issuers[0].ScopesRevision()
 	}
 	revisions := make([]string, len(m.issuers))
 	for n, t := range m.issuers {
-		revisions[n] = t.keys.ScopesRevision()
+		revisions[n] = t.ScopesRevision()
 	}
 	return strings.Join(revisions, " ")
 }

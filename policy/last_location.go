@@ -9,24 +9,24 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// lastPlace knows where an evaluation is. It can be asked while that goes on.
-type lastPlace struct {
+// lastLocation records where an evaluation is. It can be read during the evaluation.
+type lastLocation struct {
 	location atomic.Pointer[ast.Location]
 }
 
-// Enabled, Config and TraceEvent are what OPA asks of a tracer.
-func (*lastPlace) Enabled() bool { return true }
+// Enabled, Config and TraceEvent implement OPA's tracer.
+func (*lastLocation) Enabled() bool { return true }
 
-func (*lastPlace) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+func (*lastLocation) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
 
-func (p *lastPlace) TraceEvent(event topdown.Event) {
+func (p *lastLocation) TraceEvent(event topdown.Event) {
 	if event.Location != nil && event.Location.File != "" { // the query itself is in no file
 		p.location.Store(event.Location)
 	}
 }
 
-// tell adds the place to an error that has none, for the evaluation was left behind.
-func (p *lastPlace) tell(s *snapshot, err error) error {
+// addTo adds the location to the error of an evaluation that took too long.
+func (p *lastLocation) addTo(s *snapshot, err error) error {
 	var failure *Error
 	location := p.location.Load()
 	if !errors.As(err, &failure) || failure.Kind != Timeout || location == nil {

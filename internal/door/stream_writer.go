@@ -1,4 +1,4 @@
-package caddymodule
+package door
 
 import (
 	"bufio"
@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// statusClientGone is the status that reverse_proxy writes when the context of a request ends, also when the door has
+// statusClientGone is the status that reverse_proxy writes when the context of a request ends, also if the door has
 // ended it.
 const statusClientGone = 499
 
@@ -22,7 +22,7 @@ func (s *stream) WriteHeader(status int) {
 }
 
 // begin notes that the response begins, and reports whether it may. Once the stream is closed no header is sent. It
-// still counts as a beginning, because the handler may have set header fields that settle must not send.
+// still counts as a beginning, because the handler may have set header fields that the answer to a closed stream must not have.
 func (s *stream) begin(status int) bool {
 	if status < http.StatusOK && status != http.StatusSwitchingProtocols { // informational (RFC 9110 §15.2)
 		return s.closed.Load() == nil
@@ -58,8 +58,22 @@ func (s *stream) ReadFrom(r io.Reader) (int64, error) {
 	if err := s.proceed(); err != nil {
 		return 0, err
 	}
-	return s.ResponseWriterWrapper.ReadFrom(r)
+	if direct, ok := s.ResponseWriter.(io.ReaderFrom); ok {
+		return direct.ReadFrom(r)
+	}
+	return io.Copy(s.ResponseWriter, r)
 }
+
+// Push implements http.Pusher.
+func (s *stream) Push(target string, opts *http.PushOptions) error {
+	if pusher, ok := s.ResponseWriter.(http.Pusher); ok {
+		return pusher.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}
+
+// Unwrap is for http.ResponseController.
+func (s *stream) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // FlushError is for http.ResponseController.
 func (s *stream) FlushError() error {

@@ -17,45 +17,45 @@ import (
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 )
 
-// shelf is a folder with what this program holds for OPA, which takes paths. It stands in the user's
-// cache, named by its content, so that every version of this program has its own.
-type shelf struct {
+// engineFiles is a folder with what the server's engine has: capabilities, input schemas and shipped modules. OPA's
+// commands take paths. The folder is in the user's cache, and its name has a hash of its content, so that every version
+// of this program has its own.
+type engineFiles struct {
 	dir   string
 	close func()
 }
 
-// The library is on the shelf in two folders: OPA's loaders take folders in every mode.
+// The shipped modules are in two folders: OPA's loaders take folders in every mode.
 const (
-	library  = "library"  // what every policy is loaded with
-	defaults = "defaults" // the policy that ships
+	library  = "library"  // modules that are loaded with every policy
+	defaults = "defaults" // the shipped policy
 )
 
-func (s *shelf) capabilities() string { return filepath.Join(s.dir, "capabilities.json") }
-func (s *shelf) schemas() string      { return filepath.Join(s.dir, "schemas") }
+func (s *engineFiles) capabilities() string { return filepath.Join(s.dir, "capabilities.json") }
+func (s *engineFiles) schemas() string      { return filepath.Join(s.dir, "schemas") }
 
-func (s *shelf) modules(noDefaults bool) []string {
+func (s *engineFiles) modules(noDefaults bool) []string {
 	if noDefaults {
 		return []string{filepath.Join(s.dir, library)}
 	}
 	return []string{filepath.Join(s.dir, library), filepath.Join(s.dir, defaults)}
 }
 
-// holds reports whether a file is one of the shelf's. OPA calls some of them without the first slash.
-func (s *shelf) holds(file string) bool {
+// contains reports whether a file is in the folder. OPA names some files without the first slash.
+func (s *engineFiles) contains(file string) bool {
 	folder := strings.Trim(filepath.ToSlash(s.dir), "/") + "/"
 	return strings.HasPrefix(strings.TrimPrefix(filepath.ToSlash(file), "/"), folder)
 }
 
-// newShelf finds the shelf or makes it. Where there is no cache it is made for this run alone, and
-// close removes it.
-func newShelf() (*shelf, error) {
-	files, err := shelfFiles()
+// writeEngineFiles writes the folder unless it is there. Without a cache, the folder is temporary, and close removes it.
+func writeEngineFiles() (*engineFiles, error) {
+	files, err := listEngineFiles()
 	if err != nil {
 		return nil, err
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
-		s := &shelf{filepath.Join(cache, "caddy-m2m", "opa-"+digest(files)), func() {}}
-		if fill(s.dir, files) == nil {
+		s := &engineFiles{filepath.Join(cache, "caddy-m2m", "opa-"+digest(files)), func() {}}
+		if syncFolder(s.dir, files) == nil {
 			return s, nil
 		}
 	}
@@ -63,31 +63,31 @@ func newShelf() (*shelf, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the shipped modules: %w", err)
 	}
-	s := &shelf{dir, func() { os.RemoveAll(dir) }}
-	if err := fill(dir, files); err != nil {
+	s := &engineFiles{dir, func() { os.RemoveAll(dir) }}
+	if err := syncFolder(dir, files); err != nil {
 		s.close()
 		return nil, fmt.Errorf("writing the shipped modules: %w", err)
 	}
 	return s, nil
 }
 
-type shelfFile struct {
+type engineFile struct {
 	name    string // slash-separated
 	content []byte
 }
 
-func shelfFiles() ([]shelfFile, error) {
+func listEngineFiles() ([]engineFile, error) {
 	capabilities, err := policy.CapabilitiesJSON()
 	if err != nil {
 		return nil, err
 	}
-	files := []shelfFile{{"capabilities.json", capabilities}}
+	files := []engineFile{{"capabilities.json", capabilities}}
 	err = fs.WalkDir(shipped.Files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		content, err := shipped.Files.ReadFile(name)
-		files = append(files, shelfFile{shelfName(name), content})
+		files = append(files, engineFile{engineFileName(name), content})
 		return err
 	})
 	if err != nil {
@@ -96,7 +96,7 @@ func shelfFiles() ([]shelfFile, error) {
 	return files, nil
 }
 
-func shelfName(name string) string {
+func engineFileName(name string) string {
 	switch {
 	case path.Ext(name) != ".rego":
 		return name // a schema
@@ -106,7 +106,7 @@ func shelfName(name string) string {
 	return path.Join(library, name)
 }
 
-func digest(files []shelfFile) string {
+func digest(files []engineFile) string {
 	h := sha256.New()
 	for _, file := range files {
 		fmt.Fprintf(h, "%q %d\n", file.name, len(file.content))
@@ -115,8 +115,8 @@ func digest(files []shelfFile) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// fill brings a folder to hold these files, whole, and no others.
-func fill(dir string, files []shelfFile) error {
+// syncFolder makes a folder hold these files and no others.
+func syncFolder(dir string, files []engineFile) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -130,14 +130,14 @@ func fill(dir string, files []shelfFile) error {
 			return err
 		}
 		rel, err := filepath.Rel(dir, name)
-		if err != nil || slices.ContainsFunc(files, func(f shelfFile) bool { return f.name == filepath.ToSlash(rel) }) {
+		if err != nil || slices.ContainsFunc(files, func(f engineFile) bool { return f.name == filepath.ToSlash(rel) }) {
 			return err
 		}
 		return os.Remove(name)
 	})
 }
 
-// put writes a file unless it is there already. One that is half written is never seen.
+// put writes a file, complete or not at all, unless it is there already.
 func put(dir, name string, content []byte) error {
 	path := filepath.Join(dir, name)
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
@@ -146,7 +146,7 @@ func put(dir, name string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	// beside the shelf, where no loader finds it
+	// next to the folder, where no loader finds it
 	temporary, err := os.CreateTemp(filepath.Dir(dir), ".opa-")
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package caddymodule
+package door
 
 import (
 	"fmt"
@@ -13,10 +13,9 @@ type scopeTemplate struct {
 	parts []templatePart // of the identifier
 }
 
-// templatePart is text, or the name of a path parameter. Text between two parameters begins with
-// the separator of the first one. The value of that one never contains its separator, because fill
-// escapes it there. So a filled template can be read in one way only, and two requests with other
-// values never need the same scope.
+// templatePart is text, or the name of a path parameter. Text between two parameters begins with the separator of the
+// first one. The value of that one never contains its separator, because fill escapes it there. So a filled template
+// can be read in one way only, and two requests with different values never need the same scope.
 type templatePart struct {
 	text, parameter, separator string
 }
@@ -52,8 +51,8 @@ func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
 	return t, t.separate()
 }
 
-// separate finds the separator of each parameter that another one follows. It fails where a value,
-// once it is escaped, could contain what stands between the two.
+// separate finds the separator of each parameter that another one follows. It fails where an escaped value could
+// contain the text between the two.
 func (t scopeTemplate) separate() error {
 	previous := -1 // the last parameter
 	for n, part := range t.parts {
@@ -90,8 +89,8 @@ func hasParameter(pattern, name string) bool {
 		(strings.Contains(pattern, "/{"+name+"}") || strings.Contains(pattern, "/{"+name+"...}"))
 }
 
-// fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope
-// that would be longer than any that a token can hold.
+// fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope that is longer than
+// a token can hold.
 func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
 	var identifier strings.Builder
 	for _, part := range t.parts {
@@ -107,22 +106,4 @@ func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
 	filled.Identifier = identifier.String()
 	filled.Raw = filled.String()
 	return filled, len(filled.Raw) <= scope.MaxLength
-}
-
-func coveredByAny(held []scope.Scope, need scope.Scope) bool {
-	for _, s := range held {
-		if s.Covers(need) {
-			return true
-		}
-	}
-	return false
-}
-
-// scopeList is the space-separated list of RFC 6749 §3.3.
-func scopeList(scopes []scope.Scope) string {
-	raw := make([]string, len(scopes))
-	for n, s := range scopes {
-		raw[n] = s.Raw
-	}
-	return strings.Join(raw, " ")
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package door
 
 import (
 	"net/http"

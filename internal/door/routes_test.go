@@ -1,4 +1,4 @@
-package caddymodule
+package door
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-func compile(t *testing.T, requirements ...*Requirement) *requirements {
+func compile(t *testing.T, requirements ...*Requirement) *Routes {
 	t.Helper()
 	compiled, err := compileRequirements(requirements)
 	if err != nil {
@@ -97,12 +97,12 @@ func TestHostsThatNoRequestHas(t *testing.T) {
 }
 
 // needs is what the rule for a request needs.
-func needs(rules *requirements, r *http.Request) ([]scope.Scope, *refusal) {
+func needs(rules *Routes, r *http.Request) ([]scope.Scope, *Refusal) {
 	found, refused := rules.match(r)
 	if refused != nil {
 		return nil, refused
 	}
-	return found.needed, nil
+	return found.required, nil
 }
 
 // FuzzScopeTemplate fills any template that compiles with two pairs of values. The same scope means

@@ -1,0 +1,185 @@
+// Package door decides whether a request goes through to its upstream: the m2m_auth directive without Caddy. New makes
+// a Door of a Config, and Door.ServeHTTP checks each request in this order: it strips headers, refuses what is
+// ambiguous, verifies the token, asks whether it was revoked, finds the required scopes, and asks the policy. The
+// package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
+// and the web server through Host.
+package door
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// A door remembers the tokens that it has verified and let through, the most recently used ones up to these bounds. A
+// usual token takes less than 4 KiB, and a client uses one at a time.
+const (
+	rememberedTokens = 4096
+	rememberedBytes  = 16 << 20
+)
+
+// Config is what a door is made of. The module m2m_auth documents its settings.
+type Config struct {
+	Issuers      []*TrustedIssuer // at least one, each with another URL
+	Audience     []string         // at least one; the first names the resource
+	Require      []*Requirement
+	Policy       *Policy // nil if there is none
+	Leeway       time.Duration
+	Headers      map[string]string // header name to claim name
+	NoHeaders    bool
+	TrustHeaders []string
+	KeepToken    bool
+	KeepStreams  bool
+	NoMetadata   bool
+
+	Host    Host
+	Metrics *metrics.Door // for requests of which no issuer is known, if there are several
+	Logger  *zap.Logger
+}
+
+// Host is the web server that runs a door.
+type Host interface {
+	httphost.Host
+	// ReceivedURL returns the URL of a request as the server received it, nil if that is not known.
+	ReceivedURL(r *http.Request) *url.URL
+	// SetUser tells later handlers and the access log who sends a request. It comes before the headers change.
+	SetUser(r *http.Request, claims *token.Claims)
+	// Error returns an error that the server answers with the status.
+	Error(status int, err error) error
+	// HasErrorRoute reports whether the site answers an error of Error itself. If so, body is made available to it.
+	HasErrorRoute(r *http.Request, err error, body []byte) bool
+	// Metrics returns the metrics of an issuer in the config that runs now, nil if there are none. A stream may outlive
+	// the config that let it through, whose metrics are no longer collected.
+	Metrics(issuer string) *metrics.Door
+}
+
+// Handler is a handler behind the door.
+type Handler interface {
+	ServeHTTP(w http.ResponseWriter, r *http.Request) error
+}
+
+// Door lets a request through only with a token that covers it.
+type Door struct {
+	Config
+	verifier  *token.Verifier
+	routes    *Routes // nil if a token is enough
+	identity  *identityHeaders
+	overrides *httpguard.Overrides
+	metadata  *resourceMetadata // nil if there is none
+}
+
+// New makes a door. It fails on a pattern, a scope, a header or a claim that is malformed, and on settings that
+// contradict each other.
+func New(c Config) (*Door, error) {
+	if len(c.Issuers) == 0 || len(c.Audience) == 0 {
+		return nil, errors.New("a door needs an issuer and an audience")
+	}
+	d := &Door{Config: c}
+	var err error
+	if d.routes, err = compileRequirements(c.Require); err != nil {
+		return nil, err
+	}
+	if d.identity, err = newIdentityHeaders(c.Headers, c.NoHeaders); err != nil {
+		return nil, err
+	}
+	if !c.NoMetadata {
+		d.metadata = newResourceMetadata(c.Audience[0], c.Issuers)
+	}
+	if c.Policy != nil {
+		if err := c.Policy.claimHeaders(d.identity); err != nil {
+			return nil, err
+		}
+	}
+	if d.overrides, err = d.trustHeaders(); err != nil {
+		return nil, err
+	}
+	expects := make([]token.Expect, len(c.Issuers))
+	for n, t := range c.Issuers {
+		expects[n] = t.Expect
+		expects[n].Leeway = c.Leeway
+	}
+	d.verifier = token.NewVerifier(rememberedTokens, rememberedBytes, expects...)
+	return d, nil
+}
+
+// ServeHTTP refuses the request or passes it to next.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
+	d.strip(r)
+	if d.metadata.serves(r) {
+		httpguard.BoundBody(w, r)
+		if err := d.metadata.serve(w, r); err != nil {
+			return d.Host.Error(http.StatusServiceUnavailable, err)
+		}
+		return nil
+	}
+	verified, refused := d.authenticate(r)
+	if refused != nil {
+		return d.refuse(w, r, refused)
+	}
+	claims := verified.Claims
+	headers, refused := d.authorize(r, claims)
+	if refused != nil {
+		refused.issuer = claims.Issuer
+		return d.refuse(w, r, refused)
+	}
+	d.verifier.Remember(verified)
+	d.Host.SetUser(r, claims)
+	d.setHeaders(r.Header, claims, headers)
+	d.Host.AddLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
+	d.metricsOf(claims.Issuer).Request("allowed")
+	return d.pass(w, r, next, claims, verified.KeyID())
+}
+
+// setHeaders prepares the header for the upstream: the token, the identity headers, and what the policy sets.
+func (d *Door) setHeaders(header http.Header, claims *token.Claims, more map[string]string) {
+	if d.KeepToken {
+		httpguard.PinHeaders(header, authorization)
+	} else {
+		header.Del("Authorization")
+	}
+	httpguard.DropUpgrades(header)
+	d.identity.set(header, claims)
+	for name, value := range more {
+		header.Set(name, value)
+	}
+}
+
+// authorization is the header that KeepToken leaves to the upstream.
+var authorization = []string{"Authorization"}
+
+// Trusts reports whether the door takes tokens of an issuer.
+func (d *Door) Trusts(issuer string) bool { return d.trusted(issuer) != nil }
+
+// trusted returns the issuer of a URL, nil if the door does not take its tokens.
+func (d *Door) trusted(issuer string) *TrustedIssuer {
+	for _, t := range d.Issuers {
+		if t.Expect.Issuer == issuer {
+			return t
+		}
+	}
+	return nil
+}
+
+// OnlyIssuer returns the URL of the door's issuer, "" if there are several.
+func (d *Door) OnlyIssuer() string {
+	if len(d.Issuers) == 1 {
+		return d.Issuers[0].Expect.Issuer
+	}
+	return ""
+}
+
+// metricsOf returns the metrics of the issuer of a token, or those of requests whose issuer is not known.
+func (d *Door) metricsOf(issuer string) *metrics.Door {
+	if t := d.trusted(issuer); t != nil {
+		return t.Metrics
+	}
+	return d.Metrics
+}

@@ -1,0 +1,182 @@
+package door
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// Question is a request that doors explain.
+type Question struct {
+	Request *api.ProxiedRequest
+	Issuer  string        // of the token
+	Claims  *token.Claims // of the token, nil if there is none
+	Trace   bool
+	Time    time.Time
+}
+
+// Explain has each of the doors that take tokens of the issuer judge the request, or the one that the request chooses.
+// Doors are numbered by their settings, so that a reload of the same config does not change their numbers.
+func Explain(ctx context.Context, all []*Door, q Question) ([]api.DoorExplanation, error) {
+	var doors []*Door
+	for _, d := range all {
+		if d.Trusts(q.Issuer) {
+			doors = append(doors, d)
+		}
+	}
+	slices.SortStableFunc(doors, func(a, b *Door) int {
+		return cmp.Or(slices.Compare(a.Audience, b.Audience), slices.Compare(a.patterns(), b.patterns()))
+	})
+	chosen := q.Request.Door
+	switch {
+	case len(doors) == 0:
+		return nil, api.Invalid("no m2m_auth of this config takes the tokens of %s", q.Issuer)
+	case chosen != nil && (*chosen < 0 || *chosen >= len(doors)):
+		return nil, api.Invalid("request.door is a number from 0 to %d", len(doors)-1)
+	}
+	explanations := []api.DoorExplanation{}
+	for number, d := range doors {
+		if chosen != nil && *chosen != number {
+			continue
+		}
+		r, err := requestOf(ctx, q.Request)
+		if err != nil {
+			return nil, err
+		}
+		explanation := d.explain(r, q)
+		explanation.Door = number
+		explanations = append(explanations, api.DoorExplanation(explanation))
+	}
+	return explanations, nil
+}
+
+// patterns returns the patterns of the door's requirements.
+func (d *Door) patterns() []string {
+	patterns := []string{}
+	for _, r := range d.Require {
+		patterns = append(patterns, r.Pattern())
+	}
+	return patterns
+}
+
+// explanation is how a door judges a request.
+type explanation api.DoorExplanation
+
+// explain judges a request as ServeHTTP does. The first reason to refuse it counts. The others are looked for as well.
+func (d *Door) explain(r *http.Request, q Question) explanation {
+	of := d.trusted(q.Issuer).Expect
+	e := explanation{Issuer: of.Issuer, Audience: of.Audiences, Requirements: len(d.Require), Required: []api.RequiredScope{}}
+	d.strip(r)
+	if d.metadata.serves(r) {
+		e.LetThrough, e.Description = true, "the door answers itself, with its metadata, and needs no token"
+		return e
+	}
+	if refused := d.explainAmbiguity(r); refused != nil {
+		e.refuse(refused)
+		return e
+	}
+	refused := d.explainToken(r, q.Claims, of.Audiences)
+	e.refuse(refused)
+	e.TakesToken = refused == nil
+	m, refused := d.match(r)
+	e.refuse(refused)
+	if refused == nil {
+		if m.route != nil {
+			e.Pattern = m.route.pattern
+		}
+		var held []scope.Scope
+		if q.Claims != nil {
+			held = q.Claims.Scopes
+		}
+		e.require(m.required, held)
+		if e.TakesToken && d.Policy != nil {
+			d.explainPolicy(&e, r, m, q)
+		}
+	}
+	e.LetThrough = e.Status == 0
+	return e
+}
+
+// explainAmbiguity is ambiguity for a request that may have no host.
+func (d *Door) explainAmbiguity(r *http.Request) *Refusal {
+	if r.Host == "" {
+		return d.ambiguityOfTarget(r)
+	}
+	return d.ambiguity(r)
+}
+
+// explainToken returns the refusal of a token with these claims, nil if the door takes it.
+func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []string) *Refusal {
+	if claims == nil {
+		return &Refusal{Challenge: &oauth.Challenge{
+			Status: http.StatusUnauthorized, Reason: oauth.ReasonMissingToken, Description: "no token would be issued",
+		}}
+	}
+	sent := r.Clone(r.Context()) // the request may have another token in its URL
+	sent.Header.Set("Authorization", "Bearer x")
+	if _, challenge := oauth.BearerToken(sent); challenge != nil {
+		return &Refusal{Challenge: challenge}
+	}
+	if !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(audiences, aud) }) {
+		return invalidToken(&token.Error{Reason: token.WrongAudience})
+	}
+	return d.identity.check(claims)
+}
+
+// explainPolicy adds the decision of the door's policy. It counts unless the policy only observes.
+func (d *Door) explainPolicy(e *explanation, r *http.Request, m match, q Question) {
+	in := d.policyInput(r, q.Claims, m)
+	in.Time = q.Time
+	explained, err := d.Policy.Engine.ExplainRequest(r.Context(), in, q.Trace)
+	if err == nil || explained.Trace != nil {
+		e.Policy = &explained
+	}
+	if err == nil {
+		err = d.Policy.checkHeaders(explained.Decision.Headers)
+	}
+	e.Observes = d.Policy.Observe
+	switch {
+	case e.Observes:
+	case err != nil:
+		e.refuse(noDecision(err))
+		e.Description = err.Error()
+	default:
+		e.obey(explained.Decision, q.Claims.Scopes)
+	}
+}
+
+// obey takes over the decision of a policy.
+func (e *explanation) obey(decided policy.RequestDecision, held []scope.Scope) {
+	if len(decided.Denied) > 0 {
+		e.refuse(denied())
+	}
+	e.require(decided.Required, held)
+}
+
+// refuse records the first refusal.
+func (e *explanation) refuse(refused *Refusal) {
+	if refused != nil && e.Status == 0 {
+		e.Status, e.Reason, e.Description = refused.Status, refused.Reason, refused.Description
+	}
+}
+
+// require adds the required scopes, with the scope that covers each.
+func (e *explanation) require(required, held []scope.Scope) {
+	for _, need := range required {
+		covered := api.RequiredScope{Scope: need.Raw}
+		if at := slices.IndexFunc(held, func(s scope.Scope) bool { return s.Covers(need) }); at >= 0 {
+			covered.CoveredBy = held[at].Raw
+		} else {
+			e.refuse(insufficientScope(required))
+		}
+		e.Required = append(e.Required, covered)
+	}
+}

@@ -1,0 +1,125 @@
+package door
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+)
+
+// Requirement says which scopes a request needs that matches its method and path.
+type Requirement struct {
+	// Method is an HTTP method in upper case; GET is HEAD too. Default: every method.
+	Method string `json:"method,omitempty"`
+
+	// Path is a pattern of Go's net/http.ServeMux: /books, /books/{id}, /files/{rest...}, /docs/,
+	// with an optional host before it, in lower case, without a port, and in Punycode (xn--) if it is
+	// not ASCII. A request's host matches without regard to case, to its port and to a dot at its end.
+	// A * is not a wildcard, and is an error; write it as %2A. The most specific pattern
+	// wins; two of which neither is more specific are an error, also when they are alike but for the
+	// case of letters. Required.
+	Path string `json:"path"`
+
+	// Scopes must each be covered by a scope of the token. A path parameter may stand in the
+	// identifier, as in book:{id}:read; there it stands for itself alone, whatever it contains.
+	// Required.
+	Scopes []string `json:"scopes"`
+}
+
+func (r *Requirement) check() error {
+	switch {
+	case r.Path == "":
+		return errors.New("a requirement has no path")
+	case !strings.Contains(r.Path, "/"):
+		return fmt.Errorf("requiring for %q: the path has no /", r.Path)
+	case strings.ContainsAny(r.Path, " \t"):
+		return fmt.Errorf("requiring for %q: the path has white space", r.Path)
+	case strings.Contains(r.Path, "{http."):
+		return fmt.Errorf("requiring for %q: this parameter name is a placeholder of the Caddyfile; choose another", r.Path)
+	case httpguard.FoldHost(r.host()) != r.host():
+		return fmt.Errorf("requiring for %q: the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form", r.Path)
+	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
+		return fmt.Errorf("requiring for %q: no request can match its host: %s", r.Path, httpguard.AmbiguousHostname(r.host()))
+	case strings.ToUpper(r.Method) != r.Method:
+		return fmt.Errorf("requiring for %s: method %q is not in upper case", r.Path, r.Method)
+	case r.Method == http.MethodConnect:
+		return fmt.Errorf("requiring for %s: no request can match the method CONNECT; a WebSocket is a GET", r.Path)
+	case strings.Contains(r.Path, "*"):
+		return fmt.Errorf("requiring for %q: a * in the path is not a wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A", r.Path)
+	case r.ambiguity() != "":
+		return fmt.Errorf("requiring for %q: no request can match its path: %s", r.Path, r.ambiguity())
+	case len(r.Scopes) == 0:
+		return fmt.Errorf("requiring for %s: no scope is named", r.Pattern())
+	}
+	return nil
+}
+
+// Pattern returns the method and the path, as net/http.ServeMux takes them.
+func (r *Requirement) Pattern() string {
+	if r.Method == "" {
+		return r.Path
+	}
+	return r.Method + " " + r.Path
+}
+
+// host returns the host before the path, "" if there is none.
+func (r *Requirement) host() string {
+	host, _, _ := strings.Cut(r.Path, "/")
+	return host
+}
+
+// ambiguity returns why the door refuses every request that could match the path, "" if it does not.
+func (r *Requirement) ambiguity() string {
+	path := r.Path[len(r.host()):]
+	decoded := url.URL{RawPath: path}
+	for n, segment := range strings.Split(path, "/") {
+		if n > 0 {
+			decoded.Path += "/" + literalOf(segment)
+		}
+	}
+	return httpguard.AmbiguousPath(&decoded)
+}
+
+// literalOf returns what ServeMux compares a segment of a pattern with. A parameter stands for itself.
+func literalOf(segment string) string {
+	switch literal, err := url.PathUnescape(segment); {
+	case segment == "{$}":
+		return ""
+	case err != nil, isParameter(segment):
+		return segment
+	default:
+		return literal
+	}
+}
+
+func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
+
+// foldPattern returns the pattern with its literal segments in lower case, however they are encoded.
+func foldPattern(pattern string) string {
+	method, rest, found := strings.Cut(pattern, " ")
+	if !found {
+		method, rest = "", pattern
+	}
+	segments := strings.Split(rest, "/")
+	for n, segment := range segments {
+		if n > 0 && !isParameter(segment) { // the host before them is in lower case
+			segments[n] = url.PathEscape(strings.ToLower(literalOf(segment)))
+		}
+	}
+	return strings.TrimSpace(method + " " + strings.Join(segments, "/"))
+}
+
+var parameterNames = regexp.MustCompile(`/\{([^}$]+?)(?:\.\.\.)?\}`)
+
+// parametersOf returns the names of a pattern's parameters.
+func parametersOf(path string) []string {
+	var names []string
+	for _, found := range parameterNames.FindAllStringSubmatch(path, -1) {
+		names = append(names, found[1])
+	}
+	return names
+}

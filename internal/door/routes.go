@@ -1,0 +1,196 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+)
+
+// Routes finds the scopes that a request needs.
+type Routes struct {
+	mux *http.ServeMux
+	// folded has the same routes in lower case. Caddy's own path matchers ignore the case of letters. A path that folds
+	// to another route would be judged by one rule and served by another.
+	folded *http.ServeMux
+}
+
+// NewRoutes returns routes that match no request.
+func NewRoutes() *Routes { return &Routes{mux: http.NewServeMux(), folded: http.NewServeMux()} }
+
+// compileRequirements returns nil if there are no requirements.
+func compileRequirements(all []*Requirement) (*Routes, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	routes := NewRoutes()
+	for _, requirement := range all {
+		if requirement == nil {
+			return nil, errors.New("a requirement is null")
+		}
+		if err := routes.Add(requirement); err != nil {
+			return nil, err
+		}
+	}
+	return routes, nil
+}
+
+// Add adds the route of a requirement. It fails on a pattern or scope that is malformed, on a parameter that the
+// pattern does not have, and on a conflict with another pattern.
+func (c *Routes) Add(r *Requirement) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	route := &route{pattern: r.Pattern(), parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
+	for n, raw := range r.Scopes {
+		template, err := parseScopeTemplate(raw, r.Path)
+		if err != nil {
+			return fmt.Errorf("requiring %q for %s: %w", raw, r.Pattern(), err)
+		}
+		route.scopes[n] = template
+	}
+	if err := handle(c.mux, r.Pattern(), route); err != nil {
+		return fmt.Errorf("requiring for %s: %w", r.Pattern(), err)
+	}
+	if err := handle(c.folded, foldPattern(r.Pattern()), route); err != nil {
+		return fmt.Errorf("requiring for %s: without regard to case, as Caddy matches paths: %w", r.Pattern(), err)
+	}
+	return nil
+}
+
+// registeredAt matches the place in this source where ServeMux was given a pattern, which its panics have.
+var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
+
+// handle registers a pattern. ServeMux panics on a malformed one and on a conflict.
+func handle(mux *http.ServeMux, pattern string, r *route) (err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			err = errors.New(registeredAt.ReplaceAllString(fmt.Sprint(problem), ""))
+		}
+	}()
+	mux.Handle(pattern, r)
+	return nil
+}
+
+// match is the route that a request matches.
+type match struct {
+	method     string // as the upstream sees it
+	required   []scope.Scope
+	route      *route            // nil if the door has no routes
+	parameters map[string]string // the pattern's, with their values
+}
+
+// match returns the route of the request as it reaches the upstream. It refuses a request that matches none, and one
+// that Caddy or an upstream may take for another request.
+func (c *Routes) match(r *http.Request) (match, *Refusal) {
+	method := httpguard.UpstreamMethod(r)
+	seen := r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
+	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
+	found := new(muxAnswer)
+	c.mux.ServeHTTP(found, seen)
+	if found.route != nil {
+		if why := c.ambiguity(seen, found.route); why != "" {
+			return match{}, ambiguous(reasonAmbiguousPath, why)
+		}
+	}
+	required, ok := found.route.fill(found.values)
+	if !ok {
+		return match{}, forbidden(reasonNoRule, "no rule allows this request", "")
+	}
+	return match{method, required, found.route, found.values}, nil
+}
+
+// ambiguity returns why a request that matches r may be taken for one that another route is about, "" if it may not. It
+// changes the URL of seen.
+func (c *Routes) ambiguity(seen *http.Request, r *route) string {
+	path := strings.ToLower(seen.URL.Path)
+	if c.foldedRoute(seen, path) != r {
+		return "letters of the other case belong to another rule"
+	}
+	// ServeMux redirects /docs to /docs/, which does not match, where a rule is about the latter and a wider one
+	// about both. It does not do so the other way round.
+	if short, found := strings.CutSuffix(path, "/"); found && short != "" && !r.endsWith(path) {
+		if other := c.foldedRoute(seen, short); other != nil && other != r {
+			return "without the slash at its end it belongs to another rule"
+		}
+	}
+	return ""
+}
+
+// foldedRoute returns the route of the request with another path, in lower case, without regard to case.
+func (c *Routes) foldedRoute(seen *http.Request, path string) *route {
+	seen.URL = &url.URL{Path: path}
+	found := new(muxAnswer)
+	c.folded.ServeHTTP(found, seen)
+	return found.route
+}
+
+// route is what requests of one pattern need. It is the pattern's handler, and writes itself into a muxAnswer.
+type route struct {
+	pattern    string
+	parameters []string
+	scopes     []scopeTemplate
+}
+
+// endsWith reports whether the pattern ends where a path that matches it does, rather than in a wildcard for the rest
+// of the path.
+func (r *route) endsWith(path string) bool {
+	return strings.Count(r.pattern, "/") == strings.Count(path, "/")
+}
+
+func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	found := w.(*muxAnswer)
+	found.route, found.values = r, r.valuesOf(request)
+}
+
+// valuesOf copies the path's values. The mux for folded paths runs on the same request and overwrites them there with
+// values in lower case.
+func (r *route) valuesOf(request *http.Request) map[string]string {
+	if len(r.parameters) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(r.parameters))
+	for _, name := range r.parameters {
+		values[name] = request.PathValue(name)
+	}
+	return values
+}
+
+// fill returns the scopes with the path's values. It returns false for a nil route, and for a value that cannot stand
+// in a scope.
+func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
+	if r == nil {
+		return nil, false
+	}
+	scopes := make([]scope.Scope, len(r.scopes))
+	for n, template := range r.scopes {
+		var ok bool
+		if scopes[n], ok = template.fill(values); !ok {
+			return nil, false
+		}
+	}
+	return scopes, true
+}
+
+// muxAnswer is the ResponseWriter that receives the route from ServeMux. It drops the answers that ServeMux writes
+// itself, such as 404 and a redirect to a cleaner path: they are not matches.
+type muxAnswer struct {
+	header http.Header
+	route  *route
+	values map[string]string
+}
+
+func (m *muxAnswer) Header() http.Header {
+	if m.header == nil {
+		m.header = make(http.Header)
+	}
+	return m.header
+}
+func (m *muxAnswer) Write(b []byte) (int, error) { return len(b), nil }
+func (m *muxAnswer) WriteHeader(int)             {}

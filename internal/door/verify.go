@@ -1,0 +1,37 @@
+package door
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+)
+
+// authenticate finds and verifies the token of a request.
+func (d *Door) authenticate(r *http.Request) (token.Verified, *Refusal) {
+	if refused := d.ambiguity(r); refused != nil {
+		return token.Verified{}, refused
+	}
+	raw, challenge := oauth.BearerToken(r)
+	if challenge != nil {
+		return token.Verified{}, &Refusal{Challenge: challenge}
+	}
+	return d.verify(r.Context(), raw)
+}
+
+func (d *Door) verify(ctx context.Context, raw string) (token.Verified, *Refusal) {
+	verified, err := d.verifier.Verify(raw, func(issuer, kid string) (*token.KeySet, error) {
+		return d.trusted(issuer).KeySet(ctx, kid)
+	})
+	if err == nil {
+		return verified, cmp.Or(d.refuseRevoked(ctx, verified), d.identity.check(verified.Claims))
+	}
+	refused := invalidToken(err)
+	if token.ErrorReason(err) == "" { // nothing is wrong with the token
+		refused = unavailable(reasonNoKeys, "the issuer's keys cannot be had now", err)
+	}
+	refused.issuer = verified.ChosenIssuer()
+	return token.Verified{}, refused
+}
