@@ -9,10 +9,6 @@ import (
 	"time"
 )
 
-// FeedStep is how many seconds lie between the moments since which an issuer has feeds, so that there are few and doors
-// share them.
-const FeedStep = 30
-
 // Feed holds the revocations that an issuer publishes for doors that do not share its storage. It is public: it names
 // tokens and clients by digests, which show a reader who knows a name whether it is revoked, but do not reveal the name.
 // Times are in seconds since 1970.
@@ -43,6 +39,8 @@ const (
 	FeedType = "m2m-revocations+jwt"
 	// feedWindow is how far back a feed reaches that does not have everything.
 	feedWindow = 10 * time.Minute
+	// FeedStep is how many seconds lie between the times since which there are feeds, so that doors share them.
+	FeedStep = 30
 	// MaxFeedSize is the largest signed feed that a door reads, in bytes. It is enough for some 500,000 entries.
 	MaxFeedSize = 32 << 20
 	// maxCopied is how many entries of one issuer a door keeps.
