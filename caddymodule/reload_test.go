@@ -2,6 +2,7 @@ package caddymodule_test
 
 import (
 	"net/http"
+	"regexp"
 	"runtime/pprof"
 	"strings"
 	"sync"
@@ -79,13 +80,15 @@ func TestReloadsLeaveNoGoroutines(t *testing.T) {
 	servertest.Eventually(t, "as many goroutines as before", func() bool { return ownGoroutines() <= before })
 }
 
+var own = regexp.MustCompile(`caddy-m2m/(caddymodule|policy|internal)[./]`)
+
 // ownGoroutines counts the goroutines that run code of this module, but tests.
 func ownGoroutines() int {
 	var stacks strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 2)
 	count := 0
 	for stack := range strings.SplitSeq(stacks.String(), "\n\n") {
-		if strings.Contains(stack, "caddy-m2m/caddymodule.") || strings.Contains(stack, "caddy-m2m/policy.") {
+		if own.MatchString(stack) && !strings.Contains(stack, "internal/servertest") {
 			count++
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// unavailable are builtin functions that policies do not have, and why: a decision reads its input
-// and its data, and nothing else.
+// unavailable holds the builtin functions that policies do not have, and why: a decision reads only its input and its
+// data.
 var unavailable = map[string]string{
 	"http.send":          "a decision does no network I/O",
 	"net.lookup_ip_addr": "a decision does no network I/O",
@@ -20,7 +20,7 @@ var unavailable = map[string]string{
 	"rego.parse_module":  "a decision compiles no code",
 }
 
-// capabilities are OPA's own without what is unavailable, and without any host.
+// capabilities returns those of OPA without unavailable functions, and without any host.
 var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
 	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
@@ -31,12 +31,12 @@ var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	return c
 })
 
-// CapabilitiesJSON is what policies may use, as OPA's tools take it with --capabilities.
+// CapabilitiesJSON returns what policies may use, in the format that OPA's tools accept for --capabilities.
 func CapabilitiesJSON() ([]byte, error) {
 	type fields ast.Capabilities
 	text, err := json.MarshalIndent(struct {
 		fields
-		// OPA leaves an empty list out, and takes a missing one for every host.
+		// OPA omits an empty list, and a missing one allows every host.
 		AllowNet []string `json:"allow_net"`
 	}{fields(*capabilities()), capabilities().AllowNet}, "", "  ")
 	if err != nil {

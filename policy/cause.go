@@ -14,16 +14,15 @@ type Cause struct {
 	Rule string `json:"rule"`
 	// Reason is the reason that the rule gave, where it gives one.
 	Reason string `json:"reason,omitempty"`
-	// File and Line say where the rule begins. Both are empty when it was not seen which rule it was.
-	// What ships has names such as shipped://token.rego.
+	// File and Line say where the rule begins. They are empty if it is not known which rule it was. Shipped rules have
+	// names such as shipped://token.rego.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 	// Text is the rule's first line.
 	Text string `json:"text,omitempty"`
 }
 
-// causes are the rules that gave a value, by file and line. When none was seen that is said, and not
-// guessed at.
+// causes returns the rules that gave a value, by file and line. If none was seen, the only cause has no place.
 func (w *witness) causes(name string, value ast.Value, reason string) []Cause {
 	var causes []Cause
 	for _, s := range w.seen[sight{name, value.Hash()}] {

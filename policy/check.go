@@ -10,22 +10,21 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
-// Candidate is a policy that nothing runs yet.
+// Candidate is a policy to check.
 type Candidate struct {
-	// Paths are files and folders as those of [Config]. Unlike there, tests may be named, and a
-	// folder may have nothing but tests: they are left out.
+	// Paths are files and folders like those of [Config]. Unlike there, they may be tests, and a folder may hold
+	// nothing but tests. Tests are left out.
 	Paths []string
 	// Ignore are patterns of [path.Match]. Files of Paths whose names match one, or the name of a
 	// folder on their way, are left out.
 	Ignore []string
-	// Files belong to the policy like those of Paths.
+	// Files are checked together with those in Paths.
 	Files []files.File
-	// NoDefaults is that of [Config].
+	// NoDefaults is like that of [Config].
 	NoDefaults bool
 }
 
-// Check reports what [Load] would refuse of a policy: whatever is wrong, joined, each with file and
-// line where it has them.
+// Check returns all errors that [Load] would return for a policy, joined, with file and line where they have them.
 func (c Candidate) Check() error {
 	own, err := c.files()
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
 
-// snapshot is one policy, compiled whole; it never changes.
+// snapshot is a compiled policy. It does not change.
 type snapshot struct {
 	revision      string
 	tested        string // the revision with the tests that it has passed
@@ -28,7 +28,7 @@ type snapshot struct {
 	leftOver string
 }
 
-// compile makes a snapshot of sources, the shipped ones included.
+// compile compiles files, including the shipped ones, to a snapshot.
 func compile(sources []files.File) (*snapshot, error) {
 	modules, moduleErr := parseModules(sources)
 	data, dataErr := files.Data(sources)
@@ -112,8 +112,8 @@ func compileModules(modules map[string]*ast.Module, store storage.Store) (*ast.C
 	return compiler, checkNames(compiler)
 }
 
-// newCompiler is as strict as it can be: an unused variable or import in a policy is more often a slip
-// than a wish. Calls of print are compiled away.
+// newCompiler returns a compiler that is as strict as possible: an unused variable or import in a policy is usually a
+// mistake. It removes calls of print.
 func newCompiler(isData func([]string) (bool, error)) (*ast.Compiler, error) {
 	schemas, err := schemas()
 	if err != nil {
@@ -127,8 +127,8 @@ func newCompiler(isData func([]string) (bool, error)) (*ast.Compiler, error) {
 		WithPathConflictsCheck(isData), nil
 }
 
-// prepare compiles a query whose answer is OPA's own term: making JSON of it first would cost more
-// than the decision.
+// prepare compiles a query whose result is OPA's own term. Converting it to JSON first would cost more than the
+// decision.
 func prepare(compiler *ast.Compiler, store storage.Store, query string) (opa.PreparedEvalQuery, error) {
 	prepared, err := opa.New(
 		opa.Compiler(compiler),

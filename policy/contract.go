@@ -9,11 +9,11 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// contract is a package of ours to which authors add rules.
+// contract is one of this program's packages to which authors add rules.
 type contract struct {
-	// path is the package's, and file the module in which all of its rules stand empty.
+	// path is that of the package. file is the module that declares all of its rules, empty.
 	path, file string
-	// rules are those that are asked for, and how they are written.
+	// rules are the rules that are evaluated, with how to write them.
 	rules map[string]string
 }
 
@@ -29,7 +29,7 @@ const (
 	RequestPath = "m2m/request"
 )
 
-// contracts are all of them, by the path of the package.
+// contracts holds all of them, by the path of the package.
 var contracts = map[string]contract{
 	tokenPackage: {tokenPackage, shippedFolder + shipped.Contract, map[string]string{
 		"granted":        "granted contains scope if { … }",
@@ -50,10 +50,10 @@ var contracts = map[string]contract{
 	}},
 }
 
-// objects are the rules that are objects; all others are sets.
+// objects are the rules that are objects. All others are sets.
 var objects = map[string]bool{"claims": true, "headers": true}
 
-// checkModule holds an author's module against the contracts.
+// checkModule checks an author's module against the contracts.
 func checkModule(module *ast.Module) error {
 	path := packageOf(module)
 	if c, ok := contracts[path]; ok {
@@ -65,7 +65,7 @@ func checkModule(module *ast.Module) error {
 	return nil
 }
 
-// checkTest keeps tests from adding to what they test: the policy would be another one without them.
+// checkTest refuses tests in the packages that they test: the policy would be a different one without them.
 func checkTest(module *ast.Module) error {
 	path := packageOf(module)
 	if !strings.HasSuffix(path, "_test") && (path == "data.m2m" || strings.HasPrefix(path, "data.m2m.")) {
@@ -77,15 +77,15 @@ func checkTest(module *ast.Module) error {
 
 func packageOf(module *ast.Module) string { return module.Package.Path.String() }
 
-// misplaced keeps authors out of the packages that ship, where a rule would change what a scope
-// means, and finds names that nothing would ask: a rule that is silently not asked rejects nothing.
+// misplaced refuses a module in a shipped package, where a rule could change what a scope means, and in a package with
+// a similar name, where nothing evaluates it.
 func misplaced(module *ast.Module) error {
 	name := strings.TrimPrefix(packageOf(module), "data.")
 	return fmt.Errorf("%spackage %s is not for policies: add rules to package m2m.token, m2m.request or m2m.log, or use a name of your own",
 		at(module.Package.Location), name)
 }
 
-// checkRules finds rules of the contract that would not merge with those of other files.
+// checkRules finds rules of the contract that do not merge with those of other files.
 func (c contract) checkRules(module *ast.Module) error {
 	var errs []error
 	for _, rule := range module.Rules {
@@ -99,7 +99,7 @@ func (c contract) checkRules(module *ast.Module) error {
 
 func ruleName(rule *ast.Rule) string { return string(rule.Head.Ref()[0].Value.(ast.Var)) }
 
-// rulePath is a rule's name with its package, such as data.m2m.token.granted.
+// rulePath returns a rule's name with its package, such as data.m2m.token.granted.
 func rulePath(module *ast.Module, rule *ast.Rule) string {
 	return packageOf(module) + "." + ruleName(rule)
 }

@@ -1,37 +1,37 @@
 package policy
 
-// Kind says in one word why there is no decision. Kinds are stable: metrics use them as labels.
+// Kind is why there is no decision, in one word. Kinds are stable: they are labels of metrics.
 type Kind string
 
 // The kinds of an [Error].
 const (
-	// Eval is a rule or builtin function that failed, or an input that is no JSON.
+	// Eval means that a rule or builtin function failed, or that the input is not JSON.
 	Eval Kind = "eval"
-	// WrongType is a rule of the contract whose value is not what the contract says.
+	// WrongType means that the value of a rule is not what the contract requires.
 	WrongType Kind = "wrong_type"
-	// Conflict is a rule that has two values at once.
+	// Conflict means that a rule has two values at once.
 	Conflict Kind = "conflict"
-	// Timeout is an evaluation that took longer than the configured timeout.
+	// Timeout means that the evaluation took longer than the configured timeout.
 	Timeout Kind = "timeout"
-	// Overloaded is a decision that found no free worker within the timeout.
+	// Overloaded means that there was no free worker within the timeout.
 	Overloaded Kind = "overloaded"
-	// NoRule is a decision on a request by a policy that has no rule of package m2m.request.
+	// NoRule means that the policy of a decision on a request has no rule of package m2m.request.
 	NoRule Kind = "no_rule"
-	// Canceled is a decision whose caller gave up before it was made.
+	// Canceled means that the caller gave up before the decision.
 	Canceled Kind = "canceled"
-	// NotReady is a decision before there is a policy: its bundle has not come yet.
+	// NotReady means that there is no policy yet, because its bundle was not fetched.
 	NotReady Kind = "not_ready"
 )
 
-// Error is a decision that could not be made. Its text names the rule, file and line where that is
-// known. It is for the operator: it may quote what the policy quotes, and is not for the client.
+// Error is a decision that could not be made. Its text names the rule, file and line if they are known. It is for the
+// operator and not for the client: it may quote what the policy quotes.
 type Error struct {
 	Kind Kind
 	Err  error
 }
 
-// Error is the cause's text; the kind is left to logs and metrics.
+// Error returns the text of the cause. Logs and metrics have the kind separately.
 func (e *Error) Error() string { return "deciding by policy: " + e.Err.Error() }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

@@ -17,13 +17,13 @@ type answer[T any] struct {
 	err   *Error
 }
 
-// ask evaluates a query on a worker, and leaves the worker behind when the time is up: some builtin
-// functions see no cancellation. What outlives the call holds nothing of the caller's.
+// ask evaluates a query on a worker. When the time is up it abandons the evaluation, because some builtin functions
+// ignore cancellation. What outlives the call does not refer to the caller's data.
 func ask[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]) (T, error) {
 	return askWithin(ctx, e, s, q, e.cfg.Timeout)
 }
 
-// askWithin is ask with a timeout of its own. Tracers, too, are left behind when the time is up.
+// askWithin is like ask with another timeout. It abandons tracers, too, when the time is up.
 func askWithin[T any](ctx context.Context, e *Engine, s *snapshot, q question[T], timeout time.Duration, tracers ...topdown.QueryTracer) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
@@ -48,11 +48,11 @@ func askWithin[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]
 	return a.value, nil
 }
 
-// badInput is an input that is no JSON, such as an attribute of a type that JSON does not have.
+// badInput returns the error of an input that is not JSON, such as an attribute of a type that JSON does not have.
 func badInput(err error) *Error { return &Error{Eval, fmt.Errorf("building the input: %w", err)} }
 
-// await waits for an answer. One that is there counts, though the time is up as well: on a busy
-// machine the caller itself may be late, and find both.
+// await waits for an answer. An answer that is there counts even if the time is up as well: on a busy machine the
+// caller may find both.
 func await[T, U any](answers <-chan T, giveUp <-chan U, done <-chan struct{}) (answer T, ok bool) {
 	select {
 	case answer = <-answers:
@@ -68,7 +68,7 @@ func await[T, U any](answers <-chan T, giveUp <-chan U, done <-chan struct{}) (a
 	}
 }
 
-// giveUp tells a caller that went away from a decision that took too long.
+// giveUp distinguishes a caller that gave up from a decision that took too long.
 func giveUp(ctx context.Context, kind Kind, format string, timeout time.Duration) *Error {
 	if err := ctx.Err(); err != nil {
 		return &Error{Canceled, err}
@@ -76,7 +76,7 @@ func giveUp(ctx context.Context, kind Kind, format string, timeout time.Duration
 	return &Error{kind, fmt.Errorf(format, timeout)}
 }
 
-// evaluate asks and decodes. A panic is the evaluation's, and no reason to end the process.
+// evaluate evaluates and decodes. A panic in the evaluation does not end the process.
 func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel, tracers ...topdown.QueryTracer) (a answer[T]) {
 	defer func() {
 		switch r := recover(); {

@@ -11,7 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// explainLoad puts what OPA says of a policy into "file:line: what is wrong", one line each.
+// explainLoad formats OPA's errors of a policy as "file:line: text", one on each line.
 func explainLoad(err error) error {
 	var several ast.Errors
 	var one *ast.Error
@@ -36,7 +36,7 @@ func at(location *ast.Location) string {
 	return fmt.Sprintf("%s:%d: ", location.File, max(1, location.Row)) // an empty module has no row
 }
 
-// generatedIndex is what OPA makes of the collection in "some x in collection".
+// generatedIndex matches the index that OPA generates for the collection in "some x in collection".
 var generatedIndex = regexp.MustCompile(`\[__local\d+__\]`)
 
 func explainOne(err *ast.Error) string {
@@ -72,8 +72,8 @@ func didYouMean(wrong ast.Value, right []ast.Value) string {
 	return fmt.Sprintf(" (did you mean %q?)", nearest)
 }
 
-// explainEval sorts what OPA says of a failed evaluation into kinds, and names the rule. What a builtin
-// function says may quote the input, which is not for everybody when that is private.
+// explainEval returns the kind of OPA's error of an evaluation, and names the rule. The text of a builtin function may
+// quote the input, so it is left out if the input is private.
 func (s *snapshot) explainEval(err error, private bool) *Error {
 	var failure *topdown.Error
 	if !errors.As(err, &failure) {

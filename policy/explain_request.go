@@ -24,8 +24,7 @@ type RequestExplanation struct {
 	Trace *Trace `json:"trace,omitempty"`
 }
 
-// ExplainRequest decides as DecideRequest does, and names the rules that decided. Time and errors are as
-// with ExplainToken.
+// ExplainRequest decides like DecideRequest, and names the rules that decided. Time and errors are as for ExplainToken.
 func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool) (RequestExplanation, error) {
 	s, q, err := e.requestQuestion(ctx, in)
 	if err != nil {
@@ -50,7 +49,7 @@ func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool
 	return r, nil
 }
 
-// explainReasons are the rules that gave each {"reason": …} of a set.
+// explainReasons returns the rules that gave each {"reason": …} of a set.
 func explainReasons(x *explained[RequestDecision], i int, rule string) []Cause {
 	causes := []Cause{}
 	for _, member := range x.results.set(i, rule) {

@@ -160,7 +160,7 @@ func TestExplainFailsAsDecisionsDo(t *testing.T) {
 			t.Errorf("%s: the trace until the failure is %v", rule, x.Trace)
 		}
 		if kind == Timeout {
-			wantParts(t, err, "a.rego:", "rule ttl: no decision within 50ms, and this was in evaluation last")
+			wantParts(t, err, "a.rego:", "rule ttl: no decision within 50ms, and this was evaluated last")
 		}
 		waitForIdle(t, e)
 	}

@@ -39,9 +39,9 @@ type ScopeExplanation struct {
 	Notes []string `json:"notes"`
 }
 
-// ExplainToken decides as DecideToken does, and names the rules that decided. It may take longer: ten
-// times Config.Timeout, or 10 seconds if that is less. Its errors are those of DecideToken, that of a timeout
-// with the place that was in evaluation last. With an error there is the trace until it, and nothing else.
+// ExplainToken decides like DecideToken, and names the rules that decided. It may take longer: ten times
+// Config.Timeout, up to 10 seconds. Its errors are those of DecideToken; that of a timeout names the place that was
+// evaluated last. After an error only the trace is returned.
 func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (TokenExplanation, error) {
 	s, q, err := e.tokenQuestion(ctx, in)
 	if err != nil {
@@ -66,7 +66,7 @@ func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (T
 	return t, nil
 }
 
-// ExplainDefaultScopes is DefaultScopes, with the rules that gave each scope.
+// ExplainDefaultScopes is like DefaultScopes, with the rules that gave each scope.
 func (e *Engine) ExplainDefaultScopes(ctx context.Context, in TokenInput) ([]ValueExplanation, error) {
 	s, q, err := e.defaultScopesQuestion(ctx, in)
 	if err != nil {
@@ -107,7 +107,7 @@ func explainScope(x *explained[tokenAnswer], d TokenDecision, s scope.Scope, in 
 	return e
 }
 
-// explainValues are those of an object of the contract, such as claims.
+// explainValues returns the members of an object of the contract, such as claims.
 func explainValues[V any](values map[string]V, rule string, w *witness) []ValueExplanation {
 	explained := make([]ValueExplanation, 0, len(values))
 	for name, value := range values {

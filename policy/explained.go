@@ -36,7 +36,8 @@ func explain[T any](ctx context.Context, e *Engine, s *snapshot, q question[T], 
 		x.results, x.value = r, q.decode(r)
 		return x
 	}
-	_, err := askWithin(ctx, e, s, question[*explained[T]]{path: q.path, query: q.query, input: q.input, at: q.at, decode: found}, e.cfg.explainTimeout(), tracers...)
+	asked := question[*explained[T]]{path: q.path, query: q.query, input: q.input, at: q.at, decode: found}
+	_, err := askWithin(ctx, e, s, asked, e.cfg.explainTimeout(), tracers...)
 	if err != nil {
 		return &explained[T]{tape: x.tape}, last.addTo(s, err)
 	}

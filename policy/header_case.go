@@ -10,8 +10,8 @@ import (
 
 var headersRef = ast.MustParseRef("input.request.headers")
 
-// checkHeaderCase finds names of headers that can never be there, for the input has them in lower case: what
-// is denied by one is denied to nobody.
+// checkHeaderCase finds names of headers that the input never has, because its names are in lower case. A rule that
+// uses one denies nothing.
 func checkHeaderCase(module *ast.Module) error {
 	var errs []error
 	check := func(name *ast.Term) {
@@ -40,7 +40,7 @@ func checkHeaderCase(module *ast.Module) error {
 	return errors.Join(errs...)
 }
 
-// checkGet looks at the name in object.get(input.request.headers, name, …).
+// checkGet checks the name in object.get(input.request.headers, name, …).
 func checkGet(call []*ast.Term, check func(name *ast.Term)) {
 	if len(call) < 3 || call[0].String() != "object.get" {
 		return

@@ -48,8 +48,8 @@ var (
 	wildcard = ast.StringTerm(scope.Any)
 )
 
-// value is the input document. It is built by hand, for speed; schemas/token/input.json describes
-// it.
+// value returns the input document. It is built by hand, for speed. Tests compare it with the JSON of its type, and
+// schemas/token/input.json as well.
 func (in TokenInput) value() (ast.Value, error) {
 	client, err := in.Client.term()
 	if err != nil {
@@ -129,7 +129,7 @@ func (r TokenRequest) term() *ast.Term {
 	)
 }
 
-// objectTerm is an object of any shape.
+// objectTerm returns an object of any shape.
 func objectTerm(what string, members map[string]any) (*ast.Term, error) {
 	if len(members) == 0 {
 		return ast.InternedEmptyObject, nil
@@ -141,7 +141,7 @@ func objectTerm(what string, members map[string]any) (*ast.Term, error) {
 	return ast.NewTerm(v), nil
 }
 
-// mapTerm is an object whose members are all made in the same way.
+// mapTerm returns an object whose members are all made in the same way.
 func mapTerm[T any](members map[string]T, term func(T) *ast.Term) *ast.Term {
 	if len(members) == 0 {
 		return ast.InternedEmptyObject
@@ -164,7 +164,7 @@ func arrayTerm[T any](elements []T, term func(T) *ast.Term) *ast.Term {
 	return ast.ArrayTerm(terms...)
 }
 
-// stringTerm spares the making of what stands in every other place.
+// stringTerm returns a shared term for the most frequent strings.
 func stringTerm(s string) *ast.Term {
 	switch s {
 	case "":

@@ -32,5 +32,5 @@ func (p *lastLocation) addTo(s *snapshot, err error) error {
 	if !errors.As(err, &failure) || failure.Kind != Timeout || location == nil {
 		return err
 	}
-	return &Error{Timeout, fmt.Errorf("%s%s%w, and this was in evaluation last", at(location), s.rules.prefix(location), failure.Err)}
+	return &Error{Timeout, fmt.Errorf("%s%s%w, and this was evaluated last", at(location), s.rules.prefix(location), failure.Err)}
 }

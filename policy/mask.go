@@ -10,23 +10,23 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// Masked is a line of the decision log without what the policy takes out of it.
+// Masked is a line of the decision log after the policy's masks.
 type Masked struct {
 	// Event is a copy of the line, its numbers as json.Number.
 	Event map[string]any
-	// Erased are the JSON pointers whose values are gone, and Replaced those with another value.
+	// Erased are the JSON pointers of values that were removed, and Replaced of those that have another value.
 	Erased, Replaced []string
 }
 
-// Masks reports whether the policy has a rule m2m.log.mask; without one [Engine.Mask] need not be asked.
+// Masks reports whether the policy has a rule m2m.log.mask. Without one, [Engine.Mask] changes nothing.
 func (e *Engine) Masks() bool {
 	s := e.current.Load()
 	return s != nil && s.masks
 }
 
-// Mask takes out of a line of the decision log what the policy says. What it says of values that are
-// not there has no effect. Time is as with DecideToken, and every error is an [*Error]: it does not
-// quote the line, and the line is not to be written.
+// Mask applies the policy's masks to a line of the decision log. A mask of a value that is not there has no effect.
+// Time is as for DecideToken. Every error is an [*Error] that does not quote the line; the line must then not be
+// written.
 func (e *Engine) Mask(ctx context.Context, event map[string]any) (Masked, error) {
 	s, err := e.inForce(ctx)
 	if err != nil {
@@ -34,7 +34,7 @@ func (e *Engine) Mask(ctx context.Context, event map[string]any) (Masked, error)
 	}
 	input, err := ast.InterfaceToValue(event)
 	if err != nil {
-		return Masked{}, &Error{Eval, errors.New("building the input: the line is no JSON")}
+		return Masked{}, &Error{Eval, errors.New("building the input: the line is not JSON")}
 	}
 	masks, err := ask(ctx, e, s, question[[]mask]{logPackage, s.mask, input, time.Time{}, (*results).masks, true})
 	if err != nil {
@@ -56,7 +56,7 @@ var (
 	keyValue = ast.StringTerm("value")
 )
 
-// masks decodes what the rule gave. Its errors do not quote that, for it may be made of the line.
+// masks decodes the value of the rule. Its errors do not quote it, because it may contain parts of the line.
 func (r *results) masks() []mask {
 	var masks []mask
 	for _, term := range r.set(0, "mask") {
@@ -65,7 +65,7 @@ func (r *results) masks() []mask {
 			m.path, ok = parsePointer(m.text)
 		}
 		if !ok {
-			r.fail("mask", `holds %s that is no JSON pointer below /input or /result, and no {"op": …, "path": …, "value": …} with one`, kindOf(term))
+			r.fail("mask", `holds %s that is not a JSON pointer below /input or /result, or {"op": …, "path": …, "value": …} with one`, kindOf(term))
 			return nil
 		}
 		masks = append(masks, m)
@@ -93,13 +93,12 @@ func parseMask(term *ast.Term) (mask, bool) {
 	return mask{}, false
 }
 
-// apply masks a copy of the line: what is removed first, so that a value that is put in the place of
-// another one stays.
+// apply masks a copy of the line. It removes values first, so that a value that replaces another one stays.
 func apply(masks []mask, input ast.Value) (Masked, error) {
 	plain, err := ast.JSON(input)
 	event, ok := plain.(map[string]any)
 	if err != nil || !ok {
-		return Masked{}, &Error{Eval, errors.New("reading the input: the line is no JSON object")}
+		return Masked{}, &Error{Eval, errors.New("reading the input: the line is not a JSON object")}
 	}
 	masked := Masked{Event: event}
 	for _, m := range masks {
@@ -113,7 +112,7 @@ func apply(masks []mask, input ast.Value) (Masked, error) {
 		}
 		value, err := ast.JSON(m.replace.Value)
 		if err != nil {
-			return Masked{}, &Error{WrongType, errors.New("mask has a value that is no JSON")}
+			return Masked{}, &Error{WrongType, errors.New("mask has a value that is not JSON")}
 		}
 		if upsert(event, m.path, value) {
 			masked.Replaced = append(masked.Replaced, m.text)

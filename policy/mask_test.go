@@ -126,12 +126,12 @@ func TestMaskFails(t *testing.T) {
 		part string
 	}{
 		"a number":                {`mask contains 1`, WrongType, "mask ("},
-		"no slash":                {`mask contains concat("/", ["input", input.input.client.attributes.email])`, WrongType, "a string that is no JSON pointer"},
+		"no slash":                {`mask contains concat("/", ["input", input.input.client.attributes.email])`, WrongType, "a string that is not a JSON pointer"},
 		"empty":                   {`mask contains ""`, WrongType, "JSON pointer"},
 		"elsewhere":               {`mask contains "/decision_id"`, WrongType, "below /input or /result"},
 		"a bad escape":            {`mask contains "/input/~2"`, WrongType, "JSON pointer"},
 		"a tilde at the end":      {`mask contains "/input/~"`, WrongType, "JSON pointer"},
-		"another operation":       {`mask contains {"op": "replace", "path": "/input/client", "value": 1}`, WrongType, "an object that is no JSON pointer"},
+		"another operation":       {`mask contains {"op": "replace", "path": "/input/client", "value": 1}`, WrongType, "an object that is not a JSON pointer"},
 		"no value":                {`mask contains {"op": "upsert", "path": "/input/client"}`, WrongType, "mask ("},
 		"no path":                 {`mask contains {"op": "remove", "value": 1}`, WrongType, "mask ("},
 		"too much":                {`mask contains {"op": "upsert", "path": "/input/client", "value": 1, "if": 1}`, WrongType, "mask ("},

@@ -10,8 +10,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// checkNames finds rules that were meant for a contract, and that nothing asks for by the name they
-// have: a misspelt rejection rejects nothing. Helpers may have any name, for some rule uses them.
+// checkNames finds rules that were meant for a contract but have a name that nothing evaluates: a misspelt rejection
+// rejects nothing. Helpers may have any name, because some rule uses them.
 func checkNames(compiler *ast.Compiler) error {
 	rules := ownRules(compiler.Modules)
 	used := make(map[string]bool)
@@ -25,14 +25,14 @@ func checkNames(compiler *ast.Compiler) error {
 		name := ruleName(rule)
 		meant := contracts[packageOf(rule.Module)].meantRule(name)
 		if meant != "" && !used[rulePath(rule.Module, rule)] && len(rule.Head.Args) == 0 {
-			errs = append(errs, fmt.Errorf("%s%s has no effect, for no rule uses it (did you mean %q?)",
+			errs = append(errs, fmt.Errorf("%s%s has no effect, because no rule uses it (did you mean %q?)",
 				at(rule.Location), name, meant))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// ownRules are the authors' rules of the contracts' packages, in the order of their files.
+// ownRules returns the authors' rules in packages of contracts, in the order of their files.
 func ownRules(modules map[string]*ast.Module) []*ast.Rule {
 	var rules []*ast.Rule
 	for _, file := range slices.Sorted(maps.Keys(modules)) {

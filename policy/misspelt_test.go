@@ -29,7 +29,7 @@ func TestMisspeltRules(t *testing.T) {
 			name, _, _ := strings.Cut(strings.TrimPrefix(test.rule, "default "), " ")
 			name, _, _ = strings.Cut(name, "[")
 			name, _, _ = strings.Cut(name, ".")
-			wantParts(t, err, "/a.rego:3: "+name+" has no effect, for no rule uses it (did you mean \""+test.meant+"\"?)")
+			wantParts(t, err, "/a.rego:3: "+name+" has no effect, because no rule uses it (did you mean \""+test.meant+"\"?)")
 		}
 	}
 }

@@ -11,8 +11,7 @@ import (
 // maxNoted is how many deny grants the notes on a scope name.
 const maxNoted = 5
 
-// notes say what the grants and the registry have to do with a scope. They are facts: a policy may make
-// of them what it likes.
+// notes says how the grants and the registry relate to a scope. A policy may decide otherwise.
 func (in TokenInput) notes(s scope.Scope) []string {
 	notes := []string{grantNote(in.Client.Grants, s)}
 	denials := 0
@@ -30,7 +29,7 @@ func (in TokenInput) notes(s scope.Scope) []string {
 	return notes
 }
 
-// grantNote is about the allow grant that covers a scope, or comes nearest.
+// grantNote is about the allow grant that covers a scope, or the nearest one.
 func grantNote(grants []scope.Grant, s scope.Scope) string {
 	nearest, ok := scope.Nearest(grants, s)
 	switch {

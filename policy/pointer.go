@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// maskable are the members of a line of the decision log that masks may touch.
+// maskable are the members of a line of the decision log that a mask may change.
 var maskable = []string{"input", "result"}
 
 // parsePointer reads a JSON pointer (RFC 6901) to one of the maskable members, or into it.
@@ -38,8 +38,7 @@ func index(token string, n int) (int, bool) {
 	return i, err == nil && i >= 0 && i < n && strconv.Itoa(i) == token
 }
 
-// remove takes a value out. In an array null stands in its place, so that other pointers still point
-// where they did.
+// remove removes a value. In an array it leaves null, so that other pointers stay valid.
 func remove(event map[string]any, path []string) bool {
 	last := path[len(path)-1]
 	switch parent := walk(event, path[:len(path)-1]).(type) {
@@ -57,7 +56,7 @@ func remove(event map[string]any, path []string) bool {
 	return false
 }
 
-// walk finds the value at a path, or nil.
+// walk returns the value at a path, or nil.
 func walk(value any, path []string) any {
 	for _, token := range path {
 		switch node := value.(type) {
@@ -76,7 +75,7 @@ func walk(value any, path []string) any {
 	return value
 }
 
-// upsert puts a value in, with the objects that lead to it.
+// upsert sets a value, and creates the objects on its path.
 func upsert(event map[string]any, path []string, value any) bool {
 	var node any = event
 	for i, token := range path {

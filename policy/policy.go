@@ -1,12 +1,12 @@
 // Package policy decides token requests and proxied requests with Rego.
 //
-// [Load] reads the policy's files, or its OPA bundle, adds the Rego that ships, and compiles both into a
-// snapshot: a fault in any of them is a load error with file and line. [Engine.DecideToken] and
-// [Engine.DecideRequest] ask one snapshot, and [Engine.Reload] replaces it whole when the files have
-// changed. A bundle of a server is polled from [Engine.Start] on.
+// [Load] reads the policy's files, or its OPA bundle, adds the shipped Rego, and compiles both into a snapshot. An
+// error in any of them is a load error with file and line. [Engine.DecideToken] and [Engine.DecideRequest] evaluate one
+// snapshot, and [Engine.Reload] replaces it when the files have changed. [Engine.Start] polls the bundle of a server.
 //
-// The engine fails closed. A rule that fails, conflicts, is of the wrong type or too slow gives an
-// [Error] and no decision, and no Rego can hold a request longer than the configured timeout.
+// The engine fails closed. A rule that fails, conflicts, has the wrong type or takes too long gives an [Error] and no
+// decision, and no Rego can delay a request longer than the configured timeout. The package imports policy/bundle,
+// policy/files, rego and leaves.
 package policy
 
 import (
@@ -26,23 +26,22 @@ const DefaultTimeout = 100 * time.Millisecond
 
 // Config says which policy an [Engine] runs, and within which bounds.
 type Config struct {
-	// Paths are files and folders with .rego, .json, .yaml and .yml files. Folders are read with
-	// their subfolders. Files and folders whose names begin with a dot are left out, and so are
-	// Rego tests (_test.rego) unless Verify is on. Default: none, and the Rego that ships decides alone.
+	// Paths are files and folders with .rego, .json, .yaml and .yml files. Folders are read with their subfolders.
+	// Files and folders whose names begin with a dot are left out, and so are Rego tests (_test.rego) unless Verify is
+	// on. Default: none, and only the shipped policy decides.
 	Paths []string
 	// Bundle is an OPA bundle, in place of Paths. Default: none.
 	Bundle *bundle.Config
-	// NoDefaults leaves the shipped policy out, so that only what Paths say is granted. The
-	// libraries data.m2m.scope and data.m2m.grants stay.
+	// NoDefaults leaves the shipped policy out, so that only Paths grant scopes. The libraries data.m2m.scope and
+	// data.m2m.grants stay.
 	NoDefaults bool
-	// Verify runs the Rego tests (_test.rego) at Paths before a policy is taken; one that fails keeps
-	// the policy in force. Default: false, and tests are left out.
+	// Verify runs the Rego tests (_test.rego) in Paths before a policy is put into force. If one fails, the policy in
+	// force stays. Default: false, and tests are left out.
 	Verify bool
-	// Timeout is how long a decision may take, waiting for a free worker included. Default:
-	// DefaultTimeout.
+	// Timeout bounds a decision, including the wait for a free worker. Default: DefaultTimeout.
 	Timeout time.Duration
-	// MaxConcurrent is how many evaluations may run at once; more wait. One that ignores its
-	// timeout counts until it really ends. Default: four for each CPU.
+	// MaxConcurrent is how many evaluations may run at once; others wait. One that ignores its timeout counts until it
+	// ends. Default: four for each CPU.
 	MaxConcurrent int
 }
 
@@ -61,7 +60,7 @@ type Engine struct {
 	cfg     Config
 	workers *workers
 	current atomic.Pointer[snapshot]
-	// requests is whether decisions on requests are asked for, too.
+	// requests is whether the engine decides on requests, too.
 	requests atomic.Bool
 
 	mu      sync.Mutex // guards what follows
@@ -70,9 +69,9 @@ type Engine struct {
 	problem *problem // nil if the policy in force is what its files or bundle last held
 }
 
-// Load reads and compiles a policy. Its errors name file and line, several joined. It starts no
-// goroutine; decisions do, and [Engine.Close] ends them. A bundle of a server is not asked for before
-// [Engine.Start]: until one is there, no decision is made.
+// Load reads and compiles a policy. Its errors name file and line, several joined. It starts no goroutine; decisions
+// do, and [Engine.Close] ends them. It does not fetch the bundle of a server: before [Engine.Start] has one, there are
+// no decisions.
 func Load(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
 	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), files: files.Watch{
@@ -95,9 +94,9 @@ func Load(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Revision identifies the policy in force: a short hash of all its sources, the shipped ones
-// included, after the revision that a bundle's manifest gives and an @. It is the same on every node that
-// has the same files, wherever they are, and "" before there is a policy.
+// Revision identifies the policy in force: a short hash of all its files, including the shipped ones. The revision in a
+// bundle's manifest and an @ come before it. It is the same on every node that has the same files, wherever they are,
+// and "" before there is a policy.
 func (e *Engine) Revision() string {
 	if s := e.current.Load(); s != nil {
 		return s.revision
@@ -105,7 +104,7 @@ func (e *Engine) Revision() string {
 	return ""
 }
 
-// inForce is the policy that decides now.
+// inForce returns the policy that decides now.
 func (e *Engine) inForce(ctx context.Context) (*snapshot, error) {
 	if s := e.current.Load(); s != nil {
 		return s, nil
@@ -113,12 +112,12 @@ func (e *Engine) inForce(ctx context.Context) (*snapshot, error) {
 	return e.firstBundle(ctx)
 }
 
-// Close ends the goroutines that wait for work. Decisions that are under way come to their end,
-// and later ones still work, so that what drains during a shutdown is answered.
+// Close ends goroutines that wait for work. Current and later decisions still work, so that requests are answered
+// during a shutdown.
 func (e *Engine) Close() { e.workers.close() }
 
-// DecideToken says which of the requested scopes a token may hold. Whatever the policy does it
-// returns within about Config.Timeout, or when ctx ends. Every error is an [*Error].
+// DecideToken decides which of the requested scopes a token may have. Whatever the policy does, it returns within about
+// Config.Timeout, or when ctx ends. Every error is an [*Error].
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
 	s, q, err := e.tokenQuestion(ctx, in)
 	if err != nil {
@@ -131,9 +130,8 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 	return answer.decide(in.Scopes, s), nil
 }
 
-// DefaultScopes says what a request without a scope asks for, sorted; none is no error. The scopes
-// are well-formed, and are requests: DecideToken still decides them. Its errors are those of
-// DecideToken.
+// DefaultScopes returns the scopes that a request without a scope asks for, sorted. There may be none. They are
+// well-formed, and only requested: DecideToken still decides on them. Errors are as for DecideToken.
 func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
 	s, q, err := e.defaultScopesQuestion(ctx, in)
 	if err != nil {
@@ -142,9 +140,8 @@ func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, er
 	return ask(ctx, e, s, q)
 }
 
-// DecideRequest says whether a proxied request is let through, and what the upstream is told. Time and
-// errors are as with DecideToken; a policy without any rule for requests is an error, too, for who asks
-// it believes that there is one.
+// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time and errors
+// are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
 func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
 	s, q, err := e.requestQuestion(ctx, in)
 	if err != nil {
@@ -162,9 +159,9 @@ var errNoRule = errors.New("it has no rule of package m2m.request, so that it wo
 
 func noRule() *Error { return &Error{NoRule, errNoRule} }
 
-// RequireRequests says that decisions on requests will be asked for. It fails when the policy in force has
-// no rule of package m2m.request, and from now on one without is not taken. A bundle that is not there yet
-// is looked at when it comes.
+// RequireRequests tells the engine that it will decide on requests. It returns an error if the policy in force has no
+// rule of package m2m.request. From now on, a policy without one is not put into force. A bundle that is not there yet
+// is checked when it comes.
 func (e *Engine) RequireRequests() error {
 	e.requests.Store(true)
 	if s := e.current.Load(); s != nil && !s.judges {

@@ -15,8 +15,8 @@ var (
 	maskRules          = []string{"mask"}
 )
 
-// writtenRules are the rules of the contracts, with their packages, that some module has beside the
-// contract itself, where all of them stand empty.
+// writtenRules returns the rules of the contracts, with their packages, that a module other than the contract itself
+// has.
 func writtenRules(modules map[string]*ast.Module) map[string]bool {
 	written := make(map[string]bool)
 	for file, module := range modules {
@@ -30,7 +30,7 @@ func writtenRules(modules map[string]*ast.Module) map[string]bool {
 	return written
 }
 
-// withoutStubs takes the empty rules out of the contracts where there are others to evaluate.
+// withoutStubs removes the empty rules of the contracts where there are other rules to evaluate.
 func withoutStubs(modules map[string]*ast.Module, written map[string]bool) {
 	for _, c := range contracts {
 		module := modules[c.file]
@@ -38,8 +38,8 @@ func withoutStubs(modules map[string]*ast.Module, written map[string]bool) {
 	}
 }
 
-// query asks for rules of a contract by name: what else authors put into its package is theirs. A rule
-// that nobody has written is not asked, for even an empty one costs time.
+// query evaluates rules of a contract by name and ignores other rules in its package. It leaves out a rule that is not
+// written, because even an empty one costs time.
 func query(written map[string]bool, path string, rules []string) string {
 	terms := make([]string, len(rules))
 	for i, rule := range rules {
@@ -55,7 +55,7 @@ func query(written map[string]bool, path string, rules []string) string {
 	return "[" + strings.Join(terms, ", ") + "]"
 }
 
-// isWritten reports whether any of the rules is.
+// isWritten reports whether any of the rules is written.
 func isWritten(written map[string]bool, path string, rules []string) bool {
 	return slices.ContainsFunc(rules, func(rule string) bool { return written[path+"."+rule] })
 }

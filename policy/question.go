@@ -8,7 +8,7 @@ import (
 	opa "github.com/open-policy-agent/opa/v1/rego"
 )
 
-// question is what a snapshot is asked.
+// question is a query of a snapshot with its input.
 type question[T any] struct {
 	// path is the package whose rules are asked for.
 	path  string
@@ -26,8 +26,7 @@ type document interface {
 	value() (ast.Value, error)
 }
 
-// open is the snapshot in force, and the input for it. It is generic so that no input is copied to the
-// heap.
+// open returns the snapshot in force, and the input for it. It is generic so that the input is not copied to the heap.
 func open[D document](ctx context.Context, e *Engine, in D) (*snapshot, ast.Value, error) {
 	s, err := e.inForce(ctx)
 	if err != nil {
@@ -40,7 +39,7 @@ func open[D document](ctx context.Context, e *Engine, in D) (*snapshot, ast.Valu
 	return s, input, nil
 }
 
-// tokenQuestion and those below are the questions that decisions and explanations ask alike.
+// tokenQuestion and the functions below return the questions that decisions and explanations have in common.
 func (e *Engine) tokenQuestion(ctx context.Context, in TokenInput) (*snapshot, question[tokenAnswer], error) {
 	s, input, err := open(ctx, e, in)
 	if err != nil {
@@ -57,7 +56,7 @@ func (e *Engine) defaultScopesQuestion(ctx context.Context, in TokenInput) (*sna
 	return s, question[[]string]{path: tokenPackage, query: s.defaultScopes, input: input, at: in.Time, decode: (*results).defaultScopes}, nil
 }
 
-// requestQuestion fails for a policy without any rule for requests.
+// requestQuestion returns an error for a policy without rules for requests.
 func (e *Engine) requestQuestion(ctx context.Context, in RequestInput) (*snapshot, question[RequestDecision], error) {
 	s, input, err := open(ctx, e, in)
 	if err != nil {

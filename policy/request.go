@@ -6,16 +6,16 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// RequestInput is what a policy sees of a proxied request: the input document. The request has a valid
-// token, which covers what the route requires.
+// RequestInput is the input document of a decision on a proxied request. The request has a valid token that covers what
+// the route requires.
 type RequestInput struct {
-	// Issuer is the URL of the issuer whose tokens the door takes.
+	// Issuer is the URL of the issuer of the token.
 	Issuer string `json:"issuer"`
-	// Request is the request as the upstream will see it.
+	// Request is the request that the upstream gets.
 	Request ProxiedRequest `json:"request"`
-	// Token is who asks; never the token itself.
+	// Token are the verified contents of the token, and not the token itself.
 	Token Token `json:"token"`
-	// Time is what the policy takes for now; the zero time is now.
+	// Time is the time that the policy sees. Default: the current time.
 	Time time.Time `json:"-"`
 }
 
@@ -23,21 +23,21 @@ type RequestInput struct {
 type ProxiedRequest struct {
 	// Method is the HTTP method, in upper case.
 	Method string `json:"method"`
-	// Host is the host that was asked for, in lower case and without a port.
+	// Host is the requested host, in lower case and without a port.
 	Host string `json:"host"`
-	// Path are the segments of the path, decoded: of /books/1 they are books and 1.
+	// Path are the decoded segments of the path: books and 1 for /books/1.
 	Path []string `json:"path"`
-	// Route is the door's requirement that the request matches.
+	// Route is the requirement of the door that the request matches.
 	Route Route `json:"route"`
-	// RemoteIP is the client's address, without a port and zone; empty when it is not known.
+	// RemoteIP is the client's address without port and zone; empty if it is not known.
 	RemoteIP string `json:"remote_ip"`
-	// Headers are those that the door was told to show, by name in lower case; one that the request does not have is not there.
+	// Headers are the headers that the door is configured to show and that the request has, by name in lower case.
 	Headers map[string][]string `json:"headers"`
 }
 
 // Route is a requirement of a door.
 type Route struct {
-	// Pattern is the requirement's method and pattern, such as GET /books/{id}; empty when the door requires nothing.
+	// Pattern is the requirement's method and pattern, such as GET /books/{id}; empty if the door requires nothing.
 	Pattern string `json:"pattern"`
 	// Parameters are the pattern's parameters with their values, by name.
 	Parameters map[string]string `json:"parameters"`
@@ -57,12 +57,12 @@ type Token struct {
 
 // RequestDecision is a policy's answer to a proxied request.
 type RequestDecision struct {
-	// Denied are the reasons to refuse the request, sorted; none lets it through. For logs, not for the
-	// client.
+	// Denied are the reasons to refuse the request, sorted. Without any, it is let through. They are for logs and not
+	// for the client.
 	Denied []string
 	// Observed are the reasons of rules on trial, which refuse nothing.
 	Observed []string
-	// Required are scopes that the token must cover, too.
+	// Required are scopes that the token must cover in addition.
 	Required []scope.Scope
 	// Headers are for the request to the upstream, by name.
 	Headers map[string]string

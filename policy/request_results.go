@@ -4,7 +4,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// request decodes what the rules of a request decision gave.
+// request decodes the values of the rules of a request decision.
 func (r *results) request() RequestDecision {
 	return RequestDecision{
 		Denied:   r.reasons("denied", r.set(0, "denied")),
@@ -14,7 +14,7 @@ func (r *results) request() RequestDecision {
 	}
 }
 
-// reasons are those of a set of {"reason": …}, sorted.
+// reasons decodes a set of {"reason": …}, sorted.
 func (r *results) reasons(rule string, members []*ast.Term) []string {
 	var reasons []string
 	for _, term := range members {
@@ -33,11 +33,11 @@ func (r *results) reasons(rule string, members []*ast.Term) []string {
 	return reasons
 }
 
-// headers are an object of texts.
+// headers decodes an object of strings.
 func (r *results) headers(value ast.Value) map[string]string {
 	object, ok := value.(ast.Object)
 	if !ok {
-		r.fail("headers", "is no object")
+		r.fail("headers", "is not an object")
 		return nil
 	}
 	if object.Len() == 0 {
@@ -48,7 +48,7 @@ func (r *results) headers(value ast.Value) map[string]string {
 		text, nameOK := name.Value.(ast.String)
 		content, valueOK := value.Value.(ast.String)
 		if !nameOK || !valueOK {
-			r.fail("headers", "holds what is not a name with a text")
+			r.fail("headers", "holds a member that is not a name with a string")
 			return
 		}
 		headers[string(text)] = string(content)

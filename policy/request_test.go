@@ -84,7 +84,7 @@ func TestRequestDecisionFails(t *testing.T) {
 		"denied for a number":       {`denied contains {"reason": 1}`, WrongType, `{"reason": string}`},
 		"observed holds a text":     {`observed contains "no"`, WrongType, `observed (`},
 		"required is malformed":     {`required contains "a::b"`, WrongType, "required ("},
-		"required is a number":      {`required contains 1`, WrongType, "a number, which is no string"},
+		"required is a number":      {`required contains 1`, WrongType, "a number, which is not a string"},
 		"a header that is a number": {`headers["X-A"] := 1`, WrongType, "headers ("},
 		"two values of a header":    {"headers[\"X-A\"] := \"1\"\nheaders[\"X-A\"] := \"2\"", Conflict, "headers"},
 		"a builtin that fails":      {`denied contains {"reason": "x"} if to_number(input.request.host) > 3`, Eval, "to_number"},

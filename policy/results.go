@@ -9,18 +9,17 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// Reasons of a scope that no rule grants, and none rejects either: with the policy that ships, no
-// grant covers it.
+// Reasons of a scope that no rule grants or rejects. With the shipped policy, no grant covers it.
 const (
 	notCovered = "no grant covers it"
 	notGranted = "not granted"
 )
 
-// maxTTL bounds what a policy may say in earnest; no token lives for ever.
+// maxTTL bounds the lifetime that a policy may give.
 const maxTTL = 366 * 24 * time.Hour
 
-// results decode what the contract's rules gave, strictly. The first value of a wrong type is kept
-// in err, and ends the decision.
+// results decodes the values of the contract's rules strictly. err holds the first value of a wrong type, which ends
+// the decision.
 type results struct {
 	snapshot *snapshot
 	path     string // of the package whose rules these are
@@ -28,7 +27,7 @@ type results struct {
 	err      *Error
 }
 
-// tokenAnswer is what the rules of a token decision gave, requested or not.
+// tokenAnswer holds the values of the rules of a token decision, whether requested or not.
 type tokenAnswer struct {
 	granted  map[string]bool
 	reasons  map[string][]string
@@ -47,8 +46,8 @@ func (r *results) token() tokenAnswer {
 	}
 }
 
-// decide sorts the requested scopes into granted and rejected ones. What was not requested is
-// neither: rules say what may be granted, whoever asks.
+// decide sorts the requested scopes into granted and rejected ones. It ignores other scopes: rules may name all scopes
+// that may be granted.
 func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision {
 	d := TokenDecision{Claims: a.claims, TTL: a.ttl, Revision: p.revision, from: p}
 	for _, s := range requested {
@@ -76,13 +75,13 @@ func (r *results) defaultScopes() []string {
 	return raws
 }
 
-// scopes are the members of a set of well-formed scopes.
+// scopes decodes a set of well-formed scopes.
 func (r *results) scopes(rule string, members []*ast.Term) []scope.Scope {
 	var scopes []scope.Scope
 	for _, term := range members {
 		raw, ok := term.Value.(ast.String)
 		if !ok {
-			r.fail(rule, "holds %s, which is no string", kindOf(term))
+			r.fail(rule, "holds %s, which is not a string", kindOf(term))
 			return nil
 		}
 		s, err := scope.Parse(string(raw))
@@ -103,7 +102,7 @@ func (r *results) granted(members []*ast.Term) map[string]bool {
 	for _, term := range members {
 		raw, ok := term.Value.(ast.String)
 		if !ok {
-			r.fail("granted", "holds %s, which is no string", kindOf(term))
+			r.fail("granted", "holds %s, which is not a string", kindOf(term))
 			return nil
 		}
 		granted[string(raw)] = true
@@ -111,7 +110,7 @@ func (r *results) granted(members []*ast.Term) map[string]bool {
 	return granted
 }
 
-// rejected gives the reasons of every rejected scope, sorted. The rule is rejected, or observed.
+// rejected returns the reasons of every rejected scope, sorted. The rule is rejected or observed.
 func (r *results) rejected(rule string, members []*ast.Term) map[string][]string {
 	if len(members) == 0 {
 		return nil
@@ -137,7 +136,7 @@ func (r *results) rejected(rule string, members []*ast.Term) map[string][]string
 func (r *results) claims(value ast.Value) map[string]any {
 	object, ok := value.(ast.Object)
 	if !ok {
-		r.fail("claims", "is no object")
+		r.fail("claims", "is not an object")
 		return nil
 	}
 	if object.Len() == 0 {
@@ -148,7 +147,7 @@ func (r *results) claims(value ast.Value) map[string]any {
 		text, ok := name.Value.(ast.String)
 		switch {
 		case !ok:
-			r.fail("claims", "has a name that is no text")
+			r.fail("claims", "has a name that is not a string")
 			return
 		case text == "":
 			r.fail("claims", "has an empty name")
@@ -156,7 +155,7 @@ func (r *results) claims(value ast.Value) map[string]any {
 		}
 		plain, err := ast.JSON(value.Value)
 		if err != nil {
-			r.fail("claims", "has a value that is no JSON: %w", err)
+			r.fail("claims", "has a value that is not JSON: %w", err)
 			return
 		}
 		claims[string(text)] = plain
@@ -170,7 +169,7 @@ func (r *results) ttl(members []*ast.Term) time.Duration {
 		number, _ := term.Value.(ast.Number)
 		seconds, ok := number.Int64()
 		if !ok || seconds < 1 || seconds > int64(maxTTL/time.Second) {
-			r.fail("ttl", "holds what is no whole number of seconds from 1 to %d", int64(maxTTL/time.Second))
+			r.fail("ttl", "holds a value that is not a whole number of seconds from 1 to %d", int64(maxTTL/time.Second))
 			return 0
 		}
 		ttl := time.Duration(seconds) * time.Second
@@ -181,11 +180,11 @@ func (r *results) ttl(members []*ast.Term) time.Duration {
 	return smallest
 }
 
-// set is the members of the i-th rule's value, in Rego's order.
+// set returns the members of the i-th rule's value, in Rego's order.
 func (r *results) set(i int, rule string) []*ast.Term {
 	set, ok := r.terms.Elem(i).Value.(ast.Set)
 	if !ok {
-		r.fail(rule, "is no set")
+		r.fail(rule, "is not a set")
 		return nil
 	}
 	return set.Slice()
@@ -212,7 +211,7 @@ func stringAt(object ast.Object, key *ast.Term) (string, bool) {
 	return string(text), ok
 }
 
-// kindOf names a value's type without showing the value.
+// kindOf returns the name of a value's type.
 func kindOf(term *ast.Term) string {
 	name := ast.ValueName(term.Value)
 	if strings.ContainsRune("aeiou", rune(name[0])) {

@@ -39,7 +39,7 @@ func indexRules(modules map[string]*ast.Module) ruleIndex {
 	return index
 }
 
-// prefix is "rule name: " for the rule at a place, or nothing.
+// prefix returns "rule name: " for the rule at a place, or "".
 func (index ruleIndex) prefix(location *ast.Location) string {
 	if location == nil {
 		return ""
@@ -57,8 +57,7 @@ func (index ruleIndex) prefix(location *ast.Location) string {
 	return "rule " + name + ": "
 }
 
-// whereIs lists the places of a rule of the contract, authors' first, for the value does not tell
-// which of them gave it.
+// whereIs lists the authors' places of a rule of the contract, because the value does not tell which of them gave it.
 func (s *snapshot) whereIs(path, rule string) string {
 	const enough = 5
 	var places []string

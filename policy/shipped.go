@@ -10,13 +10,13 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 )
 
-// shippedFolder begins the names of shipped files in errors; no file of an author's can be called
-// that, for paths are cleaned.
+// shippedFolder begins the names of shipped files in errors. An author's file cannot have such a name, because paths
+// are cleaned.
 const shippedFolder = "shipped://"
 
 func isShipped(file string) bool { return strings.HasPrefix(file, shippedFolder) }
 
-// shippedFiles returns the modules that always load, and the policy that ships unless it is left out.
+// shippedFiles returns the modules that are always loaded, and the shipped policy unless it is left out.
 func shippedFiles(noDefaults bool) ([]files.File, error) {
 	names := []string{shipped.Contract, shipped.Request, shipped.Log, shipped.Grants, shipped.Scope}
 	if !noDefaults {
@@ -33,8 +33,8 @@ func shippedFiles(noDefaults bool) ([]files.File, error) {
 	return found, nil
 }
 
-// schemas is what the shipped modules' metadata refers to. It is bound there to the packages it
-// describes, so that it also holds authors' rules in them, and no others.
+// schemas returns the schemas that the metadata of the shipped modules refers to. There they are bound to packages, so
+// that they apply to authors' rules in those packages, and in no others.
 func schemas() (*ast.SchemaSet, error) {
 	set := ast.NewSchemaSet()
 	for name, file := range map[string]string{"schema.token.input": shipped.TokenInput, "schema.request.input": shipped.RequestInput} {

@@ -8,7 +8,7 @@ const (
 	FromBundle = "bundle"
 )
 
-// Status says where the policy comes from, and how that fares.
+// Status says where the policy comes from, and whether it is up to date.
 type Status struct {
 	// Source is FromFiles or FromBundle.
 	Source string
@@ -18,15 +18,15 @@ type Status struct {
 	Revision string
 	// Healthy is that of [Engine.Healthy].
 	Healthy bool
-	// Err is what is wrong while it is not healthy, if that is known.
+	// Err is why it is not healthy, if that is known.
 	Err error
-	// Downloaded is when the bundle in force came from its server, ETag what the server calls it, and
-	// Confirmed when the server last said that it has no other. All are zero for files.
+	// Downloaded is when the bundle in force was fetched from its server, Confirmed is when the server last confirmed
+	// that it has no other, and ETag is the server's name for it. All are zero for files.
 	Downloaded, Confirmed time.Time
 	ETag                  string
 }
 
-// Status is that of now.
+// Status returns the current status.
 func (e *Engine) Status() Status {
 	s := Status{Source: FromFiles, Where: e.cfg.Paths, Revision: e.Revision()}
 	e.mu.Lock()

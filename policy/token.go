@@ -7,19 +7,19 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// TokenInput is what a policy sees of a token request: the input document.
+// TokenInput is the input document of a token decision.
 type TokenInput struct {
-	// Issuer is the URL of the issuer that was asked.
+	// Issuer is the URL of the issuer.
 	Issuer string `json:"issuer"`
-	// Client is who asks; never its secret.
+	// Client is the authenticated client, without its secret.
 	Client Client `json:"client"`
-	// Scopes are the requested scopes in request order; empty when default_scopes is asked for.
+	// Scopes are the requested scopes in request order; empty for default_scopes.
 	Scopes []scope.Scope `json:"scopes"`
 	// Resources are the known resources that the scopes name, by code: {actions: [string], audience: string, attributes: object}.
 	Resources map[string]Resource `json:"resources"`
-	// Request is what is known of the request itself.
+	// Request is the request itself.
 	Request TokenRequest `json:"request"`
-	// Time is what the policy takes for now; the zero time is now.
+	// Time is the time that the policy sees. Default: the current time.
 	Time time.Time `json:"-"`
 }
 
@@ -27,15 +27,15 @@ type TokenInput struct {
 type Client struct {
 	// ID is the client_id.
 	ID string `json:"id"`
-	// Description is the registry's remark on the client.
+	// Description is the client's description in the registry.
 	Description string `json:"description"`
-	// Attributes are what the registry says of the client, of any shape.
+	// Attributes are the client's attributes in the registry, of any shape.
 	Attributes map[string]any `json:"attributes"`
-	// Audiences are the only ones that tokens of the client may have; empty: all.
+	// Audiences are the audiences that the client's tokens may have; empty if all.
 	Audiences []string `json:"audiences"`
-	// Networks are those the client may ask from, in CIDR notation; empty: all.
+	// Networks are the networks from which the client may ask, in CIDR notation; empty if all.
 	Networks []string `json:"networks"`
-	// Grants are what the registry lets the client do.
+	// Grants are the client's grants.
 	Grants []scope.Grant `json:"grants"`
 }
 
@@ -43,19 +43,19 @@ type Client struct {
 type Resource struct {
 	// Actions are the names of its actions.
 	Actions []string `json:"actions"`
-	// Audience is what tokens for it have as aud: its own, or else the issuer's.
+	// Audience is the aud of tokens for the resource: its own, or the issuer's.
 	Audience string `json:"audience"`
-	// Attributes are what the registry says of the resource, of any shape.
+	// Attributes are the resource's attributes in the registry, of any shape.
 	Attributes map[string]any `json:"attributes"`
 }
 
-// TokenRequest is what is known of the request itself.
+// TokenRequest describes the request itself.
 type TokenRequest struct {
-	// RemoteIP is the client's address, without a port and zone; empty when it is not known.
+	// RemoteIP is the client's address without port and zone; empty if it is not known.
 	RemoteIP string `json:"remote_ip"`
-	// AuthMethod is how the client authenticated: client_secret_basic, client_secret_post and so on (RFC 7591 §2).
+	// AuthMethod is the client's authentication method: client_secret_basic, client_secret_post and so on (RFC 7591 §2).
 	AuthMethod string `json:"auth_method"`
-	// Audience is what the request asks for with resource parameters (RFC 8707); often empty.
+	// Audience are the audiences of the request's resource parameters (RFC 8707); often empty.
 	Audience []string `json:"audience"`
 }
 
@@ -65,13 +65,13 @@ type TokenDecision struct {
 	Granted []string
 	// Rejected are all other requested scopes, in request order.
 	Rejected []Rejection
-	// Observed are the requested scopes that a rule on trial would reject, in request order. They are
-	// granted or rejected all the same.
+	// Observed are the requested scopes that a rule on trial would reject, in request order. They are granted or
+	// rejected independently of that.
 	Observed []Rejection
-	// Claims are extra claims by name: JSON values, numbers as json.Number. Names are not checked
-	// against those that the issuer sets itself.
+	// Claims are extra claims by name: JSON values, with numbers as json.Number. Names are not checked against the
+	// claims that the issuer sets.
 	Claims map[string]any
-	// TTL is the longest lifetime that the policy allows; 0 when it says nothing.
+	// TTL is the longest lifetime that the policy allows, or 0 if it sets none.
 	TTL time.Duration
 	// Revision identifies the policy that decided.
 	Revision string
@@ -79,8 +79,8 @@ type TokenDecision struct {
 	from *snapshot
 }
 
-// UnfitClaims is a decision whose claims cannot stand in a token, for the reason that err says: it names
-// the places of the rules that give claims.
+// UnfitClaims returns the error of a decision whose claims cannot be in a token, because of err. It names the places of
+// the rules that give claims.
 func (d TokenDecision) UnfitClaims(err error) *Error {
 	if d.from == nil {
 		return &Error{WrongType, fmt.Errorf("claims are unfit: %w", err)}
@@ -92,6 +92,6 @@ func (d TokenDecision) UnfitClaims(err error) *Error {
 type Rejection struct {
 	// Scope is the scope as it was requested.
 	Scope string
-	// Reason is the policy's, several of them joined by "; ". For logs, not for the client.
+	// Reason is the policy's reason, or several joined by "; ". It is for logs and not for the client.
 	Reason string
 }

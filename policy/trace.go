@@ -7,7 +7,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// Bounds of a trace: what is beyond them is cut.
+// Bounds of a trace, which is cut beyond them.
 const (
 	maxTraceEvents = 10_000
 	maxTraceBytes  = 1 << 20
@@ -21,8 +21,7 @@ type Trace struct {
 	Cut bool `json:"cut"`
 }
 
-// traceTape keeps the first steps of an evaluation, until it is read. An evaluation that was left behind
-// may go on meanwhile.
+// traceTape records the first steps of an evaluation until it is read. An abandoned evaluation may continue meanwhile.
 type traceTape struct {
 	mu     sync.Mutex
 	events []*topdown.Event
@@ -30,7 +29,7 @@ type traceTape struct {
 	read   bool
 }
 
-// Enabled, Config and TraceEvent are what OPA asks of a tracer. It shows variables by their names.
+// Enabled, Config and TraceEvent implement OPA's tracer. It shows variables by their names.
 func (*traceTape) Enabled() bool { return true }
 
 func (*traceTape) Config() topdown.TraceConfig { return topdown.TraceConfig{PlugLocalVars: true} }

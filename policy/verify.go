@@ -27,8 +27,8 @@ const (
 // maxFailed is how many tests that fail are named.
 const maxFailed = 20
 
-// verify runs the tests among the sources. Its error names those that fail, with file and line. Tests that
-// see no deadline are left behind when the time is up, and named.
+// verify runs the tests in files. Its error names those that fail, with file and line. When the time is up it abandons
+// tests that ignore cancellation, and names them.
 func verify(sources []files.File) error {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
@@ -50,7 +50,7 @@ func verify(sources []files.File) error {
 	}
 }
 
-// testRun is the tests of a policy, and which of them have ended.
+// testRun runs the tests of a policy, and knows which of them have not ended.
 type testRun struct {
 	mu    sync.Mutex
 	begun map[string]bool // places of tests that have not ended
@@ -126,7 +126,7 @@ func (t *testRun) left() string {
 
 func place(location *ast.Location) string { return strings.TrimSuffix(at(location), ": ") }
 
-// wrongWith is what is wrong with a test, or "". Tests that are to do (todo_test_…) are no failure.
+// wrongWith returns what is wrong with a test, or "". Tests with the prefix todo_ do not fail.
 func wrongWith(result *tester.Result) string {
 	switch {
 	case result.Skip:
@@ -139,7 +139,7 @@ func wrongWith(result *tester.Result) string {
 	return ""
 }
 
-// newRunner compiles the sources with their tests, as they are compiled without them.
+// newRunner compiles files together with their tests, in the same way as without them.
 func newRunner(sources []files.File) (*tester.Runner, storage.Store, map[string]*ast.Module, error) {
 	modules, moduleErr := parseModules(sources)
 	data, dataErr := files.Data(sources)

@@ -7,32 +7,32 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// maxWatched bounds the memory of a witness: how many queries and values it keeps in mind. A decision
-// of so many takes longer than a request should.
+// maxWatched bounds the number of queries and values that a witness records, and so its memory. A decision with so many
+// would take longer than a request should.
 const maxWatched = 500_000
 
-// witness watches an evaluation, and notes which rules gave the rules of a contract their values. Of
-// a set these are all rules that gave a member. A document with one value, such as claims.team, is
-// done with the first rule that gives it; that one is noted, for so it was decided.
+// witness is a tracer that records which rules gave the rules of a contract their values. For a set these are all rules
+// that gave a member. For a document with one value, such as claims.team, it is the first rule that gave the value,
+// because evaluation ends with it.
 type witness struct {
 	contract contract
 	queries  map[uint64]*watchedQuery
 	seen     map[sight][]sighting
 	sights   int
 	limit    int
-	blind    bool // there was too much to see, and so nothing is told
+	blind    bool // there was too much to record, so nothing is reported
 }
 
 // watchedQuery is a query or the body of a rule.
 type watchedQuery struct {
-	// assumes says that it is evaluated under a "with", be it far above: what rules give there is no
-	// part of the decision.
+	// assumes says that it is evaluated under a "with", directly or further up. The values of its rules are not part of
+	// the decision.
 	assumes bool
-	// with says that the expression that it is at has a "with".
+	// with says that its current expression has a "with".
 	with bool
 }
 
-// sight is a rule of the contract, and the hash of a value that it was given.
+// sight is a rule of the contract, and the hash of a value that it has.
 type sight struct {
 	rule string
 	hash int
@@ -47,7 +47,7 @@ func newWitness(path string) *witness {
 	return &witness{contract: contracts[path], queries: make(map[uint64]*watchedQuery), seen: make(map[sight][]sighting), limit: maxWatched}
 }
 
-// Enabled, Config and TraceEvent are what OPA asks of a tracer.
+// Enabled, Config and TraceEvent implement OPA's tracer.
 func (*witness) Enabled() bool { return true }
 
 func (*witness) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
@@ -69,7 +69,7 @@ func (w *witness) TraceEvent(event topdown.Event) {
 	}
 }
 
-// follow keeps in mind which queries assume something.
+// follow records which queries are evaluated under a "with".
 func (w *witness) follow(event topdown.Event) *watchedQuery {
 	query := w.queries[event.QueryID]
 	if query == nil {
@@ -85,7 +85,7 @@ func (w *witness) follow(event topdown.Event) *watchedQuery {
 	return query
 }
 
-// given is what a rule adds: a member of a set, or a name of an object.
+// given returns what a rule adds: a member of a set, or a name in an object.
 func given(rule *ast.Rule, name string) *ast.Term {
 	if objects[name] {
 		return rule.Head.Ref()[1]

@@ -2,9 +2,9 @@ package policy
 
 import "sync"
 
-// workers run jobs on a bounded number of goroutines. A caller can walk away from a job that does
-// not end: the job keeps its worker, and so its slot, until it does. Idle workers wait for the
-// next job, which spares most jobs a new goroutine and the growing of its stack.
+// workers runs jobs on a bounded number of goroutines. A caller can abandon a job that does not end; the job keeps its
+// worker and slot until it does. Idle workers wait for the next job, which saves a new goroutine and the growth of its
+// stack.
 type workers struct {
 	jobs  chan func()
 	slots chan struct{}
@@ -20,7 +20,7 @@ func newWorkers(limit int) *workers {
 	}
 }
 
-// submit hands a job to a worker, and reports false when none came free before giveUp or done.
+// submit gives a job to a worker. It returns false if no worker was free before giveUp or done.
 func submit[T any](w *workers, job func(), giveUp <-chan T, done <-chan struct{}) bool {
 	select {
 	case w.jobs <- job:
@@ -51,5 +51,5 @@ func (w *workers) work(job func()) {
 	}
 }
 
-// close ends workers that are idle, and others after their job.
+// close ends idle workers, and others after their job.
 func (w *workers) close() { w.once.Do(func() { close(w.quit) }) }

@@ -1,9 +1,9 @@
 # METADATA
 # title: The contract of token decisions
 # description: >-
-#   Every rule that the issuer asks for, empty. Rules of the same name in other files of this
-#   package add to these, so that nothing is ever undefined, whether the shipped rules are
-#   loaded or not.
+#   Every rule that the issuer evaluates, empty. Rules of the same name in other files of this
+#   package add to these. So every rule is defined, whether the shipped rules are loaded or
+#   not.
 # scope: subpackages
 # schemas:
 #   - input: schema.token.input
@@ -14,17 +14,17 @@ package m2m.token
 granted contains scope if some scope in []
 
 # METADATA
-# description: 'Objects {"scope": …, "reason": …}: requested scopes that are refused, whoever grants them.'
+# description: 'Objects {"scope": …, "reason": …}: requested scopes that are rejected, whatever grants them.'
 rejected contains refusal if some refusal in []
 
 # METADATA
 # description: >-
-#   What rejected would hold if it were in force: such scopes are logged and counted, and granted all
-#   the same. So a new rule is tried on real requests first.
+#   Rejections on trial: such scopes are logged and counted, but still granted. Use it to test a new
+#   rule on real requests first.
 observed contains refusal if some refusal in []
 
 # METADATA
-# description: What a request without a scope asks for.
+# description: The scopes of a request without a scope.
 default_scopes contains scope if some scope in []
 
 # METADATA
@@ -32,5 +32,5 @@ default_scopes contains scope if some scope in []
 claims[name] := value if some name, value in {}
 
 # METADATA
-# description: Lifetimes in seconds, of which the smallest counts.
+# description: Lifetimes in seconds; the smallest applies.
 ttl contains seconds if some seconds in []

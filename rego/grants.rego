@@ -1,9 +1,9 @@
 # METADATA
-# title: What the client's grants and the registry say of the requested scopes
+# title: The requested scopes, by the client's grants and the registry
 # description: >-
-#   Sets of requested scopes, as they were written, for policies that decide otherwise than the one
-#   that ships. That one finds the same, and asks only for denied, of clients with deny grants:
-#   sets of sets cost time.
+#   Sets of requested scopes, as they were written, for policies that replace the shipped one. The
+#   shipped policy computes the same. It uses only denied, and only for clients with deny grants,
+#   because sets of sets cost time.
 # scope: subpackages
 # schemas:
 #   - input: schema.token.input
@@ -14,8 +14,8 @@ import data.m2m.scope
 # METADATA
 # scope: document
 # description: >-
-#   Scopes that an allow grant covers whole. The comprehensions are indexed: they run once for all
-#   scopes, and each scope finds what is kept for its resource and action.
+#   Scopes that an allow grant covers completely. The comprehensions are indexed: they run once for
+#   all scopes, and each scope looks up the entries of its resource and action.
 covered contains s.raw if {
 	some s in input.scopes
 	some action in [s.action, "*"]
@@ -52,7 +52,7 @@ covered contains s.raw if {
 
 # METADATA
 # description: >-
-#   Scopes that a deny grant overlaps: a token for book:*:read would reach the one book that is
+#   Scopes that a deny grant overlaps: a token for book:*:read would also open the book that is
 #   denied.
 denied contains s.raw if {
 	some s in input.scopes
@@ -63,7 +63,7 @@ denied contains s.raw if {
 }
 
 # METADATA
-# description: Scopes whose resource is not in the registry. "*" is no resource's name.
+# description: Scopes whose resource is not in the registry. "*" is not the name of a resource.
 unknown_resource contains s.raw if {
 	some resource in (({s.resource | some s in input.scopes} - object.keys(input.resources)) - {"*"})
 	some s in input.scopes
@@ -71,7 +71,7 @@ unknown_resource contains s.raw if {
 }
 
 # METADATA
-# description: Scopes whose resource is in the registry and does not have their action.
+# description: Scopes whose resource is in the registry but does not have their action.
 unknown_action contains s.raw if {
 	some s in input.scopes
 	s.action != "*"
@@ -84,9 +84,9 @@ _allowing := [grant |
 	grant.effect == "allow"
 ]
 
-# What is denied, by resource and action: identifiers, and what those that are prefixes begin with.
-# Scopes look up what they need, for holding each against every grant would take too long. The
-# first comprehension within is indexed; keys that it lacks would be slow, so there are none.
+# The denied identifiers and prefixes, by resource and action. Scopes look up their entries, because
+# comparing each scope with every grant would take too long. The first inner comprehension is
+# indexed; a lookup of a missing key would be slow, so no key is missing.
 _denials := {key: [identifiers, prefixes] |
 	some key in {denial.key | some denial in _keyed_denials}
 	identifiers := {identifier |
@@ -100,7 +100,7 @@ _denials := {key: [identifiers, prefixes] |
 	}
 }
 
-# All are under "", too: what a scope on every resource or every action overlaps.
+# All are also under "", for scopes on every resource or every action.
 _keyed_denials := [{"key": [resource, action], "identifiers": grant.identifiers} |
 	some grant in input.client.grants
 	grant.effect == "deny"

@@ -1,7 +1,7 @@
 # METADATA
 # title: The contract of request decisions
 # description: >-
-#   Every rule that a door with a policy asks for, empty. Rules of the same name in other files of
+#   Every rule that a door with a policy evaluates, empty. Rules of the same name in other files of
 #   this package add to these. A request is refused for every denial, and for every scope that the
 #   token does not cover.
 # scope: subpackages
@@ -14,13 +14,13 @@ package m2m.request
 denied contains denial if some denial in []
 
 # METADATA
-# description: What denied would hold if it were in force; it is logged and counted alone.
+# description: Denials on trial, which are only logged and counted.
 observed contains denial if some denial in []
 
 # METADATA
-# description: Scopes that the token must cover, beside those of the route.
+# description: Scopes that the token must cover in addition to those of the route.
 required contains scope if some scope in []
 
 # METADATA
-# description: Headers of the request to the upstream, by name; the door says which there may be.
+# description: Headers of the request to the upstream, by name; the door lists the allowed names.
 headers[name] := value if some name, value in {}

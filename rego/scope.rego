@@ -1,16 +1,16 @@
 # METADATA
 # title: The scope algebra
 # description: >-
-#   What a scope means. A scope is resource:identifier:action, an object with the keys resource,
-#   identifier and action; parse makes one of text. A resource and an action are a literal or "*";
+#   The meaning of scopes. A scope is resource:identifier:action, an object with the keys resource,
+#   identifier and action; parse makes one from text. A resource and an action are a literal or "*";
 #   an identifier may also end in "*", and is then a prefix.
 package m2m.scope
 
 # METADATA
 # title: parse(raw)
 # description: >-
-#   The scope that a text stands for, undefined when it is malformed. Short forms are completed:
-#   book is book:*:*, and of two segments the second is an action.
+#   The scope of a text; undefined if the text is malformed. Short forms are completed: book is
+#   book:*:*, and the second of two segments is an action.
 parse(raw) := {"raw": raw, "resource": resource, "identifier": identifier, "action": action} if {
 	count(raw) <= 512
 	[resource, identifier, action] := _segments(raw)
@@ -22,7 +22,7 @@ parse(raw) := {"raw": raw, "resource": resource, "identifier": identifier, "acti
 # METADATA
 # scope: document
 # title: covers(a, b)
-# description: Whether every (resource, identifier, action) of scope b is one of scope a.
+# description: Whether scope a includes every (resource, identifier, action) of scope b.
 default covers(_, _) := false
 
 covers(a, b) if {
@@ -34,7 +34,7 @@ covers(a, b) if {
 # METADATA
 # scope: document
 # title: overlaps(a, b)
-# description: Whether some (resource, identifier, action) is of scope a and of scope b.
+# description: Whether scopes a and b have a (resource, identifier, action) in common.
 default overlaps(_, _) := false
 
 overlaps(a, b) if {
@@ -47,8 +47,8 @@ overlaps(a, b) if {
 # scope: document
 # title: grant_covers(grant, scope)
 # description: >-
-#   Whether a grant, whatever its effect, covers the whole of a scope. No number of narrower
-#   grants adds up to a wildcard.
+#   Whether a grant, whatever its effect, covers the whole scope. Narrower grants never add up
+#   to a wildcard.
 default grant_covers(_, _) := false
 
 grant_covers(grant, scope) if {
@@ -78,7 +78,7 @@ grant_overlaps(grant, scope) if {
 # METADATA
 # scope: document
 # title: identifier_covers(a, b)
-# description: Whether every identifier that b stands for is one of a.
+# description: Whether a includes every identifier of b.
 default identifier_covers(_, _) := false
 
 identifier_covers(a, b) if a == b
@@ -98,8 +98,8 @@ _identifiers_overlap(a, b) if identifier_covers(a, b)
 
 _identifiers_overlap(a, b) if identifier_covers(b, a)
 
-# The first segment is the resource and the last the action: what is between them, colons
-# included, is the identifier.
+# The first segment is the resource and the last is the action. The text between them,
+# including colons, is the identifier.
 _segments(raw) := [raw, "*", "*"] if not contains(raw, ":")
 
 _segments(raw) := [parts[0], "*", parts[1]] if {

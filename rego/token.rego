@@ -1,15 +1,15 @@
-# The policy that ships. A scope is granted when one of the client's grants covers it whole. It is
-# rejected when the registry does not know its resource or its action, or when a deny grant overlaps
-# it, whatever grants it. All are
-# rejected when the client has networks and asks from elsewhere. Reasons are stable: "unknown
-# resource", "unknown action", "denied by a grant" and "source network"; a scope that is left over
-# has "no grant covers it".
+# The shipped policy. A scope is granted if one of the client's grants covers it completely. It is
+# rejected, whatever grants it, if the registry does not have its resource or its action, or if a
+# deny grant overlaps it. All scopes are rejected if the client has networks and asks from another
+# address. Reasons are stable: "unknown resource", "unknown action", "denied by a grant" and "source
+# network"; a scope that remains has "no grant covers it".
 #
-# Every token request asks for these rules, so each begins with what most grants are not, and
-# reads parts of the input where they stand. The sets of m2m.grants are the same, for other policies;
-# here only what is denied comes from there, where a client has deny grants at all.
+# Every token request evaluates these rules. So each rule begins with the condition that most grants
+# fail, and reads parts of the input in place. m2m.grants offers the same sets to other policies.
+# This policy uses only its denied set, and only for clients with deny grants.
 #
-# This is no METADATA: a package has that once, and authors' files of this package may want it.
+# This comment is not METADATA: a package may have package METADATA only once, and an author's file
+# of this package may need it.
 package m2m.token
 
 import data.m2m.grants
@@ -53,14 +53,14 @@ rejected contains {"scope": s.raw, "reason": reason} if {
 	reason := _unknown(s)
 }
 
-# A token for book:*:read would reach the one book that is denied, so overlapping is enough.
+# A token for book:*:read would also open the book that is denied, so an overlap is enough.
 rejected contains {"scope": raw, "reason": "denied by a grant"} if {
 	[grant | some grant in input.client.grants; grant.effect == "deny"] != []
 	some raw in grants.denied
 }
 
-# What is no address, or has a zone, is in no network. The length makes it a network of its own,
-# which is asked first, for net.cidr_contains would fail.
+# An invalid address, or one with a zone, is in no network. The suffix makes the address a network,
+# which is checked first, because net.cidr_contains would fail.
 rejected contains {"scope": s.raw, "reason": "source network"} if {
 	input.client.networks != []
 	[network |
@@ -71,7 +71,7 @@ rejected contains {"scope": s.raw, "reason": "source network"} if {
 	some s in input.scopes
 }
 
-# "*" is no resource's name, and no action's.
+# "*" is not the name of a resource or an action.
 _unknown(s) := "unknown resource" if {
 	s.resource != "*"
 	not input.resources[s.resource]

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -62,17 +61,11 @@ not, 3 if the client does not exist, and 5 if the command line is wrong.`,
 		if err != nil {
 			return err
 		}
-		told := new(api.Explanation)
-		if f.offline.Registry != "" {
-			f.offline.Issuer = s.flags.issuer
-			told, err = h.explainOffline(s.ctx, f.offline, asked)
-		} else if err = f.checkOnline(); err == nil {
-			err = s.call(http.MethodPost, "/explain", nil, asked, told)
-		}
+		explained, err := f.explain(h, s, asked)
 		if err != nil {
 			return err
 		}
-		if err := s.print(told, func() { s.printExplanation(told) }); err != nil || told.Passes {
+		if err := s.print(explained, func() { s.printExplanation(explained) }); err != nil || explained.Passes {
 			return err
 		}
 		return errDifferent
@@ -112,17 +105,18 @@ func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
 	return asked, nil
 }
 
-func (f *explainFlags) checkOnline() error {
+// explain asks the server, or the registry file and the policy that the flags name.
+func (f *explainFlags) explain(h *Host, s *session, asked api.ExplainRequest) (*api.Explanation, error) {
+	if f.offline.Registry != "" {
+		if asked.Request != nil {
+			return nil, api.Invalid("--request is judged by the m2m_auth of a running server, so it does not go with --registry")
+		}
+		f.offline.Issuer = s.flags.issuer
+		return h.Explain(s.ctx, f.offline, asked)
+	}
 	if len(f.offline.Policy) > 0 || f.offline.DefaultsOff || f.offline.Audience != "" {
-		return api.Invalid("--policy, --defaults-off and --audience are for --registry: a server has its own")
+		return nil, api.Invalid("--policy, --defaults-off and --audience are for --registry: a server has its own")
 	}
-	return nil
-}
-
-// explainOffline explains without a server.
-func (h *Host) explainOffline(ctx context.Context, issuer Offline, asked api.ExplainRequest) (*api.Explanation, error) {
-	if asked.Request != nil {
-		return nil, api.Invalid("--request is judged by the m2m_auth of a running server, which --registry does without")
-	}
-	return h.Explain(ctx, issuer, asked)
+	explained := new(api.Explanation)
+	return explained, s.call(http.MethodPost, "/explain", nil, asked, explained)
 }

@@ -83,7 +83,7 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 		return explainTokenError(err, secret)
 	}
 	if printable(issued.AccessToken) != issued.AccessToken {
-		return errors.New("asking for a token: what the issuer gave is no token")
+		return errors.New("asking for a token: the issuer's access_token has unprintable characters, so it is no token")
 	}
 	fmt.Fprintf(log, "granted:  %s\nrejected: %s\nexpires:  in %s\n",
 		textOr(issued.Extra("scope"), "unknown"), textOr(issued.Extra("rejected_scope"), "nothing"),

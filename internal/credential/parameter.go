@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// IsName reports whether a parameter or a header of that name holds a credential, whatever its value looks like. Case
-// and punctuation do not matter: client_secret, clientSecret, X-Client-Secret and client[secret] are alike.
+// IsName reports whether the name of a parameter or a header says that it holds a credential. Case and punctuation do not
+// matter: client_secret, clientSecret, X-Client-Secret and client[secret] are the same.
 func IsName(name string) bool {
 	if len(name) > maxName {
 		name = name[len(name)-maxName:]
 	}
-	var letters [maxName]byte // on the stack: this runs for each header of each request
+	var letters [maxName]byte // on the stack, because this runs for each header of each request
 	plain := appendPlain(letters[:0], name)
 	if slices.Contains(credentialNames, string(plain)) {
 		return true
@@ -21,7 +21,7 @@ func IsName(name string) bool {
 		!slices.ContainsFunc(cursors, func(cursor string) bool { return bytes.HasSuffix(plain, []byte(cursor)) })
 }
 
-// maxName is more than any name of a parameter needs.
+// maxName is longer than any name of a parameter.
 const maxName = 128
 
 var (
@@ -30,7 +30,7 @@ var (
 		"accesskey", "apikey", "assertion", "authkey", "authorization", "bearer", "credential", "functionskey", "jwt", "passphrase",
 		"passwd", "password", "privatekey", "pwd", "secret", "signature", "subscriptionkey", "token",
 	}
-	// cursors name a place in a list.
+	// cursors name a position in a list.
 	cursors = []string{"continuationtoken", "nexttoken", "pagetoken", "synctoken"}
 )
 
@@ -53,7 +53,7 @@ const (
 	afterValue = "&;#, \t\"'})"
 )
 
-// findParameters finds the values of parameters whose names say that they are credentials.
+// findParameters finds the values of parameters whose names say that they hold credentials.
 func findParameters(text string, found []span) []span {
 	for from := 0; ; {
 		equals := strings.IndexByte(text[from:], '=')
@@ -87,7 +87,7 @@ func maskOf(name string) string {
 	return Secret
 }
 
-// findInURLs finds credentials that only their place in a URL shows.
+// findInURLs finds credentials that are recognized by their place in a URL.
 func findInURLs(text string, found []span) []span {
 	for from := 0; ; {
 		at := strings.Index(text[from:], "://")

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// secretLike is what may be a client secret, also one that was mistyped, cut off at its end, or put where letters are
-// folded, such as a host name.
+// secretLike matches client secrets, including those that were mistyped, cut off at the end, or changed in case, as in a host
+// name.
 var secretLike = regexp.MustCompile(`(?i)` + SecretPrefix + `[0-9a-z]{40,}`)
 
-// ContainsSecret reports whether a text holds what may be a client secret.
+// ContainsSecret reports whether a text contains what may be a client secret.
 func ContainsSecret(text string) bool { return len(findSecrets(text, nil)) > 0 }
 
 func findSecrets(text string, found []span) []span {
@@ -22,7 +22,7 @@ func findSecrets(text string, found []span) []span {
 	return found
 }
 
-// hasPrefixWithin reports whether a text holds the prefix of secrets. It is quick, because most texts have no "_".
+// hasPrefixWithin reports whether a text contains the prefix of secrets. It is fast, because most texts have no "_".
 func hasPrefixWithin(text string) bool {
 	for at := strings.IndexByte(text, '_'); at >= 0; {
 		begin := at + 1 - len(SecretPrefix)
@@ -41,8 +41,7 @@ func hasPrefixWithin(text string) bool {
 // schemeLike is an authentication scheme with credentials (RFC 9110 §11.4). In a form "+" is a space.
 var schemeLike = regexp.MustCompile(`(?i)\b(basic|bearer|dpop)[ \t+]+([0-9a-z._~+/=-]{8,})`)
 
-// findSchemes passes over words of prose, such as "Bearer authentication", and parameters of challenges, such as
-// Bearer realm="x".
+// findSchemes ignores prose, such as "Bearer authentication", and parameters of challenges, such as Bearer realm="x".
 func findSchemes(text string, found []span) []span {
 	if !hasScheme(text) {
 		return found
@@ -61,8 +60,8 @@ func findSchemes(text string, found []span) []span {
 	return found
 }
 
-// isChallenge reports whether a word is the name of a parameter (RFC 9110 §11.2), and perhaps its value. Credentials
-// have "=" at their end alone, and rarely are all in lower case before it.
+// isChallenge reports whether a word is the name of a parameter (RFC 9110 §11.2), maybe with its value. Credentials have "="
+// only at their end, and are rarely all in lower case before it.
 func isChallenge(word string) bool {
 	name, _, found := strings.Cut(word, "=")
 	return found && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""

@@ -7,9 +7,9 @@ import (
 )
 
 // findTokens finds JWTs in compact form: parts in base64url with dots between them, of which the first is a JSON
-// object. Two dots make a token, and one if the second part is a JSON object, too: a token that was cut off.
+// object. A token has two dots, or one if it was cut off, and then the second part is a JSON object, too.
 //
-// A token whose letters were folded, as those of a host name are, cannot be decoded. It is known by how it begins.
+// A token whose case was changed, as in a host name, cannot be decoded. It is recognized by how it begins.
 func findTokens(text string, found []span) []span {
 	if strings.IndexByte(text, '.') < 0 {
 		return found
@@ -23,13 +23,13 @@ func findTokens(text string, found []span) []span {
 		if isToken {
 			found = append(found, span{at, end, Token})
 		}
-		at = end - 1 // no token begins later in the same parts, and looking there again would take quadratic time
+		at = end - 1 // no token begins inside these parts, and searching them again would take quadratic time
 	}
 	return found
 }
 
-// mayOpenObject is quick, and true wherever base64url of a JSON object begins: "e" and "y" or "w" encode "{". White
-// space may precede it, but then other letters may not, for base64url is read in steps.
+// mayOpenObject is a fast check that is true wherever base64url of a JSON object begins: "e" and "y" or "w" encode "{". Encoded
+// white space may precede it, but only at the start of a part.
 func mayOpenObject(text string, at int) bool {
 	switch text[at] {
 	case 'e':
@@ -40,8 +40,8 @@ func mayOpenObject(text string, at int) bool {
 	return false
 }
 
-// isFolded reports whether a part begins that may be base64url of a JSON object in lower or upper case. A shorter one
-// names no algorithm.
+// isFolded reports whether a part begins that may be base64url of a JSON object in lower or upper case. A shorter part cannot
+// name an algorithm.
 func isFolded(text string, at int) bool {
 	const begin, least = "eyj", 16
 	return len(text)-at >= least && (text[at] == 'e' || text[at] == 'E') && strings.EqualFold(text[at:at+len(begin)], begin) &&
@@ -52,8 +52,8 @@ const jsonSpace = " \t\r\n"
 
 // opensObject reports whether a text begins with base64url of a JSON object, as far as its first member.
 func opensObject(text string) bool {
-	const most = 64 // more white space than that is a JSON object as well
-	// no further, for each place of a long part may be asked about
+	const most = 64 // with more white space the answer is true
+	// bounded, because each position of a long part may be checked
 	n := lengthOfPart(text[:min(len(text), most)])
 	n -= n % 4
 	var decoded [most]byte
@@ -69,12 +69,12 @@ func opensObject(text string) bool {
 	return head[0] == '{' && (len(member) == 0 || member[0] == '"')
 }
 
-// endOfToken returns the end of the parts that begin at a place, and reports whether they are a token.
+// endOfToken returns the end of the parts that begin at a position, and whether they are a token.
 func endOfToken(text string, at int) (end int, isToken bool) {
 	end = at + lengthOfPart(text[at:])
 	dots, object := 0, false
 	for {
-		end += len(text[end:]) - len(strings.TrimLeft(text[end:], "=")) // padding, which a careless encoder leaves
+		end += len(text[end:]) - len(strings.TrimLeft(text[end:], "=")) // padding of careless encoders
 		if end == len(text) || text[end] != '.' && (dots == 0 || text[end] != '~') {
 			break
 		}

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// The age at which a key set is fetched anew is what its server says in Cache-Control, within
-// bounds, and DefaultAge when it says nothing.
+// A key set is fetched again at the age that its server sets in Cache-Control, within bounds. Default: DefaultAge.
 const (
 	MinAge     = time.Minute
 	MaxAge     = 24 * time.Hour

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// DefaultStaleFor is how long a key set is used past its age while it cannot be fetched anew.
+// DefaultStaleFor is how long a key set is used past its age while it cannot be fetched.
 const DefaultStaleFor = 24 * time.Hour
 
-// RefetchFloor is the least time between two fetches that an unknown key id causes, so that
-// tokens with random ones cannot flood the issuer.
+// RefetchFloor is the least time between two fetches for an unknown key ID, so that tokens with random IDs cannot flood
+// the issuer.
 const RefetchFloor = 30 * time.Second
 
-// After a failed fetch the next one waits: firstBackoff, then twice as long each time.
+// After a failed fetch, the next one waits for firstBackoff, then twice as long each time.
 const (
 	firstBackoff = time.Second
 	maxBackoff   = RefetchFloor
@@ -25,65 +25,65 @@ const (
 // ErrClosed is the error of Get after Close, or after the end of the context given to NewKeys.
 var ErrClosed = errors.New("key cache is closed")
 
-// Config says whose keys to keep, and how to read them.
+// Config says whose keys to fetch, and how to read them.
 type Config[T any] struct {
-	// Issuer is the issuer's URL, from which its keys are found by Fetch.
+	// Issuer is the issuer's URL. Fetch finds its keys.
 	Issuer string
-	// JWKSOrigins are origins, besides the issuer's own, on which its jwks_uri may be. CheckOrigin must have
-	// accepted them.
+	// JWKSOrigins are origins, beside the issuer's own, that its jwks_uri may be on. CheckOrigin must have accepted
+	// them.
 	JWKSOrigins []string
-	// Client fetches; nil is a client of its own. Its redirect policy and cookie jar are not used.
+	// Client fetches. Its redirect policy and cookie jar are not used. Default: http.DefaultTransport is used.
 	Client *http.Client
-	// Parse reads a JWKS document (RFC 7517 §5). What it refuses does not replace what there is.
+	// Parse reads a JWKS document (RFC 7517 §5). After an error the previous key set stays.
 	Parse func(jwks []byte) (T, error)
 	// Has reports whether a key set has the key.
 	Has func(keys T, kid string) bool
-	// StaleFor is how long a key set may be used past its age while no fetch succeeds;
-	// DefaultStaleFor when it is 0.
+	// StaleFor is how long a key set may be used past its age while no fetch succeeds. Default: DefaultStaleFor.
 	StaleFor time.Duration
-	// OnFetch, unless nil, is told of every fetch, on a goroutine of the cache: why it failed, or nil if it
-	// worked. It must not call Close.
+	// OnFetch is called after every fetch, on a goroutine of the cache, with its error or nil. It must not call Close.
+	// Default: nothing is called.
 	OnFetch func(error)
-	// OnMetadata, unless nil, is told in the same way of every discovery that worked, and of every one that
-	// failed while the place of the keys is known. The keys are then fetched from that place. OnFetch is told
-	// of the other failures.
+	// OnMetadata is called in the same way after every discovery that succeeds, and after every one that fails while
+	// the location of the keys is known. The keys are then fetched from that location. Other failures are passed to
+	// OnFetch.
 	OnMetadata func(error)
 }
 
-// Keys caches an issuer's key set. It fetches on first use, then in the background once the set
-// is past its age, and at once, though not more often than RefetchFloor, for a key id that the set
-// does not have. It is safe for concurrent use.
+// Keys caches an issuer's key set. It fetches the set on first use, and in the background once the set is past its age.
+// For a key ID that the set does not have it fetches at once, but not more often than RefetchFloor. It is safe for
+// concurrent use.
 type Keys[T any] struct {
 	cfg    Config[T]
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	source   source // of the one fetch in flight alone, which takes no lock for it
+	source   source // used only by the fetch in flight, without the mutex
 	metadata atomic.Pointer[Metadata]
 
 	mu       sync.Mutex
-	current  *entry[T]     // the last good key set; nil before there is one
-	flight   chan struct{} // closed when the fetch in flight has ended; nil when there is none
-	lastErr  error         // of the last fetch; nil when it succeeded
+	current  *entry[T]     // the last good key set, or nil
+	flight   chan struct{} // closed when the fetch in flight ends; nil if there is none
+	lastErr  error         // of the last fetch
 	backoff  time.Duration // the last wait after a failure; 0 after a success
-	retryAt  time.Time     // no fetch before
-	searchAt time.Time     // no fetch for an unknown key id before
+	retryAt  time.Time     // no fetch before this time
+	searchAt time.Time     // no fetch for an unknown key ID before this time
 }
 
-// entry is one good key set, never changed once it is made.
+// entry is a good key set. It does not change.
 type entry[T any] struct {
 	keys       T
 	fetched    time.Time
 	freshUntil time.Time
 }
 
-// usable reports whether the key set is not too old; nil is none.
+// usable reports whether there is a key set that is not too old.
 func (e *entry[T]) usable(now time.Time, staleFor time.Duration) bool {
 	return e != nil && !now.After(e.freshUntil.Add(staleFor))
 }
 
-// NewKeys makes an empty cache. It starts nothing; the end of ctx, or Close, ends what Get starts.
+// NewKeys returns an empty cache. It starts no goroutine. The end of ctx, or Close, ends the goroutines that Get
+// starts.
 func NewKeys[T any](ctx context.Context, cfg Config[T]) *Keys[T] {
 	if cfg.StaleFor == 0 {
 		cfg.StaleFor = DefaultStaleFor
@@ -92,7 +92,7 @@ func NewKeys[T any](ctx context.Context, cfg Config[T]) *Keys[T] {
 	return &Keys[T]{cfg: cfg, ctx: ctx, cancel: cancel}
 }
 
-// Close ends a fetch in flight, waits for it, and makes every Get fail. It may be called twice.
+// Close cancels the fetch in flight, waits for its end, and makes every Get fail. It may be called twice.
 func (k *Keys[T]) Close() {
 	k.mu.Lock()
 	k.cancel()
@@ -100,22 +100,19 @@ func (k *Keys[T]) Close() {
 	k.wg.Wait()
 }
 
-// Get is the issuer's key set, which has kid if the issuer's last answer had it: a set without kid
-// means that the key is unknown, an error that it cannot be told. Get waits for a fetch only when
-// there is no usable set, none with kid, or one that nobody has asked for long past its age; ctx ends
-// its waiting, not the fetch.
+// Get returns the issuer's key set. If the set does not have kid, the issuer does not have the key; an error means that
+// this is not known. Get waits for a fetch only if there is no usable set, if the set does not have kid, or if it is
+// long past its age and was not used meanwhile. If ctx ends, Get returns, and the fetch continues.
 func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
 	return k.GetStale(ctx, kid, k.cfg.StaleFor)
 }
 
-// Find is Get for a key id that the issuer itself has named, in what else it publishes. RefetchFloor, which is for
-// those of strangers, does not keep it waiting.
+// Find is like Get for a key ID that the issuer itself uses in another document. RefetchFloor does not delay it.
 func (k *Keys[T]) Find(ctx context.Context, kid string) (T, error) {
 	return k.get(ctx, kid, k.cfg.StaleFor, true)
 }
 
-// GetStale is Get with another bound than Config.StaleFor, so that callers of different patience
-// share one cache.
+// GetStale is like Get with another bound than Config.StaleFor, so that callers with different bounds share a cache.
 func (k *Keys[T]) GetStale(ctx context.Context, kid string, staleFor time.Duration) (T, error) {
 	return k.get(ctx, kid, staleFor, false)
 }
@@ -134,8 +131,8 @@ func (k *Keys[T]) get(ctx context.Context, kid string, staleFor time.Duration, n
 	return k.afterFetch(kid, staleFor, time.Now())
 }
 
-// look is the key set, or the fetch to wait for. It starts the fetch when one is due. The key id is named when it is not
-// a stranger's word.
+// lookUp returns the key set, or the fetch to wait for. It starts a fetch that is due. A key ID is named if the issuer
+// used it, and not only the sender of a token.
 func (k *Keys[T]) lookUp(kid string, staleFor time.Duration, named bool, now time.Time) (T, <-chan struct{}, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -163,8 +160,8 @@ func (k *Keys[T]) lookUp(kid string, staleFor time.Duration, named bool, now tim
 	return keys, nil, err
 }
 
-// overdue is the fetch to wait for when the set's age was over long ago and nobody has asked since: the issuer may have
-// withdrawn the key meanwhile. Nobody waits again for an issuer that does not answer.
+// overdue returns the fetch to wait for if the set is long past its age and was not used since: the issuer may have
+// withdrawn the key meanwhile. If the issuer does not answer, callers wait only once.
 func (k *Keys[T]) overdue(e *entry[T], now time.Time) <-chan struct{} {
 	if k.lastErr == nil && now.After(e.freshUntil.Add(DefaultAge)) {
 		return k.flight
@@ -172,7 +169,7 @@ func (k *Keys[T]) overdue(e *entry[T], now time.Time) <-chan struct{} {
 	return nil
 }
 
-// known is the key set, unless the key may be among those that the last fetch did not get.
+// known returns the key set, unless the last fetch failed and the key may be a new one.
 func (k *Keys[T]) known(e *entry[T], kid string) (keys T, err error) {
 	if k.lastErr != nil && !k.cfg.Has(e.keys, kid) {
 		return keys, k.lastErr
@@ -180,7 +177,7 @@ func (k *Keys[T]) known(e *entry[T], kid string) (keys T, err error) {
 	return e.keys, nil
 }
 
-// search is the fetch that may bring an unknown key; nil when none is due.
+// search returns the fetch that may bring an unknown key, or nil if none is due.
 func (k *Keys[T]) search(named bool, now time.Time) <-chan struct{} {
 	if k.flight == nil && (!named && now.Before(k.searchAt) || now.Before(k.retryAt)) {
 		return nil
@@ -189,7 +186,7 @@ func (k *Keys[T]) search(named bool, now time.Time) <-chan struct{} {
 	return k.start()
 }
 
-// settled is what look has after a fetch.
+// afterFetch returns what lookUp returns after a fetch.
 func (k *Keys[T]) afterFetch(kid string, staleFor time.Duration, now time.Time) (T, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -203,7 +200,7 @@ func (k *Keys[T]) afterFetch(kid string, staleFor time.Duration, now time.Time) 
 	return none, k.lastErr
 }
 
-// start starts a fetch unless one is in flight. The lock is held.
+// start starts a fetch unless one is in flight. The mutex is held.
 func (k *Keys[T]) start() <-chan struct{} {
 	if k.flight == nil {
 		k.flight = make(chan struct{})
@@ -222,7 +219,7 @@ func (k *Keys[T]) fetch() {
 	}
 }
 
-// settle takes the outcome of a fetch over. A failure leaves the last good key set where it is.
+// finish stores the outcome of a fetch. After a failure the previous key set stays.
 func (k *Keys[T]) finish(e *entry[T], err error, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -16,8 +16,7 @@ type source struct {
 	etag    string    // of the current key set
 }
 
-// load fetches the key set, and finds out where it is when that is not known. One load runs at a
-// time.
+// load fetches the key set, after finding its location if that is not known. Only one load runs at a time.
 func (k *Keys[T]) load(ctx context.Context) (*entry[T], error) {
 	if err := k.locate(ctx); err != nil {
 		return nil, fmt.Errorf("discovering issuer: %w", err)
@@ -31,10 +30,10 @@ func (k *Keys[T]) load(ctx context.Context) (*entry[T], error) {
 	return e, nil
 }
 
-// rediscoverAfter is how long metadata is believed: where the keys are, and that there are revocations to follow.
+// rediscoverAfter is how long metadata is used: the location of the keys and of the feed of revocations.
 const rediscoverAfter = time.Hour
 
-// locate discovers the keys' place when it is not known, or has not been asked for in rediscoverAfter.
+// locate finds the location of the keys if it is not known, or if it was found rediscoverAfter ago.
 func (k *Keys[T]) locate(ctx context.Context) error {
 	if k.source.jwksURI != "" && time.Now().Before(k.source.until) {
 		return nil
@@ -47,7 +46,7 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 	if k.cfg.OnMetadata != nil && (err == nil || known) {
 		k.cfg.OnMetadata(err)
 	}
-	if err != nil && known { // keys that are there are not held up by metadata that is not
+	if err != nil && known { // failing metadata does not stop the fetch of keys
 		k.source.until = time.Now().Add(DefaultAge)
 		return nil
 	}

@@ -23,29 +23,27 @@ const MaxBody = 256 << 10
 // Timeout bounds one discovery, and one fetch of keys with the discovery that it may need.
 const Timeout = 10 * time.Second
 
-// Metadata is what an authorization server says of itself (RFC 8414 §2), as far as it is needed.
+// Metadata is the part of an authorization server's metadata (RFC 8414 §2) that this program uses.
 type Metadata struct {
-	// Issuer is the issuer's URL, exactly the one that was asked for.
+	// Issuer is the issuer's URL, exactly as it was asked for.
 	Issuer string `json:"issuer"`
-	// TokenEndpoint and JWKSURI may be "", for RFC 8414 does not require them of every server.
+	// TokenEndpoint and JWKSURI may be "": RFC 8414 does not require them of every server.
 	TokenEndpoint string `json:"token_endpoint"`
 	JWKSURI       string `json:"jwks_uri"`
-	// TokenEndpointAuthMethods are client authentication methods. When the server names none, it
-	// means client_secret_basic.
+	// TokenEndpointAuthMethods are client authentication methods. Without any, the server supports client_secret_basic.
 	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	ScopesSupported          []string `json:"scopes_supported"`
-	// RevocationsURI is the feed of what is revoked; only issuers of this program have one.
+	// RevocationsURI is the feed of revocations. Only issuers of this program have one.
 	RevocationsURI string `json:"m2m_revocations_uri"`
 }
 
-// Fetch finds an issuer's metadata: by RFC 8414 first, whose document is the one about OAuth, and
-// then by OpenID Connect Discovery, the only one that many servers have. The document must name
-// exactly this issuer (RFC 8414 §3.3), and its endpoints must be https; only an issuer that is
-// http on loopback may have http endpoints on loopback. Fetch takes Timeout at most, reads no more
-// than MaxBody bytes of a document, and follows no redirect to another origin. An endpoint may be on
-// any origin: a caller that sends a request there calls CheckEndpointOrigin first. A nil client is a
-// client of its own.
+// Fetch fetches an issuer's metadata. It tries RFC 8414 first, whose document is about OAuth, and then OpenID Connect
+// Discovery, which is the only one that many servers have. The document must name exactly this issuer (RFC 8414 §3.3).
+// Its endpoints must be https; only an issuer that is http on loopback may have http endpoints on loopback. Fetch takes
+// Timeout at most, reads at most MaxBody bytes of a document, and follows no redirect to another origin. An endpoint
+// may be on any origin: a caller that sends a request there must call CheckEndpointOrigin first. A nil client uses
+// http.DefaultTransport.
 func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -64,7 +62,7 @@ func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, 
 	return nil, failed
 }
 
-// also is errors.Join on one line, as logs want it.
+// also joins errors on one line, for logs.
 func also(first, second error) error {
 	if first == nil {
 		return second
@@ -72,16 +70,15 @@ func also(first, second error) error {
 	return fmt.Errorf("%w; %w", first, second)
 }
 
-// CheckIssuer says what is wrong with an issuer's URL, without reaching for it: it must be https, or
-// http on loopback, and have no query and no fragment (RFC 8414 §2). A slash at its end belongs to
-// it. The error does not repeat the URL.
+// CheckIssuer reports what is wrong with an issuer's URL, without a request: it must be https, or http on loopback, and
+// have no query and no fragment (RFC 8414 §2). A slash at its end is part of it. The error does not repeat the URL.
 func CheckIssuer(issuer string) error {
 	_, err := wellKnown(issuer)
 	return err
 }
 
-// wellKnown are the places where an issuer's metadata may be: RFC 8414 (§3.1) puts its path before
-// the issuer's, OpenID Connect Discovery (§4) after it.
+// wellKnown returns the locations where an issuer's metadata may be: RFC 8414 (§3.1) puts its path before the issuer's,
+// OpenID Connect Discovery (§4) after it.
 func wellKnown(issuer string) ([]string, error) {
 	u, err := url.Parse(issuer)
 	if err != nil || strings.ContainsAny(issuer, "?#") {
@@ -118,8 +115,7 @@ func fetchMetadata(ctx context.Context, client *http.Client, location, issuer st
 	return m, nil
 }
 
-// check refuses another issuer's document, which is how a server would pass itself off as one
-// that it is not.
+// check refuses a document that names another issuer: a server could use it to impersonate that issuer.
 func (m *Metadata) check(issuer string) error {
 	if m.Issuer != issuer {
 		return errors.New("the document names another issuer")

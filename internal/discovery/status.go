@@ -2,17 +2,17 @@ package discovery
 
 import "time"
 
-// Status says how a cache fares.
+// Status is the state of a cache.
 type Status struct {
-	// Fetched is when the issuer last gave or confirmed the key set; zero before it ever did.
+	// Fetched is when the issuer last sent or confirmed the key set, or zero.
 	Fetched time.Time
-	// StaleAfter is when the key set is past its age, and only kept while no fetch succeeds.
+	// StaleAfter is when the key set is past its age. It is then used only while no fetch succeeds.
 	StaleAfter time.Time
-	// Err is why the last fetch failed; nil when it succeeded, or when there was none.
+	// Err is the error of the last fetch. It is nil if that succeeded, or if there was none.
 	Err error
 }
 
-// Status is that of now. It causes no fetch.
+// Status returns the current state. It causes no fetch.
 func (k *Keys[T]) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -23,7 +23,7 @@ func (k *Keys[T]) Status() Status {
 	return s
 }
 
-// Known is the key set that was had last, however old, if there is one.
+// Known returns the last key set, however old, if there is one.
 func (k *Keys[T]) Known() (keys T, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -33,15 +33,15 @@ func (k *Keys[T]) Known() (keys T, ok bool) {
 	return keys, k.current != nil
 }
 
-// Usable reports whether GetStale would have a key set without waiting.
+// Usable reports whether GetStale would return a key set without waiting.
 func (k *Keys[T]) Usable(staleFor time.Duration) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.ctx.Err() == nil && k.current.usable(time.Now(), staleFor)
 }
 
-// Refresh starts a fetch when there is no key set or it is past its age, unless a failure is still
-// waited out. It waits for nothing. Who calls it every now and then has keys before anybody asks.
+// Refresh starts a fetch if there is no key set or if it is past its age, except during the wait after a failure. It
+// does not wait for the fetch. Callers that call it regularly have keys before the first request needs them.
 func (k *Keys[T]) Refresh() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -51,6 +51,6 @@ func (k *Keys[T]) Refresh() {
 	}
 }
 
-// Metadata is what the issuer last said of itself; nil before the first fetch of keys has found it. It must not
-// be changed.
+// Metadata returns the issuer's last metadata, or nil before the first discovery succeeds. The caller must not change
+// it.
 func (k *Keys[T]) Metadata() *Metadata { return k.metadata.Load() }

@@ -75,7 +75,7 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-func TestShelfIsTheUsersAlone(t *testing.T) {
+func TestEngineFilesAreTheUsersAlone(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no such permissions")
 	}
@@ -102,7 +102,7 @@ func TestShelfIsTheUsersAlone(t *testing.T) {
 	}
 	again, err := writeEngineFiles()
 	if err != nil || again.dir != s.dir {
-		t.Errorf("another shelf: %v, %v", again, err)
+		t.Errorf("another folder: %v, %v", again, err)
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(s.dir), ".opa-*"))
 	if err != nil || len(left) > 0 {
@@ -110,7 +110,7 @@ func TestShelfIsTheUsersAlone(t *testing.T) {
 	}
 }
 
-func TestShelfWithoutACacheIsRemoved(t *testing.T) {
+func TestEngineFilesWithoutACacheAreRemoved(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("LocalAppData", "")

@@ -28,7 +28,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// TestReasonOfConnections: it is the same for each connection that fails alike.
+// TestReasonOfConnections checks that connections that fail in the same way have the same reason.
 func TestReasonOfConnections(t *testing.T) {
 	for _, ip := range []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback} {
 		lost := func(port int) error {

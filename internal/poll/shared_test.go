@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// TestShared: who goes away gets an error and ends nothing for those who stay.
+// TestShared checks that a caller whose context ends gets an error and does not affect the others.
 func TestShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var group singleflight.Group
@@ -47,7 +47,7 @@ func TestShared(t *testing.T) {
 	})
 }
 
-// TestPanicIsAnError: a storage of another plugin that panics ends one call, and not the process.
+// TestPanicIsAnError checks that a storage of another plugin that panics ends one call and not the process.
 func TestPanicIsAnError(t *testing.T) {
 	var group singleflight.Group
 	value, err := Shared(t.Context(), &group, "x", func(context.Context) (int, error) { panic("a storage") })

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// otherAudience is the reason of what the issuer held back after policy, or did not ask it about: no
-// policy changes that.
+// otherAudience is the reason of scopes that the issuer rejected after the policy, or did not ask it about. No policy
+// changes that.
 const otherAudience = "other_audience"
 
 // decision is one that is made again.
@@ -23,7 +23,7 @@ type decision struct {
 	kind    string
 }
 
-// change is one thing that would be otherwise.
+// change is one difference.
 type change struct {
 	kind   Kind
 	what   string // the scope, claim or route
@@ -83,7 +83,7 @@ func (d *decision) replayToken(ctx context.Context, cfg *Config) {
 	}
 }
 
-// compareToken compares what else is of a token.
+// compareToken compares the claims and the lifetime of a token.
 func (d *decision) compareToken(now policy.TokenDecision) {
 	if !d.isMasked("/result/claims") {
 		for _, name := range namesOf(d.tokenResult.Claims, now.Claims) {
@@ -157,7 +157,7 @@ func namesOf[T any](one, other map[string]T) []string {
 	return slices.Compact(names)
 }
 
-// textOf is a member as JSON, empty when there is none.
+// textOf returns a member as JSON, or "" if there is none.
 func textOf[T any](members map[string]T, name string) string {
 	value, ok := members[name]
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// verdict is what a line turns out to be.
+// verdict is the kind of a line.
 type verdict int
 
 const (
@@ -38,7 +38,7 @@ type event struct {
 	requestResult requestResult
 }
 
-// tokenResult is the result of a token decision, as it stood in the end.
+// tokenResult is the final result of a token decision.
 type tokenResult struct {
 	Granted  []string `json:"granted"`
 	Rejected []struct {
@@ -56,7 +56,7 @@ type requestResult struct {
 	Headers  map[string]string `json:"headers"`
 }
 
-// parseEvent reads a line, whether Caddy's logger wrote it or OPA.
+// parseEvent reads a line that Caddy's logger or OPA wrote.
 func parseEvent(text []byte) (*event, verdict) {
 	var read struct {
 		ID        string          `json:"decision_id"`
@@ -132,8 +132,7 @@ func (e *event) parseToken(at time.Time, input, result json.RawMessage) error {
 	return e.checkScopes()
 }
 
-// checkScopes wants an answer for every scope that was asked for: a loss that is not seen is the worst
-// that a replay can do.
+// checkScopes returns an error unless every requested scope was answered. A replay must not miss a loss.
 func (e *event) checkScopes() error {
 	answered := make(map[string]bool, len(e.token.Scopes))
 	for _, raw := range e.tokenResult.Granted {
@@ -166,7 +165,7 @@ func (e *event) parseRequest(at time.Time, input, result json.RawMessage) error 
 	return nil
 }
 
-// isMasked reports whether anything at a pointer, above it or below it is not as it was.
+// isMasked reports whether a value at a pointer, above it or below it was changed.
 func (e *event) isMasked(pointer string) bool {
 	for _, masked := range e.masked {
 		if masked == pointer || strings.HasPrefix(masked, pointer+"/") || strings.HasPrefix(pointer, masked+"/") {

@@ -33,7 +33,7 @@ type line struct {
 
 var errTooLong = fmt.Errorf("longer than %d MiB", maxLine>>20)
 
-// readAll hands the lines of all logs to workers, in batches. What is no JSON object is not handed on.
+// readAll passes the lines of all logs to workers, in batches. It leaves out what is not a JSON object.
 func readAll(ctx context.Context, logs []Log, batches chan<- []line, report *Report) error {
 	for i, log := range logs {
 		if err := readLog(ctx, i, log, batches, report); err != nil {
@@ -85,8 +85,8 @@ func readLog(ctx context.Context, i int, log Log, batches chan<- []line, report 
 	}
 }
 
-// readLine is the next line, without what is around it. After one that is too long the next call goes on
-// with the line after it.
+// readLine returns the next line without the space around it. After a line that is too long, the next call returns the
+// line after it.
 func readLine(reader *bufio.Reader) ([]byte, error) {
 	var text []byte
 	tooLong := false

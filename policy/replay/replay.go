@@ -1,7 +1,6 @@
-// Package replay decides logged decisions again, with another policy, and says what would change.
-//
-// [Run] reads lines of the decision log in OPA's field names, as streams: what it keeps is what would
-// change, by client and scope. Each decision is made with its own input and at its own time.
+// Package replay makes logged decisions again with another policy, and reports what would change. Its entry point is
+// [Run], which reads lines of the decision log as streams. It keeps only what would change, by client and scope. Each
+// decision is made with its own input and at its own time. It imports policy.
 package replay
 
 import (
@@ -23,27 +22,27 @@ type Log struct {
 	Reader io.Reader
 }
 
-// Config says what is replayed, and with what.
+// Config says which policy to replay with, and how.
 type Config struct {
 	// Policy is the candidate.
 	Policy *policy.Engine
-	// CheckClaims says what is wrong with the claims that the candidate gives a token, for which the
-	// issuer would refuse it. Default: nothing is.
+	// CheckClaims returns why the issuer would refuse the claims that the candidate gives a token. Default: it refuses
+	// none.
 	CheckClaims func(map[string]any) error
 	// Workers is how many decisions are made at once. Default: GOMAXPROCS.
 	Workers int
-	// GiveUp is after how many decisions in a row that were not made in time a replay ends: each
-	// takes the whole timeout, and a log may have millions. Default: 20.
+	// GiveUp is the number of decisions in a row that are not made in time after which a replay ends: each takes the
+	// whole timeout, and a log may have millions. Default: 20.
 	GiveUp int
 }
 
 const defaultGiveUp = 20
 
-// ErrTooSlow is a candidate that made none of [Config.GiveUp] decisions in a row in time.
+// ErrTooSlow reports a candidate that made none of [Config.GiveUp] decisions in a row in time.
 var ErrTooSlow = errors.New("the candidate is too slow")
 
-// Run reads the logs to their ends. Its errors are those of reading, and of ctx, and [ErrTooSlow]; what
-// else is wrong with a line or a decision is in the report.
+// Run reads the logs to their ends. It returns errors of reading, the error of ctx, and [ErrTooSlow]. Other problems
+// with a line or a decision are in the report.
 func Run(ctx context.Context, cfg Config, logs ...Log) (*Report, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
@@ -82,7 +81,7 @@ func Run(ctx context.Context, cfg Config, logs ...Log) (*Report, error) {
 	return report, nil
 }
 
-// replayLine decides a line again, if it is a decision. Its error is for the whole replay.
+// replayLine makes a decision again if the line is one. Its error ends the replay.
 func replayLine(ctx context.Context, cfg *Config, report *Report, l line) error {
 	e, verdict := parseEvent(l.text)
 	switch verdict {

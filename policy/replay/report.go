@@ -2,7 +2,7 @@ package replay
 
 import "sync"
 
-// Kind is what would be otherwise.
+// Kind is what would be different.
 type Kind string
 
 // The kinds of a [Change].
@@ -23,7 +23,7 @@ const (
 	Header Kind = "header"
 )
 
-// Change is one thing that would be otherwise for a client, in some number of decisions.
+// Change is one difference for a client, in a number of decisions.
 type Change struct {
 	// Client is the client_id; empty when it is masked.
 	Client string `json:"client"`
@@ -58,7 +58,7 @@ type Failure struct {
 	first place
 }
 
-// Problem is a line that looks like a decision and is none.
+// Problem is a line that looks like a decision but cannot be read.
 type Problem struct {
 	Where string `json:"where"`
 	Error string `json:"error"`
@@ -66,7 +66,7 @@ type Problem struct {
 	first place
 }
 
-// Totals count decisions, and lines that are none.
+// Totals counts decisions, and other lines.
 type Totals struct {
 	// Decisions are all that were logged: those below, but Uncertain, which is among them.
 	Decisions int `json:"decisions"`
@@ -113,5 +113,5 @@ func newReport() *Report {
 	}
 }
 
-// IsDifferent reports whether any decision would be otherwise, or fail.
+// IsDifferent reports whether any decision would be different, or fail.
 func (r *Report) IsDifferent() bool { return r.Totals.Changed+r.Totals.Failed > 0 }

@@ -38,7 +38,7 @@ func (r *Report) unreadable(where place, problem error) {
 	r.Problems = r.Problems[:min(len(r.Problems), maxUnreadable)]
 }
 
-// add counts a decision, and returns how many in a row were not made in time, this one included.
+// add counts a decision. It returns how many in a row were not made in time, including this one.
 func (r *Report) add(d *decision) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,7 +112,7 @@ func (c *Change) addReason(reason string) {
 	c.Reasons[reason]++
 }
 
-// finish puts what was counted in order.
+// finish sorts what was counted.
 func (r *Report) finish(revision string) {
 	r.Revision = revision
 	for _, c := range r.changes {
@@ -127,7 +127,7 @@ func (r *Report) finish(revision string) {
 	slices.SortFunc(r.Failures, func(a, b *Failure) int { return strings.Compare(a.Kind, b.Kind) })
 }
 
-// compare is the order of lines: that of the logs as they are given.
+// compare compares lines in the order of the logs.
 func compare(a, b place) int { return cmp.Or(cmp.Compare(a.log, b.log), cmp.Compare(a.line, b.line)) }
 
 func shorten(text string) string {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// insist sends a request until it is answered: an admin endpoint is away for a moment whenever a config replaces another.
+// insist sends a request until it is answered: the admin endpoint is unreachable for a moment at each reload.
 func insist(t testing.TB, method, address, body string, header ...string) (a answer) {
 	t.Helper()
 	within(t, time.Minute, address+" answers", func() bool {
@@ -21,7 +21,7 @@ func insist(t testing.TB, method, address, body string, header ...string) (a ans
 	return a
 }
 
-// keepReloading replaces the node's config by one that differs, again and again, until it is told to stop.
+// keepReloading replaces the node's config with a different one repeatedly until it is stopped.
 func (n *node) keepReloading() (stop func() int) {
 	var done atomic.Bool
 	var reloading sync.WaitGroup
@@ -80,8 +80,8 @@ func (r *reloaded) door(what, raw string, want int) {
 	}
 }
 
-// TestChangesDuringReloads: what was acknowledged while one config replaces another is in force at once in both, for
-// whoever is answered by whichever of the two.
+// TestChangesDuringReloads checks that a change that was acknowledged during a reload is in force at once in the former and in
+// the next config.
 func TestChangesDuringReloads(t *testing.T) {
 	c := newCluster(t, "", nil)
 	c.a.start()

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestIssuerDown: while an issuer is down, doors elsewhere serve for as long as they put up with the age of what they
-// know, then answer 503, and go on by themselves when it is back. It takes as long as the shortest bounds that there are.
+// TestIssuerDown checks that doors elsewhere serve while an issuer is down until their bounds on the age of keys and
+// revocations, then answer 503, and recover by themselves. It uses the shortest bounds that a config allows.
 func TestIssuerDown(t *testing.T) {
 	servertest.SkipUnlessLong(t)
 	t.Parallel()

@@ -74,7 +74,7 @@ func (p *pipes) answer() {
 	})
 }
 
-// threads is how many threads of the system the process has: whoever waits for a file takes one.
+// threads returns the number of operating system threads of the process. Each blocked file operation takes one.
 func (n *node) threads() int {
 	n.t.Helper()
 	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", n.process.Process.Pid))
@@ -84,11 +84,12 @@ func (n *node) threads() int {
 	return len(all)
 }
 
-// patient is a client that waits for as long as a test may.
+// patient is a client with a very long timeout.
 var patient = &http.Client{Timeout: 5 * time.Minute, Transport: plain.Transport}
 
-// TestStorageThatHangs: node B's storage neither answers nor fails, as a share does whose server is away. Nobody waits
-// for it for ever, nor more and more of them, nor the end of the process; and when it answers all is as it was.
+// TestStorageThatHangs checks a node whose storage neither answers nor fails, like a share whose server is unreachable. No
+// request waits forever, waiting requests do not accumulate, the process can stop, and everything recovers when the storage
+// answers.
 func TestStorageThatHangs(t *testing.T) {
 	servertest.SkipUnlessLong(t)
 	t.Parallel()

@@ -1,5 +1,4 @@
-// Package cluster_test runs several processes of Caddy with this plugin as one issuer, and holds them to what
-// docs/cluster.md says.
+// Package cluster_test runs several Caddy processes with this plugin as one issuer, and checks what docs/cluster.md says.
 package cluster_test
 
 import (
@@ -52,7 +51,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// node is a process of Caddy, with a config of its own.
+// node is a Caddy process with its own config.
 type node struct {
 	t      testing.TB
 	dir    string
@@ -100,7 +99,7 @@ func (n *node) adapt(caddyfile string, change func(config map[string]any)) []byt
 	return data
 }
 
-// begin starts the process, and does not wait until it serves.
+// begin starts the process without waiting until it serves.
 func (n *node) begin() {
 	n.t.Helper()
 	name, err := binary()
@@ -126,7 +125,7 @@ func (n *node) begin() {
 	}(n.ended)
 }
 
-// start starts the process, and waits until it is ready.
+// start starts the process and waits until it is ready.
 func (n *node) start() *node {
 	n.t.Helper()
 	n.begin()
@@ -188,7 +187,7 @@ func (n *node) logged() string {
 	return string(content)
 }
 
-// complaints are the errors in the log, by what they are about.
+// complaints returns the errors in the log by their subject.
 func (n *node) complaints() map[string][]string {
 	all := make(map[string][]string)
 	for line := range strings.Lines(n.logged()) {
@@ -209,7 +208,7 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.body) }
 
-// field is a member of the body, by its path.
+// field returns a member of the body by its path.
 func (a answer) field(path ...any) any {
 	var value any
 	_ = json.Unmarshal([]byte(a.body), &value)
@@ -229,7 +228,7 @@ func (a answer) field(path ...any) any {
 	return value
 }
 
-// plain is a client that keeps no connection, so that whoever is asked has to be there.
+// plain is a client that does not keep connections, so that each request shows whether the server is up.
 var plain = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func ask(client *http.Client, method, address, body string, header ...string) (answer, error) {
@@ -252,7 +251,7 @@ func read(response *http.Response, err error) (answer, error) {
 	return answer{response.StatusCode, response.Header, string(content)}, err
 }
 
-// must is ask, where there is somebody.
+// must is like ask, and fails the test if nobody answers.
 func must(t testing.TB, method, address, body string, header ...string) answer {
 	t.Helper()
 	a, err := ask(plain, method, address, body, header...)
@@ -268,7 +267,7 @@ func (n *node) administer(method, path, body string) answer {
 	return must(n.t, method, "http://"+n.admin+"/m2m"+path, body, "Content-Type", "application/json")
 }
 
-// want is administer with the status that is wanted.
+// want is like administer, and fails the test for another status.
 func (n *node) want(status int, method, path, body string) answer {
 	n.t.Helper()
 	a := n.administer(method, path, body)
@@ -280,7 +279,7 @@ func (n *node) want(status int, method, path, body string) answer {
 
 func (n *node) status() answer { n.t.Helper(); return n.want(200, "GET", "/status", "") }
 
-// metric is the value of a time series of the node, "" when there is none.
+// metric returns the value of a time series of the node, or "" if there is none.
 func (n *node) metric(name string, labels ...string) string {
 	n.t.Helper()
 	for line := range strings.Lines(must(n.t, "GET", n.url+"/metrics", "").body) {
@@ -299,7 +298,7 @@ func (n *node) metric(name string, labels ...string) string {
 	return ""
 }
 
-// secret is that of a client.
+// secret returns the secret of a client.
 type secret struct{ id, secret string }
 
 func (s secret) form(scopes string) string {
@@ -308,7 +307,7 @@ func (s secret) form(scopes string) string {
 
 const formType = "application/x-www-form-urlencoded"
 
-// token asks for a token at an issuer, or at one of its nodes.
+// token requests a token from an issuer or from one of its nodes.
 func (s secret) token(client *http.Client, at string) (answer, error) {
 	return ask(client, "POST", at+"/oauth2/token", s.form("book:*:read"), "Content-Type", formType)
 }
@@ -338,13 +337,13 @@ func (s secret) about(t testing.TB, at, endpoint, raw string) answer {
 	return must(t, "POST", at+"/oauth2/"+endpoint, form.Encode(), "Content-Type", formType)
 }
 
-// atDoor is what the door of a node answers to a token.
+// atDoor returns the response of a node's door to a token.
 func (n *node) atDoor(raw string) answer {
 	n.t.Helper()
 	return must(n.t, "GET", n.url+"/books/1", "", "Authorization", "Bearer "+raw)
 }
 
-// balancer is where clients find the issuer: it asks the nodes in turn, and the next one when there is nobody.
+// balancer forwards requests of clients to the nodes in turn, and to the next one if a node does not answer.
 type balancer struct {
 	*httptest.Server
 	turn  atomic.Uint32
@@ -379,7 +378,7 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, err.Error(), http.StatusBadGateway)
 }
 
-// forward fails where the node has not answered.
+// forward fails if the node does not answer.
 func (b *balancer) forward(w http.ResponseWriter, r *http.Request, to *node, body []byte) error {
 	request := r.Clone(r.Context())
 	request.URL, _ = url.Parse(to.url + r.URL.RequestURI())
@@ -453,7 +452,7 @@ http://:PORT {
 }
 `
 
-// newCluster makes the nodes, which have yet to start.
+// newCluster makes the nodes without starting them.
 func newCluster(t testing.TB, options string, change func(config map[string]any)) *cluster {
 	t.Helper()
 	c := &cluster{balancer: newBalancer(t), t: t, storage: filepath.Join(t.TempDir(), "shared")}
@@ -474,7 +473,7 @@ func newCluster(t testing.TB, options string, change func(config map[string]any)
 	return c
 }
 
-// mount has node B see that folder, or that file, as its storage.
+// mount makes a folder or a file the storage of node B.
 func (c *cluster) mount(what string) {
 	c.t.Helper()
 	var file struct{ Storage struct{ Root string } }
@@ -519,7 +518,7 @@ func (n *node) clientOf(id string) secret {
 	return secret{id, text}
 }
 
-// within waits until something holds, and reports how long that took.
+// within waits until something holds, and returns how long that took.
 func within(t testing.TB, limit time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
 	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
@@ -540,7 +539,7 @@ func number(text string) float64 {
 	return value
 }
 
-// listens reports whether somebody takes connections at a URL.
+// listens reports whether a server accepts connections at a URL.
 func listens(address string) bool {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
 	if err == nil {

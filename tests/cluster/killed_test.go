@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestChangeAfterAKill: when a node is killed while it has a lock, neither another node nor the restarted node waits for
-// the ten seconds after which the lock is stale.
+// TestChangeAfterAKill checks that after a node was killed while it held a lock, neither another node nor the restarted node
+// waits for the ten seconds after which the lock is stale.
 func TestChangeAfterAKill(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "", nil).start()

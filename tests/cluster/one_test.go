@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestNodesAreOneIssuer: what is made, disabled and revoked at one node is so at the other, and at a door elsewhere,
-// within the bounds of docs/cluster.md.
+// TestNodesAreOneIssuer checks that what is created, disabled and revoked at one node takes effect at the other node and at a
+// door elsewhere within the bounds of docs/cluster.md.
 func TestNodesAreOneIssuer(t *testing.T) {
 	c := newCluster(t, "", nil).start()
 	bot := c.client("ci-bot")
@@ -109,8 +109,8 @@ func (c *cluster) leaked(bot secret) {
 	}
 }
 
-// TestLostStorage: node B loses its storage, in each way that a folder can be lost, while A has it. It goes on, refuses
-// what it must, says so, and catches up by itself.
+// TestLostStorage checks that node B, which loses its storage in each way that a folder can be lost, keeps serving, refuses
+// what it must, reports it, and catches up by itself.
 func TestLostStorage(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

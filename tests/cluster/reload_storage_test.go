@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestReloadWithoutStorage: a config is refused whose storage is away, or has lost what the running one had there, and
-// the one there serves on.
+// TestReloadWithoutStorage checks that a config is refused if its storage is unreachable or has lost what the running config
+// stored there, and that the running config stays in force.
 func TestReloadWithoutStorage(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "token_ttl 9m", nil).start()

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestRestartUnderLoad ends each node in turn and starts it again, as an operator does and as a power failure does.
-// Requests go unanswered meanwhile, and none is answered wrongly; what a node had acknowledged is in force from its
-// first answer on, and known to the other. A balancer that asks the other node leaves no request unanswered.
+// TestRestartUnderLoad stops and kills each node in turn and starts it again. Some requests are not answered meanwhile, but
+// none is answered wrongly. What a node acknowledged is in force from its first response on, and at the other node. With a
+// balancer that tries the other node, every request is answered.
 func TestRestartUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "", nil).start()

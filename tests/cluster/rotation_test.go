@@ -139,8 +139,8 @@ func (s *script) verify(raw string) error {
 	return nil
 }
 
-// TestRotation: over three rotations and more, by two nodes of which one dies in the middle, no token is refused by anybody,
-// when it is new and just before it ends; and there is one rotation in each period.
+// TestRotation checks that over more than three rotations by two nodes, one of which is killed meanwhile, no verifier refuses
+// a new token or one that is about to expire, and that there is one rotation in each period.
 func TestRotation(t *testing.T) {
 	c := newCluster(t, "token_ttl 2s", servertest.QuickKeys(period)).start()
 	bot := c.client("ci-bot")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestDoorWaitsForRevocations: a node that takes connections before it has read what is revoked, as it does when Caddy
-// starts the app of its sites first, lets nothing through until then. Its storage is held up in the middle of reading.
+// TestDoorWaitsForRevocations checks that a node that accepts connections before it has read what is revoked, because Caddy
+// starts the HTTP app first, lets no request through until then. Its storage blocks in the middle of the read.
 func TestDoorWaitsForRevocations(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "", nil)

@@ -1,4 +1,4 @@
-// Package docs_test holds pages of docs/ to what the tree has.
+// Package docs_test checks pages of docs/ against the tree.
 package docs_test
 
 import (
@@ -15,7 +15,7 @@ var (
 	writtenTest = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9_]+)\(`)
 )
 
-// TestTheThreatModelNamesTestsThatExist: a claim without its test is a hope.
+// TestTheThreatModelNamesTestsThatExist checks that each test that the threat model names exists.
 func TestTheThreatModelNamesTestsThatExist(t *testing.T) {
 	page, err := os.ReadFile("../../docs/threat-model.md")
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 	ledger = "https://ledger.example.com"
 )
 
-// issuers are served by one site: an algorithm each, and all but one below a path.
+// issuers are the issuers of one site, each with another algorithm, all but one below a path.
 var issuers = []struct{ path, alg string }{
 	{"", "ES256"},
 	{"/tenants/rsa", "RS256"},
@@ -26,7 +26,7 @@ var issuers = []struct{ path, alg string }{
 	{"/tenants/ed", "EdDSA"},
 }
 
-// server is the issuers, and an API behind a door that takes the tokens of the first.
+// server has the issuers, and an API behind a door that accepts the tokens of the first.
 type server struct {
 	*servertest.Server
 	site, api, upstream string // URLs
