@@ -7,13 +7,14 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 )
 
 // adminSystem is what the API administers.
 type adminSystem struct {
 	issuers []*issuerServer
 	doors   []*door.Door
-	remotes map[string]*remoteIssuer // by URL
+	remotes map[string]*remote.Issuer // by URL
 }
 
 // adminHandler serves the API below /m2m/.

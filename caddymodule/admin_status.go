@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -34,26 +35,24 @@ func (a *adminRequest) remotes() []api.RemoteStatus {
 		return all
 	}
 	for _, url := range slices.Sorted(maps.Keys(a.system.remotes)) {
-		all = append(all, a.system.remotes[url].status(url))
+		all = append(all, viewRemote(url, a.system.remotes[url].Status()))
 	}
 	return all
 }
 
-func (r *remoteIssuer) status(url string) api.RemoteStatus {
-	keys := r.keys.Status()
-	view := api.RemoteStatus{Issuer: url, Keys: api.FetchedStatus{Healthy: keys.Err == nil}}
-	if keys.Err != nil {
-		view.Keys.Problem = keys.Err.Error()
+func viewRemote(url string, status remote.Status) api.RemoteStatus {
+	view := api.RemoteStatus{Issuer: url, Keys: viewKnowledge(status.Keys)}
+	if status.Revocations != nil {
+		revocations := viewKnowledge(*status.Revocations)
+		view.Revocations = &revocations
 	}
-	if set, ok := r.keys.Known(); ok {
-		view.Keys.Count, view.Keys.Age = set.Len(), time.Since(keys.Fetched).Seconds()
-	}
-	if r.revocations.concerns() {
-		problem := r.revocations.problem()
-		view.Revocations = &api.FetchedStatus{Count: r.revocations.known.Len(), Healthy: problem == "", Problem: problem}
-		if age, known := r.revocations.age(); known {
-			view.Revocations.Age = age.Seconds()
-		}
+	return view
+}
+
+func viewKnowledge(k remote.Knowledge) api.FetchedStatus {
+	view := api.FetchedStatus{Count: k.Count, Healthy: k.Problem == "", Problem: k.Problem}
+	if !k.AsOf.IsZero() {
+		view.Age = time.Since(k.AsOf).Seconds()
 	}
 	return view
 }

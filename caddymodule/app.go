@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 )
 
@@ -50,7 +51,7 @@ type App struct {
 	logger  *zap.Logger
 	metrics *metrics.Set
 	storage *storage.Storage
-	remotes map[string]*remoteIssuer
+	remotes map[string]*remote.Issuer
 	doors   []*AuthHandler // of this config
 	// keepKeys has the keys of remote issuers fetched before a token needs them.
 	keepKeys bool
@@ -65,7 +66,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // broken. It creates nothing and asks no storage: keys are made by Start.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, logmask.Logger(ctx.Logger())
-	a.remotes = make(map[string]*remoteIssuer)
+	a.remotes = make(map[string]*remote.Issuer)
 	a.storage = storage.Open(storages, ctx.Storage(), ctx.Done(), a.logger)
 	var err error
 	if a.metrics, err = metrics.New(ctx.GetMetricsRegistry()); err != nil {
@@ -106,7 +107,7 @@ func (a *App) Start() error {
 			return err
 		}
 	}
-	a.watchRemotes()
+	a.maintainRemotes()
 	return nil
 }
 
@@ -129,8 +130,8 @@ func (a *App) Cleanup() error {
 	if a.storage != nil {
 		a.storage.Close()
 	}
-	for _, remote := range a.remotes {
-		if _, err := remoteIssuers.Delete(remote.place); err != nil {
+	for _, issuer := range a.remotes {
+		if _, err := remoteIssuers.Delete(issuer.Source()); err != nil {
 			return err
 		}
 	}
@@ -181,25 +182,31 @@ func (a *App) onlyIssuer() (*Issuer, error) {
 	return nil, fmt.Errorf("the m2m app has %d issuers; say which one is meant", len(a.Issuers))
 }
 
-// remoteIssuer returns the remote issuer at a place. It fails if the config has the same issuer with other origins. It is
+// remoteIssuers are shared by all configs of the process, so that a reload while an issuer is down does not lose its keys.
+var remoteIssuers = caddy.NewUsagePool()
+
+// remoteIssuer returns the remote issuer of a source. It fails if the config has the same issuer with other origins. It is
 // called during provisioning only, which Caddy does one module after the other.
-func (a *App) remoteIssuer(place remotePlace) (*remoteIssuer, error) {
-	if remote, ok := a.remotes[place.url]; ok {
-		if remote.place != place {
-			return nil, fmt.Errorf("issuer %q has other origins in jwks_origin elsewhere in the config; its doors share its keys, so each must name the same origins", place.url)
+func (a *App) remoteIssuer(source remote.Source) (*remote.Issuer, error) {
+	if issuer, ok := a.remotes[source.URL]; ok {
+		if issuer.Source() != source {
+			return nil, fmt.Errorf("issuer %q has other origins in jwks_origin elsewhere in the config; its doors share its keys, so each must name the same origins", source.URL)
 		}
-		return remote, nil
+		return issuer, nil
 	}
-	pooled, _, err := remoteIssuers.LoadOrNew(place, func() (caddy.Destructor, error) {
-		return newRemoteIssuer(place, nil, currentLogger), nil
+	pooled, _, err := remoteIssuers.LoadOrNew(source, func() (caddy.Destructor, error) {
+		return remote.New(source, nil, currentLogger), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	remote := pooled.(*remoteIssuer)
-	a.remotes[place.url] = remote
-	return remote, nil
+	issuer := pooled.(*remote.Issuer)
+	a.remotes[source.URL] = issuer
+	return issuer, nil
 }
+
+// currentLogger returns the plugin's logger in the current config.
+func currentLogger() *zap.Logger { return logmask.Logger(caddy.Log()).Named("m2m") }
 
 // appOf finds the m2m app for a handler that is being provisioned.
 func appOf(ctx caddy.Context) (*App, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/cli"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -115,9 +116,9 @@ func explainOffline(ctx context.Context, from cli.Offline, asked api.ExplainRequ
 }
 
 func fetchKeys(ctx context.Context, issuer string, origins []string, kid string) (*token.KeySet, error) {
-	remote := newRemoteIssuer(remotePlaceOf(issuer, origins), nil, zap.NewNop)
-	defer remote.keys.Close()
-	return remote.keySet(ctx, kid)
+	at := remote.New(remote.NewSource(issuer, origins), nil, zap.NewNop)
+	defer func() { _ = at.Destruct() }()
+	return at.KeySet(ctx, kid)
 }
 
 func startCaddyfile(path string) error {

@@ -21,9 +21,6 @@ const (
 	feedContentType = "application/" + revocation.FeedType
 	// feedMaxAge is how long caches may keep a feed.
 	feedMaxAge = 2 * time.Second
-	// feedStep is how many seconds lie between the moments since which there are feeds, so that there are few, and
-	// doors share them.
-	feedStep = 30
 	// A feed is made anew when there is news, but not sooner than feedFloor, and else after feedRenewal, which shows
 	// that there is none.
 	feedFloor   = time.Second
@@ -89,7 +86,7 @@ func sinceOf(query string) (int64, *oauth.Error) {
 // moment is the moment for which there is a feed. It is 0 for all whose feed would have everything, which may be large,
 // and is made and kept once.
 func (f *feed) moment(since int64) int64 {
-	since -= since % feedStep
+	since -= since % revocation.FeedStep
 	if !f.issuer.revocations.CoversSince(time.Unix(since, 0)) {
 		return 0
 	}

@@ -25,31 +25,31 @@ const (
 	keyLeeway          = token.MaxLeeway
 )
 
-// KeySettings say how an issuer's signing keys rotate, and how they are stored.
+// KeySettings say how an issuer's signing keys rotate and how they are stored.
 type KeySettings struct {
-	// KeyRotation is how often a new key takes over. The next one is published about ten minutes before it
-	// signs, and the one before stays published until its last token has expired. 0 is that only a command makes
-	// another. At least 15m5s plus token_ttl, so that no more than three keys are published; at most 10 years.
+	// KeyRotation is how often a new key takes over. The next key is published about ten minutes before it signs,
+	// and the former key stays published until its last token has expired. With 0, only a command makes another
+	// key. At least 15m5s plus token_ttl, so that no more than three keys are published; at most 10 years.
 	// Default: 720h (30 days).
 	KeyRotation *caddy.Duration `json:"key_rotation,omitempty"`
 
-	// KeyEncryption encrypts private keys in storage, by AES-256-GCM: the base64 of 32 bytes, given by one
-	// placeholder, {env.*} or {file.*}; a literal is an error, and so is a file that group or others may read. Keys
-	// are encrypted with the first; further ones open what was encrypted with them before. Keys that are not
-	// encrypted so are stored anew at the next rotation. Default: none.
+	// KeyEncryption encrypts private keys in storage with AES-256-GCM. Each entry is one placeholder, {env.*} or
+	// {file.*}, for the base64 of 32 bytes. A literal is an error, and so is a file that group or others may read.
+	// The first entry encrypts; further ones only decrypt. Keys that are not encrypted with the first entry are
+	// encrypted with it at the next rotation. Default: none.
 	KeyEncryption []string `json:"key_encryption,omitempty"`
 
-	// KeyTiming is for trying a rotation out in seconds, and not for production: caches of others know nothing of it.
+	// KeyTiming is for trying out a rotation in seconds. It is not for production: caches elsewhere do not know it.
 	KeyTiming *KeyTiming `json:"key_timing,omitempty"`
 }
 
-// KeyTiming are times that KeyRotation is held against. All must be above 0.
+// KeyTiming are the times that limit KeyRotation. All must be above 0.
 type KeyTiming struct {
-	// MaxAge is that of the published keys, in whole seconds. Default: 5m.
+	// MaxAge is how long caches may keep the published keys, in whole seconds. Default: 5m.
 	MaxAge caddy.Duration `json:"max_age"`
-	// Poll is how often storage is looked at. Default: 5s.
+	// Poll is how often storage is read. Default: 5s.
 	Poll caddy.Duration `json:"poll"`
-	// Leeway is how far clocks may be apart. Default: 5m.
+	// Leeway is how far clocks may differ. Default: 5m.
 	Leeway caddy.Duration `json:"leeway"`
 }
 

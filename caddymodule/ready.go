@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -108,10 +107,10 @@ func (a *App) lacking() []issuerLacking {
 	}
 	for _, door := range a.doors {
 		for _, t := range door.trusted {
-			if t.remote != nil && !t.remote.keys.Usable(time.Duration(t.MaxStale)) {
+			if t.remote != nil && !t.remote.KeysUsable() {
 				add(t.URL, lacksKeys)
 			}
-			if t.remote != nil && t.bound.within(t.remote.revocations) != nil {
+			if t.remote != nil && t.remote.CheckRevocations() != nil {
 				add(t.URL, lacksRevoked)
 			}
 			if door.Policy != nil && door.Policy.own && door.Policy.engine.Revision() == "" {

@@ -7,39 +7,34 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 )
 
-// remoteInterval is how often the keys of remote issuers are looked at, which fetches nothing unless
-// they are to be kept fresh and are due.
+// remoteInterval is how often remote issuers are maintained. Most of the time that sends no request.
 const remoteInterval = time.Second
 
-// watchRemotes tells the metrics of the keys and revocations of remote issuers, until the app's context ends.
-func (a *App) watchRemotes() {
+// maintainRemotes maintains the remote issuers and sets their metrics, until the app's context ends.
+func (a *App) maintainRemotes() {
 	if len(a.remotes) == 0 {
 		return
 	}
-	a.lookAtRemotes()
-	go poll.Every(a.ctx, remoteInterval, a.lookAtRemotes)
+	a.maintainRemotesOnce()
+	go poll.Every(a.ctx, remoteInterval, a.maintainRemotesOnce)
 }
 
-func (a *App) lookAtRemotes() {
-	for url, remote := range a.remotes {
-		if a.keepKeys {
-			remote.keys.Refresh()
-		}
-		remote.revocations.begin()
-		remote.revocations.insist(a.insistsOn(url))
-		keys := remote.keys.Status()
-		a.metrics.RemoteKeys(url, keys.Err == nil, keys.Fetched)
-		if remote.revocations.concerns() {
-			a.metrics.RemoteRevocations(url, remote.revocations.problem() == "", remote.revocations.known.AsOf())
+func (a *App) maintainRemotesOnce() {
+	for url, issuer := range a.remotes {
+		issuer.Maintain(a.keepKeys, a.requiresFeed(url))
+		status := issuer.Status()
+		a.metrics.RemoteKeys(url, status.Keys.Problem == "", status.Keys.AsOf)
+		if r := status.Revocations; r != nil {
+			a.metrics.RemoteRevocations(url, r.Problem == "", r.AsOf)
 		}
 	}
 }
 
-// insistsOn reports whether a door takes no token of an issuer that does not publish what it has revoked.
-func (a *App) insistsOn(url string) bool {
+// requiresFeed reports whether a door accepts no tokens of an issuer that does not publish its revocations.
+func (a *App) requiresFeed(url string) bool {
 	return slices.ContainsFunc(a.doors, func(door *AuthHandler) bool {
 		return slices.ContainsFunc(door.trusted, func(t *TrustedIssuer) bool {
-			return t.remote != nil && t.URL == url && t.bound.insists()
+			return t.remote != nil && t.URL == url && t.remote.FeedRequired()
 		})
 	})
 }

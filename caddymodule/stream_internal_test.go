@@ -6,15 +6,17 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote/remotetest"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -24,18 +26,39 @@ const (
 	reasonNoRevocations = "no_revocations"
 )
 
+// feedInterval is how often package remote reads a feed.
+const feedInterval = 5 * time.Second
+
+// testRemote runs a test with a remote issuer whose keys are known, under a fake clock.
+func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, issuer *remote.Issuer)) {
+	key, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := &remotetest.Issuer{T: t, Key: key}
+		issuer := remote.New(remote.NewSource(remotetest.URL, nil), &http.Client{Transport: f}, zap.NewNop)
+		defer func() { _ = issuer.Destruct() }()
+		if _, err := issuer.KeySet(t.Context(), key.ID()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, f, issuer)
+	})
+}
+
 // doorOfRemote returns a door without leeway that takes tokens of a remote issuer.
-func doorOfRemote(t *testing.T, remote *remoteIssuer, bound revocationBound) *door.Door {
+func doorOfRemote(t *testing.T, issuer *remote.Issuer, bounds remote.Bounds) *door.Door {
 	t.Helper()
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
+	bounds.KeysMaxStale = time.Hour
 	d, err := door.New(door.Config{
 		Issuers: []*door.TrustedIssuer{{
-			Issuer:  &trustedRemote{remote, time.Hour, bound},
-			Expect:  token.Expect{Issuer: feedIssuer, Audiences: []string{"api"}},
-			Metrics: m.Door(feedIssuer),
+			Issuer:  issuer.Trust(bounds),
+			Expect:  token.Expect{Issuer: remotetest.URL, Audiences: []string{"api"}},
+			Metrics: m.Door(remotetest.URL),
 		}},
 		Audience: []string{"api"}, Host: caddyHost{}, Logger: zap.NewNop(),
 	})
@@ -50,7 +73,7 @@ func streamRequest(t *testing.T, key *token.SigningKey) *http.Request {
 	t.Helper()
 	now := time.Now()
 	signed, err := key.Sign(fmt.Appendf(nil, `{"iss":%q,"sub":"bot","client_id":"bot","aud":"api","scope":"book:*:read","jti":"A","iat":%d,"exp":%d}`,
-		feedIssuer, now.Unix(), now.Add(30*time.Minute).Unix()))
+		remotetest.URL, now.Unix(), now.Add(30*time.Minute).Unix()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,34 +85,34 @@ func streamRequest(t *testing.T, key *token.SigningKey) *http.Request {
 // TestStreamsOfARemoteIssuer end when a new request with the token would be refused, and how late.
 func TestStreamsOfARemoteIssuer(t *testing.T) {
 	soon := time.Now().Add(100 * 365 * 24 * time.Hour).Unix() // also by the fake clock
-	bound := revocationBound{maxAge: time.Minute}
+	bound := remote.Bounds{RevocationsMaxAge: time.Minute}
 	for name, test := range map[string]struct {
-		bound    revocationBound
-		change   func(f *feedOverNothing, remote *remoteIssuer)
+		bound    remote.Bounds
+		change   func(f *remotetest.Issuer, issuer *remote.Issuer)
 		reason   string // "" is that the stream lives on
 		from, to time.Duration
 	}{
 		"exp":       {bound: bound, reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"the token": {bound: bound, change: revokes("tokens", map[string]int64{digestOfName("A"): soon}), reason: "revoked", to: feedInterval + streamInterval},
-		"the client": {bound: bound, change: revokes("clients", map[string]any{digestOfName("bot"): map[string]int64{"before": soon, "exp": soon}}),
+		"the token": {bound: bound, change: revokes("tokens", map[string]int64{remotetest.DigestOf("A"): soon}), reason: "revoked", to: feedInterval + streamInterval},
+		"the client": {bound: bound, change: revokes("clients", map[string]any{remotetest.DigestOf("bot"): map[string]int64{"before": soon, "exp": soon}}),
 			reason: "revoked", to: feedInterval + streamInterval},
-		"the key":       {bound: bound, change: func(f *feedOverNothing, _ *remoteIssuer) { f.giveUpKey(soon) }, reason: "revoked", to: feedInterval + streamInterval},
-		"another token": {bound: bound, change: revokes("tokens", map[string]int64{digestOfName("B"): soon}), reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"a feed that is away": {bound: bound, change: func(f *feedOverNothing, _ *remoteIssuer) { f.answers(func() { f.status = 500 }) },
+		"the key":       {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.RevokeKey(soon) }, reason: "revoked", to: feedInterval + streamInterval},
+		"another token": {bound: bound, change: revokes("tokens", map[string]int64{remotetest.DigestOf("B"): soon}), reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
+		"a feed that is away": {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
 			reason: "unknown", from: 50 * time.Second, to: time.Minute + 2*streamInterval},
-		"a feed that is away, and allowed to be": {bound: revocationBound{maxAge: time.Minute, allow: true},
-			change: func(f *feedOverNothing, _ *remoteIssuer) { f.answers(func() { f.status = 500 }) },
+		"a feed that is away, and allowed to be": {bound: remote.Bounds{RevocationsMaxAge: time.Minute, AllowStale: true},
+			change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
 			reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"an issuer that no config has": {bound: bound, change: func(_ *feedOverNothing, remote *remoteIssuer) { _ = remote.Destruct() },
+		"an issuer that no config has": {bound: bound, change: func(_ *remotetest.Issuer, issuer *remote.Issuer) { _ = issuer.Destruct() },
 			reason: "unknown", to: streamInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
-			testRemote(t, func(t *testing.T, f *feedOverNothing, remote *remoteIssuer, _ *observer.ObservedLogs) {
-				d, passed := doorOfRemote(t, remote, test.bound), false
+			testRemote(t, func(t *testing.T, f *remotetest.Issuer, issuer *remote.Issuer) {
+				d, passed := doorOfRemote(t, issuer, test.bound), false
 				next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 					passed = true
 					if test.change != nil {
-						test.change(f, remote)
+						test.change(f, issuer)
 					}
 					select {
 					case <-r.Context().Done():
@@ -98,7 +121,7 @@ func TestStreamsOfARemoteIssuer(t *testing.T) {
 					return nil
 				})
 				begun, answer := time.Now(), httptest.NewRecorder()
-				if err := d.ServeHTTP(answer, streamRequest(t, f.key), next); err != nil || !passed {
+				if err := d.ServeHTTP(answer, streamRequest(t, f.Key), next); err != nil || !passed {
 					t.Fatal(err, answer.Body)
 				}
 				if took := time.Since(begun); took < test.from || took > test.to {
@@ -116,20 +139,8 @@ func TestStreamsOfARemoteIssuer(t *testing.T) {
 	}
 }
 
-func revokes(what string, entries any) func(*feedOverNothing, *remoteIssuer) {
-	return func(f *feedOverNothing, _ *remoteIssuer) {
-		f.answers(func() { f.feed = map[string]any{what: entries} })
+func revokes(what string, entries any) func(*remotetest.Issuer, *remote.Issuer) {
+	return func(f *remotetest.Issuer, _ *remote.Issuer) {
+		f.Change(func() { f.Feed = map[string]any{what: entries} })
 	}
-}
-
-// giveUpKey has the issuer sign with another key, and give the former up.
-func (f *feedOverNothing) giveUpKey(until int64) {
-	key, err := token.GenerateKey(token.EdDSA)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.answers(func() {
-		f.feed = map[string]any{"keys": map[string]int64{f.key.ID(): until}}
-		f.key = key
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -81,10 +82,9 @@ type TrustedIssuer struct {
 	// exceeded: "refuse" answers 503, "allow" takes them. Default: refuse.
 	RevocationStale string `json:"revocation_stale,omitempty"`
 
-	local   *issuerServer // nil for a remote issuer
-	remote  *remoteIssuer // nil for one of this process
+	local   *issuerServer   // nil for a remote issuer
+	remote  *remote.Trusted // nil for one of this process
 	issuer  door.Issuer
-	bound   revocationBound
 	metrics *metrics.Door
 }
 
@@ -182,20 +182,20 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 	if err := t.checkOrigins(); err != nil {
 		return err
 	}
-	remote, err := app.remoteIssuer(remotePlaceOf(t.URL, t.JWKSOrigins))
+	issuer, err := app.remoteIssuer(remote.NewSource(t.URL, t.JWKSOrigins))
 	if err != nil {
 		return err
 	}
 	if t.MaxStale == 0 {
 		t.MaxStale = caddy.Duration(discovery.DefaultStaleFor)
 	}
-	t.remote = remote
-	t.bound = revocationBound{
-		maxAge:   cmp.Or(time.Duration(t.RevocationMaxAge), defaultRevocationMaxAge),
-		allow:    t.RevocationStale == staleAllow,
-		required: t.RevocationMaxAge != 0,
-	}
-	t.issuer = &trustedRemote{remote, time.Duration(t.MaxStale), t.bound}
+	t.remote = issuer.Trust(remote.Bounds{
+		KeysMaxStale:      time.Duration(t.MaxStale),
+		RevocationsMaxAge: cmp.Or(time.Duration(t.RevocationMaxAge), defaultRevocationMaxAge),
+		AllowStale:        t.RevocationStale == staleAllow,
+		RequireFeed:       t.RevocationMaxAge != 0,
+	})
+	t.issuer = t.remote
 	return nil
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// cluster is a storage, a clock, and nodes that have both.
+// cluster is a storage and a clock that nodes share.
 type cluster struct {
 	t       testing.TB
 	clock   atomic.Int64
@@ -40,7 +40,7 @@ func (c *cluster) now() time.Time { return time.Unix(0, c.clock.Load()).UTC() }
 
 func (c *cluster) pass(d time.Duration) { c.clock.Add(int64(d)) }
 
-// clusterNode is one node; its storage fails as long as fail says so.
+// clusterNode is one node.
 type clusterNode struct {
 	*Ring
 	storage *nodeStorage
@@ -65,7 +65,7 @@ func (n *clusterNode) start() *clusterNode {
 	return n
 }
 
-// look is one poll.
+// look reads the keys once, as Watch does.
 func (n *clusterNode) look() error {
 	_, _, err := n.refresh(context.Background(), true)
 	return err
@@ -89,10 +89,10 @@ func (n *clusterNode) signerID() string {
 
 func (n *clusterNode) published() *token.KeySet { return n.loaded.Load().Public }
 
-// errors are the lines that the node has logged as errors.
+// errors returns how many errors the node has logged.
 func (n *clusterNode) errors() int { return n.log.FilterLevelExact(zap.ErrorLevel).Len() }
 
-// nodeStorage is the cluster's storage as one node has it.
+// nodeStorage is the storage as one node sees it.
 type nodeStorage struct {
 	*cluster
 	certmagic.Storage // nil: what it is not expected to be asked for
@@ -195,7 +195,7 @@ func (s *nodeStorage) Unlock(_ context.Context, name string) error {
 	return nil
 }
 
-// stored are the kids in storage.
+// stored returns the kids in storage.
 func (c *cluster) stored() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

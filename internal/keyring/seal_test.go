@@ -47,7 +47,7 @@ func TestKeysAreEncryptedAtRest(t *testing.T) {
 	}
 }
 
-// TestEncryptedKeyIsOfItsName: an object is not taken under another key's name.
+// TestEncryptedKeyIsOfItsName: an object is not accepted under another key's name.
 func TestEncryptedKeyIsOfItsName(t *testing.T) {
 	seal := testSeal(t, "a")
 	sealed := seal.seal("one", []byte("private"))
@@ -62,8 +62,8 @@ func TestEncryptedKeyIsOfItsName(t *testing.T) {
 	}
 }
 
-// TestKeysAreEncryptedAnewAtTheNextRotation, from none to a key, and from that to another.
-func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
+// TestKeysAreResealedAtTheNextRotation, from no encryption to a key, and from that key to another.
+func TestKeysAreResealedAtTheNextRotation(t *testing.T) {
 	c := newCluster(t)
 	kid := c.node(0).start().signerID()
 	for _, letters := range [][]string{{"a"}, {"b", "a"}} {
@@ -88,7 +88,7 @@ func TestKeysAreEncryptedAnewAtTheNextRotation(t *testing.T) {
 	}
 }
 
-// TestEncryptionThatFailsHalfWay is done by a later look.
+// TestEncryptionThatFailsHalfWay is completed by a later read.
 func TestEncryptionThatFailsHalfWay(t *testing.T) {
 	c := newCluster(t)
 	kid := c.node(0).start().signerID()

@@ -8,12 +8,12 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// testTimes are those of the defaults, with a period of a day.
+// testTimes are the defaults, with a period of a day.
 var testTimes = Times{Period: 24 * time.Hour, TTL: 10 * time.Minute, MaxAge: 5 * time.Minute, Poll: 5 * time.Second, Leeway: 5 * time.Minute}
 
 var testEpoch = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// keyAt is a key that signs from so long after the epoch.
+// keyAt returns a key that signs from a time after the epoch.
 func keyAt(t testing.TB, alg token.Alg, after time.Duration) *storedKey {
 	t.Helper()
 	key, err := token.GenerateKey(alg)
@@ -60,7 +60,7 @@ func TestKeyStates(t *testing.T) {
 	}
 }
 
-func TestWhatIsDueAboutKeys(t *testing.T) {
+func TestPlan(t *testing.T) {
 	first, second, third := keyAt(t, token.ES256, 0), keyAt(t, token.ES256, 24*time.Hour), keyAt(t, token.ES256, 48*time.Hour)
 	revoked := keyAt(t, token.ES256, 0)
 	revoked.revoked = &revocation{At: testEpoch.Add(time.Hour)}

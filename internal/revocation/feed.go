@@ -39,6 +39,8 @@ const (
 	FeedType = "m2m-revocations+jwt"
 	// feedWindow is how far back a feed reaches that does not have everything.
 	feedWindow = 10 * time.Minute
+	// FeedStep is how many seconds lie between the times since which there are feeds, so that doors share them.
+	FeedStep = 30
 	// MaxFeedSize is the largest signed feed that a door reads, in bytes. It is enough for some 500,000 entries.
 	MaxFeedSize = 32 << 20
 	// maxCopied is how many entries of one issuer a door keeps.
