@@ -23,6 +23,12 @@ const (
 	logPackage     = "data.m2m.log"
 )
 
+// The path of a decision in the decision log is that of the Rego package that makes it.
+const (
+	TokenPath   = "m2m/token"
+	RequestPath = "m2m/request"
+)
+
 // contracts holds all of them, by the path of the package.
 var contracts = map[string]contract{
 	tokenPackage: {tokenPackage, shippedFolder + shipped.Contract, map[string]string{

@@ -15,12 +15,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// The path of a decision is that of the Rego package that made it.
-const (
-	pathToken   = "m2m/token"
-	pathRequest = "m2m/request"
-)
-
 // Event is one line of the decision log. Fields that OPA's decision logs have as well (EventV1) have OPA's names.
 type Event struct {
 	ID string
@@ -41,7 +35,7 @@ type Event struct {
 // TokenEvent returns the event of a decision on a token request, which came at the time of the input.
 func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 	return &Event{
-		path:   pathToken,
+		path:   policy.TokenPath,
 		input:  zap.Object("input", (*loggedTokenInput)(in)),
 		result: zap.Object("result", (*loggedTokenDecision)(d)),
 		issuer: in.Issuer, issuerAt: []string{"issuer"},
@@ -54,7 +48,7 @@ func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 // RequestEvent returns the event of a decision on a proxied request, which came at the time of the input.
 func RequestEvent(in *policy.RequestInput, d *policy.RequestDecision) *Event {
 	return &Event{
-		path:   pathRequest,
+		path:   policy.RequestPath,
 		input:  zap.Object("input", (*loggedRequestInput)(in)),
 		result: zap.Object("result", (*loggedRequestDecision)(d)),
 		issuer: in.Issuer, issuerAt: []string{"issuer"},

@@ -11,12 +11,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// Paths of the decisions, as the log has them.
-const (
-	pathToken   = "m2m/token"
-	pathRequest = "m2m/request"
-)
-
 // verdict is the kind of a line.
 type verdict int
 
@@ -82,7 +76,7 @@ func parseEvent(text []byte) (*event, verdict) {
 	}
 	path := strings.Trim(read.Path, "/")
 	switch {
-	case path != pathToken && path != pathRequest:
+	case path != policy.TokenPath && path != policy.RequestPath:
 		return nil, isOther
 	case wrong != nil:
 		return &event{problem: fmt.Errorf("%s is a %s", wrong.Field, wrong.Value)}, isUnreadable
@@ -116,7 +110,7 @@ func (e *event) parse(path, timestamp string, input, result json.RawMessage) err
 	if isAbsent(result) {
 		return errors.New("result is missing")
 	}
-	if path == pathToken {
+	if path == policy.TokenPath {
 		return e.parseToken(at, input, result)
 	}
 	return e.parseRequest(at, input, result)
