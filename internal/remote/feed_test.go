@@ -117,7 +117,7 @@ func TestBadFeeds(t *testing.T) {
 			"a gap": {func() string { return f.State(f.Key, revocation.FeedType, with("since", time.Now().Unix())) }, 0, "does not go back as far as was asked"},
 			"names": {func() string {
 				return f.State(f.Key, revocation.FeedType, map[string]any{"tokens": map[string]int{"B": 1 << 40}})
-			}, 0, "no digest"},
+			}, 0, "without a digest"},
 			"other claims": {func() string { return f.State(f.Key, revocation.FeedType, with("keys", "k")) }, 0, "not those of a feed"},
 		} {
 			f.Change(func() { f.Answer, f.Status = test.answer, test.status })
