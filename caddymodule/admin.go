@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
@@ -167,7 +168,7 @@ func (a *adminRequest) chooseIssuer() (*issuer.Server, error) {
 				return issuer, nil
 			}
 		}
-		return nil, api.NotFound("there is no issuer %q here", withoutUserInfo(chosen))
+		return nil, api.NotFound("there is no issuer %q here", credential.WithoutUserInfo(chosen))
 	}
 	switch len(issuers) {
 	case 0:

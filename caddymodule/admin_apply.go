@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
-	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
@@ -113,7 +112,7 @@ func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, erro
 func listIssuers(a *adminRequest) error {
 	answer := api.IssuerList{Issuers: []api.Issuer{}}
 	for _, i := range a.system.issuers {
-		source, path := registrySource(i)
+		source, path := i.RegistrySource()
 		answer.Issuers = append(answer.Issuers, api.Issuer{
 			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,
 			TokenTTL: i.TokenTTL.String(), TokenEndpoint: i.URL + "/oauth2/token",
@@ -121,12 +120,4 @@ func listIssuers(a *adminRequest) error {
 	}
 	writeAdminJSON(a.w, http.StatusOK, answer)
 	return nil
-}
-
-// registrySource returns the kind of an issuer's registry and the path of its file.
-func registrySource(i *issuer.Server) (source, path string) {
-	if i.RegistryPath == "" {
-		return storageSource, ""
-	}
-	return fileSource, i.RegistryPath
 }

@@ -84,7 +84,7 @@ func viewStorage(i *issuer.Server) api.StorageStatus {
 }
 
 func viewRegistry(i *issuer.Server) api.RegistryStatus {
-	source, _ := registrySource(i)
+	source, _ := i.RegistrySource()
 	problem := i.Registry.Problem()
 	return api.RegistryStatus{
 		Source: source, Revision: i.Registry.Revision(), Age: i.Registry.Age().Seconds(), Healthy: problem == "", Problem: problem,

@@ -5,11 +5,11 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -68,7 +68,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("issuer %d is null", i)
 		}
 		if err := issuer.provision(ctx, a); err != nil {
-			return fmt.Errorf("provisioning issuer %q: %w", withoutUserInfo(issuer.URL), err)
+			return fmt.Errorf("provisioning issuer %q: %w", credential.WithoutUserInfo(issuer.URL), err)
 		}
 		if seen[issuer.URL] {
 			return fmt.Errorf("issuer %q is configured twice", issuer.URL)
@@ -144,17 +144,7 @@ func (a *App) issuer(url string) (*Issuer, error) {
 			return issuer, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, withoutUserInfo(url))
-}
-
-// withoutUserInfo is the URL as an error may show it. An issuer's may have no user information,
-// and where somebody gave some there may be a password in it.
-func withoutUserInfo(url string) string {
-	scheme, rest, found := strings.Cut(url, "://")
-	if at := strings.LastIndexByte(rest, '@'); found && at >= 0 {
-		return scheme + "://" + rest[at+1:]
-	}
-	return url
+	return nil, fmt.Errorf("%w: %q", errNoSuchIssuer, credential.WithoutUserInfo(url))
 }
 
 var errNoSuchIssuer = errors.New("the m2m app has no such issuer")

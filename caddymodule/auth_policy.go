@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
@@ -61,7 +62,7 @@ func (p *RequestPolicy) findEngine(h *AuthHandler, storage certmagic.Storage) er
 		case len(h.trusted) > 1:
 			return errors.New("the door has several issuers, so there is no one policy of its issuer; add the policy's path, or a bundle")
 		case h.trusted[0].local == nil:
-			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path, or a bundle", withoutUserInfo(h.trusted[0].URL))
+			return fmt.Errorf("issuer %q is none of this process's, so its policy is not here; add the policy's path, or a bundle", credential.WithoutUserInfo(h.trusted[0].URL))
 		}
 		p.engine = h.trusted[0].local.Policy
 		return nil

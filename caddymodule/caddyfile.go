@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -118,9 +119,9 @@ func (i *Issuer) parseRegistry(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	switch i.Registry.Source {
-	case fileSource:
+	case issuer.RegistryInFile:
 		return oneArg(d, &i.Registry.Path)
-	case storageSource:
+	case issuer.RegistryInStorage:
 		return i.Registry.parseStorage(d)
 	}
 	return d.Errf("unknown registry %q; it is storage or file <path>", i.Registry.Source)

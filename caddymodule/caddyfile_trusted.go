@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 )
 
 // parseIssuer adds an issuer. Several, or one with options, are a list.
@@ -14,7 +16,7 @@ func (h *AuthHandler) parseIssuer(d *caddyfile.Dispenser) error {
 	}
 	for _, other := range h.Issuers {
 		if other.URL == t.URL {
-			return d.Errf("issuer %q is given twice", withoutUserInfo(t.URL))
+			return d.Errf("issuer %q is given twice", credential.WithoutUserInfo(t.URL))
 		}
 	}
 	h.Issuers = append(h.Issuers, t)

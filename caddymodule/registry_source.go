@@ -12,12 +12,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
-// Where a registry is kept.
-const (
-	storageSource = "storage"
-	fileSource    = "file"
-)
-
 // RegistrySource says where an issuer's clients, resources and grants are kept.
 type RegistrySource struct {
 	// Source is "storage" for Caddy's storage, where the admin API and the commands change it, or
@@ -44,7 +38,7 @@ func (i *Issuer) openRegistry(c *issuer.Config) error {
 	if err := source.check(); err != nil {
 		return err
 	}
-	if source.Source == fileSource {
+	if source.Source == issuer.RegistryInFile {
 		file, err := file.Open(source.Path)
 		if err != nil {
 			return fmt.Errorf("reading the registry: %w", err)
@@ -64,13 +58,13 @@ func (i *Issuer) openRegistry(c *issuer.Config) error {
 
 func (s RegistrySource) check() error {
 	switch {
-	case s.Source != "" && s.Source != storageSource && s.Source != fileSource:
+	case s.Source != "" && s.Source != issuer.RegistryInStorage && s.Source != issuer.RegistryInFile:
 		return fmt.Errorf("registry source %q is unknown; it is \"storage\" or \"file\"", s.Source)
-	case s.Source == fileSource && s.Path == "":
+	case s.Source == issuer.RegistryInFile && s.Path == "":
 		return errors.New("a registry file needs a path")
-	case s.Source != fileSource && s.Path != "":
+	case s.Source != issuer.RegistryInFile && s.Path != "":
 		return errors.New("a registry in storage has no path")
-	case s.Source == fileSource && s.CacheSize != 0:
+	case s.Source == issuer.RegistryInFile && s.CacheSize != 0:
 		return errors.New("a registry file has no cache_size: all of it is in memory")
 	case s.CacheSize < 0 || s.CacheSize > maxCacheSize:
 		return fmt.Errorf("cache_size is %d; it is at least 1 and at most %d", s.CacheSize, maxCacheSize)

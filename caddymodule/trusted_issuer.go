@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
@@ -138,7 +139,7 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 func (t *TrustedIssuer) checkOrigins() error {
 	for _, origin := range t.JWKSOrigins {
 		if err := discovery.CheckOrigin(origin, t.URL); err != nil {
-			return fmt.Errorf("jwks_origin %q %w", withoutUserInfo(origin), err)
+			return fmt.Errorf("jwks_origin %q %w", credential.WithoutUserInfo(origin), err)
 		}
 	}
 	return nil
@@ -146,7 +147,7 @@ func (t *TrustedIssuer) checkOrigins() error {
 
 func (t *TrustedIssuer) checkRemote(audience []string) error {
 	if err := discovery.CheckIssuer(t.URL); err != nil {
-		return fmt.Errorf("issuer %q: %w", withoutUserInfo(t.URL), err)
+		return fmt.Errorf("issuer %q: %w", credential.WithoutUserInfo(t.URL), err)
 	}
 	if len(t.Audience) == 0 && len(audience) == 0 {
 		return fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", t.URL)

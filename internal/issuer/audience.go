@@ -106,14 +106,14 @@ func (t *tokenRequest) tokenAudience() []string {
 }
 
 // audiences are all the audiences that tokens of this issuer may have, sorted.
-func (i *Server) audiences(ctx context.Context) ([]string, error) {
-	resources, err := i.Registry.Resources(ctx)
+func (s *Server) audiences(ctx context.Context) ([]string, error) {
+	resources, err := s.Registry.Resources(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing resources: %w", err)
 	}
-	all := []string{i.Audience}
+	all := []string{s.Audience}
 	for _, r := range resources {
-		all = append(all, i.audienceOf(r))
+		all = append(all, s.audienceOf(r))
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil
@@ -121,9 +121,9 @@ func (i *Server) audiences(ctx context.Context) ([]string, error) {
 
 // audienceOf is the resource's own audience, else the issuer's; so it is for a resource that the
 // registry does not have, which the rules that ship reject.
-func (i *Server) audienceOf(r *registry.Resource) string {
+func (s *Server) audienceOf(r *registry.Resource) string {
 	if r != nil && r.Audience != "" {
 		return r.Audience
 	}
-	return i.Audience
+	return s.Audience
 }

@@ -26,18 +26,18 @@ func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.
 
 // authenticate returns the client whose secret this is, or nil. An unknown client, a wrong secret, and a disabled or
 // expired client get the same answer at the same cost. It fails if the registry does.
-func (i *Server) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
-	client, secretID, err := i.Registry.Authenticate(ctx, id, secret, now)
+func (s *Server) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
+	client, secretID, err := s.Registry.Authenticate(ctx, id, secret, now)
 	switch {
 	case errors.Is(err, registry.ErrRefused):
 		return nil, nil
 	case errors.Is(err, storage.ErrTooManyUnauthenticated):
-		i.tellOfCrowd()
+		s.tellOfCrowd()
 	}
 	if err != nil {
 		return nil, err
 	}
-	i.Usage.Seen(client.ID, secretID, now)
+	s.Usage.Seen(client.ID, secretID, now)
 	return client, nil
 }
 
@@ -45,10 +45,10 @@ func (i *Server) authenticate(ctx context.Context, id, secret string, now time.T
 const crowdInterval = time.Minute
 
 // tellOfCrowd warns that requests are refused because too many strangers wait, once in crowdInterval.
-func (i *Server) tellOfCrowd() {
-	now, last := time.Now().UnixNano(), i.crowd.Load()
-	if now-last >= int64(crowdInterval) && i.crowd.CompareAndSwap(last, now) {
-		i.Logger.Warn("clients that are not in memory are refused for now: too many requests with unknown ids or wrong secrets ask the storage at once")
+func (s *Server) tellOfCrowd() {
+	now, last := time.Now().UnixNano(), s.crowd.Load()
+	if now-last >= int64(crowdInterval) && s.crowd.CompareAndSwap(last, now) {
+		s.Logger.Warn("clients that are not in memory are refused for now: too many requests with unknown ids or wrong secrets ask the storage at once")
 	}
 }
 

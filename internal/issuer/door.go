@@ -9,19 +9,19 @@ import (
 )
 
 // KeySet implements door.Issuer.
-func (i *Server) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return i.Keys.KeySet(ctx, kid)
+func (s *Server) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
+	return s.Keys.KeySet(ctx, kid)
 }
 
 // Scopes lists the scopes of the registry's resources, one for each action, of one audience or of all if it is "".
-func (i *Server) Scopes(ctx context.Context, audience string) ([]string, error) {
-	resources, err := i.Registry.Resources(ctx)
+func (s *Server) Scopes(ctx context.Context, audience string) ([]string, error) {
+	resources, err := s.Registry.Resources(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var scopes []string
 	for _, resource := range resources {
-		if audience != "" && i.audienceOf(resource) != audience {
+		if audience != "" && s.audienceOf(resource) != audience {
 			continue
 		}
 		for action := range resource.Actions {
@@ -33,11 +33,11 @@ func (i *Server) Scopes(ctx context.Context, audience string) ([]string, error) 
 }
 
 // ScopesRevision implements door.Issuer.
-func (i *Server) ScopesRevision() string { return i.Registry.Revision() }
+func (s *Server) ScopesRevision() string { return s.Registry.Revision() }
 
 // IsRevoked implements door.Issuer. A key that was revoked is not in the key set.
-func (i *Server) IsRevoked(ctx context.Context, claims *token.Claims, _ string) (bool, error) {
-	return i.isRevoked(ctx, claims)
+func (s *Server) IsRevoked(ctx context.Context, claims *token.Claims, _ string) (bool, error) {
+	return s.isRevoked(ctx, claims)
 }
 
 var errNotConfigured = errors.New("the issuer is not in the config any more")
@@ -45,9 +45,9 @@ var errNotConfigured = errors.New("the issuer is not in the config any more")
 // RevokedSince implements door.Issuer. It asks each config of this process that has the issuer and has started. The
 // issuer of a config that has ended learns of no new revocations, and its successor knows them all. RevokedSince fails
 // when there is no such config.
-func (i *Server) RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
+func (s *Server) RevokedSince(ctx context.Context, claims *token.Claims, kid string) (bool, error) {
 	err := errNotConfigured
-	for _, peer := range issuersWith(i.URL) {
+	for _, peer := range issuersWith(s.URL) {
 		set := peer.Revocations.Set()
 		if set == nil || peer.Keys.Loaded() == nil {
 			continue

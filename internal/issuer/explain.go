@@ -29,20 +29,20 @@ type Explaining struct {
 
 // Explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
 // errors are the registry's.
-func (i *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*Explaining, error) {
-	client, err := i.Registry.Client(ctx, asked.Client)
+func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*Explaining, error) {
+	client, err := s.Registry.Client(ctx, asked.Client)
 	if err != nil {
 		return nil, err
 	}
 	e := &Explaining{
 		asked: asked, explained: make(map[string]policy.ScopeExplanation),
 		Explanation: &api.Explanation{
-			Issuer: i.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
+			Issuer: s.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
 			Audience: []string{}, Claims: []policy.ValueExplanation{},
-			PolicyRevision: i.Policy.Revision(), RegistryRevision: i.Registry.Revision(),
+			PolicyRevision: s.Policy.Revision(), RegistryRevision: s.Registry.Revision(),
 		},
 		tokenRequest: &tokenRequest{
-			issuer: i, client: client, start: asked.Time,
+			issuer: s, client: client, start: asked.Time,
 			http:  (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
 			oauth: &oauth.TokenRequest{ClientID: client.ID, Resources: asked.Audience, AuthMethod: asked.AuthMethod},
 		},

@@ -23,11 +23,11 @@ type metadataDocuments struct {
 	openID, oauth http.Handler
 }
 
-func (i *Server) serveMetadata(choose func(*metadataDocuments) http.Handler) http.HandlerFunc {
+func (s *Server) serveMetadata(choose func(*metadataDocuments) http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		docs, err := i.metadata(r.Context())
+		docs, err := s.metadata(r.Context())
 		if err != nil {
-			i.Logger.Debug("no metadata to publish", zap.Error(err))
+			s.Logger.Debug("no metadata to publish", zap.Error(err))
 			oauth.Unavailable("the metadata cannot be had now").Write(w)
 			return
 		}
@@ -35,27 +35,27 @@ func (i *Server) serveMetadata(choose func(*metadataDocuments) http.Handler) htt
 	}
 }
 
-func (i *Server) metadata(ctx context.Context) (*metadataDocuments, error) {
-	revision := i.Registry.Revision()
-	keys, err := i.Keys.Current(ctx)
+func (s *Server) metadata(ctx context.Context) (*metadataDocuments, error) {
+	revision := s.Registry.Revision()
+	keys, err := s.Keys.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if docs := i.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.Algs) {
+	if docs := s.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.Algs) {
 		return docs, nil
 	}
-	scopes, err := i.Scopes(ctx, "")
+	scopes, err := s.Scopes(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	// all of them, for tokens of a former signing_alg are valid until they end, and clients such as
 	// go-oidc refuse algorithms that are not named here
-	meta := oauth.NewServerMetadata(i.URL, scopes, keys.Algs)
+	meta := oauth.NewServerMetadata(s.URL, scopes, keys.Algs)
 	docs := &metadataDocuments{
 		revision: revision, algs: keys.Algs,
 		openID: oauth.NewJSONDocument(meta.OpenID(), oauth.MetadataMaxAge),
 		oauth:  oauth.NewJSONDocument(meta, oauth.MetadataMaxAge),
 	}
-	i.documents.latest.Store(docs)
+	s.documents.latest.Store(docs)
 	return docs, nil
 }

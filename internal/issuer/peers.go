@@ -22,28 +22,28 @@ var issuersOf = struct {
 
 // Join makes the server one of the issuers that tell each other of changes, and takes what the others know to be
 // revoked: an object in storage may have been damaged since they read it. It fails as checkStorage does.
-func (i *Server) Join(ctx context.Context) error {
+func (s *Server) Join(ctx context.Context) error {
 	issuersOf.Lock()
-	issuersOf.byURL[i.URL] = append(issuersOf.byURL[i.URL], i)
+	issuersOf.byURL[s.URL] = append(issuersOf.byURL[s.URL], s)
 	issuersOf.Unlock()
-	for _, peer := range i.peers() {
-		i.Revocations.Merge(peer.Revocations.Set().All(time.Now())...)
+	for _, peer := range s.peers() {
+		s.Revocations.Merge(peer.Revocations.Set().All(time.Now())...)
 	}
-	return i.checkStorage(ctx)
+	return s.checkStorage(ctx)
 }
 
-func (i *Server) leavePeers() {
+func (s *Server) leavePeers() {
 	issuersOf.Lock()
 	defer issuersOf.Unlock()
-	left := slices.DeleteFunc(issuersOf.byURL[i.URL], func(other *Server) bool { return other == i })
-	if issuersOf.byURL[i.URL] = left; len(left) == 0 {
-		delete(issuersOf.byURL, i.URL)
+	left := slices.DeleteFunc(issuersOf.byURL[s.URL], func(other *Server) bool { return other == s })
+	if issuersOf.byURL[s.URL] = left; len(left) == 0 {
+		delete(issuersOf.byURL, s.URL)
 	}
 }
 
 // peers are this issuer in other configs. One that comes later has yet to read the storage.
-func (i *Server) peers() []*Server {
-	return slices.DeleteFunc(issuersWith(i.URL), func(other *Server) bool { return other == i })
+func (s *Server) peers() []*Server {
+	return slices.DeleteFunc(issuersWith(s.URL), func(other *Server) bool { return other == s })
 }
 
 // issuersWith returns the issuers of that URL in all configs of this process.
@@ -56,11 +56,11 @@ func issuersWith(url string) []*Server {
 // checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
 // more: a config that takes over would know no client, no key and no revocation, and would make new ones. A storage
 // that is put in the place of a whole one may be empty.
-func (i *Server) checkStorage(ctx context.Context) error {
+func (s *Server) checkStorage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyring.LoadTimeout)
 	defer cancel()
-	for _, peer := range i.peers() {
-		if !peer.Keys.Stored(ctx) && !i.Keys.HasAny(ctx, peer.Keys.Loaded()) {
+	for _, peer := range s.peers() {
+		if !peer.Keys.Stored(ctx) && !s.Keys.HasAny(ctx, peer.Keys.Loaded()) {
 			return errStorageLost
 		}
 	}
@@ -70,8 +70,8 @@ func (i *Server) checkStorage(ctx context.Context) error {
 var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is away, or has lost them")
 
 // tellRegistry has peers see what was just changed in the registry. Where one cannot, it does at a later look.
-func (i *Server) tellRegistry() {
-	for _, peer := range i.peers() {
+func (s *Server) tellRegistry() {
+	for _, peer := range s.peers() {
 		if peer.Store == nil {
 			continue
 		}
@@ -82,8 +82,8 @@ func (i *Server) tellRegistry() {
 }
 
 // TellKeys has peers see what was just changed of the keys.
-func (i *Server) TellKeys(ctx context.Context) {
-	for _, peer := range i.peers() {
+func (s *Server) TellKeys(ctx context.Context) {
+	for _, peer := range s.peers() {
 		_ = peer.Keys.Reload(context.WithoutCancel(ctx)) // a failure shows as the peer's problem
 	}
 }

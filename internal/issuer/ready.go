@@ -8,14 +8,14 @@ const (
 )
 
 // Lacks is what the issuer cannot issue tokens without, and does not have.
-func (i *Server) Lacks() (what []string) {
-	if i.Keys.Revision() == "" {
+func (s *Server) Lacks() (what []string) {
+	if s.Keys.Revision() == "" {
 		what = append(what, LacksKeys)
 	}
-	if i.Store != nil && !i.Store.Opened() { // a file is read before there is an issuer
+	if s.Store != nil && !s.Store.Opened() { // a file is read before there is an issuer
 		what = append(what, lacksRegistry)
 	}
-	if i.Policy.Revision() == "" {
+	if s.Policy.Revision() == "" {
 		what = append(what, lacksPolicy)
 	}
 	return what

@@ -24,9 +24,9 @@ type tokenReference struct {
 
 // serveReference reads a request about a token, authenticates its client as the token endpoint does, and has
 // it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
-func (i *Server) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
+func (s *Server) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		t := &tokenReference{issuer: i, http: r, start: time.Now()}
+		t := &tokenReference{issuer: s, http: r, start: time.Now()}
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
 		if oerr == nil {
 			t.oauth = parsed
@@ -34,7 +34,7 @@ func (i *Server) serveReference(count func(result string), serve func(*tokenRefe
 		}
 		var result string
 		if oerr == nil {
-			i.Host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
+			s.Host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
 			result, oerr = serve(t, w)
 		}
 		if oerr != nil {

@@ -13,43 +13,43 @@ import (
 )
 
 // openRevocations reads nothing. Start does, or the first who asks.
-func (i *Server) openRevocations() {
-	i.Revocations = revocation.NewStore(i.Storage, path.Join(StoragePath(i.URL), "revocations"))
-	i.Revocations.OnFault = func(doing string, err error) { i.Logger.Error(doing+" failed", zap.Error(err)) }
-	i.Revocations.OnRestored = func(entries int) {
-		i.Logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))
+func (s *Server) openRevocations() {
+	s.Revocations = revocation.NewStore(s.Storage, path.Join(StoragePath(s.URL), "revocations"))
+	s.Revocations.OnFault = func(doing string, err error) { s.Logger.Error(doing+" failed", zap.Error(err)) }
+	s.Revocations.OnRestored = func(entries int) {
+		s.Logger.Warn("stored revocations again that the storage had lost", zap.Int("count", entries))
 	}
-	i.Revocations.Present = i.Keys.Stored
+	s.Revocations.Present = s.Keys.Stored
 }
 
 // Revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.
-func (i *Server) Revoke(ctx context.Context, entry revocation.Entry) error {
-	if err := i.Revocations.Revoke(ctx, entry); err != nil {
+func (s *Server) Revoke(ctx context.Context, entry revocation.Entry) error {
+	if err := s.Revocations.Revoke(ctx, entry); err != nil {
 		return err
 	}
-	for _, peer := range i.peers() {
+	for _, peer := range s.peers() {
 		peer.Revocations.Merge(entry)
 	}
 	return nil
 }
 
 // isRevoked reports whether a token of this issuer may no longer be used.
-func (i *Server) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
-	return i.Revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
+func (s *Server) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
+	return s.Revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
 }
 
 // lookForRevocations takes what other nodes have revoked. When it cannot, what is known stays in force.
-func (i *Server) lookForRevocations() {
-	was := i.Revocations.Healthy()
-	err := i.Revocations.Reload()
-	healthy := i.Revocations.Healthy()
+func (s *Server) lookForRevocations() {
+	was := s.Revocations.Healthy()
+	err := s.Revocations.Reload()
+	healthy := s.Revocations.Healthy()
 	switch {
 	case err != nil:
-		i.Logger.Error("revocations of other nodes cannot be read, those that are known stay in force", zap.Error(err))
+		s.Logger.Error("revocations of other nodes cannot be read, those that are known stay in force", zap.Error(err))
 	case !was && healthy:
-		i.Logger.Info("revocations are whole again", zap.Int("count", i.Revocations.Set().Len()))
+		s.Logger.Info("revocations are whole again", zap.Int("count", s.Revocations.Set().Len()))
 	}
-	i.Metrics.SetHealthy("revocations", healthy)
+	s.Metrics.SetHealthy("revocations", healthy)
 }
 
 func ViewRevocation(e revocation.Entry) api.Revocation {
@@ -57,8 +57,8 @@ func ViewRevocation(e revocation.Entry) api.Revocation {
 }
 
 // AuditRevocation records a revocation.
-func (i *Server) AuditRevocation(actor audit.Actor, operation string, e revocation.Entry) {
+func (s *Server) AuditRevocation(actor audit.Actor, operation string, e revocation.Entry) {
 	view := ViewRevocation(e)
 	id := view.JTI + view.ClientID // one of them
-	i.Audit.Record("tokens revoked", audit.Change{Actor: actor, Operation: operation, Kind: "revocation", ID: id, Action: "create", After: view})
+	s.Audit.Record("tokens revoked", audit.Change{Actor: actor, Operation: operation, Kind: "revocation", ID: id, Action: "create", After: view})
 }

@@ -92,25 +92,25 @@ type Registry interface {
 // StoragePath returns the folder of an issuer in Caddy's storage.
 func StoragePath(url string) string { return path.Join("m2m", StorageName(url)) }
 
-func (i *Server) Routes() map[string]http.HandlerFunc {
-	base, _ := url.Parse(i.URL) // CheckIssuer has parsed it
-	oidcPath, oauthPath := oauth.WellKnownPaths(i.URL)
+func (s *Server) Routes() map[string]http.HandlerFunc {
+	base, _ := url.Parse(s.URL) // CheckIssuer has parsed it
+	oidcPath, oauthPath := oauth.WellKnownPaths(s.URL)
 	return map[string]http.HandlerFunc{
-		base.Path + oauth.TokenPath:       i.serveToken,
-		base.Path + oauth.JWKSPath:        i.serveJWKS,
-		base.Path + oauth.IntrospectPath:  i.serveReference(i.Metrics.Introspection, (*tokenReference).introspect),
-		base.Path + oauth.RevokePath:      i.serveReference(i.Metrics.Revocation, (*tokenReference).revoke),
-		base.Path + oauth.RevocationsPath: i.feed.serve,
-		base.Path + oauth.AuthorizePath:   i.serveAuthorize,
-		oidcPath:                          i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
-		oauthPath:                         i.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
+		base.Path + oauth.TokenPath:       s.serveToken,
+		base.Path + oauth.JWKSPath:        s.serveJWKS,
+		base.Path + oauth.IntrospectPath:  s.serveReference(s.Metrics.Introspection, (*tokenReference).introspect),
+		base.Path + oauth.RevokePath:      s.serveReference(s.Metrics.Revocation, (*tokenReference).revoke),
+		base.Path + oauth.RevocationsPath: s.feed.serve,
+		base.Path + oauth.AuthorizePath:   s.serveAuthorize,
+		oidcPath:                          s.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
+		oauthPath:                         s.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
 	}
 }
 
-func (i *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
-	keys, err := i.Keys.Current(r.Context())
+func (s *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	keys, err := s.Keys.Current(r.Context())
 	if err != nil {
-		i.Logger.Debug("no keys to publish", zap.Error(err))
+		s.Logger.Debug("no keys to publish", zap.Error(err))
 		oauth.Unavailable("the keys cannot be had now").Write(w)
 		return
 	}
@@ -119,15 +119,29 @@ func (i *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
 
 // serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
 // makes every provider name: nobody can be sent there, for no response type is supported.
-func (i *Server) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
 	oauth.UnsupportedResponseType().Write(w)
 }
 
+// The kinds of registries, as the config and the admin API name them.
+const (
+	RegistryInStorage = "storage"
+	RegistryInFile    = "file"
+)
+
+// RegistrySource returns the kind of the registry, and the path of its file if it is one.
+func (s *Server) RegistrySource() (kind, path string) {
+	if s.RegistryPath == "" {
+		return RegistryInStorage, ""
+	}
+	return RegistryInFile, s.RegistryPath
+}
+
 // Close releases what the server holds, also if it was never started.
-func (i *Server) Close() {
-	i.leavePeers()
-	if i.Policy != nil {
-		i.Policy.Close()
+func (s *Server) Close() {
+	s.leavePeers()
+	if s.Policy != nil {
+		s.Policy.Close()
 	}
 }
 

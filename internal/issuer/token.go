@@ -40,8 +40,8 @@ type tokenRequest struct {
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
-func (i *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	t := &tokenRequest{issuer: i, http: r, start: time.Now()}
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
+	t := &tokenRequest{issuer: s, http: r, start: time.Now()}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
 		t.oauth = parsed
@@ -51,7 +51,7 @@ func (i *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
-	i.Metrics.TokenRequest(t.result(oerr), time.Since(t.start))
+	s.Metrics.TokenRequest(t.result(oerr), time.Since(t.start))
 }
 
 // serve takes the request through authentication, policy and minting, and writes the answer. An
