@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddyserver/caddy/v2"
 )
@@ -14,7 +15,7 @@ type adminAPI struct{ handler http.Handler }
 
 // CaddyModule says how Caddy finds the API.
 func (*adminAPI) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return &adminAPI{newAdminHandler(runningSystem)} }}
+	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return &adminAPI{admin.New(runningSystem)} }}
 }
 
 // Routes returns the one pattern under which Caddy serves the API, behind its own checks of Host and Origin.
@@ -27,7 +28,7 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 
 // runningSystem returns what the API administers: the app that runs now. The API is made before the app and outlives
 // it. It returns nil if the running config has no m2m app.
-func runningSystem() *adminSystem {
+func runningSystem() *admin.System {
 	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
 	if err != nil {
 		return nil
@@ -37,7 +38,7 @@ func runningSystem() *adminSystem {
 	for _, h := range app.doors {
 		doors = append(doors, h.door)
 	}
-	return &adminSystem{issuers: app.servers(), doors: doors, remotes: app.remotes}
+	return &admin.System{Issuers: app.servers(), Doors: doors, Remotes: app.remotes}
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin"
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/cli"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
@@ -109,9 +110,9 @@ func explainOffline(ctx context.Context, from cli.Offline, asked api.ExplainRequ
 		Registry: registry, Policy: engine, Host: caddyHost{},
 	})
 	defer server.Close()
-	told, err := tell(ctx, server, asked, nil)
+	told, err := admin.Explain(ctx, server, asked, nil)
 	if err != nil {
-		return nil, adminErrorOf(err)
+		return nil, admin.ErrorOf(err)
 	}
 	return told, nil
 }

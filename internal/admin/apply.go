@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"iter"
@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
-func applyFile(a *adminRequest) error {
+func applyFile(a *request) error {
 	if err := a.checkNoVersion(); err != nil {
 		return err
 	}
@@ -52,11 +52,11 @@ func applyFile(a *adminRequest) error {
 	for _, c := range changes {
 		changed = append(changed, api.Change{Kind: c.Kind, ID: c.ID, Action: c.Action(), Before: viewEntry(c.Before), After: viewEntry(c.After)})
 	}
-	writeAdminJSON(a.w, http.StatusOK, api.Applied{Changes: changed, DryRun: dryRun})
+	writeJSON(a.w, http.StatusOK, api.Applied{Changes: changed, DryRun: dryRun})
 	return nil
 }
 
-func exportFile(a *adminRequest) error {
+func exportFile(a *request) error {
 	format := a.query.Get("format")
 	if format == "" && strings.Contains(a.r.Header.Get("Accept"), "yaml") {
 		format = "yaml"
@@ -95,7 +95,7 @@ func exportFile(a *adminRequest) error {
 	return nil
 }
 
-func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, error] {
+func (a *request) allClients(ids []string) iter.Seq2[*registry.Client, error] {
 	return func(yield func(*registry.Client, error) bool) {
 		for _, id := range ids {
 			client, err := a.issuer.Registry.Client(a.r.Context(), id)
@@ -109,15 +109,15 @@ func (a *adminRequest) allClients(ids []string) iter.Seq2[*registry.Client, erro
 	}
 }
 
-func listIssuers(a *adminRequest) error {
+func listIssuers(a *request) error {
 	answer := api.IssuerList{Issuers: []api.Issuer{}}
-	for _, i := range a.system.issuers {
+	for _, i := range a.system.Issuers {
 		source, path := i.RegistrySource()
 		answer.Issuers = append(answer.Issuers, api.Issuer{
 			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,
 			TokenTTL: i.TokenTTL.String(), TokenEndpoint: i.URL + "/oauth2/token",
 		})
 	}
-	writeAdminJSON(a.w, http.StatusOK, answer)
+	writeJSON(a.w, http.StatusOK, answer)
 	return nil
 }

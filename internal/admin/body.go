@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 )
 
 // body reads a body of one of the media types, of a limited size.
-func (a *adminRequest) body(limit int64, mediaTypes ...string) (data []byte, mediaType string, err error) {
+func (a *request) body(limit int64, mediaTypes ...string) (data []byte, mediaType string, err error) {
 	mediaType, _, err = mime.ParseMediaType(a.r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(mediaTypes, mediaType) {
 		return nil, "", api.Errorf(api.CodeUnsupportedMediaType, "the Content-Type must be %s", strings.Join(mediaTypes, " or "))
@@ -35,7 +35,7 @@ func (a *adminRequest) body(limit int64, mediaTypes ...string) (data []byte, med
 }
 
 // flag is a query parameter that is true or false; it is false when it is missing.
-func (a *adminRequest) flag(name string) (bool, error) {
+func (a *request) flag(name string) (bool, error) {
 	switch a.query.Get(name) {
 	case "":
 		if a.query.Has(name) {
@@ -51,7 +51,7 @@ func (a *adminRequest) flag(name string) (bool, error) {
 }
 
 // page is what a list is asked for: one more than the limit, to know whether there are more.
-func (a *adminRequest) page() (limit int, err error) {
+func (a *request) page() (limit int, err error) {
 	text := a.query.Get("limit")
 	if text == "" {
 		return api.DefaultPage, nil
@@ -65,7 +65,7 @@ func (a *adminRequest) page() (limit int, err error) {
 
 // checkVersion holds If-Match against what is stored (RFC 9110 §13.1.1). The answer is 409 and not
 // 412, as for any change that others have overtaken.
-func (a *adminRequest) checkVersion(entry any) error {
+func (a *request) checkVersion(entry any) error {
 	values, given := a.r.Header["If-Match"]
 	header := strings.TrimSpace(strings.Join(values, ","))
 	if given && header == "" {
@@ -85,19 +85,19 @@ func (a *adminRequest) checkVersion(entry any) error {
 func etag(entry any) string { return `"` + registry.VersionOf(entry) + `"` }
 
 // writeEntry answers with one entry and its version, or 304 where the asker has it.
-func (a *adminRequest) writeEntry(status int, entry, view any) error {
+func (a *request) writeEntry(status int, entry, view any) error {
 	tag := etag(entry)
 	a.w.Header().Set("ETag", tag)
 	if a.r.Method == http.MethodGet && a.r.Header.Get("If-None-Match") == tag {
 		a.w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	writeAdminJSON(a.w, status, view)
+	writeJSON(a.w, status, view)
 	return nil
 }
 
 // creatable is writable for what has no version.
-func (a *adminRequest) creatable() (*store.Store, error) {
+func (a *request) creatable() (*store.Store, error) {
 	if err := a.checkNoVersion(); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (a *adminRequest) creatable() (*store.Store, error) {
 
 // checkNoVersion refuses If-Match where nothing has a version: who sends one must not believe that it is
 // looked at.
-func (a *adminRequest) checkNoVersion() error {
+func (a *request) checkNoVersion() error {
 	if _, given := a.r.Header["If-Match"]; given {
 		return api.Invalid("If-Match is not taken here")
 	}
@@ -114,7 +114,7 @@ func (a *adminRequest) checkNoVersion() error {
 }
 
 // writable is the issuer's registry if it can be changed.
-func (a *adminRequest) writable() (*store.Store, error) {
+func (a *request) writable() (*store.Store, error) {
 	if a.issuer.Store == nil {
 		return nil, api.Errorf(api.CodeReadOnly, "the registry of this issuer is the file %s: edit that", a.issuer.RegistryPath)
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"encoding/json"
@@ -42,7 +42,7 @@ func mergeEntry(entry json.Marshaler, patch map[string]any) ([]byte, error) {
 }
 
 // patch reads a merge patch. Fields that cannot be patched are errors.
-func (a *adminRequest) patch(fixed ...string) (map[string]any, error) {
+func (a *request) patch(fixed ...string) (map[string]any, error) {
 	data, _, err := a.body(api.MaxBody, "application/merge-patch+json", "application/json")
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"bytes"
@@ -77,7 +77,7 @@ type bodyFields map[string]json.RawMessage
 
 // fields reads a JSON object whose fields have these names; what is in the messages. Names count with
 // their case, and count once.
-func (a *adminRequest) fields(what string, known ...string) (bodyFields, error) {
+func (a *request) fields(what string, known ...string) (bodyFields, error) {
 	data, _, err := a.body(api.MaxBody, "application/json")
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (f bodyFields) check(what string, known ...string) error {
 }
 
 // optionalFields is fields, where no body at all is one without any.
-func (a *adminRequest) optionalFields(what string, known ...string) (bodyFields, error) {
+func (a *request) optionalFields(what string, known ...string) (bodyFields, error) {
 	if a.r.ContentLength == 0 {
 		return bodyFields{}, nil
 	}

@@ -1,4 +1,7 @@
-package caddymodule
+// Package admin is the admin API, an http.Handler below /m2m/: the administration of registries, keys and revocations, and
+// explanations of decisions. New is its entry point. It imports issuer, door, remote and what they consist of, and
+// admin/api, which has the types of its requests and answers. It does not know Caddy.
+package admin
 
 import (
 	"net/http"
@@ -12,22 +15,22 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 )
 
-// adminSystem is what the API administers.
-type adminSystem struct {
-	issuers []*issuer.Server
-	doors   []*door.Door
-	remotes map[string]*remote.Issuer // by URL
+// System is what the API administers.
+type System struct {
+	Issuers []*issuer.Server
+	Doors   []*door.Door
+	Remotes map[string]*remote.Issuer // by URL
 }
 
-// adminHandler serves the API below /m2m/.
-type adminHandler struct{ mux *http.ServeMux }
+// handler serves the API below /m2m/.
+type handler struct{ mux *http.ServeMux }
 
-// adminRoute is one route: its pattern for net/http.ServeMux, and the query parameters it takes beside
+// route is one route: its pattern for net/http.ServeMux, and the query parameters it takes beside
 // "issuer".
-type adminRoute struct {
+type route struct {
 	pattern string
 	query   []string
-	serve   func(*adminRequest) error
+	serve   func(*request) error
 }
 
 // Routes that are not about one issuer, or need not be.
@@ -36,18 +39,18 @@ const (
 	overSomeIssuers = "GET /m2m/status"
 )
 
-// newAdminHandler returns the handler of the API. running returns what runs when a request comes, nil if nothing does.
-func newAdminHandler(running func() *adminSystem) http.Handler {
-	h := &adminHandler{http.NewServeMux()}
-	for _, route := range adminRoutes() {
+// New returns the handler of the API. running returns what runs when a request comes, nil if nothing does.
+func New(running func() *System) http.Handler {
+	h := &handler{http.NewServeMux()}
+	for _, route := range routes() {
 		h.mux.Handle(route.pattern, route.handler(running))
 	}
 	return h
 }
 
-func adminRoutes() []adminRoute {
+func routes() []route {
 	page := []string{"prefix", "after", "limit"}
-	return []adminRoute{
+	return []route{
 		{overAllIssuers, nil, listIssuers},
 		{overSomeIssuers, nil, serveStatus},
 		{"GET /m2m/clients", page, listClients},
@@ -80,7 +83,7 @@ func adminRoutes() []adminRoute {
 }
 
 // ServeHTTP serves one request. It writes its errors itself, in the shape of this API.
-func (h *adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if handler, pattern := h.mux.Handler(r); pattern == "" {
 		refuseRoute(handler, w, r)
@@ -89,14 +92,14 @@ func (h *adminHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-func (route adminRoute) handler(running func() *adminSystem) http.Handler {
+func (route route) handler(running func() *System) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		request, err := newAdminRequest(w, r, running(), route.query)
+		request, err := newRequest(w, r, running(), route.query)
 		if err == nil {
 			err = route.serve(request)
 		}
 		if err != nil {
-			writeAdminError(w, err)
+			writeError(w, err)
 		}
 	})
 }
@@ -107,12 +110,12 @@ func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
 	answer := plainAnswer{header: make(http.Header)}
 	plain.ServeHTTP(&answer, r)
 	if answer.status != http.StatusMethodNotAllowed {
-		writeAdminError(w, api.NotFound("there is no such route: %s", r.URL.Path))
+		writeError(w, api.NotFound("there is no such route: %s", r.URL.Path))
 		return
 	}
 	allowed := answer.header.Get("Allow")
 	w.Header().Set("Allow", allowed)
-	writeAdminError(w, api.Errorf(api.CodeMethodNotAllowed, "%s takes %s", r.URL.Path, allowed))
+	writeError(w, api.Errorf(api.CodeMethodNotAllowed, "%s takes %s", r.URL.Path, allowed))
 }
 
 // plainAnswer is an answer whose body nobody reads.
@@ -125,17 +128,17 @@ func (a *plainAnswer) Header() http.Header            { return a.header }
 func (a *plainAnswer) WriteHeader(status int)         { a.status = status }
 func (a *plainAnswer) Write(body []byte) (int, error) { return len(body), nil }
 
-// adminRequest is one request at the API.
-type adminRequest struct {
+// request is one request at the API.
+type request struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	query  url.Values
-	system *adminSystem
+	system *System
 	issuer *issuer.Server // nil where all issuers are meant
 }
 
-// newAdminRequest checks the query and finds the issuer that is meant.
-func newAdminRequest(w http.ResponseWriter, r *http.Request, system *adminSystem, parameters []string) (*adminRequest, error) {
+// newRequest checks the query and finds the issuer that is meant.
+func newRequest(w http.ResponseWriter, r *http.Request, system *System, parameters []string) (*request, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, api.Invalid("the query is malformed")
@@ -151,7 +154,7 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, system *adminSystem
 	if system == nil {
 		return nil, api.Errorf(api.CodeNotConfigured, "the running config has no m2m app")
 	}
-	a := &adminRequest{w: w, r: r, query: query, system: system}
+	a := &request{w: w, r: r, query: query, system: system}
 	if r.Pattern == overAllIssuers || r.Pattern == overSomeIssuers && !query.Has("issuer") {
 		return a, nil
 	}
@@ -159,9 +162,9 @@ func newAdminRequest(w http.ResponseWriter, r *http.Request, system *adminSystem
 	return a, err
 }
 
-func (a *adminRequest) chooseIssuer() (*issuer.Server, error) {
+func (a *request) chooseIssuer() (*issuer.Server, error) {
 	chosen := a.query.Get("issuer")
-	issuers := a.system.issuers
+	issuers := a.system.Issuers
 	if chosen != "" {
 		for _, issuer := range issuers {
 			if issuer.URL == chosen {

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -13,21 +13,21 @@ import (
 )
 
 // explainRequest tells what a client would be given, and why. It changes nothing, and issues nothing.
-func explainRequest(a *adminRequest) error {
+func explainRequest(a *request) error {
 	asked, err := a.explainAsked()
 	if err != nil {
 		return err
 	}
-	told, err := tell(a.r.Context(), a.issuer, asked, a.system.doors)
+	told, err := Explain(a.r.Context(), a.issuer, asked, a.system.Doors)
 	if err != nil {
 		return err
 	}
-	writeAdminJSON(a.w, http.StatusOK, told)
+	writeJSON(a.w, http.StatusOK, told)
 	return nil
 }
 
-// tell explains what is asked, be it at the API or on the command line.
-func tell(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, doors []*door.Door) (*api.Explanation, error) {
+// Explain explains what is asked, be it at the API or on the command line.
+func Explain(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, doors []*door.Door) (*api.Explanation, error) {
 	if err := checkAsked(&asked); err != nil {
 		return nil, err
 	}
@@ -42,6 +42,24 @@ func tell(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, doors
 		return nil, err
 	}
 	return e.Explanation, nil
+}
+
+// explainProxied has the doors of the issuer judge a request with the token that would be issued.
+func explainProxied(ctx context.Context, e *issuer.Explaining, trace bool, asked *api.ProxiedRequest, all []*door.Door) error {
+	var err error
+	e.Explanation.Doors, err = door.Explain(ctx, all, door.Question{
+		Request: asked, Issuer: e.Explanation.Issuer, Claims: e.Token, Trace: trace, Time: e.Time(),
+	})
+	if err != nil {
+		return err
+	}
+	letThrough, refused := false, false
+	for _, d := range e.Explanation.Doors {
+		letThrough = letThrough || d.LetThrough
+		refused = refused || !d.LetThrough && d.TakesToken
+	}
+	e.Explanation.Passes = e.Explanation.Passes && letThrough && !refused
+	return nil
 }
 
 // checkAsked refuses a request that cannot exist.
@@ -63,7 +81,7 @@ func checkAsked(asked *api.ExplainRequest) error {
 }
 
 // explainAsked reads the body.
-func (a *adminRequest) explainAsked() (asked api.ExplainRequest, err error) {
+func (a *request) explainAsked() (asked api.ExplainRequest, err error) {
 	f, err := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
 	if err != nil {
 		return asked, err

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 
 // createRevocation revokes a token by its jti, or all tokens of a client. It works with a registry file
 // as well: revocations are in storage.
-func createRevocation(a *adminRequest) error {
+func createRevocation(a *request) error {
 	if err := a.checkNoVersion(); err != nil {
 		return err
 	}
@@ -38,13 +38,13 @@ func createRevocation(a *adminRequest) error {
 		return err
 	}
 	a.issuer.AuditRevocation(audit.ActorOf(a.r), "revocation.create", entry)
-	writeAdminJSON(a.w, http.StatusCreated, made)
+	writeJSON(a.w, http.StatusCreated, made)
 	return nil
 }
 
 // newRevocation reads the body: jti and when that token expires, or client_id and the moment up to which
 // tokens were issued.
-func (a *adminRequest) newRevocation() (e revocation.Entry, err error) {
+func (a *request) newRevocation() (e revocation.Entry, err error) {
 	fields, err := a.fields("a revocation", "jti", "expires", "client_id", "before")
 	if err != nil {
 		return e, err
@@ -90,7 +90,7 @@ func onlyFor(what string, fields bodyFields, other string) error {
 }
 
 // listRevocations lists what is in force here, of clients first, in pages.
-func listRevocations(a *adminRequest) error {
+func listRevocations(a *request) error {
 	limit, err := a.page()
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func listRevocations(a *adminRequest) error {
 	for _, e := range entries {
 		answer.Revocations = append(answer.Revocations, issuer.ViewRevocation(e))
 	}
-	writeAdminJSON(a.w, http.StatusOK, answer)
+	writeJSON(a.w, http.StatusOK, answer)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
@@ -6,7 +6,7 @@ import (
 )
 
 // audit records changes of the registry. What it shows of clients has no secret and no hash of one.
-func (a *adminRequest) audit(operation string, changes ...registry.Change) {
+func (a *request) audit(operation string, changes ...registry.Change) {
 	for _, c := range changes {
 		if c.Action() != "" {
 			a.record("registry changed", audit.Change{
@@ -17,7 +17,7 @@ func (a *adminRequest) audit(operation string, changes ...registry.Change) {
 }
 
 // record records a change by the sender of the request.
-func (a *adminRequest) record(message string, c audit.Change) {
+func (a *request) record(message string, c audit.Change) {
 	c.Actor = audit.ActorOf(a.r)
 	a.issuer.Audit.Record(message, c)
 }

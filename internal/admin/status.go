@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"maps"
@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-func serveStatus(a *adminRequest) error {
-	issuers := a.system.issuers
+func serveStatus(a *request) error {
+	issuers := a.system.Issuers
 	if a.issuer != nil {
 		issuers = []*issuer.Server{a.issuer}
 	}
@@ -25,18 +25,18 @@ func serveStatus(a *adminRequest) error {
 			Keys: viewKeys(i.Keys), Revocations: viewRevocations(i.Revocations),
 		})
 	}
-	writeAdminJSON(a.w, http.StatusOK, api.Status{Issuers: views, Remotes: a.remotes(), Doors: a.doors()})
+	writeJSON(a.w, http.StatusOK, api.Status{Issuers: views, Remotes: a.remotes(), Doors: a.doors()})
 	return nil
 }
 
 // remotes are the issuers elsewhere, sorted by URL, and none when one of the app's is asked about.
-func (a *adminRequest) remotes() []api.RemoteStatus {
+func (a *request) remotes() []api.RemoteStatus {
 	all := []api.RemoteStatus{}
 	if a.issuer != nil {
 		return all
 	}
-	for _, url := range slices.Sorted(maps.Keys(a.system.remotes)) {
-		all = append(all, viewRemote(url, a.system.remotes[url].Status()))
+	for _, url := range slices.Sorted(maps.Keys(a.system.Remotes)) {
+		all = append(all, viewRemote(url, a.system.Remotes[url].Status()))
 	}
 	return all
 }
@@ -59,9 +59,9 @@ func viewKnowledge(k remote.Knowledge) api.FetchedStatus {
 }
 
 // doors are those with a policy of their own, of the issuer that is asked about if one is.
-func (a *adminRequest) doors() []api.DoorStatus {
+func (a *request) doors() []api.DoorStatus {
 	doors := []api.DoorStatus{}
-	for _, d := range a.system.doors {
+	for _, d := range a.system.Doors {
 		if d.Policy != nil && d.Policy.Own && (a.issuer == nil || d.Trusts(a.issuer.URL)) {
 			doors = append(doors, api.DoorStatus{
 				Issuer: d.OnlyIssuer(), Audience: api.OrEmpty(d.Audience), Policy: viewPolicy(d.Policy.Engine),

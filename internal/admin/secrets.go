@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"net/http"
@@ -18,17 +18,17 @@ const (
 	recentUse = time.Hour
 )
 
-func listSecrets(a *adminRequest) error {
+func listSecrets(a *request) error {
 	client, err := a.client()
 	if err != nil {
 		return err
 	}
 	a.w.Header().Set("ETag", etag(client))
-	writeAdminJSON(a.w, http.StatusOK, api.SecretList{Secrets: viewSecrets(client, a.lastUsed(client.ID))})
+	writeJSON(a.w, http.StatusOK, api.SecretList{Secrets: viewSecrets(client, a.lastUsed(client.ID))})
 	return nil
 }
 
-func createSecret(a *adminRequest) error {
+func createSecret(a *request) error {
 	fields, err := a.optionalFields("a new secret", "expires")
 	if err != nil {
 		return err
@@ -50,11 +50,11 @@ func createSecret(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	writeAdminJSON(a.w, http.StatusCreated, made)
+	writeJSON(a.w, http.StatusCreated, made)
 	return nil
 }
 
-func rotateSecret(a *adminRequest) error {
+func rotateSecret(a *request) error {
 	fields, err := a.optionalFields("a rotation", "overlap", "expires")
 	if err != nil {
 		return err
@@ -101,11 +101,11 @@ func rotateSecret(a *adminRequest) error {
 	if err != nil {
 		return err
 	}
-	writeAdminJSON(a.w, http.StatusCreated, made)
+	writeJSON(a.w, http.StatusCreated, made)
 	return nil
 }
 
-func revokeSecret(a *adminRequest) error {
+func revokeSecret(a *request) error {
 	force, err := a.flag("force")
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func endOldest(c *registry.Client, used map[string]time.Time, force bool) error 
 
 // recentUses is when a client's secrets were last used. Where that cannot be read, no secret may be
 // taken for unused, unless force says so.
-func (a *adminRequest) recentUses(id string, force bool) (map[string]time.Time, error) {
+func (a *request) recentUses(id string, force bool) (map[string]time.Time, error) {
 	if force {
 		return a.lastUsed(id), nil
 	}

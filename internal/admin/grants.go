@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"net/http"
@@ -9,13 +9,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-func listGrants(a *adminRequest) error {
+func listGrants(a *request) error {
 	client, err := a.client()
 	if err != nil {
 		return err
 	}
 	a.w.Header().Set("ETag", etag(client))
-	writeAdminJSON(a.w, http.StatusOK, api.GrantList{Grants: scopeGrants(client)})
+	writeJSON(a.w, http.StatusOK, api.GrantList{Grants: scopeGrants(client)})
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (f bodyFields) grants() (grantChange, error) {
 	return readGrants(scopes, effect)
 }
 
-func addGrant(a *adminRequest) error {
+func addGrant(a *request) error {
 	fields, err := a.fields("a grant", "scope", "scopes", "effect")
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func addGrant(a *adminRequest) error {
 	return a.writeGrants(change)
 }
 
-func removeGrant(a *adminRequest) error {
+func removeGrant(a *request) error {
 	removed, err := readGrants(a.query["scope"], a.query.Get("effect"))
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func without(g scope.Grant, s scope.Scope) []scope.Grant {
 	return left
 }
 
-func (a *adminRequest) writeGrants(change registry.Change) error {
+func (a *request) writeGrants(change registry.Change) error {
 	client := change.After.(*registry.Client)
 	return a.writeEntry(http.StatusOK, client, api.ChangedGrants{Changed: change.Action() != "", Grants: scopeGrants(client)})
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// adminErrorOf gives errors of the registry their codes.
-func adminErrorOf(err error) *api.Error {
+// ErrorOf gives errors of the registry their codes.
+func ErrorOf(err error) *api.Error {
 	var known *api.Error
 	var wrong *registry.InvalidError
 	var inUse *registry.InUseError
@@ -31,15 +31,15 @@ func adminErrorOf(err error) *api.Error {
 	return api.Errorf(api.CodeUnavailable, "%s", err)
 }
 
-func writeAdminError(w http.ResponseWriter, err error) {
-	e := adminErrorOf(err).Masked()
+func writeError(w http.ResponseWriter, err error) {
+	e := ErrorOf(err).Masked()
 	if e.Status() == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	writeAdminJSON(w, e.Status(), e)
+	writeJSON(w, e.Status(), e)
 }
 
-func writeAdminJSON(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // whoever asked has gone

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ func viewKey(key keyring.Info) api.Key {
 	}
 }
 
-func listKeys(a *adminRequest) error {
+func listKeys(a *request) error {
 	keys := a.issuer.Keys
 	if err := keys.Reload(a.r.Context()); err != nil {
 		return err
@@ -31,11 +31,11 @@ func listKeys(a *adminRequest) error {
 	for _, key := range keys.List() {
 		answer.Keys = append(answer.Keys, viewKey(key))
 	}
-	writeAdminJSON(a.w, http.StatusOK, answer)
+	writeJSON(a.w, http.StatusOK, answer)
 	return nil
 }
 
-func rotateKey(a *adminRequest) error {
+func rotateKey(a *request) error {
 	fields, err := a.optionalFields("a rotation", "now", "reason")
 	if err != nil {
 		return err
@@ -77,12 +77,12 @@ func rotateKey(a *adminRequest) error {
 		}
 		return err
 	}
-	writeAdminJSON(a.w, http.StatusCreated, answer)
+	writeJSON(a.w, http.StatusCreated, answer)
 	return nil
 }
 
 // auditKeys records what a rotation has done.
-func (a *adminRequest) auditKeys(done keyring.Rotation) api.KeyRotation {
+func (a *request) auditKeys(done keyring.Rotation) api.KeyRotation {
 	var answer api.KeyRotation
 	if done.Made != nil {
 		answer.Key = viewKey(*done.Made)

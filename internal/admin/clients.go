@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-func listClients(a *adminRequest) error {
+func listClients(a *request) error {
 	limit, err := a.page()
 	if err != nil {
 		return err
@@ -36,11 +36,11 @@ func listClients(a *adminRequest) error {
 		}
 		answer.Clients = append(answer.Clients, viewClient(client))
 	}
-	writeAdminJSON(a.w, http.StatusOK, answer)
+	writeJSON(a.w, http.StatusOK, answer)
 	return nil
 }
 
-func createClient(a *adminRequest) error {
+func createClient(a *request) error {
 	store, err := a.creatable()
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ type newClient struct {
 	secretExpires time.Time
 }
 
-func (a *adminRequest) newClient() (n newClient, err error) {
+func (a *request) newClient() (n newClient, err error) {
 	fields, err := a.fields("a client", append(registry.ClientFields(), "id", "secret", "secret_expires")...)
 	if err != nil {
 		return n, err
@@ -124,7 +124,7 @@ func checkExpiry(c *registry.Client) error {
 	return nil
 }
 
-func showClient(a *adminRequest) error {
+func showClient(a *request) error {
 	client, err := a.client()
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func showClient(a *adminRequest) error {
 }
 
 // client is the one that the path names, as the next token request will find it.
-func (a *adminRequest) client() (*registry.Client, error) {
+func (a *request) client() (*registry.Client, error) {
 	id := a.r.PathValue("id")
 	client, err := a.issuer.Registry.Client(a.r.Context(), id)
 	if isNotFound(err) {
@@ -143,14 +143,14 @@ func (a *adminRequest) client() (*registry.Client, error) {
 }
 
 // writeClient answers with a client, and when its secrets were last used.
-func (a *adminRequest) writeClient(client *registry.Client) error {
+func (a *request) writeClient(client *registry.Client) error {
 	view := viewClient(client)
 	view.Secrets = viewSecrets(client, a.lastUsed(client.ID))
 	return a.writeEntry(http.StatusOK, client, view)
 }
 
 // lastUsed is what can be had: a storage that is away does not keep a client from being shown.
-func (a *adminRequest) lastUsed(id string) map[string]time.Time {
+func (a *request) lastUsed(id string) map[string]time.Time {
 	last, err := a.issuer.Usage.LastUsed(a.r.Context(), id)
 	if err != nil {
 		a.issuer.Logger.Warn("reading when secrets were last used failed", zap.Error(err))
@@ -159,7 +159,7 @@ func (a *adminRequest) lastUsed(id string) map[string]time.Time {
 }
 
 // editClient changes the client that the path names, if its version is the one that is asked for.
-func (a *adminRequest) editClient(operation string, edit func(*registry.Client) (*registry.Client, error)) (registry.Change, error) {
+func (a *request) editClient(operation string, edit func(*registry.Client) (*registry.Client, error)) (registry.Change, error) {
 	store, err := a.writable()
 	if err != nil {
 		return registry.Change{}, err
@@ -183,7 +183,7 @@ func (a *adminRequest) editClient(operation string, edit func(*registry.Client) 
 	return change, err
 }
 
-func patchClient(a *adminRequest) error {
+func patchClient(a *request) error {
 	patch, err := a.patch("id", "secrets")
 	if err != nil {
 		return err
@@ -209,10 +209,10 @@ func patchClient(a *adminRequest) error {
 	return a.writeClient(change.After.(*registry.Client))
 }
 
-func disableClient(a *adminRequest) error { return a.setDisabled("client.disable", true) }
-func enableClient(a *adminRequest) error  { return a.setDisabled("client.enable", false) }
+func disableClient(a *request) error { return a.setDisabled("client.disable", true) }
+func enableClient(a *request) error  { return a.setDisabled("client.enable", false) }
 
-func (a *adminRequest) setDisabled(operation string, disabled bool) error {
+func (a *request) setDisabled(operation string, disabled bool) error {
 	if a.r.ContentLength != 0 {
 		return api.Invalid("a body is not taken here")
 	}
@@ -226,7 +226,7 @@ func (a *adminRequest) setDisabled(operation string, disabled bool) error {
 	return a.writeClient(change.After.(*registry.Client))
 }
 
-func deleteClient(a *adminRequest) error {
+func deleteClient(a *request) error {
 	change, err := a.editClient("client.delete", func(*registry.Client) (*registry.Client, error) { return nil, nil })
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 
 func isNotFound(err error) bool { return errors.Is(err, registry.ErrNotFound) }
 
-func listResources(a *adminRequest) error {
+func listResources(a *request) error {
 	limit, err := a.page()
 	if err != nil {
 		return err
@@ -33,13 +33,13 @@ func listResources(a *adminRequest) error {
 		}
 		answer.Resources = append(answer.Resources, viewResource(r))
 	}
-	writeAdminJSON(a.w, http.StatusOK, answer)
+	writeJSON(a.w, http.StatusOK, answer)
 	return nil
 }
 
 // resources are all of them. That one is broken is an error, which names it: a list without it would pass
 // for whole.
-func (a *adminRequest) resources() ([]*registry.Resource, error) {
+func (a *request) resources() ([]*registry.Resource, error) {
 	all, err := a.issuer.Registry.Resources(a.r.Context())
 	if err == nil && a.issuer.Store != nil {
 		err = a.issuer.Store.Damage()
@@ -47,7 +47,7 @@ func (a *adminRequest) resources() ([]*registry.Resource, error) {
 	return all, err
 }
 
-func createResource(a *adminRequest) error {
+func createResource(a *request) error {
 	store, err := a.creatable()
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func createResource(a *adminRequest) error {
 	return a.writeEntry(http.StatusCreated, created, viewResource(created))
 }
 
-func showResource(a *adminRequest) error {
+func showResource(a *request) error {
 	code := a.r.PathValue("code")
 	resource, err := a.issuer.Registry.Resource(a.r.Context(), code)
 	if isNotFound(err) {
@@ -96,7 +96,7 @@ func showResource(a *adminRequest) error {
 }
 
 // editResource changes the resource that the path names, if its version is the one that is asked for.
-func (a *adminRequest) editResource(operation string, edit func(*registry.Resource) (*registry.Resource, error)) (registry.Change, error) {
+func (a *request) editResource(operation string, edit func(*registry.Resource) (*registry.Resource, error)) (registry.Change, error) {
 	store, err := a.writable()
 	if err != nil {
 		return registry.Change{}, err
@@ -120,7 +120,7 @@ func (a *adminRequest) editResource(operation string, edit func(*registry.Resour
 	return change, err
 }
 
-func patchResource(a *adminRequest) error {
+func patchResource(a *request) error {
 	patch, err := a.patch("code")
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func patchResource(a *adminRequest) error {
 	return a.writeEntry(http.StatusOK, resource, viewResource(resource))
 }
 
-func deleteResource(a *adminRequest) error {
+func deleteResource(a *request) error {
 	_, err := a.editResource("resource.delete", func(*registry.Resource) (*registry.Resource, error) { return nil, nil })
 	if err != nil {
 		return err

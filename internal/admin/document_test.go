@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // TestDocumentAndRoutesAreTheSame holds the routes of the API and their query parameters against
 // docs/openapi.yaml, both ways.
 func TestDocumentAndRoutesAreTheSame(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromFile("../docs/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile("../../docs/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestDocumentAndRoutesAreTheSame(t *testing.T) {
 			documented[method+" "+path] = queryOf(operation)
 		}
 	}
-	for _, route := range adminRoutes() {
+	for _, route := range routes() {
 		want := slices.Sorted(slices.Values(route.query))
 		got, ok := documented[route.pattern]
 		if !ok || !slices.Equal(got, want) {
