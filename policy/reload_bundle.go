@@ -85,7 +85,7 @@ func (b *bundled) Fail(err error) {
 }
 
 func (b *bundled) fail(p problem) {
-	if err := b.engine.once(p.key, p.err); err != nil {
+	if err := b.engine.firstTime(p.key, p.err); err != nil {
 		b.report.add(false, b.fault(err))
 	}
 }
@@ -101,7 +101,7 @@ func (b *bundled) reload() (changed bool, err error) {
 	read, err := b.source.Reload()
 	switch {
 	case err != nil:
-		err = b.engine.once(err.Error(), err)
+		err = b.engine.firstTime(err.Error(), err)
 	case read != nil:
 		changed, err = b.engine.replace(read.Files, read.Revision)
 	}
