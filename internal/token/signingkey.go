@@ -85,7 +85,8 @@ func (k SigningKey) Sign(claims []byte) (string, error) { return k.signUnder(k.h
 
 // signUnder signs claims under an encoded header.
 func (k SigningKey) signUnder(header string, claims []byte) (string, error) {
-	input := make([]byte, 0, len(header)+base64.RawURLEncoding.EncodedLen(len(claims))+k.encodedSigSize()+1)
+	encoded := base64.RawURLEncoding.EncodedLen
+	input := make([]byte, 0, len(header)+encoded(len(claims))+len(".")+encoded(k.public.sigSize))
 	input = append(input, header...)
 	input = base64.RawURLEncoding.AppendEncode(input, claims)
 	sig, err := k.sign(input)
@@ -95,8 +96,6 @@ func (k SigningKey) signUnder(header string, claims []byte) (string, error) {
 	input = append(input, '.')
 	return string(base64.RawURLEncoding.AppendEncode(input, sig)), nil
 }
-
-func (k SigningKey) encodedSigSize() int { return base64.RawURLEncoding.EncodedLen(k.public.sigSize) }
 
 // encodeHeader returns the first part of all tokens of a key and a type, with the dot behind it.
 func encodeHeader(alg Alg, kid, typ string) (string, error) {
@@ -118,9 +117,6 @@ func (k SigningKey) String() string {
 	}
 	return fmt.Sprintf("%s signing key %s", k.Alg(), k.ID())
 }
-
-// GoString returns String, for the verb %#v.
-func (k SigningKey) GoString() string { return k.String() }
 
 // Format writes String, whatever the verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
