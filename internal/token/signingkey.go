@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 
 	"github.com/go-json-experiment/json"
 )
@@ -120,9 +119,6 @@ func (k SigningKey) String() string {
 
 // Format writes String, whatever the verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
-
-// LogValue returns String, for log/slog.
-func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // MarshalJSON returns String as JSON.
 func (k SigningKey) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
