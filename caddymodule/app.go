@@ -5,6 +5,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -13,6 +15,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 )
@@ -199,3 +202,35 @@ var (
 	_ caddy.Provisioner  = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
 )
+
+// remoteInterval is how often remote issuers are maintained. Most of the time that sends no request.
+const remoteInterval = time.Second
+
+// maintainRemotes maintains the remote issuers and sets their metrics, until the app's context ends.
+func (a *App) maintainRemotes() {
+	if len(a.remotes) == 0 {
+		return
+	}
+	a.maintainRemotesOnce()
+	go poll.Every(a.ctx, remoteInterval, a.maintainRemotesOnce)
+}
+
+func (a *App) maintainRemotesOnce() {
+	for url, issuer := range a.remotes {
+		issuer.Maintain(a.keepKeys, a.requiresFeed(url))
+		status := issuer.Status()
+		a.metrics.RemoteKeys(url, status.Keys.Problem == "", status.Keys.AsOf)
+		if r := status.Revocations; r != nil {
+			a.metrics.RemoteRevocations(url, r.Problem == "", r.AsOf)
+		}
+	}
+}
+
+// requiresFeed reports whether a door accepts no tokens of an issuer that does not publish its revocations.
+func (a *App) requiresFeed(url string) bool {
+	return slices.ContainsFunc(a.doors, func(door *AuthHandler) bool {
+		return slices.ContainsFunc(door.trusted, func(t *TrustedIssuer) bool {
+			return t.remote != nil && t.URL == url && t.remote.FeedRequired()
+		})
+	})
+}

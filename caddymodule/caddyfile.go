@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -20,8 +21,8 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("m2m_issuer", parseIssuerHandler)
 	httpcaddyfile.RegisterHandlerDirective("m2m_auth", parseAuthHandler)
 	httpcaddyfile.RegisterHandlerDirective("m2m_ready", parseReadyHandler)
-	// each is put right after basic_auth, so the one registered last runs first: the issuer's
-	// routes are answered before a door on the same site asks for a token, and a load balancer is before both
+	// Each goes right after basic_auth, so the last one here runs first: a load balancer and the issuer's routes are
+	// answered before a door on the same site asks for a token.
 	httpcaddyfile.RegisterDirectiveOrder("m2m_auth", httpcaddyfile.After, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("m2m_issuer", httpcaddyfile.After, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("m2m_ready", httpcaddyfile.After, "basic_auth")
@@ -66,8 +67,8 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 // UnmarshalCaddyfile adds the issuers of one m2m block; parseApp shows the grammar.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := noArgs(d); err != nil {
+		return err
 	}
 	return parseBlock(d, subdirectives{
 		"issuer": repeatable(func(d *caddyfile.Dispenser) error {
@@ -95,7 +96,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"audience":    once(i.parseAudience),
 		"registry":    once(i.parseRegistry),
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
-		"token_ttl":   once(func(d *caddyfile.Dispenser) error { return duration(d, &i.TokenTTL, time.Second, token.MaxTTL) }),
+		"token_ttl":   once(duration(&i.TokenTTL, time.Second, token.MaxTTL)),
 		"signing_alg": once(i.parseSigningAlg),
 
 		"key_rotation":   once(i.parseRotation),
@@ -104,7 +105,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (i *Issuer) parseAudience(d *caddyfile.Dispenser) error {
-	if err := oneArg(d, &i.Audience); err != nil || hasPlaceholder(i.Audience) {
+	if err := oneArg(&i.Audience)(d); err != nil || hasPlaceholder(i.Audience) {
 		return err
 	}
 	if err := registry.CheckAudience(i.Audience); err != nil {
@@ -120,7 +121,7 @@ func (i *Issuer) parseRegistry(d *caddyfile.Dispenser) error {
 	}
 	switch i.Registry.Source {
 	case issuer.RegistryInFile:
-		return oneArg(d, &i.Registry.Path)
+		return oneArg(&i.Registry.Path)(d)
 	case issuer.RegistryInStorage:
 		return i.Registry.parseStorage(d)
 	}
@@ -128,13 +129,13 @@ func (i *Issuer) parseRegistry(d *caddyfile.Dispenser) error {
 }
 
 func (s *RegistrySource) parseStorage(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := noArgs(d); err != nil {
+		return err
 	}
 	return parseBlock(d, subdirectives{
 		"cache_size": once(func(d *caddyfile.Dispenser) error {
 			var text string
-			if err := oneArg(d, &text); err != nil {
+			if err := oneArg(&text)(d); err != nil {
 				return err
 			}
 			size, err := strconv.Atoi(text)
@@ -148,39 +149,91 @@ func (s *RegistrySource) parseStorage(d *caddyfile.Dispenser) error {
 }
 
 func (i *Issuer) parseSigningAlg(d *caddyfile.Dispenser) error {
-	if err := oneArg(d, &i.SigningAlg); err != nil {
+	if err := oneArg(&i.SigningAlg)(d); err != nil || hasPlaceholder(i.SigningAlg) {
 		return err
 	}
-	if hasPlaceholder(i.SigningAlg) {
-		return nil
-	}
-	if _, err := token.ParseAlg(i.SigningAlg); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	_, err := token.ParseAlg(i.SigningAlg)
+	return located(d, err)
 }
 
 // UnmarshalCaddyfile parses the policy subdirective; parseApp and parseBundle show the grammar.
 func (p *PolicySource) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	p.Paths = d.RemainingArgs()
 	return parseBlock(d, subdirectives{
-		"bundle": once(p.parseBundle),
-		"defaults": once(func(d *caddyfile.Dispenser) error {
-			p.DefaultsOff = true
-			return onlyOff(d)
-		}),
-		"timeout": once(p.parseTimeout),
-		"verify":  once(p.parseVerify),
+		"bundle":   once(p.parseBundle),
+		"defaults": once(off(&p.DefaultsOff)),
+		"timeout":  once(duration(&p.Timeout, minPolicyTimeout, maxPolicyTimeout)),
+		"verify":   once(flag(&p.Verify)),
 	})
 }
 
-func (p *PolicySource) parseVerify(d *caddyfile.Dispenser) error {
-	p.Verify = true
-	return noArgs(d)
+// parseIssuerHandler parses the directive:
+//
+//	m2m_issuer [<matcher>] [<issuer-url>]
+func parseIssuerHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(IssuerHandler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if app, known := declaredApp(h); known && !hasPlaceholder(handler.Issuer) {
+		if _, err := app.issuer(handler.Issuer); err != nil {
+			return nil, atDirective(h, err)
+		}
+	}
+	return handler, nil
 }
 
-func (p *PolicySource) parseTimeout(d *caddyfile.Dispenser) error {
-	return duration(d, &p.Timeout, minPolicyTimeout, maxPolicyTimeout)
+// atDirective adds the line of the directive to an error about the whole directive.
+func atDirective(h httpcaddyfile.Helper, err error) error {
+	h.Reset()
+	h.Next()
+	return h.WrapErr(err)
 }
 
-var _ caddyfile.Unmarshaler = (*App)(nil)
+// declaredApp returns the app of the Caddyfile's global options, by which an unknown issuer is an error with a line.
+// The app is not known if a URL of an issuer has placeholders.
+func declaredApp(h httpcaddyfile.Helper) (app *App, known bool) {
+	app = new(App)
+	option, declared := h.Option("m2m").(httpcaddyfile.App)
+	if !declared {
+		return app, true
+	}
+	if err := caddy.StrictUnmarshalJSON(option.Value, app); err != nil {
+		return nil, false
+	}
+	for _, issuer := range app.Issuers {
+		if hasPlaceholder(issuer.URL) {
+			return nil, false
+		}
+	}
+	return app, true
+}
+
+// UnmarshalCaddyfile parses the directive; parseIssuerHandler shows the grammar.
+func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		h.Issuer = d.Val()
+	}
+	if err := noArgs(d); err != nil {
+		return err
+	}
+	return parseBlock(d, nil)
+}
+
+// parseReadyHandler parses the directive:
+//
+//	m2m_ready [<matcher>]
+func parseReadyHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(ReadyHandler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile parses the directive, which has nothing to set.
+func (*ReadyHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if err := noArgs(d); err != nil {
+		return err
+	}
+	return parseBlock(d, nil)
+}

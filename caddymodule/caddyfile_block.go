@@ -13,22 +13,23 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 )
 
-// subdirectives maps the names that a block may have to what parses them.
+// parser parses the arguments and the block of a directive, whose name is the current token.
+type parser func(*caddyfile.Dispenser) error
+
+// subdirectives maps the names that a block may have to their parsers.
 type subdirectives map[string]subdirective
 
 type subdirective struct {
-	parse  func(*caddyfile.Dispenser) error
+	parse  parser
 	repeat bool
 }
 
-func once(parse func(*caddyfile.Dispenser) error) subdirective { return subdirective{parse: parse} }
+func once(parse parser) subdirective { return subdirective{parse: parse} }
 
-func repeatable(parse func(*caddyfile.Dispenser) error) subdirective {
-	return subdirective{parse: parse, repeat: true}
-}
+func repeatable(parse parser) subdirective { return subdirective{parse: parse, repeat: true} }
 
-// parseBlock parses the block that the dispenser stands before, if there is one. It fails on a
-// name that the block may not have, naming the nearest that it may, and on one given twice.
+// parseBlock parses the block that comes next, if there is one. It fails on a name that the block may not have,
+// and on one that is given twice.
 func parseBlock(d *caddyfile.Dispenser, known subdirectives) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -48,7 +49,7 @@ func parseBlock(d *caddyfile.Dispenser, known subdirectives) error {
 	return nil
 }
 
-// hint names the nearest of the known names, if one is near.
+// hint suggests the known name that is nearest to an unknown one.
 func (known subdirectives) hint(name string) string {
 	nearest := suggest.Nearest(name, maps.Keys(known))
 	if nearest == "" {
@@ -57,11 +58,31 @@ func (known subdirectives) hint(name string) string {
 	return fmt.Sprintf("; did you mean %q?", nearest)
 }
 
-func oneArg(d *caddyfile.Dispenser, target *string) error {
-	if !d.AllArgs(target) {
-		return d.ArgErr()
+// located adds the file and the line to an error, if there is one.
+func located(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return d.WrapErr(err)
+}
+
+func oneArg(target *string) parser {
+	return func(d *caddyfile.Dispenser) error {
+		if !d.AllArgs(target) {
+			return d.ArgErr()
+		}
+		return nil
+	}
+}
+
+// someArgs takes one argument or more.
+func someArgs(target *[]string) parser {
+	return func(d *caddyfile.Dispenser) error {
+		if *target = d.RemainingArgs(); len(*target) == 0 {
+			return d.ArgErr()
+		}
+		return nil
+	}
 }
 
 func noArgs(d *caddyfile.Dispenser) error {
@@ -71,34 +92,47 @@ func noArgs(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// onlyOff takes the one argument "off", for things that are on unless they are switched off.
-func onlyOff(d *caddyfile.Dispenser) error {
-	var value string
-	if err := oneArg(d, &value); err != nil {
-		return err
+// flag takes no argument and sets target.
+func flag(target *bool) parser {
+	return func(d *caddyfile.Dispenser) error {
+		*target = true
+		return noArgs(d)
 	}
-	if value != "off" {
-		return d.WrapErr(errors.New("the only value is off"))
-	}
-	return nil
 }
 
-func duration(d *caddyfile.Dispenser, target *caddy.Duration, least, most time.Duration) error {
-	name := d.Val()
-	var text string
-	if err := oneArg(d, &text); err != nil {
-		return err
+// off takes the one argument "off" and sets target, which turns off what is on by default.
+func off(target *bool) parser {
+	return func(d *caddyfile.Dispenser) error {
+		var value string
+		if err := oneArg(&value)(d); err != nil {
+			return err
+		}
+		if value != "off" {
+			return d.WrapErr(errors.New("the only value is off"))
+		}
+		*target = true
+		return nil
 	}
-	parsed, err := caddy.ParseDuration(text)
-	if err != nil {
-		return d.Errf("%s: %w", name, err)
-	}
-	if parsed < least || parsed > most {
-		return d.Errf("%s is %s; it is at least %s and at most %s", name, parsed, least, most)
-	}
-	*target = caddy.Duration(parsed)
-	return nil
 }
 
-// hasPlaceholder reports whether a value is known only once its placeholders are resolved.
+func duration(target *caddy.Duration, least, most time.Duration) parser {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var text string
+		if err := oneArg(&text)(d); err != nil {
+			return err
+		}
+		parsed, err := caddy.ParseDuration(text)
+		if err != nil {
+			return d.Errf("%s: %w", name, err)
+		}
+		if parsed < least || parsed > most {
+			return d.Errf("%s is %s; it is at least %s and at most %s", name, parsed, least, most)
+		}
+		*target = caddy.Duration(parsed)
+		return nil
+	}
+}
+
+// hasPlaceholder reports whether a value is known only after its placeholders are replaced.
 func hasPlaceholder(value string) bool { return strings.Contains(value, "{") }

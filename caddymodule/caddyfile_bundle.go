@@ -24,7 +24,7 @@ func (p *PolicySource) parseBundle(d *caddyfile.Dispenser) error {
 		return d.WrapErr(errPathsAndBundle)
 	}
 	s := new(BundleSource)
-	if err := oneArg(d, &s.Location); err != nil {
+	if err := oneArg(&s.Location)(d); err != nil {
 		return err
 	}
 	p.Bundle = s
@@ -35,10 +35,10 @@ func (p *PolicySource) parseBundle(d *caddyfile.Dispenser) error {
 	}
 	return parseBlock(d, subdirectives{
 		"key":       repeatable(s.parseKey),
-		"scope":     once(func(d *caddyfile.Dispenser) error { return oneArg(d, &s.Scope) }),
+		"scope":     once(oneArg(&s.Scope)),
 		"header":    repeatable(s.parseHeader),
 		"poll":      once(s.parsePoll),
-		"long_poll": once(func(d *caddyfile.Dispenser) error { return s.parseLongPoll(d) }),
+		"long_poll": once(s.parseLongPoll),
 	})
 }
 
@@ -110,19 +110,16 @@ func (s *BundleSource) parsePoll(d *caddyfile.Dispenser) error {
 }
 
 func (s *BundleSource) parseLongPoll(d *caddyfile.Dispenser) error {
-	if err := duration(d, &s.LongPoll, time.Second, maxLongPoll); err != nil {
+	if err := duration(&s.LongPoll, time.Second, maxLongPoll)(d); err != nil {
 		return err
 	}
 	return s.checkAt(d)
 }
 
-// checkAt holds what is there so far against its bounds, so that an error names the line.
+// checkAt checks the settings that have been parsed so far, so that an error names the line.
 func (s *BundleSource) checkAt(d *caddyfile.Dispenser) error {
 	if hasPlaceholder(s.Location) {
 		return nil
 	}
-	if err := s.checkPolling(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return located(d, s.checkPolling())
 }

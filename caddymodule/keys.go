@@ -95,13 +95,12 @@ func (s *KeySettings) parseRotation(d *caddyfile.Dispenser) error {
 		d.Prev()
 	}
 	least := keyring.Times{MaxAge: jwksMaxAge, Poll: keyPollInterval, Leeway: keyLeeway}.MinPeriod()
-	return duration(d, s.KeyRotation, least, maxKeyRotation)
+	return duration(s.KeyRotation, least, maxKeyRotation)(d)
 }
 
 func (s *KeySettings) parseEncryption(d *caddyfile.Dispenser) error {
-	s.KeyEncryption = d.RemainingArgs()
-	if len(s.KeyEncryption) == 0 {
-		return d.ArgErr()
+	if err := someArgs(&s.KeyEncryption)(d); err != nil {
+		return err
 	}
 	for _, placeholder := range s.KeyEncryption {
 		if !onePlaceholder.MatchString(placeholder) {

@@ -33,6 +33,25 @@ func TestTheThreatModelNamesTestsThatExist(t *testing.T) {
 	}
 }
 
+var namedPath = regexp.MustCompile("`((?:caddymodule|cmd|docs|internal|policy|rego|tests)(?:/[A-Za-z0-9_.]+)*)`")
+
+// TestThePageForContributorsNamesPathsThatExist checks each file and folder that docs/contributing.md names.
+func TestThePageForContributorsNamesPathsThatExist(t *testing.T) {
+	page, err := os.ReadFile("../../docs/contributing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := namedPath.FindAllStringSubmatch(string(page), -1)
+	if len(named) < 30 {
+		t.Fatalf("the page names %d paths; is it read as it is written?", len(named))
+	}
+	for _, match := range named {
+		if _, err := os.Stat(filepath.Join("../..", match[1])); err != nil {
+			t.Errorf("docs/contributing.md: %v", err)
+		}
+	}
+}
+
 func testsOfTheTree(t *testing.T) map[string]bool {
 	written := make(map[string]bool)
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
