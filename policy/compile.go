@@ -15,13 +15,10 @@ import (
 
 // snapshot is a compiled policy. It does not change.
 type snapshot struct {
-	revision      string
-	tested        string // the revision with the tests that it has passed
-	rules         ruleIndex
-	token         opa.PreparedEvalQuery
-	defaultScopes opa.PreparedEvalQuery
-	request       opa.PreparedEvalQuery
-	mask          opa.PreparedEvalQuery
+	revision string
+	tested   string // the revision with the tests that it has passed
+	rules    ruleIndex
+	prepared map[*query]opa.PreparedEvalQuery
 	// masks and judges say whether there is any rule of a mask, and of a request decision.
 	masks, judges bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
@@ -35,7 +32,7 @@ func compile(sources []files.File) (*snapshot, error) {
 	if err := errors.Join(moduleErr, dataErr); err != nil {
 		return nil, err
 	}
-	s := &snapshot{revision: files.Revision(sources), rules: indexRules(modules)}
+	s := &snapshot{revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]opa.PreparedEvalQuery)}
 	s.leftOver = notGranted
 	if modules[shippedFolder+shipped.Token] != nil {
 		s.leftOver = notCovered
@@ -47,19 +44,9 @@ func compile(sources []files.File) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.masks = isWritten(written, logPackage, maskRules)
-	s.judges = isWritten(written, requestPackage, requestRules)
-	for _, p := range []struct {
-		prepared *opa.PreparedEvalQuery
-		path     string
-		rules    []string
-	}{
-		{&s.token, tokenPackage, tokenRules},
-		{&s.defaultScopes, tokenPackage, defaultScopesRules},
-		{&s.request, requestPackage, requestRules},
-		{&s.mask, logPackage, maskRules},
-	} {
-		if *p.prepared, err = prepare(compiler, store, query(written, p.path, p.rules)); err != nil {
+	s.masks, s.judges = maskQuery.isWritten(written), requestQuery.isWritten(written)
+	for _, q := range []*query{tokenQuery, defaultScopesQuery, requestQuery, maskQuery} {
+		if s.prepared[q], err = prepare(compiler, store, q.text(written)); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
@@ -112,4 +113,61 @@ func isPartial(rule *ast.Rule, name string) bool {
 		return len(rule.Head.Ref()) > 1
 	}
 	return len(rule.Head.Ref()) == 1 && rule.Head.RuleKind() == ast.MultiValue
+}
+
+// query is a group of rules of a contract that are evaluated together. Their values come in this order.
+type query struct {
+	path  string // of the package
+	rules []string
+}
+
+var (
+	tokenQuery         = &query{tokenPackage, []string{"granted", "rejected", "observed", "claims", "ttl"}}
+	defaultScopesQuery = &query{tokenPackage, []string{"default_scopes"}}
+	requestQuery       = &query{requestPackage, []string{"denied", "observed", "required", "headers"}}
+	maskQuery          = &query{logPackage, []string{"mask"}}
+)
+
+// writtenRules returns the rules of the contracts, with their packages, that a module other than the contract itself
+// has.
+func writtenRules(modules map[string]*ast.Module) map[string]bool {
+	written := make(map[string]bool)
+	for file, module := range modules {
+		if c, ok := contracts[packageOf(module)]; !ok || file == c.file {
+			continue
+		}
+		for _, rule := range module.Rules {
+			written[rulePath(module, rule)] = true
+		}
+	}
+	return written
+}
+
+// withoutStubs removes the empty rules of the contracts where there are other rules to evaluate.
+func withoutStubs(modules map[string]*ast.Module, written map[string]bool) {
+	for _, c := range contracts {
+		module := modules[c.file]
+		module.Rules = slices.DeleteFunc(module.Rules, func(rule *ast.Rule) bool { return written[rulePath(module, rule)] })
+	}
+}
+
+// text returns the query in Rego. It leaves out a rule that is not written, because even an empty one costs time.
+func (q *query) text(written map[string]bool) string {
+	terms := make([]string, len(q.rules))
+	for i, rule := range q.rules {
+		switch {
+		case written[q.path+"."+rule]:
+			terms[i] = q.path + "." + rule
+		case objects[rule]:
+			terms[i] = "{}"
+		default:
+			terms[i] = "set()"
+		}
+	}
+	return "[" + strings.Join(terms, ", ") + "]"
+}
+
+// isWritten reports whether any of the rules is written.
+func (q *query) isWritten(written map[string]bool) bool {
+	return slices.ContainsFunc(q.rules, func(rule string) bool { return written[q.path+"."+rule] })
 }

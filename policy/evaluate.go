@@ -17,14 +17,9 @@ type answer[T any] struct {
 	err   *Error
 }
 
-// ask evaluates a query on a worker. When the time is up it abandons the evaluation, because some builtin functions
-// ignore cancellation. What outlives the call does not refer to the caller's data.
-func ask[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]) (T, error) {
-	return askWithin(ctx, e, s, q, e.cfg.Timeout)
-}
-
-// askWithin is like ask with another timeout. It abandons tracers, too, when the time is up.
-func askWithin[T any](ctx context.Context, e *Engine, s *snapshot, q question[T], timeout time.Duration, tracers ...topdown.QueryTracer) (T, error) {
+// ask evaluates a question on a worker. When the time is up it abandons the evaluation and its tracers, because some
+// builtin functions ignore cancellation. What outlives the call does not refer to the caller's data.
+func ask[T any](ctx context.Context, e *Engine, q question[T], timeout time.Duration, tracers ...topdown.QueryTracer) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, &Error{Canceled, err}
@@ -33,7 +28,7 @@ func askWithin[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]
 	defer timer.Stop()
 	cancel := topdown.NewCancel()
 	answers := make(chan answer[T], 1)
-	job := func() { answers <- evaluate(s, q, cancel, tracers...) }
+	job := func() { answers <- evaluate(q, cancel, tracers...) }
 	if !submit(e.workers, job, timer.C, ctx.Done()) {
 		return none, giveUp(ctx, Overloaded, "no free worker within %v", timeout)
 	}
@@ -47,9 +42,6 @@ func askWithin[T any](ctx context.Context, e *Engine, s *snapshot, q question[T]
 	}
 	return a.value, nil
 }
-
-// badInput returns the error of an input that is not JSON, such as an attribute of a type that JSON does not have.
-func badInput(err error) *Error { return &Error{Eval, fmt.Errorf("building the input: %w", err)} }
 
 // await waits for an answer. An answer that is there counts even if the time is up as well: on a busy machine the
 // caller may find both.
@@ -77,7 +69,7 @@ func giveUp(ctx context.Context, kind Kind, format string, timeout time.Duration
 }
 
 // evaluate evaluates and decodes. A panic in the evaluation does not end the process.
-func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel, tracers ...topdown.QueryTracer) (a answer[T]) {
+func evaluate[T any](q question[T], cancel topdown.Cancel, tracers ...topdown.QueryTracer) (a answer[T]) {
 	defer func() {
 		switch r := recover(); {
 		case r == nil:
@@ -94,11 +86,11 @@ func evaluate[T any](s *snapshot, q question[T], cancel topdown.Cancel, tracers 
 	if !q.at.IsZero() {
 		options = append(options, opa.EvalTime(q.at))
 	}
-	terms, err := eval(q.query, options...)
+	terms, err := eval(q.snapshot.prepared[q.query], options...)
 	if err != nil {
-		return answer[T]{err: s.explainEval(err, q.private)}
+		return answer[T]{err: q.snapshot.explainEval(err, q.private)}
 	}
-	r := &results{snapshot: s, path: q.path, terms: terms}
+	r := &results{snapshot: q.snapshot, path: q.query.path, terms: terms}
 	a.value = q.decode(r)
 	a.err = r.err
 	return a

@@ -1,105 +1,78 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
+	"sync/atomic"
+	"time"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// explainLoad formats OPA's errors of a policy as "file:line: text", one on each line.
-func explainLoad(err error) error {
-	var several ast.Errors
-	var one *ast.Error
-	switch {
-	case errors.As(err, &several):
-	case errors.As(err, &one):
-		several = ast.Errors{one}
-	default:
+// ValueExplanation is a value of the policy, with the rules that gave it.
+type ValueExplanation struct {
+	Name   string  `json:"name"`
+	Value  any     `json:"value"`
+	Causes []Cause `json:"causes"`
+}
+
+// explained is an answer, with what tracers recorded.
+type explained[T any] struct {
+	value   T
+	results *results
+	origins *originTracer
+	trace   *Trace
+}
+
+// explain evaluates like a decision, with tracers. It takes up to ten times as long, because tracing costs time. After
+// an error only the trace is returned: the evaluation may still write to the rest.
+func explain[T any](ctx context.Context, e *Engine, q question[T], trace bool) (*explained[T], error) {
+	x := &explained[T]{origins: newOriginTracer(q.query.path)}
+	last := new(lastLocation)
+	tracers := []topdown.QueryTracer{x.origins, last}
+	var steps *stepTracer
+	if trace {
+		steps = new(stepTracer)
+		tracers = append(tracers, steps)
+	}
+	decode := q.decode
+	q.decode = func(r *results) T {
+		x.results = r
+		return decode(r)
+	}
+	timeout := max(e.cfg.Timeout, min(10*e.cfg.Timeout, 10*time.Second))
+	value, err := ask(ctx, e, q, timeout, tracers...)
+	if err != nil {
+		return &explained[T]{trace: steps.trace()}, last.addTo(q.snapshot, err)
+	}
+	x.value, x.trace = value, steps.trace()
+	return x, nil
+}
+
+// lastLocation records where an evaluation is. It can be read during the evaluation.
+type lastLocation struct {
+	location atomic.Pointer[ast.Location]
+}
+
+// Enabled, Config and TraceEvent implement OPA's tracer.
+func (*lastLocation) Enabled() bool { return true }
+
+func (*lastLocation) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+
+func (p *lastLocation) TraceEvent(event topdown.Event) {
+	if event.Location != nil && event.Location.File != "" { // the query itself is in no file
+		p.location.Store(event.Location)
+	}
+}
+
+// addTo adds the location to the error of an evaluation that took too long.
+func (p *lastLocation) addTo(s *snapshot, err error) error {
+	var failure *Error
+	location := p.location.Load()
+	if !errors.As(err, &failure) || failure.Kind != Timeout || location == nil {
 		return err
 	}
-	explained := make([]error, len(several))
-	for i, one := range several {
-		explained[i] = fmt.Errorf("%s%s", at(one.Location), explainOne(one))
-	}
-	return errors.Join(explained...)
-}
-
-func at(location *ast.Location) string {
-	if location == nil || location.File == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d: ", location.File, max(1, location.Row)) // an empty module has no row
-}
-
-// generatedIndex matches the index that OPA generates for the collection in "some x in collection".
-var generatedIndex = regexp.MustCompile(`\[__local\d+__\]`)
-
-func explainOne(err *ast.Error) string {
-	message := generatedIndex.ReplaceAllString(err.Message, "")
-	if name, ok := strings.CutPrefix(err.Message, "undefined function "); ok {
-		if why, gone := unavailable[name]; gone {
-			return fmt.Sprintf("%s is not available: %s", name, why)
-		}
-	}
-	if detail, ok := err.Details.(*ast.RefErrInvalidDetail); ok && detail.Pos < len(detail.Ref) {
-		return message + didYouMean(detail.Ref[detail.Pos].Value, detail.OneOf)
-	}
-	return message
-}
-
-// didYouMean names the key that was meant, if one is near.
-func didYouMean(wrong ast.Value, right []ast.Value) string {
-	text, ok := wrong.(ast.String)
-	if !ok {
-		return ""
-	}
-	names := func(yield func(string) bool) {
-		for _, value := range right {
-			if name, ok := value.(ast.String); ok && !yield(string(name)) {
-				return
-			}
-		}
-	}
-	nearest := suggest.Nearest(string(text), names)
-	if nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", nearest)
-}
-
-// explainEval returns the kind of OPA's error of an evaluation, and names the rule. The text of a builtin function may
-// quote the input, so it is left out if the input is private.
-func (s *snapshot) explainEval(err error, private bool) *Error {
-	var failure *topdown.Error
-	if !errors.As(err, &failure) {
-		if private {
-			err = errors.New("evaluation failed")
-		}
-		return &Error{Eval, err}
-	}
-	kind := Eval
-	switch failure.Code {
-	case topdown.CancelErr:
-		return &Error{Timeout, errors.New("evaluation was ended")}
-	case topdown.ConflictErr:
-		kind = Conflict
-	}
-	if private {
-		failure = &topdown.Error{Location: failure.Location, Message: "evaluation failed"}
-	}
-	text := strings.Join(strings.Fields(failure.Message), " ")
-	rule := s.rules.prefix(failure.Location)
-	if at := strings.Index(text, "produced conflicting values"); at > 0 && kind == Conflict && rule != "" {
-		text = text[at:] // OPA has named the rule before it
-	}
-	const enough = 300
-	if len(text) > enough {
-		text = strings.ToValidUTF8(text[:enough], "") + "…"
-	}
-	return &Error{kind, fmt.Errorf("%s%s%s", at(failure.Location), rule, text)}
+	return &Error{Timeout, fmt.Errorf("%s%s%w, and this was evaluated last", at(location), s.rules.prefix(location), failure.Err)}
 }

@@ -26,25 +26,24 @@ type RequestExplanation struct {
 
 // ExplainRequest decides like DecideRequest, and names the rules that decided. Time and errors are as for ExplainToken.
 func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool) (RequestExplanation, error) {
-	s, q, err := e.requestQuestion(ctx, in)
+	q, err := e.requestQuestion(ctx, in)
 	if err != nil {
 		return RequestExplanation{}, err
 	}
-	x, err := explain(ctx, e, s, q, trace)
-	if err != nil {
-		return RequestExplanation{
-			Denied: []Cause{}, Observed: []Cause{}, Required: []ValueExplanation{}, Headers: []ValueExplanation{},
-			Revision: s.revision, Trace: x.tape.trace(),
-		}, err
-	}
+	x, err := explain(ctx, e, q, trace)
 	r := RequestExplanation{
-		Decision: x.value, Required: []ValueExplanation{}, Headers: explainValues(x.value.Headers, "headers", x.witness),
-		Denied: explainReasons(x, 0, "denied"), Observed: explainReasons(x, 1, "observed"),
-		Revision: s.revision, Trace: x.tape.trace(),
+		Denied: []Cause{}, Observed: []Cause{}, Required: []ValueExplanation{}, Headers: []ValueExplanation{},
+		Revision: q.snapshot.revision, Trace: x.trace,
 	}
-	r.Decision.Revision = s.revision
+	if err != nil {
+		return r, err
+	}
+	r.Decision = x.value
+	r.Decision.Revision = r.Revision
+	r.Denied, r.Observed = explainReasons(x, 0, "denied"), explainReasons(x, 1, "observed")
+	r.Headers = explainValues(x.value.Headers, "headers", x.origins)
 	for _, s := range x.value.Required {
-		r.Required = append(r.Required, ValueExplanation{s.Raw, s.Raw, x.witness.causes("required", ast.String(s.Raw), "")})
+		r.Required = append(r.Required, ValueExplanation{s.Raw, s.Raw, x.origins.causes("required", ast.String(s.Raw), "")})
 	}
 	return r, nil
 }
@@ -54,7 +53,7 @@ func explainReasons(x *explained[RequestDecision], i int, rule string) []Cause {
 	causes := []Cause{}
 	for _, member := range x.results.set(i, rule) {
 		reason, _ := stringAt(member.Value.(ast.Object), keyReason) // results has checked it
-		causes = append(causes, x.witness.causes(rule, member.Value, reason)...)
+		causes = append(causes, x.origins.causes(rule, member.Value, reason)...)
 	}
 	return causes
 }

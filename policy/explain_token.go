@@ -43,24 +43,24 @@ type ScopeExplanation struct {
 // Config.Timeout, up to 10 seconds. Its errors are those of DecideToken; that of a timeout names the place that was
 // evaluated last. After an error only the trace is returned.
 func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (TokenExplanation, error) {
-	s, q, err := e.tokenQuestion(ctx, in)
+	q, err := e.tokenQuestion(ctx, in)
 	if err != nil {
 		return TokenExplanation{}, err
 	}
-	x, err := explain(ctx, e, s, q, trace)
+	x, err := explain(ctx, e, q, trace)
 	if err != nil {
-		return TokenExplanation{Trace: x.tape.trace()}, err
+		return TokenExplanation{Trace: x.trace}, err
 	}
 	t := TokenExplanation{
-		Decision: x.value.decide(in.Scopes, s), Scopes: []ScopeExplanation{}, TTL: []Cause{},
-		Claims: explainValues(x.value.claims, "claims", x.witness), Trace: x.tape.trace(),
+		Decision: x.value.decide(in.Scopes, q.snapshot), Scopes: []ScopeExplanation{}, TTL: []Cause{},
+		Claims: explainValues(x.value.claims, "claims", x.origins), Trace: x.trace,
 	}
 	for _, scope := range in.Scopes {
 		t.Scopes = append(t.Scopes, explainScope(x, t.Decision, scope, in))
 	}
 	for _, seconds := range x.results.set(4, "ttl") {
 		if n, _ := seconds.Value.(ast.Number).Int64(); n == int64(t.Decision.TTL.Seconds()) {
-			t.TTL = x.witness.causes("ttl", seconds.Value, "")
+			t.TTL = x.origins.causes("ttl", seconds.Value, "")
 		}
 	}
 	return t, nil
@@ -68,17 +68,17 @@ func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (T
 
 // ExplainDefaultScopes is like DefaultScopes, with the rules that gave each scope.
 func (e *Engine) ExplainDefaultScopes(ctx context.Context, in TokenInput) ([]ValueExplanation, error) {
-	s, q, err := e.defaultScopesQuestion(ctx, in)
+	q, err := e.defaultScopesQuestion(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	x, err := explain(ctx, e, s, q, false)
+	x, err := explain(ctx, e, q, false)
 	if err != nil {
 		return nil, err
 	}
 	var scopes []ValueExplanation
 	for _, raw := range x.value {
-		scopes = append(scopes, ValueExplanation{raw, raw, x.witness.causes("default_scopes", ast.String(raw), "")})
+		scopes = append(scopes, ValueExplanation{raw, raw, x.origins.causes("default_scopes", ast.String(raw), "")})
 	}
 	return scopes, nil
 }
@@ -97,21 +97,21 @@ func explainScope(x *explained[tokenAnswer], d TokenDecision, s scope.Scope, in 
 			refusal := member.Value.(ast.Object) // results has checked it
 			if raw, _ := stringAt(refusal, keyScope); raw == s.Raw {
 				reason, _ := stringAt(refusal, keyReason)
-				e.Causes = append(e.Causes, x.witness.causes(rule, refusal, reason)...)
+				e.Causes = append(e.Causes, x.origins.causes(rule, refusal, reason)...)
 			}
 		}
 	}
 	if x.value.granted[s.Raw] {
-		e.Causes = append(e.Causes, x.witness.causes("granted", ast.String(s.Raw), "")...)
+		e.Causes = append(e.Causes, x.origins.causes("granted", ast.String(s.Raw), "")...)
 	}
 	return e
 }
 
 // explainValues returns the members of an object of the contract, such as claims.
-func explainValues[V any](values map[string]V, rule string, w *witness) []ValueExplanation {
+func explainValues[V any](values map[string]V, rule string, origins *originTracer) []ValueExplanation {
 	explained := make([]ValueExplanation, 0, len(values))
 	for name, value := range values {
-		explained = append(explained, ValueExplanation{name, value, w.causes(rule, ast.String(name), "")})
+		explained = append(explained, ValueExplanation{name, value, origins.causes(rule, ast.String(name), "")})
 	}
 	slices.SortFunc(explained, func(a, b ValueExplanation) int { return strings.Compare(a.Name, b.Name) })
 	return explained

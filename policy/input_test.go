@@ -14,7 +14,7 @@ func TestInputsAreTheirJSON(t *testing.T) {
 	var request RequestInput
 	fill(reflect.ValueOf(&token).Elem())
 	fill(reflect.ValueOf(&request).Elem())
-	for name, input := range map[string]document{"token": token, "request": request} {
+	for name, input := range map[string]interface{ value() (ast.Value, error) }{"token": token, "request": request} {
 		value, err := input.value()
 		if err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -36,7 +35,7 @@ func (e *Engine) Mask(ctx context.Context, event map[string]any) (Masked, error)
 	if err != nil {
 		return Masked{}, &Error{Eval, errors.New("building the input: the line is not JSON")}
 	}
-	masks, err := ask(ctx, e, s, question[[]mask]{logPackage, s.mask, input, time.Time{}, (*results).masks, true})
+	masks, err := ask(ctx, e, question[[]mask]{snapshot: s, query: maskQuery, input: input, decode: (*results).masks, private: true}, e.cfg.Timeout)
 	if err != nil {
 		return Masked{}, err
 	}

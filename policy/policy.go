@@ -5,8 +5,11 @@
 // snapshot, and [Engine.Reload] replaces it when the files have changed. [Engine.Start] polls the bundle of a server.
 //
 // The engine fails closed. A rule that fails, conflicts, has the wrong type or takes too long gives an [Error] and no
-// decision, and no Rego can delay a request longer than the configured timeout. The package imports policy/bundle,
-// policy/files, rego and leaves.
+// decision, and no Rego can delay a request longer than the configured timeout.
+//
+// To read the code, start with policy.go for loading, compile.go and contract.go for compiling, decide.go and evaluate.go
+// for decisions, explain.go for explanations, reload.go for new files and bundles, and mask.go for the decision log. The
+// package imports policy/bundle, policy/files, rego and leaves.
 package policy
 
 import (
@@ -115,57 +118,3 @@ func (e *Engine) inForce(ctx context.Context) (*snapshot, error) {
 // Close ends goroutines that wait for work. Current and later decisions still work, so that requests are answered
 // during a shutdown.
 func (e *Engine) Close() { e.workers.close() }
-
-// DecideToken decides which of the requested scopes a token may have. Whatever the policy does, it returns within about
-// Config.Timeout, or when ctx ends. Every error is an [*Error].
-func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
-	s, q, err := e.tokenQuestion(ctx, in)
-	if err != nil {
-		return TokenDecision{}, err
-	}
-	answer, err := ask(ctx, e, s, q)
-	if err != nil {
-		return TokenDecision{}, err
-	}
-	return answer.decide(in.Scopes, s), nil
-}
-
-// DefaultScopes returns the scopes that a request without a scope asks for, sorted. There may be none. They are
-// well-formed, and only requested: DecideToken still decides on them. Errors are as for DecideToken.
-func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
-	s, q, err := e.defaultScopesQuestion(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	return ask(ctx, e, s, q)
-}
-
-// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time and errors
-// are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
-func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
-	s, q, err := e.requestQuestion(ctx, in)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	d, err := ask(ctx, e, s, q)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	d.Revision = s.revision
-	return d, nil
-}
-
-var errNoRule = errors.New("it has no rule of package m2m.request, so that it would refuse nothing")
-
-func noRule() *Error { return &Error{NoRule, errNoRule} }
-
-// RequireRequests tells the engine that it will decide on requests. It returns an error if the policy in force has no
-// rule of package m2m.request. From now on, a policy without one is not put into force. A bundle that is not there yet
-// is checked when it comes.
-func (e *Engine) RequireRequests() error {
-	e.requests.Store(true)
-	if s := e.current.Load(); s != nil && !s.judges {
-		return errNoRule
-	}
-	return nil
-}

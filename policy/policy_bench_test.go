@@ -125,8 +125,8 @@ func BenchmarkEvaluate(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		q := question[tokenAnswer]{path: tokenPackage, query: s.token, input: input, decode: (*results).token}
-		if a := evaluate(s, q, topdown.NewCancel()); a.err != nil {
+		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, decode: (*results).token}
+		if a := evaluate(q, topdown.NewCancel()); a.err != nil {
 			b.Fatal(a.err)
 		}
 	}

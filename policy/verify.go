@@ -97,7 +97,7 @@ func (t *testRun) begin(modules map[string]*ast.Module) {
 	for _, module := range modules {
 		for _, rule := range module.Rules {
 			if strings.HasPrefix(ruleName(rule), tester.TestPrefix) {
-				t.begun[place(rule.Location)] = true
+				t.begun[position(rule.Location)] = true
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func (t *testRun) begin(modules map[string]*ast.Module) {
 func (t *testRun) end(result *tester.Result) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.begun, place(result.Location))
+	delete(t.begun, position(result.Location))
 }
 
 // left names tests that have not ended.
@@ -123,8 +123,6 @@ func (t *testRun) left() string {
 	}
 	return ", and have not ended: " + strings.Join(places, ", ")
 }
-
-func place(location *ast.Location) string { return strings.TrimSuffix(at(location), ": ") }
 
 // wrongWith returns what is wrong with a test, or "". Tests with the prefix todo_ do not fail.
 func wrongWith(result *tester.Result) string {

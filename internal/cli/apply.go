@@ -35,11 +35,8 @@ The whole file is checked before anything is changed.`,
 	cmd.Flags().BoolVar(&prune, "prune", false, "delete the entries that the file does not name")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would change")
 	return h.administerAll(cmd, func(s *session, args []string) error {
-		answer, err := s.apply(args[0], prune, dryRun)
-		if err != nil {
-			return err
-		}
-		return s.printChanges(answer)
+		_, err := s.apply(args[0], prune, dryRun)
+		return err
 	})
 }
 
@@ -55,18 +52,15 @@ no differences, and 2 if there are.`,
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "also print what apply --prune would delete")
 	return h.administerAll(cmd, func(s *session, args []string) error {
-		answer, err := s.apply(args[0], prune, true)
-		if err != nil {
-			return err
-		}
-		if err := s.printChanges(answer); err != nil || len(answer.Changes) == 0 {
+		if changes, err := s.apply(args[0], prune, true); err != nil || len(changes) == 0 {
 			return err
 		}
 		return errDifferent
 	})
 }
 
-func (s *session) apply(file string, prune, dryRun bool) (*api.Applied, error) {
+// apply sends a registry file, and prints the changes.
+func (s *session) apply(file string, prune, dryRun bool) ([]api.Change, error) {
 	var data []byte
 	var err error
 	if file == "-" {
@@ -87,23 +81,24 @@ func (s *session) apply(file string, prune, dryRun bool) (*api.Applied, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	answer := new(api.Applied)
-	return answer, s.read(response, answer)
+	var answer api.Applied
+	if err := s.read(response, &answer); err != nil {
+		return nil, err
+	}
+	return answer.Changes, s.print(answer, func() { s.printChanges(answer.Changes) })
 }
 
-func (s *session) printChanges(answer *api.Applied) error {
-	return s.print(answer, func() {
-		if len(answer.Changes) == 0 {
-			s.printf("no changes\n")
+func (s *session) printChanges(changes []api.Change) {
+	if len(changes) == 0 {
+		s.printf("no changes\n")
+	}
+	for _, c := range changes {
+		sign := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
+		s.printf("%s %s %s\n", sign, c.Kind, printable(c.ID))
+		if c.Action != "delete" {
+			s.printFields(c.Before, c.After)
 		}
-		for _, c := range answer.Changes {
-			sign := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
-			s.printf("%s %s %s\n", sign, c.Kind, printable(c.ID))
-			if c.Action != "delete" {
-				s.printFields(c.Before, c.After)
-			}
-		}
-	})
+	}
 }
 
 // printFields prints the fields that differ. Of a new entry, it prints those that are not empty.

@@ -41,6 +41,13 @@ func (h *Host) OPA(cmd *cobra.Command) {
 	makeGroup(cmd, commands...)
 }
 
+// group makes a command that only has subcommands.
+func group(name, short string, subcommands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: name + " <command>", Short: short}
+	makeGroup(cmd, subcommands...)
+	return cmd
+}
+
 // makeGroup gives a command subcommands. Without one it prints its help, and with an unknown one it fails, where cobra
 // would print the help and succeed.
 func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,12 +12,14 @@ import (
 )
 
 func (h *Host) clientCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "client <command>", Short: "Administers the clients of a running server"}
-	makeGroup(cmd, h.createClientCommand(), h.listClientsCommand(), h.showClientCommand(), h.updateClientCommand(),
+	return group("client", "Administers the clients of a running server",
+		h.createClientCommand(),
+		h.listClientsCommand(),
+		getCommand(h, &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}, "/clients%s", (*session).printClient),
+		h.updateClientCommand(),
 		h.setDisabledCommand("disable", "Refuses every secret of a client, from the next request on"),
 		h.setDisabledCommand("enable", "Undoes disable"),
 		h.deleteCommand("client", "Deletes a client with its secrets and grants", "/clients"))
-	return cmd
 }
 
 func (h *Host) createClientCommand() *cobra.Command {
@@ -50,28 +53,20 @@ func (f *clientFlags) create(s *session, id string) error {
 		return err
 	}
 	var grants []api.Grant
-	for _, effect := range []struct {
-		name   string
-		scopes []string
-	}{{"allow", f.grants}, {"deny", f.denials}} {
-		for _, text := range effect.scopes {
-			parsed, _, err := api.ScopeGrant{Scope: text, Effect: effect.name}.Parse()
-			if err != nil {
-				return err
-			}
-			grants = append(grants, api.Grant{
-				Resource: parsed.Resource, Identifiers: []string{parsed.Identifier}, Actions: []string{parsed.Action}, Effect: effect.name,
-			})
+	for i, text := range slices.Concat(f.grants, f.denials) {
+		effect := api.Effect(i >= len(f.grants))
+		parsed, _, err := api.ScopeGrant{Scope: text, Effect: effect}.Parse()
+		if err != nil {
+			return err
 		}
+		grants = append(grants, api.Grant{
+			Resource: parsed.Resource, Identifiers: []string{parsed.Identifier}, Actions: []string{parsed.Action}, Effect: effect,
+		})
 	}
 	if grants != nil {
 		body["grants"] = grants
 	}
-	var made api.CreatedSecret
-	if err := s.call(http.MethodPost, "/clients", nil, body, &made); err != nil {
-		return err
-	}
-	return s.print(made, func() {
+	return ask(s, http.MethodPost, "/clients", nil, body, func(s *session, made api.CreatedSecret) {
 		s.printf("client_id      %s\n", printable(made.ClientID))
 		if made.ClientSecret == "" {
 			s.printf("It has no secret yet: caddy m2m secret create %s\n", shellWord(id))
@@ -85,46 +80,25 @@ func (f *clientFlags) create(s *session, id string) error {
 	})
 }
 
-func (h *Host) showClientCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}
-	return h.administer(cmd, func(s *session, args []string) error {
-		var c api.Client
-		if err := s.call(http.MethodGet, "/clients"+segment(args[0]), nil, nil, &c); err != nil {
-			return err
-		}
-		return s.printClient(&c)
-	})
-}
-
-func (s *session) printClient(c *api.Client) error {
-	return s.print(c, func() {
-		s.table(
-			[]string{"id", c.ID}, []string{"state", c.State()}, []string{"description", orDash(c.Description)},
-			[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
-			[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
-			[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
-			[]string{"networks", networksText(c)})
-		if len(c.Secrets) > 0 {
-			s.printf("\n")
-			s.table(secretRows(c.Secrets)...)
-		}
-		if len(c.Grants) > 0 {
-			s.printf("\n")
-			rows := [][]string{{"EFFECT", "RESOURCE", "IDENTIFIERS", "ACTIONS"}}
-			for _, g := range c.Grants {
-				rows = append(rows, []string{g.Effect, g.Resource, strings.Join(g.Identifiers, " "), strings.Join(g.Actions, " ")})
-			}
-			s.table(rows...)
-		}
-	})
-}
-
-func networksText(c *api.Client) string {
-	var texts []string
-	for _, n := range c.Networks {
-		texts = append(texts, n.String())
+func (s *session) printClient(c *api.Client) {
+	s.table(
+		[]string{"id", c.ID}, []string{"state", c.State()}, []string{"description", orDash(c.Description)},
+		[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
+		[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
+		[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
+		[]string{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))})
+	if len(c.Secrets) > 0 {
+		s.printf("\n")
+		s.printSecrets(api.SecretList{Secrets: c.Secrets})
 	}
-	return orDash(strings.Join(texts, " "))
+	if len(c.Grants) > 0 {
+		s.printf("\n")
+		rows := [][]string{{"EFFECT", "RESOURCE", "IDENTIFIERS", "ACTIONS"}}
+		for _, g := range c.Grants {
+			rows = append(rows, []string{g.Effect, g.Resource, strings.Join(g.Identifiers, " "), strings.Join(g.Actions, " ")})
+		}
+		s.table(rows...)
+	}
 }
 
 func (h *Host) updateClientCommand() *cobra.Command {
@@ -162,11 +136,7 @@ values of their field, so repeat the values to keep.`,
 		if len(patch) == 0 {
 			return api.Invalid("nothing to change: give a flag")
 		}
-		var c api.Client
-		if err := s.call(http.MethodPatch, "/clients"+segment(args[0]), nil, patch, &c); err != nil {
-			return err
-		}
-		return s.printClient(&c)
+		return ask(s, http.MethodPatch, "/clients"+segment(args[0]), nil, patch, (*session).printClient)
 	})
 }
 
@@ -183,8 +153,7 @@ func (h *Host) setDisabledCommand(verb, short string) *cobra.Command {
 		}
 		var made api.CreatedRevocation
 		if revoke { // after disable, so that it cannot get new ones
-			var err error
-			if made, err = s.revokeClient(c.ID); err != nil {
+			if err := s.call(http.MethodPost, "/revocations", nil, map[string]any{"client_id": c.ID}, &made); err != nil {
 				return fmt.Errorf("the client is disabled, and its tokens are not revoked: %w", err)
 			}
 		}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -49,7 +48,7 @@ func (h *Host) listClientsCommand() *cobra.Command {
 			}
 			s.table(rows...)
 			if next != "" {
-				fmt.Fprintf(s.cmd.ErrOrStderr(), "There are more: --after %s\n", shellWord(next))
+				s.warnf("There are more: --after %s\n", shellWord(next))
 			}
 		})
 	})

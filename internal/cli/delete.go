@@ -34,7 +34,7 @@ func (s *session) confirm(question string) bool {
 	if !ok || !isatty.IsTerminal(in.Fd()) {
 		return false
 	}
-	fmt.Fprintf(s.cmd.ErrOrStderr(), "%s [y/N] ", question)
+	s.warnf("%s [y/N] ", question)
 	answer, _ := bufio.NewReader(in).ReadString('\n')
 	return strings.EqualFold(strings.TrimSpace(answer), "y")
 }

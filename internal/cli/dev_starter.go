@@ -72,7 +72,10 @@ func writeNew(path string, content []byte) (written bool, err error) {
 func addStarter(ctx context.Context, entries *store.Store, secret string, fresh bool) error {
 	_, err := entries.EditResource(ctx, "book", func(r *registry.Resource) (*registry.Resource, error) {
 		if r == nil {
-			r = starterResource()
+			r = &registry.Resource{
+				Code: "book", Description: "Books of the catalogue",
+				Actions: map[string]string{"read": "Read a book", "edit": "Change a book"},
+			}
 		}
 		return r, nil
 	})
@@ -82,7 +85,10 @@ func addStarter(ctx context.Context, entries *store.Store, secret string, fresh 
 	_, err = entries.EditClient(ctx, "demo", func(c *registry.Client) (*registry.Client, error) {
 		switch {
 		case c == nil:
-			c = starterClient()
+			c = &registry.Client{
+				ID: "demo", Description: "To try things out with",
+				Grants: []scope.Grant{{Resource: "book", Identifiers: []string{"*"}, Actions: []string{"read"}}},
+			}
 			fallthrough
 		case fresh:
 			c.Secrets = []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(secret), Created: time.Now().UTC().Truncate(time.Second)}}
@@ -90,18 +96,4 @@ func addStarter(ctx context.Context, entries *store.Store, secret string, fresh 
 		return c, nil
 	})
 	return err
-}
-
-func starterResource() *registry.Resource {
-	return &registry.Resource{
-		Code: "book", Description: "Books of the catalogue",
-		Actions: map[string]string{"read": "Read a book", "edit": "Change a book"},
-	}
-}
-
-func starterClient() *registry.Client {
-	return &registry.Client{
-		ID: "demo", Description: "To try things out with",
-		Grants: []scope.Grant{{Resource: "book", Identifiers: []string{"*"}, Actions: []string{"read"}}},
-	}
 }

@@ -10,9 +10,9 @@ import (
 )
 
 func (h *Host) grantCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "grant <command>", Short: "Administers what clients may do"}
-	makeGroup(cmd, h.addGrantCommand(), h.listGrantsCommand(), h.removeGrantCommand())
-	return cmd
+	list := &cobra.Command{Use: "list <client>", Short: "Lists the grants of a client", Args: cobra.ExactArgs(1)}
+	return group("grant", "Administers what clients may do",
+		h.addGrantCommand(), getCommand(h, list, "/clients%s/grants", (*session).printGrants), h.removeGrantCommand())
 }
 
 func (h *Host) addGrantCommand() *cobra.Command {
@@ -45,28 +45,15 @@ func (h *Host) removeGrantCommand() *cobra.Command {
 
 // changeGrants makes all changes or none, and prints the grants that result.
 func (s *session) changeGrants(method, client string, query url.Values, body any) error {
-	var answer api.ChangedGrants
-	if err := s.call(method, "/clients"+segment(client)+"/grants", query, body, &answer); err != nil {
-		return err
-	}
-	return s.print(answer, func() { s.table(grantRows(answer.Grants)...) })
-}
-
-func (h *Host) listGrantsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list <client>", Short: "Lists the grants of a client", Args: cobra.ExactArgs(1)}
-	return h.administer(cmd, func(s *session, args []string) error {
-		var answer api.GrantList
-		if err := s.call(http.MethodGet, "/clients"+segment(args[0])+"/grants", nil, nil, &answer); err != nil {
-			return err
-		}
-		return s.print(answer, func() { s.table(grantRows(answer.Grants)...) })
+	return ask(s, method, "/clients"+segment(client)+"/grants", query, body, func(s *session, answer api.ChangedGrants) {
+		s.printGrants(api.GrantList{Grants: answer.Grants})
 	})
 }
 
-func grantRows(grants []api.ScopeGrant) [][]string {
+func (s *session) printGrants(list api.GrantList) {
 	rows := [][]string{{"EFFECT", "SCOPE"}}
-	for _, g := range grants {
+	for _, g := range list.Grants {
 		rows = append(rows, []string{g.Effect, g.Scope})
 	}
-	return rows
+	s.table(rows...)
 }

@@ -55,28 +55,5 @@ func initFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(copyFiles(starter, folder), copyFiles(schemas, filepath.Join(folder, "schemas")))
-}
-
-// copyFiles copies files to a folder that has none of them.
-func copyFiles(from fs.FS, folder string) error {
-	return fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		path := filepath.Join(folder, filepath.FromSlash(name))
-		if entry.IsDir() {
-			return os.MkdirAll(path, 0o755)
-		}
-		content, err := fs.ReadFile(from, name)
-		if err != nil {
-			return err
-		}
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err != nil {
-			return err
-		}
-		_, err = file.Write(content)
-		return errors.Join(err, file.Close())
-	})
+	return errors.Join(os.CopyFS(folder, starter), os.CopyFS(filepath.Join(folder, "schemas"), schemas))
 }

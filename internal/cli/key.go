@@ -11,13 +11,7 @@ import (
 )
 
 func (h *Host) keyCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "key <command>", Short: "Works with the keys that sign tokens"}
-	makeGroup(cmd, h.listKeysCommand(), h.rotateKeyCommand())
-	return cmd
-}
-
-func (h *Host) listKeysCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	list := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "Lists signing keys and their states, as storage has them now",
 		Long: `
@@ -26,24 +20,20 @@ active key signs. A retired key is published until its last token has expired. A
 revoked key is refused.`,
 		Args: cobra.NoArgs,
 	}
-	return h.administer(cmd, func(s *session, _ []string) error {
-		var answer api.KeyList
-		if err := s.call(http.MethodGet, "/keys", nil, nil, &answer); err != nil {
-			return err
-		}
-		return s.print(answer, func() {
-			rows := [][]string{{"KEY", "ALG", "STATE", "CREATED", "SIGNS FROM", "GONE AFTER", "REASON"}}
-			for _, key := range answer.Keys {
-				rows = append(rows, []string{
-					key.KID, key.Alg, key.State, timeOr(key.Created, "-"), timeOr(key.SignsFrom, "-"), timeOr(key.Until, "-"), key.RevokedReason,
-				})
-			}
-			s.table(rows...)
-			if answer.Problem != "" {
-				s.printf("\n%s\n", printableLines(answer.Problem))
-			}
+	return group("key", "Works with the keys that sign tokens", getCommand(h, list, "/keys", (*session).printKeys), h.rotateKeyCommand())
+}
+
+func (s *session) printKeys(list api.KeyList) {
+	rows := [][]string{{"KEY", "ALG", "STATE", "CREATED", "SIGNS FROM", "GONE AFTER", "REASON"}}
+	for _, key := range list.Keys {
+		rows = append(rows, []string{
+			key.KID, key.Alg, key.State, timeOr(key.Created, "-"), timeOr(key.SignsFrom, "-"), timeOr(key.Until, "-"), key.RevokedReason,
 		})
-	})
+	}
+	s.table(rows...)
+	if list.Problem != "" {
+		s.printf("\n%s\n", printableLines(list.Problem))
+	}
 }
 
 // whatNowBreaks is printed before --now asks for confirmation.
@@ -82,7 +72,7 @@ With --now, for a leaked key: ` + "\n" + whatNowBreaks,
 			return api.Invalid("--reason goes with --now")
 		}
 		if now && !yes {
-			s.warn(whatNowBreaks)
+			s.warnf(whatNowBreaks)
 			if !s.confirm("Revoke all keys?") {
 				return errors.New("nothing was changed; --yes skips the question")
 			}
@@ -91,11 +81,7 @@ With --now, for a leaked key: ` + "\n" + whatNowBreaks,
 		if now {
 			body["reason"] = reason
 		}
-		var done api.KeyRotation
-		if err := s.call(http.MethodPost, "/keys/rotate", nil, body, &done); err != nil {
-			return err
-		}
-		return s.print(done, func() {
+		return ask(s, http.MethodPost, "/keys/rotate", nil, body, func(s *session, done api.KeyRotation) {
 			s.printf("key %s signs from %s\n", done.Key.KID, timeOr(done.Key.SignsFrom, "-"))
 			for _, kid := range done.Revoked {
 				s.printf("key %s is revoked\n", kid)
@@ -103,6 +89,3 @@ With --now, for a leaked key: ` + "\n" + whatNowBreaks,
 		})
 	})
 }
-
-// warn writes a text to standard error.
-func (s *session) warn(text string) { _, _ = s.cmd.ErrOrStderr().Write([]byte(text)) }

@@ -61,6 +61,11 @@ func (s *session) printf(format string, args ...any) {
 	fmt.Fprintf(s.out, format, args...)
 }
 
+// warnf writes a text to standard error.
+func (s *session) warnf(format string, args ...any) {
+	fmt.Fprintf(s.cmd.ErrOrStderr(), format, args...)
+}
+
 func (s *session) table(rows ...[]string) { printTable(s.out, rows...) }
 
 // printTable writes rows in columns.

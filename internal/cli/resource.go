@@ -13,10 +13,10 @@ import (
 )
 
 func (h *Host) resourceCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "resource <command>", Short: "Administers the resources of a running server"}
-	makeGroup(cmd, h.createResourceCommand(), h.listResourcesCommand(), h.showResourceCommand(), h.updateResourceCommand(),
+	show := &cobra.Command{Use: "show <code>", Short: "Shows a resource", Args: cobra.ExactArgs(1)}
+	return group("resource", "Administers the resources of a running server",
+		h.createResourceCommand(), h.listResourcesCommand(), getCommand(h, show, "/resources%s", (*session).printResource), h.updateResourceCommand(),
 		h.deleteCommand("resource", "Deletes a resource that no grant names", "/resources"))
-	return cmd
 }
 
 // resourceFlags are the fields of a resource.
@@ -62,11 +62,7 @@ func (h *Host) createResourceCommand() *cobra.Command {
 			return err
 		}
 		body["code"] = args[0]
-		var r api.Resource
-		if err := s.call(http.MethodPost, "/resources", nil, body, &r); err != nil {
-			return err
-		}
-		return s.printResource(&r)
+		return ask(s, http.MethodPost, "/resources", nil, body, (*session).printResource)
 	})
 }
 
@@ -90,39 +86,22 @@ func (h *Host) listResourcesCommand() *cobra.Command {
 		return s.print(api.ResourceList{Resources: resources}, func() {
 			rows := [][]string{{"CODE", "ACTIONS", "AUDIENCE", "DESCRIPTION"}}
 			for _, r := range resources {
-				rows = append(rows, []string{r.Code, actionNames(r), orDash(r.Audience), r.Description})
+				rows = append(rows, []string{r.Code, strings.Join(slices.Sorted(maps.Keys(r.Actions)), " "), orDash(r.Audience), r.Description})
 			}
 			s.table(rows...)
 		})
 	})
 }
 
-func actionNames(r *api.Resource) string {
-	return strings.Join(slices.Sorted(maps.Keys(r.Actions)), " ")
-}
-
-func (h *Host) showResourceCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "show <code>", Short: "Shows a resource", Args: cobra.ExactArgs(1)}
-	return h.administer(cmd, func(s *session, args []string) error {
-		var r api.Resource
-		if err := s.call(http.MethodGet, "/resources"+segment(args[0]), nil, nil, &r); err != nil {
-			return err
-		}
-		return s.printResource(&r)
-	})
-}
-
-func (s *session) printResource(r *api.Resource) error {
-	return s.print(r, func() {
-		s.table([]string{"code", r.Code}, []string{"description", orDash(r.Description)}, []string{"audience", orDash(r.Audience)},
-			[]string{"attributes", compactJSON(r.Attributes)})
-		s.printf("\n")
-		rows := [][]string{{"ACTION", "DESCRIPTION"}}
-		for _, name := range slices.Sorted(maps.Keys(r.Actions)) {
-			rows = append(rows, []string{name, r.Actions[name]})
-		}
-		s.table(rows...)
-	})
+func (s *session) printResource(r *api.Resource) {
+	s.table([]string{"code", r.Code}, []string{"description", orDash(r.Description)}, []string{"audience", orDash(r.Audience)},
+		[]string{"attributes", compactJSON(r.Attributes)})
+	s.printf("\n")
+	rows := [][]string{{"ACTION", "DESCRIPTION"}}
+	for _, name := range slices.Sorted(maps.Keys(r.Actions)) {
+		rows = append(rows, []string{name, r.Actions[name]})
+	}
+	s.table(rows...)
 }
 
 func (h *Host) updateResourceCommand() *cobra.Command {
@@ -138,10 +117,6 @@ func (h *Host) updateResourceCommand() *cobra.Command {
 		if len(patch) == 0 {
 			return api.Invalid("nothing to change: give a flag")
 		}
-		var r api.Resource
-		if err := s.call(http.MethodPatch, "/resources"+segment(args[0]), nil, patch, &r); err != nil {
-			return err
-		}
-		return s.printResource(&r)
+		return ask(s, http.MethodPatch, "/resources"+segment(args[0]), nil, patch, (*session).printResource)
 	})
 }

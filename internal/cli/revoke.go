@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
@@ -52,11 +51,7 @@ revocation cannot be undone. It also works with a registry file.`,
 				return err
 			}
 		}
-		var made api.CreatedRevocation
-		if err := s.call(http.MethodPost, "/revocations", nil, body, &made); err != nil {
-			return err
-		}
-		return s.print(made, func() { s.printRevocation(made) })
+		return ask(s, http.MethodPost, "/revocations", nil, body, (*session).printRevocation)
 	})
 }
 
@@ -64,18 +59,12 @@ func (s *session) printRevocation(made api.CreatedRevocation) {
 	if made.JTI != "" {
 		s.printf("token %s is revoked\n", printable(made.JTI))
 		if !token.IsID(made.JTI) {
-			s.warn("IDs of tokens are 26 capitals and digits: is it right?\n")
+			s.warnf("IDs of tokens are 26 capitals and digits: is it right?\n")
 		}
 		return
 	}
 	s.printf("tokens of %s are revoked that were issued up to %s\n", printable(made.ClientID), made.Before.UTC().Format(time.RFC3339))
 	if made.KnownClient != nil && !*made.KnownClient {
-		s.warn(fmt.Sprintf("There is no client %s in the registry: is the name right?\n", printable(made.ClientID)))
+		s.warnf("There is no client %s in the registry: is the name right?\n", printable(made.ClientID))
 	}
-}
-
-// revokeClient revokes the tokens of a client.
-func (s *session) revokeClient(id string) (made api.CreatedRevocation, err error) {
-	err = s.call(http.MethodPost, "/revocations", nil, map[string]any{"client_id": id}, &made)
-	return made, err
 }

@@ -18,10 +18,10 @@ import (
 )
 
 func (h *Host) secretCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "secret <command>", Short: "Works with client secrets"}
-	makeGroup(cmd, newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), h.listSecretsCommand(),
+	list := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
+	return group("secret", "Works with client secrets",
+		newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), getCommand(h, list, "/clients%s/secrets", (*session).printSecrets),
 		h.rotateSecretCommand(), h.revokeSecretCommand())
-	return cmd
 }
 
 func checkSecretCommand() *cobra.Command {
@@ -98,11 +98,7 @@ func (s *session) makeSecret(client, path string, query url.Values, body map[str
 	if err := setTime(body, "expires", expires); err != nil {
 		return err
 	}
-	var made api.CreatedSecret
-	if err := s.call(http.MethodPost, "/clients"+segment(client)+path, query, body, &made); err != nil {
-		return err
-	}
-	return s.print(made, func() {
+	return ask(s, http.MethodPost, "/clients"+segment(client)+path, query, body, func(s *session, made api.CreatedSecret) {
 		s.printf("client_id      %s\nclient_secret  %s\n\nThe secret, %s, is shown this once.\n", printable(made.ClientID), made.ClientSecret, made.SecretID)
 		for _, old := range made.Old {
 			s.printf("%s works until %s.\n", old.ID, timeOr(old.Expires, "it is revoked"))
@@ -110,27 +106,16 @@ func (s *session) makeSecret(client, path string, query url.Values, body map[str
 	})
 }
 
-func (h *Host) listSecretsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
-	return h.administer(cmd, func(s *session, args []string) error {
-		var answer api.SecretList
-		if err := s.call(http.MethodGet, "/clients"+segment(args[0])+"/secrets", nil, nil, &answer); err != nil {
-			return err
-		}
-		return s.print(answer, func() { s.table(secretRows(answer.Secrets)...) })
-	})
-}
-
-func secretRows(secrets []api.Secret) [][]string {
+func (s *session) printSecrets(list api.SecretList) {
 	rows := [][]string{{"SECRET", "WORKS", "CREATED", "EXPIRES", "LAST USED"}}
-	for _, secret := range secrets {
+	for _, secret := range list.Secrets {
 		works := "no"
 		if secret.Live {
 			works = "yes"
 		}
 		rows = append(rows, []string{secret.ID, works, timeOr(secret.Created, "-"), timeOr(secret.Expires, "never"), timeOr(secret.LastUsed, "never")})
 	}
-	return rows
+	s.table(rows...)
 }
 
 func (h *Host) revokeSecretCommand() *cobra.Command {
@@ -168,29 +153,28 @@ SHA-256, from which the secret cannot be computed: put that line below the clien
   $ caddy m2m secret new --format json | jq -r .client_secret > client-secret`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return printSecret(cmd.OutOrStdout(), registry.NewSecret(), format.value)
+			secret := registry.NewSecret()
+			hash := registry.HashSecret(secret)
+			if format.value == "json" {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
+					ClientSecret string `json:"client_secret"` // as in other answers with a secret
+					Secret       string `json:"secret"`
+					SHA256       string `json:"sha256"`
+				}{secret, secret, hash})
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), newSecretText, secret, hash)
+			return err
 		},
 	}
 	cmd.Flags().Var(&format, "format", "text, or json for an object with client_secret, the same as secret, and sha256")
 	return cmd
 }
 
-func printSecret(out io.Writer, secret, format string) error {
-	hash := registry.HashSecret(secret)
-	if format == "json" {
-		return json.NewEncoder(out).Encode(struct {
-			ClientSecret string `json:"client_secret"` // as in other answers with a secret
-			Secret       string `json:"secret"`
-			SHA256       string `json:"sha256"`
-		}{secret, secret, hash})
-	}
-	_, err := fmt.Fprintf(out, `secret, shown this once:
+const newSecretText = `secret, shown this once:
 
   %s
 
 registry file, below the client's "secrets":
 
   - {id: s1, sha256: %q}
-`, secret, hash)
-	return err
-}
+`

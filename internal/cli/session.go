@@ -91,6 +91,26 @@ func (h *Host) newSession(ctx context.Context, cmd *cobra.Command, flags *adminF
 	return &session{ctx: ctx, cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, endpoint: endpoint, client: client}, nil
 }
 
+// getCommand makes a command that prints what the server has at a path, in which the first argument takes the place of %s.
+func getCommand[T any](h *Host, cmd *cobra.Command, path string, text func(*session, T)) *cobra.Command {
+	return h.administer(cmd, func(s *session, args []string) error {
+		target := path
+		if len(args) > 0 {
+			target = fmt.Sprintf(path, segment(args[0]))
+		}
+		return ask(s, http.MethodGet, target, nil, nil, text)
+	})
+}
+
+// ask makes a request, and prints the answer as JSON or with text.
+func ask[T any](s *session, method, path string, query url.Values, body any, text func(*session, T)) error {
+	var answer T
+	if err := s.call(method, path, query, body, &answer); err != nil {
+		return err
+	}
+	return s.print(answer, func() { text(s, answer) })
+}
+
 // send makes a request. An answer with an error status becomes an error.
 func (s *session) send(method, path string, query url.Values, contentType string, body []byte) (*http.Response, error) {
 	if query == nil {

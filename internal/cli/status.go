@@ -52,20 +52,21 @@ func storageState(s api.StorageStatus) string {
 }
 
 func (s *session) printStatus(answer api.Status) {
+	var tables [][][]string
 	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
-		s.printIssuers(answer.Issuers)
+		tables = append(tables, issuerRows(answer.Issuers))
 	}
 	if len(answer.Remotes) > 0 {
-		if len(answer.Issuers) > 0 {
-			s.printf("\n")
-		}
-		s.printRemotes(answer.Remotes)
+		tables = append(tables, remoteRows(answer.Remotes))
 	}
 	if len(answer.Doors) > 0 {
-		if len(answer.Issuers)+len(answer.Remotes) > 0 {
+		tables = append(tables, doorRows(answer.Doors))
+	}
+	for i, rows := range tables {
+		if i > 0 {
 			s.printf("\n")
 		}
-		s.printDoors(answer.Doors)
+		s.table(rows...)
 	}
 	for _, i := range answer.Issuers {
 		if i.Storage.Reachable { // otherwise the other problems say so
@@ -87,7 +88,7 @@ func (s *session) printStatus(answer api.Status) {
 	}
 }
 
-func (s *session) printIssuers(issuers []api.IssuerStatus) {
+func issuerRows(issuers []api.IssuerStatus) [][]string {
 	rows := [][]string{{"ISSUER", "STORAGE", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
 	for _, i := range issuers {
 		rows = append(rows, []string{
@@ -97,10 +98,10 @@ func (s *session) printIssuers(issuers []api.IssuerStatus) {
 			strconv.Itoa(i.Revocations.Count), health[i.Revocations.Healthy],
 		})
 	}
-	s.table(rows...)
+	return rows
 }
 
-func (s *session) printRemotes(remotes []api.RemoteStatus) {
+func remoteRows(remotes []api.RemoteStatus) [][]string {
 	rows := [][]string{{"REMOTE ISSUER", "KEYS", "AGE", "", "REVOKED", "AGE", ""}}
 	for _, r := range remotes {
 		row := []string{r.Issuer, strconv.Itoa(r.Keys.Count), seconds(r.Keys.Age), health[r.Keys.Healthy], "-", "-", "-"}
@@ -109,7 +110,7 @@ func (s *session) printRemotes(remotes []api.RemoteStatus) {
 		}
 		rows = append(rows, row)
 	}
-	s.table(rows...)
+	return rows
 }
 
 // seconds is an age, or "-" if there is none.
@@ -120,7 +121,7 @@ func seconds(age float64) string {
 	return time.Duration(age * float64(time.Second)).Round(time.Second).String()
 }
 
-func (s *session) printDoors(doors []api.DoorStatus) {
+func doorRows(doors []api.DoorStatus) [][]string {
 	rows := [][]string{{"DOOR FOR", "ISSUER", "POLICY", "WHERE", "REVISION", ""}}
 	for _, d := range doors {
 		rows = append(rows, []string{
@@ -128,7 +129,7 @@ func (s *session) printDoors(doors []api.DoorStatus) {
 			orDash(d.Policy.Revision), health[d.Policy.Healthy],
 		})
 	}
-	s.table(rows...)
+	return rows
 }
 
 func (s *session) printProblem(of, problem string) {

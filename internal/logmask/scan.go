@@ -152,8 +152,3 @@ func (s *scanner) AppendUint32(uint32)          { s.size += otherSize }
 func (s *scanner) AppendUint16(uint16)          { s.size += otherSize }
 func (s *scanner) AppendUint8(uint8)            { s.size += otherSize }
 func (s *scanner) AppendUintptr(uintptr)        { s.size += otherSize }
-
-var (
-	_ zapcore.ObjectEncoder = (*scanner)(nil)
-	_ zapcore.ArrayEncoder  = (*scanner)(nil)
-)

@@ -110,14 +110,17 @@ func (s *Source) Restore(ctx context.Context) (*Bundle, error) {
 		s.store.restored.Store(&now)
 	}()
 	object, err := s.store.load(ctx)
-	if object == nil || err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("loading: %w", err)
 	}
 	header, compressed, err := openKept(object)
 	if err != nil || header.URLSHA256 != hashText(s.cfg.Location) {
 		return nil, err
 	}
-	b, err := s.read(compressed)
+	b, err := read(compressed, s.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -125,24 +128,14 @@ func (s *Source) Restore(ctx context.Context) (*Bundle, error) {
 	return b, nil
 }
 
-// load returns the object in the store, or nil if there is none.
+// load returns the object in the store, or fs.ErrNotExist if there is none.
 func (k *keptBundle) load(ctx context.Context) ([]byte, error) {
 	if k.cfg.Store == nil {
-		return nil, nil
+		return nil, fs.ErrNotExist
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.cfg.pace.Storage)
 	defer cancel()
-	object, err := k.cfg.Store.Load(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("loading: %w", err)
-	}
-	if object == nil {
-		object = []byte{}
-	}
-	return object, nil
+	return k.cfg.Store.Load(ctx)
 }
 
 func hashText(text string) string {

@@ -20,8 +20,6 @@ const (
 	maxOwn = 4 << 20
 )
 
-func (s *Source) read(compressed []byte) (*Bundle, error) { return read(compressed, s.keys) }
-
 // read unpacks and verifies a bundle. OPA checks its manifest, roots and signature. Its files are then read like those of
 // a folder.
 func read(compressed []byte, keys *opa.VerificationConfig) (b *Bundle, err error) {

@@ -4,20 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// otherAudience is the reason of scopes that the issuer rejected after the policy, or did not ask it about. No policy
-// changes that.
+// otherAudience is the reason of scopes that the issuer rejected after the policy, or did not ask it about. They are
+// rejected under any policy.
 const otherAudience = "other_audience"
 
-// decision is one that is made again.
+// decision is a logged decision that is made again.
 type decision struct {
 	*event
-	line    place
+	line    position
 	changes []change
 	failure error // the candidate's
 	kind    string
@@ -25,11 +26,9 @@ type decision struct {
 
 // change is one difference.
 type change struct {
-	kind   Kind
-	what   string // the scope, claim or route
-	reason string
-	before string
-	after  string
+	kind                  Kind
+	what                  string // the scope, claim or route
+	reason, before, after string
 }
 
 func (d *decision) change(c change) { d.changes = append(d.changes, c) }
@@ -86,12 +85,7 @@ func (d *decision) replayToken(ctx context.Context, cfg *Config) {
 // compareToken compares the claims and the lifetime of a token.
 func (d *decision) compareToken(now policy.TokenDecision) {
 	if !d.isMasked("/result/claims") {
-		for _, name := range namesOf(d.tokenResult.Claims, now.Claims) {
-			before, after := textOf(d.tokenResult.Claims, name), textOf(now.Claims, name)
-			if before != after {
-				d.change(change{kind: Claim, what: name, before: before, after: after})
-			}
-		}
+		compareMembers(d, Claim, d.tokenResult.Claims, now.Claims)
 	}
 	if before, after := ttlText(d.tokenResult.TTL), ttlText(int64(now.TTL.Seconds())); before != after && !d.isMasked("/result/ttl") {
 		d.change(change{kind: TTL, before: before, after: after})
@@ -108,7 +102,7 @@ func (d *decision) replayRequest(ctx context.Context, cfg *Config) {
 	for _, raw := range d.requestResult.Required {
 		s, err := scope.Parse(raw)
 		if err != nil {
-			s = scope.Scope{Raw: raw} // which nothing covers
+			s = scope.Scope{Raw: raw} // no scope covers it
 		}
 		required = append(required, s)
 	}
@@ -124,12 +118,7 @@ func (d *decision) replayRequest(ctx context.Context, cfg *Config) {
 	case !had && has:
 		d.change(change{kind: Allowed, what: route})
 	case has && !d.isMasked("/result/headers"):
-		for _, name := range namesOf(d.requestResult.Headers, now.Headers) {
-			before, after := textOf(d.requestResult.Headers, name), textOf(now.Headers, name)
-			if before != after {
-				d.change(change{kind: Header, what: name, before: before, after: after})
-			}
-		}
+		compareMembers(d, Header, d.requestResult.Headers, now.Headers)
 	}
 }
 
@@ -146,15 +135,16 @@ func (d *decision) allowed(denied []string, required []scope.Scope) (bool, strin
 	return true, ""
 }
 
-func namesOf[T any](one, other map[string]T) []string {
-	var names []string
-	for _, members := range []map[string]T{one, other} {
-		for name := range members {
-			names = append(names, name)
+// compareMembers adds a change for each member that has another value now.
+func compareMembers[T any](d *decision, kind Kind, then, now map[string]T) {
+	all := make(map[string]T)
+	maps.Copy(all, then)
+	maps.Copy(all, now)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if before, after := textOf(then, name), textOf(now, name); before != after {
+			d.change(change{kind: kind, what: name, before: before, after: after})
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // textOf returns a member as JSON, or "" if there is none.

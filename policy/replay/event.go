@@ -18,17 +18,15 @@ const (
 	isDecision verdict = iota
 	isOther
 	isUnreadable
-	// isMasked is a decision that is masked so far that it cannot be made again.
-	isMasked
-	// isCut is a decision whose line was cut, because it was too long.
-	isCut
+	isMasked // a decision that cannot be made again, because too much of it is masked
+	isCut    // a decision whose line was too long and was cut
 )
 
 // event is a logged decision.
 type event struct {
 	id      string
 	client  string
-	masked  []string // JSON pointers of what is not as it was
+	masked  []string // JSON pointers of values that were removed or changed
 	problem error
 
 	token       *policy.TokenInput
@@ -104,13 +102,12 @@ func (e *event) parse(path, timestamp string, input, result json.RawMessage) err
 	if err != nil {
 		return errors.New("timestamp is missing, or not as in RFC 3339")
 	}
-	if isAbsent(input) {
+	switch {
+	case isAbsent(input):
 		return errors.New("input is missing")
-	}
-	if isAbsent(result) {
+	case isAbsent(result):
 		return errors.New("result is missing")
-	}
-	if path == policy.TokenPath {
+	case path == policy.TokenPath:
 		return e.parseToken(at, input, result)
 	}
 	return e.parseRequest(at, input, result)

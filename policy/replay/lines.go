@@ -10,30 +10,29 @@ import (
 )
 
 const (
-	// maxLine is how long a line may be, in bytes.
-	maxLine = 4 << 20
-	// batchLines and batchBytes are how much a worker gets at a time.
+	maxLine = 4 << 20 // bytes
+	// what a worker gets at a time
 	batchLines = 64
 	batchBytes = 256 << 10
 )
 
-// place is where a line is: in which log, and its number there from 1.
-type place struct {
+// position is where a line is: in which log, and its number there from 1.
+type position struct {
 	log  int
 	line int
 	name string
 }
 
-func (p place) String() string { return fmt.Sprintf("%s:%d", p.name, p.line) }
+func (p position) String() string { return fmt.Sprintf("%s:%d", p.name, p.line) }
 
 type line struct {
-	where place
+	where position
 	text  []byte
 }
 
 var errTooLong = fmt.Errorf("longer than %d MiB", maxLine>>20)
 
-// readAll passes the lines of all logs to workers, in batches. It leaves out what is not a JSON object.
+// readAll passes the lines of all logs to workers, in batches. It leaves out lines that are not JSON objects.
 func readAll(ctx context.Context, logs []Log, batches chan<- []line, report *Report) error {
 	for i, log := range logs {
 		if err := readLog(ctx, i, log, batches, report); err != nil {
@@ -61,7 +60,7 @@ func readLog(ctx context.Context, i int, log Log, batches chan<- []line, report 
 	}
 	for number := 1; ; number++ {
 		text, err := readLine(reader)
-		where := place{i, number, log.Name}
+		where := position{i, number, log.Name}
 		switch {
 		case errors.Is(err, io.EOF):
 			return send()

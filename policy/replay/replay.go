@@ -1,6 +1,6 @@
-// Package replay makes logged decisions again with another policy, and reports what would change. Its entry point is
-// [Run], which reads lines of the decision log as streams. It keeps only what would change, by client and scope. Each
-// decision is made with its own input and at its own time. It imports policy.
+// Package replay repeats logged decisions with another policy, the candidate, and reports what would change. Its entry
+// point is [Run], which reads decision logs as streams and keeps only the changes, by client and scope. Each decision has
+// the input and the time from the log. The package imports policy and internal/scope.
 package replay
 
 import (
@@ -16,9 +16,7 @@ import (
 
 // Log is one log to read.
 type Log struct {
-	// Name is what the report calls it.
-	Name string
-	// Reader is read once, to its end.
+	Name   string // in the report
 	Reader io.Reader
 }
 
@@ -26,19 +24,19 @@ type Log struct {
 type Config struct {
 	// Policy is the candidate.
 	Policy *policy.Engine
-	// CheckClaims returns why the issuer would refuse the claims that the candidate gives a token. Default: it refuses
-	// none.
+	// CheckClaims returns an error if an issuer would refuse the claims that the candidate gives a token. Default: no
+	// claims are refused.
 	CheckClaims func(map[string]any) error
-	// Workers is how many decisions are made at once. Default: GOMAXPROCS.
+	// Workers is the number of decisions that are made at the same time. Default: GOMAXPROCS.
 	Workers int
-	// GiveUp is the number of decisions in a row that are not made in time after which a replay ends: each takes the
-	// whole timeout, and a log may have millions. Default: 20.
+	// GiveUp is the number of timeouts in a row after which a replay ends: each costs the whole time limit, and a log may
+	// have millions of decisions. Default: 20.
 	GiveUp int
 }
 
 const defaultGiveUp = 20
 
-// ErrTooSlow reports a candidate that made none of [Config.GiveUp] decisions in a row in time.
+// ErrTooSlow reports that [Config.GiveUp] decisions in a row timed out.
 var ErrTooSlow = errors.New("the candidate is too slow")
 
 // Run reads the logs to their ends. It returns errors of reading, the error of ctx, and [ErrTooSlow]. Other problems

@@ -2,25 +2,18 @@ package replay
 
 import "sync"
 
-// Kind is what would be different.
+// Kind is the kind of a [Change].
 type Kind string
 
-// The kinds of a [Change].
+// The kinds of changes.
 const (
-	// Loses is a scope that was granted and would not be.
-	Loses Kind = "loses"
-	// Gains is a scope that was not granted and would be.
-	Gains Kind = "gains"
-	// Claim is another value of a token's claim; "" is none.
-	Claim Kind = "claim"
-	// TTL is another lifetime that the policy allows, in seconds; "" is none.
-	TTL Kind = "ttl"
-	// Denied is a proxied request that was let through and would not be, by its route.
-	Denied Kind = "denied"
-	// Allowed is a proxied request that was refused and would be let through.
-	Allowed Kind = "allowed"
-	// Header is another value of a header for the upstream; "" is none.
-	Header Kind = "header"
+	Loses   Kind = "loses"   // a scope that was granted would not be granted
+	Gains   Kind = "gains"   // a scope that was not granted would be granted
+	Claim   Kind = "claim"   // a claim of a token would have another value; "" stands for no claim
+	TTL     Kind = "ttl"     // the policy would allow another lifetime, in seconds; "" stands for none
+	Denied  Kind = "denied"  // a proxied request that was let through would be refused
+	Allowed Kind = "allowed" // a proxied request that was refused would be let through
+	Header  Kind = "header"  // a header for the upstream would have another value; "" stands for no header
 )
 
 // Change is one difference for a client, in a number of decisions.
@@ -30,10 +23,10 @@ type Change struct {
 	Kind   Kind   `json:"change"`
 	// What is the scope, the name of the claim or header, or the route.
 	What string `json:"what,omitempty"`
-	// Count is in how many decisions, and Uncertain in how many of those something is masked.
+	// Count is the number of decisions, and Uncertain the number of those in which something is masked.
 	Count     int `json:"count"`
 	Uncertain int `json:"uncertain,omitempty"`
-	// Reasons are the candidate's for a loss or denial, with their counts; "…" are all others.
+	// Reasons are the candidate's reasons for a loss or denial, with their counts; "…" stands for all others.
 	Reasons map[string]int `json:"reasons,omitempty"`
 	// Before and After are the values of the example.
 	Before string `json:"before,omitempty"`
@@ -42,20 +35,20 @@ type Change struct {
 	Example string `json:"example"`
 	Where   string `json:"where"`
 
-	first place
+	first position
 }
 
-// Failure is one kind of errors of the candidate, which are answered with 503.
+// Failure is a kind of error of the candidate. A server answers such an error with 503.
 type Failure struct {
-	// Kind is a [policy.Kind], or claims for claims that no token may have.
+	// Kind is a [policy.Kind], or "claims" for claims that a token cannot have.
 	Kind  string `json:"kind"`
 	Count int    `json:"count"`
-	// Error is that of the example.
+	// Error is the error of the example.
 	Error   string `json:"error"`
 	Example string `json:"example"`
 	Where   string `json:"where"`
 
-	first place
+	first position
 }
 
 // Problem is a line that looks like a decision but cannot be read.
@@ -63,42 +56,30 @@ type Problem struct {
 	Where string `json:"where"`
 	Error string `json:"error"`
 
-	first place
+	first position
 }
 
-// Totals counts decisions, and other lines.
+// Totals counts decisions and other lines. Decisions is the sum of Same, Changed, Failed, Masked and Cut.
 type Totals struct {
-	// Decisions are all that were logged: those below, but Uncertain, which is among them.
-	Decisions int `json:"decisions"`
-	// Same would be as they were, and Changed not.
-	Same    int `json:"same"`
-	Changed int `json:"changed"`
-	// Failed are those that the candidate failed to make.
-	Failed int `json:"failed"`
-	// Masked are masked so far that they cannot be made again.
-	Masked int `json:"masked"`
-	// Cut cannot be made again, because their lines were cut.
-	Cut int `json:"cut"`
-	// Uncertain were made again, and something in them is masked.
-	Uncertain int `json:"uncertain"`
-	// Unreadable are lines that are no JSON, or decisions that are malformed.
-	Unreadable int `json:"unreadable"`
-	// Other are all other lines.
-	Other int `json:"other"`
+	Decisions  int `json:"decisions"`
+	Same       int `json:"same"`
+	Changed    int `json:"changed"`
+	Failed     int `json:"failed"`     // the candidate failed to decide
+	Masked     int `json:"masked"`     // cannot be made again, because too much is masked
+	Cut        int `json:"cut"`        // cannot be made again, because their lines were cut
+	Uncertain  int `json:"uncertain"`  // were made again, although something in them is masked
+	Unreadable int `json:"unreadable"` // lines that are not JSON, or decisions that are malformed
+	Other      int `json:"other"`      // all other lines
 }
 
 // Report is what would change.
 type Report struct {
-	// Revision is that of the candidate.
-	Revision string `json:"revision"`
-	Totals   Totals `json:"totals"`
-	// Changes are by client, kind and what.
-	Changes []*Change `json:"changes"`
-	// Unlisted is how many changes there was no more room for.
-	Unlisted int        `json:"unlisted,omitempty"`
+	Revision string     `json:"revision"` // of the candidate
+	Totals   Totals     `json:"totals"`
+	Changes  []*Change  `json:"changes"`            // sorted by client, kind and what
+	Unlisted int        `json:"unlisted,omitempty"` // number of changes beyond those that the report has room for
 	Failures []*Failure `json:"failures"`
-	// Problems are the first unreadable lines.
-	Problems []Problem `json:"problems"`
+	Problems []Problem  `json:"problems"` // the first unreadable lines
 
 	mu       sync.Mutex
 	changes  map[changeKey]*Change

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// Bounds of a report, whatever a log holds.
+// The limits of a report.
 const (
 	maxChanges    = 100_000
 	maxReasons    = 5
@@ -29,7 +30,7 @@ func (r *Report) count(what func(*Totals)) {
 	what(&r.Totals)
 }
 
-func (r *Report) unreadable(where place, problem error) {
+func (r *Report) unreadable(where position, problem error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Totals.Unreadable++
@@ -82,11 +83,11 @@ func (r *Report) addFailure(d *decision) {
 func (r *Report) addChange(d *decision, c change, uncertain int) {
 	key := changeKey{d.client, c.kind, c.what}
 	row := r.changes[key]
+	if row == nil && len(r.changes) == maxChanges {
+		r.Unlisted++
+		return
+	}
 	if row == nil {
-		if len(r.changes) == maxChanges {
-			r.Unlisted++
-			return
-		}
 		row = &Change{Client: d.client, Kind: c.kind, What: c.what}
 		r.changes[key] = row
 	}
@@ -112,23 +113,21 @@ func (c *Change) addReason(reason string) {
 	c.Reasons[reason]++
 }
 
-// finish sorts what was counted.
+// finish fills the lists of the report, sorted.
 func (r *Report) finish(revision string) {
 	r.Revision = revision
-	for _, c := range r.changes {
-		r.Changes = append(r.Changes, c)
-	}
+	r.Changes = slices.AppendSeq(r.Changes, maps.Values(r.changes))
 	slices.SortFunc(r.Changes, func(a, b *Change) int {
 		return cmp.Or(strings.Compare(a.Client, b.Client), strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.What, b.What))
 	})
-	for _, f := range r.failures {
-		r.Failures = append(r.Failures, f)
-	}
+	r.Failures = slices.AppendSeq(r.Failures, maps.Values(r.failures))
 	slices.SortFunc(r.Failures, func(a, b *Failure) int { return strings.Compare(a.Kind, b.Kind) })
 }
 
 // compare compares lines in the order of the logs.
-func compare(a, b place) int { return cmp.Or(cmp.Compare(a.log, b.log), cmp.Compare(a.line, b.line)) }
+func compare(a, b position) int {
+	return cmp.Or(cmp.Compare(a.log, b.log), cmp.Compare(a.line, b.line))
+}
 
 func shorten(text string) string {
 	if len(text) <= maxText {

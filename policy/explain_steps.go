@@ -21,8 +21,8 @@ type Trace struct {
 	Cut bool `json:"cut"`
 }
 
-// traceTape records the first steps of an evaluation until it is read. An abandoned evaluation may continue meanwhile.
-type traceTape struct {
+// stepTracer records the first steps of an evaluation until it is read. An abandoned evaluation may continue meanwhile.
+type stepTracer struct {
 	mu     sync.Mutex
 	events []*topdown.Event
 	cut    bool
@@ -30,11 +30,11 @@ type traceTape struct {
 }
 
 // Enabled, Config and TraceEvent implement OPA's tracer. It shows variables by their names.
-func (*traceTape) Enabled() bool { return true }
+func (*stepTracer) Enabled() bool { return true }
 
-func (*traceTape) Config() topdown.TraceConfig { return topdown.TraceConfig{PlugLocalVars: true} }
+func (*stepTracer) Config() topdown.TraceConfig { return topdown.TraceConfig{PlugLocalVars: true} }
 
-func (t *traceTape) TraceEvent(event topdown.Event) {
+func (t *stepTracer) TraceEvent(event topdown.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.read {
@@ -47,7 +47,7 @@ func (t *traceTape) TraceEvent(event topdown.Event) {
 	t.events = append(t.events, &event)
 }
 
-func (t *traceTape) trace() *Trace {
+func (t *stepTracer) trace() *Trace {
 	if t == nil {
 		return nil
 	}

@@ -54,10 +54,10 @@ helper contains s.raw if { some s in input.scopes; input.client.id == "other" }
 ttl_of contains 120 if some s in granted with input.client.id as "ci-bot"
 `
 
-// TestWitnessSeesEveryValue: the values that were seen to be given to a rule are its value, with the
+// TestOriginsSeesEveryValue: the values that were seen to be given to a rule are its value, with the
 // rules that ship and with any others, so no rule that contributed is missed, and none is named that did
 // not.
-func TestWitnessSeesEveryValue(t *testing.T) {
+func TestOriginsSeesEveryValue(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	values := make(map[string]int)
 	for range 30 {
@@ -81,28 +81,28 @@ func TestWitnessSeesEveryValue(t *testing.T) {
 		for range 3 {
 			in := randomRequest(t, r)
 			in.Scopes, in.Client.Grants = in.Scopes[:min(len(in.Scopes), 8)], in.Client.Grants[:min(len(in.Client.Grants), 10)]
-			checkWitness(t, e, in, files, values)
+			checkOrigins(t, e, in, files, values)
 		}
 		e.Close()
 	}
-	for _, rule := range tokenRules {
+	for _, rule := range tokenQuery.rules {
 		if values[rule] < 30 {
 			t.Errorf("only %d values of %s were seen", values[rule], rule)
 		}
 	}
 }
 
-func checkWitness(t *testing.T, e *Engine, in TokenInput, files map[string]string, values map[string]int) {
+func checkOrigins(t *testing.T, e *Engine, in TokenInput, files map[string]string, values map[string]int) {
 	t.Helper()
-	s, q, err := e.tokenQuestion(t.Context(), in)
+	q, err := e.tokenQuestion(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := explain(t.Context(), e, s, q, false)
+	x, err := explain(t.Context(), e, q, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, rule := range tokenRules {
+	for i, rule := range tokenQuery.rules {
 		want, got := ast.NewSet(), ast.NewSet()
 		switch value := x.results.terms.Elem(i).Value.(type) {
 		case ast.Set:
@@ -115,10 +115,10 @@ func checkWitness(t *testing.T, e *Engine, in TokenInput, files map[string]strin
 				}
 			})
 		}
-		for at, sightings := range x.witness.seen {
-			for _, sighting := range sightings {
+		for at, origins := range x.origins.origins {
+			for _, origin := range origins {
 				if at.rule == rule {
-					got.Add(ast.NewTerm(sighting.value))
+					got.Add(ast.NewTerm(origin.value))
 				}
 			}
 		}
@@ -127,13 +127,13 @@ func checkWitness(t *testing.T, e *Engine, in TokenInput, files map[string]strin
 		}
 		values[rule] += want.Len()
 	}
-	if d := decide(t, e, in); fmt.Sprint(d) != fmt.Sprint(x.value.decide(in.Scopes, s)) {
-		t.Fatalf("the decision is %v, and explained as %v", d, x.value.decide(in.Scopes, s))
+	if d := decide(t, e, in); fmt.Sprint(d) != fmt.Sprint(x.value.decide(in.Scopes, q.snapshot)) {
+		t.Fatalf("the decision is %v, and explained as %v", d, x.value.decide(in.Scopes, q.snapshot))
 	}
 }
 
-// TestWitnessNamesEveryRule: of a set every rule that gave a member is named, by its place.
-func TestWitnessNamesEveryRule(t *testing.T) {
+// TestOriginsNamesEveryRule: of a set every rule that gave a member is named, by its place.
+func TestOriginsNamesEveryRule(t *testing.T) {
 	e := loadFiles(t, map[string]string{"a.rego": `package m2m.token
 
 ttl contains 60
@@ -186,25 +186,25 @@ func places(causes []Cause) string {
 	return strings.Join(all, ", ")
 }
 
-// TestWitnessThatSawTooMuch names no rule rather than some of them.
-func TestWitnessThatSawTooMuch(t *testing.T) {
+// TestOriginsOverflow names no rule rather than some of them.
+func TestOriginsOverflow(t *testing.T) {
 	in := request(t, "book:1:read", "book:2:read")
 	e := load(t, Config{Timeout: generous})
-	s, q, err := e.tokenQuestion(t.Context(), in)
+	q, err := e.tokenQuestion(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for limit, want := range map[int]Cause{maxWatched: {Rule: "granted", File: "shipped://token.rego"}, 4: {Rule: "granted"}} {
-		w := newWitness(tokenPackage)
+	for limit, want := range map[int]Cause{maxRecorded: {Rule: "granted", File: "shipped://token.rego"}, 4: {Rule: "granted"}} {
+		w := newOriginTracer(tokenPackage)
 		w.limit = limit
-		if _, err := askWithin(t.Context(), e, s, q, generous, w); err != nil {
+		if _, err := ask(t.Context(), e, q, generous, w); err != nil {
 			t.Fatal(err)
 		}
 		got := w.causes("granted", ast.String("book:1:read"), "")
 		if len(got) != 1 || got[0].File != want.File || got[0].Rule != want.Rule {
 			t.Errorf("with a limit of %d the cause is %+v", limit, got)
 		}
-		if limit == 4 && (w.queries != nil || w.seen != nil) {
+		if limit == 4 && (w.queries != nil || w.origins != nil) {
 			t.Error("it remembers all the same")
 		}
 	}

@@ -1,0 +1,107 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// DecideToken decides which of the requested scopes a token may have. Whatever the policy does, it returns within about
+// Config.Timeout, or when ctx ends. Every error is an [*Error].
+func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
+	q, err := e.tokenQuestion(ctx, in)
+	if err != nil {
+		return TokenDecision{}, err
+	}
+	answer, err := ask(ctx, e, q, e.cfg.Timeout)
+	if err != nil {
+		return TokenDecision{}, err
+	}
+	return answer.decide(in.Scopes, q.snapshot), nil
+}
+
+// DefaultScopes returns the scopes that a request without a scope asks for, sorted. There may be none. They are
+// well-formed, and only requested: DecideToken still decides on them. Errors are as for DecideToken.
+func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
+	q, err := e.defaultScopesQuestion(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return ask(ctx, e, q, e.cfg.Timeout)
+}
+
+// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time and errors
+// are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
+func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
+	q, err := e.requestQuestion(ctx, in)
+	if err != nil {
+		return RequestDecision{}, err
+	}
+	d, err := ask(ctx, e, q, e.cfg.Timeout)
+	if err != nil {
+		return RequestDecision{}, err
+	}
+	d.Revision = q.snapshot.revision
+	return d, nil
+}
+
+var errNoRule = errors.New("it has no rule of package m2m.request, so every request would pass")
+
+// RequireRequests tells the engine that it will decide on requests. It returns an error if the policy in force has no
+// rule of package m2m.request. From now on, a policy without one is not put into force. A bundle that is not there yet
+// is checked when it comes.
+func (e *Engine) RequireRequests() error {
+	e.requests.Store(true)
+	if s := e.current.Load(); s != nil && !s.judges {
+		return errNoRule
+	}
+	return nil
+}
+
+// question asks a snapshot for the rules of a query.
+type question[T any] struct {
+	snapshot *snapshot
+	query    *query
+	input    ast.Value
+	// at is the time that the policy sees; the zero time is the current time.
+	at     time.Time
+	decode func(*results) T
+	// private says that errors must not quote the input.
+	private bool
+}
+
+// newQuestion returns a question to the policy in force. It is generic so that the input is not copied to the heap.
+func newQuestion[D interface{ value() (ast.Value, error) }, T any](
+	ctx context.Context, e *Engine, in D, at time.Time, query *query, decode func(*results) T,
+) (question[T], error) {
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return question[T]{}, err
+	}
+	input, err := in.value()
+	if err != nil { // such as an attribute of a type that JSON does not have
+		return question[T]{}, &Error{Eval, fmt.Errorf("building the input: %w", err)}
+	}
+	return question[T]{snapshot: s, query: query, input: input, at: at, decode: decode}, nil
+}
+
+// tokenQuestion and the functions below return the questions that decisions and explanations have in common.
+func (e *Engine) tokenQuestion(ctx context.Context, in TokenInput) (question[tokenAnswer], error) {
+	return newQuestion(ctx, e, in, in.Time, tokenQuery, (*results).token)
+}
+
+func (e *Engine) defaultScopesQuestion(ctx context.Context, in TokenInput) (question[[]string], error) {
+	return newQuestion(ctx, e, in, in.Time, defaultScopesQuery, (*results).defaultScopes)
+}
+
+// requestQuestion returns an error for a policy without rules for requests.
+func (e *Engine) requestQuestion(ctx context.Context, in RequestInput) (question[RequestDecision], error) {
+	q, err := newQuestion(ctx, e, in, in.Time, requestQuery, (*results).request)
+	if err == nil && !q.snapshot.judges {
+		err = &Error{NoRule, errNoRule}
+	}
+	return q, err
+}
