@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
@@ -12,61 +14,51 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
-// explainRequest tells what a client would be given, and why. It changes nothing, and issues nothing.
+// explainRequest explains the decision on a token request. It changes nothing and issues nothing.
 func explainRequest(a *request) error {
 	asked, err := a.explainAsked()
 	if err != nil {
 		return err
 	}
-	told, err := Explain(a.r.Context(), a.issuer, asked, a.system.Doors)
+	explanation, err := Explain(a.r.Context(), a.issuer, asked, a.system.Doors)
 	if err != nil {
 		return err
 	}
-	writeJSON(a.w, http.StatusOK, told)
+	writeJSON(a.w, http.StatusOK, explanation)
 	return nil
 }
 
-// Explain explains what is asked, be it at the API or on the command line.
+// Explain explains a request, for the API and for the command that needs no server.
 func Explain(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, doors []*door.Door) (*api.Explanation, error) {
-	if err := checkAsked(&asked); err != nil {
+	if err := checkAsked(asked); err != nil {
 		return nil, err
 	}
-	e, err := i.Explain(ctx, asked)
+	if asked.Time.IsZero() {
+		asked.Time = time.Now()
+	}
+	explanation, claims, err := i.Explain(ctx, asked)
 	if isNotFound(err) {
 		return nil, api.NotFound("there is no client %q", asked.Client)
 	}
-	if err == nil && asked.Request != nil {
-		err = explainProxied(ctx, e, asked.Trace, asked.Request, doors)
+	if err != nil || asked.Request == nil {
+		return explanation, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return e.Explanation, nil
-}
-
-// explainProxied has the doors of the issuer judge a request with the token that would be issued.
-func explainProxied(ctx context.Context, e *issuer.Explaining, trace bool, asked *api.ProxiedRequest, all []*door.Door) error {
-	var err error
-	e.Explanation.Doors, err = door.Explain(ctx, all, door.Question{
-		Request: asked, Issuer: e.Explanation.Issuer, Claims: e.Token, Trace: trace, Time: e.Time(),
+	proxied := *asked.Request
+	proxied.RemoteIP = cmp.Or(proxied.RemoteIP, asked.RemoteIP)
+	explanation.Doors, err = door.Explain(ctx, doors, door.Question{
+		Request: &proxied, Issuer: i.URL, Claims: claims, Trace: asked.Trace, Time: asked.Time,
 	})
-	if err != nil {
-		return err
-	}
 	letThrough, refused := false, false
-	for _, d := range e.Explanation.Doors {
+	for _, d := range explanation.Doors {
 		letThrough = letThrough || d.LetThrough
 		refused = refused || !d.LetThrough && d.TakesToken
 	}
-	e.Explanation.Passes = e.Explanation.Passes && letThrough && !refused
-	return nil
+	explanation.Passes = explanation.Passes && letThrough && !refused
+	return explanation, err
 }
 
 // checkAsked refuses a request that cannot exist.
-func checkAsked(asked *api.ExplainRequest) error {
-	if asked.Request != nil && asked.Request.RemoteIP == "" {
-		asked.Request.RemoteIP = asked.RemoteIP
-	}
+func checkAsked(asked api.ExplainRequest) error {
 	switch {
 	case asked.Client == "":
 		return api.Invalid("client is missing")
@@ -75,7 +67,7 @@ func checkAsked(asked *api.ExplainRequest) error {
 	case len(asked.Audience) > oauth.MaxResources:
 		return api.Invalid("more than %d audiences", oauth.MaxResources)
 	case !isAddress(asked.RemoteIP) || asked.Request != nil && !isAddress(asked.Request.RemoteIP):
-		return api.Invalid("remote_ip is no IP address")
+		return api.Invalid("remote_ip is not an IP address")
 	}
 	return nil
 }

@@ -24,35 +24,52 @@ func parseInTime[T any](w http.ResponseWriter, r *http.Request, parse func(http.
 	return parsed, oerr
 }
 
-// authenticate returns the client whose secret this is, or nil. An unknown client, a wrong secret, and a disabled or
-// expired client get the same answer at the same cost. It fails if the registry does.
-func (s *Server) authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, error) {
-	client, secretID, err := s.Registry.Authenticate(ctx, id, secret, now)
-	switch {
-	case errors.Is(err, registry.ErrRefused):
-		return nil, nil
-	case errors.Is(err, storage.ErrTooManyUnauthenticated):
-		s.tellOfCrowd()
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.Usage.Seen(client.ID, secretID, now)
-	return client, nil
+// call is one request of a client at an endpoint of the issuer.
+type call struct {
+	issuer *Server
+	http   *http.Request
+	start  time.Time
+	client *registry.Client // nil until it is authenticated
 }
 
-// crowdInterval is the least time between two warnings about too many strangers.
+// authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client get the same answer
+// at the same cost. If the registry fails, fault makes the answer.
+func (c *call) authenticate(ctx context.Context, id, secret string, fault func(doing string, err error) *oauth.Error) *oauth.Error {
+	client, secretID, err := c.issuer.Registry.Authenticate(ctx, id, secret, c.start)
+	if errors.Is(err, registry.ErrRefused) {
+		return oauth.InvalidClient()
+	}
+	if err != nil {
+		if errors.Is(err, storage.ErrTooManyUnauthenticated) {
+			c.issuer.warnOfCrowd()
+		}
+		return fault("reading the registry", err)
+	}
+	c.issuer.Usage.Seen(client.ID, secretID, c.start)
+	c.client = client
+	return nil
+}
+
+// clientID returns the client's ID once it is authenticated. Before that, the log does not repeat the claimed one.
+func (c *call) clientID() string {
+	if c.client == nil {
+		return ""
+	}
+	return c.client.ID
+}
+
+// crowdInterval is the least time between two warnings about too many unauthenticated requests.
 const crowdInterval = time.Minute
 
-// tellOfCrowd warns that requests are refused because too many strangers wait, once in crowdInterval.
-func (s *Server) tellOfCrowd() {
+// warnOfCrowd warns that requests are refused because too many unauthenticated ones wait, once in crowdInterval.
+func (s *Server) warnOfCrowd() {
 	now, last := time.Now().UnixNano(), s.crowd.Load()
 	if now-last >= int64(crowdInterval) && s.crowd.CompareAndSwap(last, now) {
 		s.Logger.Warn("clients that are not in memory are refused for now: too many requests with unknown ids or wrong secrets ask the storage at once")
 	}
 }
 
-// faultLevel returns the level at which a fault of ours is logged: debug if strangers can cause it at will.
+// faultLevel returns the level at which a failure on this side is logged: debug if anyone can cause it at will.
 func faultLevel(r *http.Request, err error) zapcore.Level {
 	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) {
 		return zap.DebugLevel

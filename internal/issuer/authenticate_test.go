@@ -34,11 +34,12 @@ func TestUsedSecretIsNoted(t *testing.T) {
 	usage := store.NewUsage(&certmagic.FileStorage{Path: t.TempDir()}, "usage")
 	start := time.Date(2026, 1, 1, 12, 30, 0, 0, time.UTC)
 	for _, secret := range []string{second, lapsed, registry.NewSecret(), ""} {
-		request := &tokenRequest{
-			issuer: &Server{Config: Config{Registry: file, Usage: usage}}, start: start,
-			oauth: &oauth.TokenRequest{ClientID: "c", ClientSecret: secret},
+		request := &call{issuer: &Server{Config: Config{Registry: file, Usage: usage}}, start: start}
+		fault := func(doing string, err error) *oauth.Error {
+			t.Errorf("%s: %v", doing, err)
+			return nil
 		}
-		if err := request.authenticate(t.Context()); (err == nil) != (secret == second) {
+		if err := request.authenticate(t.Context(), "c", secret, fault); (err == nil) != (secret == second) {
 			t.Errorf("authenticating: %v", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -16,25 +17,23 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// Explaining is an explanation in the making. The token request is decided as others are, and nothing
-// of it is logged, counted or noted.
-type Explaining struct {
+// explaining is an explanation in the making. It decides the token request as usual, but logs and counts nothing.
+type explaining struct {
 	*tokenRequest
-	asked       api.ExplainRequest
-	Explanation *api.Explanation
-	// explained has what policy says of scopes, and before that what the program says.
-	explained map[string]policy.ScopeExplanation
-	Token     *token.Claims // of the token that would be issued, if there is one
+	*api.Explanation
+	asked     api.ExplainRequest
+	explained map[string]policy.ScopeExplanation // by scope; at first malformed and default scopes, then the policy's
+	token     *token.Claims
 }
 
-// Explain says what a token request would be answered. An unknown client is registry.ErrNotFound; other
-// errors are the registry's.
-func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*Explaining, error) {
+// Explain explains the answer to a token request at asked.Time, and returns the claims of the token that would be issued,
+// nil if there is none. It fails with registry.ErrNotFound for an unknown client, and as the registry does.
+func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*api.Explanation, *token.Claims, error) {
 	client, err := s.Registry.Client(ctx, asked.Client)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	e := &Explaining{
+	e := &explaining{
 		asked: asked, explained: make(map[string]policy.ScopeExplanation),
 		Explanation: &api.Explanation{
 			Issuer: s.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
@@ -42,41 +41,34 @@ func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*Explai
 			PolicyRevision: s.Policy.Revision(), RegistryRevision: s.Registry.Revision(),
 		},
 		tokenRequest: &tokenRequest{
-			issuer: s, client: client, start: asked.Time,
-			http:  (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
-			oauth: &oauth.TokenRequest{ClientID: client.ID, Resources: asked.Audience, AuthMethod: asked.AuthMethod},
+			call: call{
+				issuer: s, client: client, start: asked.Time,
+				http: (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
+			},
+			oauth: &oauth.TokenRequest{ClientID: client.ID, Resources: asked.Audience, AuthMethod: cmp.Or(asked.AuthMethod, oauth.ClientSecretBasic)},
 		},
-	}
-	if e.start.IsZero() {
-		e.start = time.Now()
-	}
-	if e.oauth.AuthMethod == "" {
-		e.oauth.AuthMethod = oauth.ClientSecretBasic
 	}
 	e.explainClient()
 	for _, step := range []func(context.Context) error{e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	e.explainToken()
-	e.Explanation.Passes = len(e.Explanation.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
-	return e, nil
+	e.Passes = len(e.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
+	return e.Explanation, e.token, nil
 }
 
-// Time returns the moment that the explanation is about.
-func (e *Explaining) Time() time.Time { return e.start }
-
-func (e *Explaining) refuse(reason, format string, args ...any) {
-	e.Explanation.Refusals = append(e.Explanation.Refusals, api.Refusal{Reason: reason, Description: fmt.Sprintf(format, args...)})
+func (e *explaining) refuse(reason, format string, args ...any) {
+	e.Refusals = append(e.Refusals, api.Refusal{Reason: reason, Description: fmt.Sprintf(format, args...)})
 }
 
-func (e *Explaining) note(format string, args ...any) {
-	e.Explanation.Notes = append(e.Explanation.Notes, fmt.Sprintf(format, args...))
+func (e *explaining) note(format string, args ...any) {
+	e.Notes = append(e.Notes, fmt.Sprintf(format, args...))
 }
 
-// explainClient is about what keeps the client from authenticating.
-func (e *Explaining) explainClient() {
+// explainClient says what keeps the client from authenticating.
+func (e *explaining) explainClient() {
 	if e.client.Disabled {
 		e.refuse("client_disabled", "the client is disabled")
 	}
@@ -91,12 +83,12 @@ func (e *Explaining) explainClient() {
 	}
 }
 
-// explainScopes reads the scopes, or has policy say what none means.
-func (e *Explaining) explainScopes(ctx context.Context) error {
+// explainScopes reads the scopes, or asks the policy for defaults if there are none.
+func (e *explaining) explainScopes(ctx context.Context) error {
 	raws := e.asked.Scopes
 	if len(raws) == 0 {
-		e.Explanation.DefaultScopes = true
-		defaults, err := e.issuer.Policy.ExplainDefaultScopes(ctx, e.input())
+		e.DefaultScopes = true
+		defaults, err := e.issuer.Policy.ExplainDefaultScopes(ctx, e.policyInput())
 		if err != nil {
 			return e.noDecision(ctx, err)
 		}
@@ -125,9 +117,9 @@ func (e *Explaining) explainScopes(ctx context.Context) error {
 	return nil
 }
 
-// explainAudience chooses what audience the token may have. One that cannot be chosen is refused, and
-// the scopes are decided as if it were not asked for.
-func (e *Explaining) explainAudience(ctx context.Context) error {
+// explainAudience chooses the audience that the token may have. If the requested one is refused, the scopes are decided as
+// if there were no such request.
+func (e *explaining) explainAudience(ctx context.Context) error {
 	refused, err := e.chooseAudience(ctx)
 	if refused != nil {
 		e.refuse(refused.Code, "%s", refused.Description)
@@ -137,35 +129,30 @@ func (e *Explaining) explainAudience(ctx context.Context) error {
 	return err
 }
 
-// input is what policy is asked, at the time that is asked about.
-func (e *Explaining) input() policy.TokenInput {
-	input := e.decisionInput()
-	input.Time = e.start
-	return input
-}
-
-// explainDecision has policy decide, if there is anything for it to decide on.
-func (e *Explaining) explainDecision(ctx context.Context) error {
-	if input := e.input(); len(input.Scopes) > 0 {
-		decided, err := e.issuer.Policy.ExplainToken(ctx, input, e.asked.Trace)
-		e.Explanation.Trace = decided.Trace
-		if err != nil {
-			return e.noDecision(ctx, err)
-		}
-		e.decision = decided.Decision
-		for _, s := range decided.Scopes {
-			s.Causes = append(e.explained[s.Scope].Causes, s.Causes...)
-			e.explained[s.Scope] = s
-		}
-		e.Explanation.Claims, e.Explanation.PolicyRevision = decided.Claims, decided.Decision.Revision
-		e.explainTTL(decided.TTL)
+// explainDecision asks the policy, if there is a scope that it may decide on.
+func (e *explaining) explainDecision(ctx context.Context) error {
+	input := e.policyInput()
+	if len(input.Scopes) == 0 {
+		e.decision = e.verdict(policy.TokenDecision{})
+		return nil
 	}
-	e.hold()
+	decided, err := e.issuer.Policy.ExplainToken(ctx, input, e.asked.Trace)
+	e.Trace = decided.Trace
+	if err != nil {
+		return e.noDecision(ctx, err)
+	}
+	for _, s := range decided.Scopes {
+		s.Causes = append(e.explained[s.Scope].Causes, s.Causes...)
+		e.explained[s.Scope] = s
+	}
+	e.Claims, e.PolicyRevision = decided.Claims, decided.Decision.Revision
+	e.decision = e.verdict(decided.Decision)
+	e.explainTTL(decided.TTL)
 	return nil
 }
 
-// noDecision is a policy that fails, which is worth explaining most of all.
-func (e *Explaining) noDecision(ctx context.Context, err error) error {
+// noDecision records that the policy failed, unless the context has ended.
+func (e *explaining) noDecision(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// explainVerdicts says of each scope what policy says, within what that may not break.
-func (e *Explaining) explainVerdicts(ctx context.Context) error {
+// explainVerdicts explains the verdict on each scope.
+func (e *explaining) explainVerdicts(ctx context.Context) error {
 	known, err := e.issuer.Registry.Resources(ctx)
 	if err != nil {
 		return err
@@ -23,16 +23,16 @@ func (e *Explaining) explainVerdicts(ctx context.Context) error {
 	for _, raw := range e.asked.Scopes {
 		v := e.explained[raw]
 		if at := slices.IndexFunc(e.requested, func(s scope.Scope) bool { return s.Raw == raw }); at >= 0 {
-			v = e.verdict(e.requested[at], v, known)
+			v = e.explainVerdict(e.requested[at], v, known)
 		}
 		v.Causes, v.Notes = api.OrEmpty(v.Causes), api.OrEmpty(v.Notes)
-		e.Explanation.Scopes = append(e.Explanation.Scopes, v)
+		e.Scopes = append(e.Scopes, v)
 	}
 	return nil
 }
 
-// verdict is about a scope that is well-formed.
-func (e *Explaining) verdict(s scope.Scope, v policy.ScopeExplanation, known []*registry.Resource) policy.ScopeExplanation {
+// explainVerdict completes the explanation of a well-formed scope.
+func (e *explaining) explainVerdict(s scope.Scope, v policy.ScopeExplanation, known []*registry.Resource) policy.ScopeExplanation {
 	v.Scope, v.Granted, v.Reason = s.Raw, slices.Contains(e.decision.Granted, s.Raw), ""
 	if at := slices.IndexFunc(e.decision.Rejected, func(r policy.Rejection) bool { return r.Scope == s.Raw }); at >= 0 {
 		v.Reason = e.decision.Rejected[at].Reason
@@ -64,7 +64,7 @@ func unknownResource(code string, known []*registry.Resource) string {
 }
 
 // audienceNote says why the token may not have a scope's audience.
-func (e *Explaining) audienceNote(s scope.Scope) string {
+func (e *explaining) audienceNote(s scope.Scope) string {
 	audience := e.issuer.audienceOf(e.resources[s.Resource])
 	switch {
 	case s.Resource == scope.Any:
@@ -75,28 +75,27 @@ func (e *Explaining) audienceNote(s scope.Scope) string {
 	return fmt.Sprintf("its audience %s is none that was asked for", audience)
 }
 
-// explainTTL tells the lifetime, and who made it as short as it is.
-func (e *Explaining) explainTTL(causes []policy.Cause) {
+// explainTTL explains what sets the lifetime.
+func (e *explaining) explainTTL(causes []policy.Cause) {
 	ttl := e.ttl()
-	told := &api.TTL{Seconds: int64(ttl / time.Second), From: "issuer", Causes: []policy.Cause{}}
+	e.TTL = &api.TTL{Seconds: int64(ttl / time.Second), From: "issuer", Causes: []policy.Cause{}}
 	switch ttl {
 	case e.decision.TTL:
-		told.From, told.Causes = "policy", causes
+		e.TTL.From, e.TTL.Causes = "policy", causes
 	case e.client.TokenTTL:
-		told.From = "client"
+		e.TTL.From = "client"
 	}
-	e.Explanation.TTL = told
 }
 
-// explainToken is about the token that would be issued, if any scope is granted.
-func (e *Explaining) explainToken() {
+// explainToken makes the claims of the token that would be issued, if a scope is granted.
+func (e *explaining) explainToken() {
 	if len(e.decision.Granted) == 0 {
 		return
 	}
-	e.Explanation.Audience = e.tokenAudience()
+	e.Audience = e.tokenAudience()
 	data, err := e.claims(token.NewID())
 	if err == nil {
-		e.Token, err = token.ReadMinted(data)
+		e.token, err = token.ReadMinted(data)
 	}
 	switch {
 	case e.askedTooMuch(err):

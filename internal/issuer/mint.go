@@ -10,14 +10,14 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// issuedToken is the answer, with the ID of its token for the log.
+// issuedToken is an answer, with the ID of its token for the log.
 type issuedToken struct {
 	oauth.TokenResponse
 	TokenID string
 }
 
-// maxAsked is how many bytes of scopes and audiences may well be in a token. When it has more and
-// is too large, the client has asked for too much; else it is the policy's claims.
+// maxAsked is the size of the scopes and audiences above which the client is the cause of a token that is too large.
+// Below it the policy's claims are.
 const maxAsked = token.MaxClaimsSize / 2
 
 // mint signs the access token (RFC 9068 §2).
@@ -43,8 +43,8 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 	}}, nil
 }
 
-// claims is what the token says. Where the policy has claims, they are what cannot be minted: the others
-// are checked long before.
+// claims returns the encoded claims of the token. An error blames the policy's claims if there are any, because all
+// other claims were checked before.
 func (t *tokenRequest) claims(jti string) ([]byte, error) {
 	claims, err := token.Mint{
 		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
@@ -56,8 +56,6 @@ func (t *tokenRequest) claims(jti string) ([]byte, error) {
 	return claims, err
 }
 
-func (t *tokenRequest) grantedScope() string { return strings.Join(t.decision.Granted, " ") }
-
 const tooMuchAsked = "what was asked for does not fit into one token; ask for fewer scopes, or choose a resource"
 
 // askedTooMuch reports whether the claims are too large for what the client has asked for.
@@ -65,7 +63,7 @@ func (t *tokenRequest) askedTooMuch(err error) bool {
 	return errors.Is(err, token.ErrTooLarge) && len(t.grantedScope())+len(strings.Join(t.tokenAudience(), "")) > maxAsked
 }
 
-// ttl is the smallest of what the issuer, the client and the policy say.
+// ttl returns the shortest lifetime of those that the issuer, the client and the policy set.
 func (t *tokenRequest) ttl() time.Duration {
 	ttl := t.issuer.TokenTTL
 	for _, shorter := range []time.Duration{t.client.TokenTTL, t.decision.TTL} {

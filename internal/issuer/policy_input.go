@@ -5,9 +5,11 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
+// policyInput returns what the policy is asked. Of the scopes it has only those that the policy may decide on.
 func (t *tokenRequest) policyInput() policy.TokenInput {
 	resources := make(map[string]policy.Resource, len(t.resources))
 	for code, r := range t.resources {
@@ -22,13 +24,14 @@ func (t *tokenRequest) policyInput() policy.TokenInput {
 			Attributes: t.client.Attributes, Audiences: t.client.Audiences, Networks: networkTexts(t.client.Networks),
 			Grants: t.client.Grants,
 		},
+		Scopes:    slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool { return !t.isForPolicy(s) }),
 		Resources: resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
-		Time:      t.start, // which the log has as well, so that a replay finds the same hour
+		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
 }
 
-// networkTexts is networks as policies read them; a client that has none pays nothing.
+// networkTexts returns networks as policies read them. It allocates nothing for a client without networks.
 func networkTexts(networks []netip.Prefix) []string {
 	var texts []string
 	for _, n := range networks {

@@ -8,29 +8,24 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // tokenReference is one request about a token, at the introspection or the revocation endpoint.
 type tokenReference struct {
-	issuer *Server
-	http   *http.Request
-	start  time.Time
-
-	oauth  *oauth.TokenReference
-	client *registry.Client
+	call
+	oauth *oauth.TokenReference
 }
 
-// serveReference reads a request about a token, authenticates its client as the token endpoint does, and has
-// it served. What serve returns is the outcome as a metric label, or an error that is yet to be written.
+// serveReference reads a request about a token, authenticates its client as the token endpoint does, and calls serve.
+// That one returns the outcome as a metric label, or an error, which serveReference writes.
 func (s *Server) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		t := &tokenReference{issuer: s, http: r, start: time.Now()}
+		t := &tokenReference{call: call{issuer: s, http: r, start: time.Now()}}
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
 		if oerr == nil {
 			t.oauth = parsed
-			oerr = t.authenticate(r.Context())
+			oerr = t.authenticate(r.Context(), parsed.ClientID, parsed.ClientSecret, t.fault)
 		}
 		var result string
 		if oerr == nil {
@@ -46,20 +41,8 @@ func (s *Server) serveReference(count func(result string), serve func(*tokenRefe
 	}
 }
 
-func (t *tokenReference) authenticate(ctx context.Context) *oauth.Error {
-	client, err := t.issuer.authenticate(ctx, t.oauth.ClientID, t.oauth.ClientSecret, t.start)
-	switch {
-	case err != nil:
-		return t.fault("reading the registry", err)
-	case client == nil:
-		return oauth.InvalidClient()
-	}
-	t.client = client
-	return nil
-}
-
-// claims are those of the token if it is one of this issuer that has not expired, for whatever audience;
-// nil is that it is none. An error is a fault of ours.
+// claims returns the claims of the token, for any audience. It returns nil for a token that is malformed, expired or of
+// another issuer, and fails if the keys cannot be read.
 func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*token.Claims, error) {
 	kid, err := token.KeyID(t.oauth.Token)
 	if err != nil {
@@ -76,13 +59,13 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 	return claims, err
 }
 
-// fault is our failure, not the caller's: it is logged with its cause, and answered without it.
+// fault logs a failure on this side with its cause, and returns the answer, which does not have it.
 func (t *tokenReference) fault(doing string, err error) *oauth.Error {
 	t.issuer.Logger.Log(faultLevel(t.http, err), doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
 	return oauth.Unavailable("nothing can be said of the token now")
 }
 
-// logRefusal is at debug level, for strangers can cause it at will.
+// logRefusal logs at debug level, because anyone can cause refusals.
 func (t *tokenReference) logRefusal(err *oauth.Error) {
 	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
 	if c := t.issuer.Logger.Check(zap.DebugLevel, "request about a token refused"); c != nil {

@@ -1,0 +1,46 @@
+package issuer
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// reasonOtherAudience is the reason for rejecting a scope whose audience the token may not have. The policy gives all
+// other reasons.
+const reasonOtherAudience = "other_audience"
+
+// verdict returns the policy's decision, within the limits that no policy can lift: a scope whose audience the token may
+// not have is rejected, even if the policy grants it. Scopes that the policy was not asked about are among those.
+func (t *tokenRequest) verdict(decided policy.TokenDecision) policy.TokenDecision {
+	reasons := make(map[string]string, len(decided.Rejected))
+	for _, r := range decided.Rejected {
+		reasons[r.Scope] = r.Reason
+	}
+	held := decided
+	held.Granted, held.Rejected = nil, nil
+	for _, s := range t.requested {
+		reason, rejected := reasons[s.Raw]
+		switch {
+		case rejected:
+			held.Rejected = append(held.Rejected, policy.Rejection{Scope: s.Raw, Reason: reason})
+		case slices.Contains(decided.Granted, s.Raw) && len(t.audienceOf(s)) > 0:
+			held.Granted = append(held.Granted, s.Raw)
+		default:
+			held.Rejected = append(held.Rejected, policy.Rejection{Scope: s.Raw, Reason: reasonOtherAudience})
+		}
+	}
+	return held
+}
+
+func (t *tokenRequest) grantedScope() string { return strings.Join(t.decision.Granted, " ") }
+
+// rejectedScope returns the rejected scopes in request order.
+func (t *tokenRequest) rejectedScope() string {
+	raw := make([]string, len(t.decision.Rejected))
+	for n, r := range t.decision.Rejected {
+		raw[n] = r.Scope
+	}
+	return strings.Join(raw, " ")
+}
