@@ -15,7 +15,7 @@ import (
 	strictjson "github.com/go-json-experiment/json"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
+	"github.com/caddy-m2m/caddy-m2m/internal/folder"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -59,7 +59,7 @@ func joinSorted(errs []error) error {
 // stays in use. An object that cannot be loaded is an error, because it may be good, and this node would refuse tokens
 // that others accept.
 func (r *Ring) read(ctx context.Context) (*contents, error) {
-	names, err := store.ListKeys(ctx, r.storage, r.folder)
+	names, err := folder.List(ctx, r.storage, r.folder)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", r.folder, err)
 	}

@@ -3,7 +3,9 @@ package opacli
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -20,25 +22,26 @@ const buildHelp = `Build a signed or unsigned bundle of a policy, for this serve
     $ caddy opa build policy/ -o bundle.tar.gz
     $ caddy opa build -b policy/ -r v7 --signing-key key.pem --signing-alg ES256
 
-The bundle holds your files alone, formatted. The shipped modules are not in it, for the
-server adds its own; but it is checked together with them, and with the contract, as
-"caddy opa check" does.
+The bundle contains only your files, formatted. It does not contain the shipped modules,
+because the server adds its own. The files are checked together with the shipped modules,
+and against the contract, as "caddy opa check" does.
 
-Without --bundle, paths are files and folders, all .rego, .json and .yaml files of which
-are taken but those whose names begin with a dot. The bundle then owns all of data.
-With --bundle they are bundles, or folders laid out as bundles: data is in files called
-data.json or data.yaml, and .manifest says which roots the bundle owns. Several are merged.
+Without --bundle, the paths are files and folders. The bundle has their .rego, .json and
+.yaml files, except those whose names begin with a dot, and owns all of data.
+With --bundle, the paths are bundles, or folders laid out as bundles: data is in files
+named data.json or data.yaml, and .manifest says which roots the bundle owns. Several
+bundles are merged.
 
-Files are called in the bundle what they are called below the paths that are given: of
-policy/, policy/teams/a.rego is teams/a.rego. No two may be called the same.
+The name of a file in the bundle is its path below the given path: of policy/,
+policy/teams/a.rego becomes teams/a.rego. Two files cannot have the same name.
 
-Tests are taken, too, unless you --ignore '*_test.rego'. The server leaves them out.
+Tests are included unless you set --ignore '*_test.rego'. The server leaves them out.
 
---signing-key is the PEM file of a private RSA or EC key. --verification-key checks the
+--signing-key is the PEM file of a private RSA or EC key. --verification-key verifies the
 signatures of the bundles that are read.`
 
-// asBuild keeps the flags of OPA's build but implements it differently. OPA's fails for a policy that calls the shipped
-// modules, because they are not in the bundle, and must not be.
+// asBuild keeps the flags of OPA's build but implements it differently. OPA's build fails for a policy that calls the
+// shipped modules, because they are not in the bundle.
 func asBuild(c *cobra.Command) {
 	c.Short = "Build a bundle of a policy"
 	c.Long = buildHelp
@@ -49,7 +52,11 @@ func asBuild(c *cobra.Command) {
 		if err != nil {
 			return err
 		}
-		return writeFile(b.output, made)
+		err = replaceFile(b.output, filepath.Dir(b.output), 0o644, func(w io.Writer) error { return bundle.NewWriter(w).Write(*made) })
+		if err != nil {
+			return fmt.Errorf("writing bundle: %w", err)
+		}
+		return nil
 	}
 }
 
@@ -83,8 +90,7 @@ func (b *build) make(paths []string) (*bundle.Bundle, error) {
 	return made, b.sign(made)
 }
 
-// check checks the files as they are written against the contract. A loaded bundle no longer shows which data was lost
-// when it was read.
+// check checks the files against the contract. It reads them itself, because loading a bundle can lose data silently.
 func (b *build) check(paths []string) error {
 	candidate := policy.Candidate{NoDefaults: b.noDefaults}
 	if !b.bundleMode {

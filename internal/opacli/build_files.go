@@ -3,6 +3,7 @@ package opacli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +69,7 @@ func bundleOf(found *loader.Result, paths []string) (*bundle.Bundle, error) {
 }
 
 // nameBelow returns a file's name relative to the first path that contains it, or its base name if it is one of the
-// paths. A file in none of them is from a bundle, and has its name.
+// paths. A file that is below none of them is from a bundle, and keeps its name.
 func nameBelow(paths []string, file string) string {
 	for _, path := range paths {
 		switch rel, err := filepath.Rel(path, file); {
@@ -97,21 +98,21 @@ func checkNames(modules []bundle.ModuleFile) error {
 func (b *build) warnOfManifests(paths []string) {
 	for _, path := range paths {
 		if _, err := os.Stat(filepath.Join(path, bundle.ManifestExt)); err == nil {
-			fmt.Fprintf(b.stderr, "Warning: the %s file in %q is left out: it counts with --bundle only\n", bundle.ManifestExt, path)
+			fmt.Fprintf(b.stderr, "Warning: the %s file in %q is left out: it has an effect only with --bundle\n", bundle.ManifestExt, path)
 		}
 	}
 }
 
-// writeFile writes a bundle, complete or not at all, because a server may be watching the file.
-func writeFile(name string, made *bundle.Bundle) error {
-	temporary, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
+// replaceFile writes a file, complete or not at all, because others may be reading it. Until it is complete, it is a
+// hidden file in folder.
+func replaceFile(name, folder string, mode os.FileMode, write func(io.Writer) error) error {
+	temporary, err := os.CreateTemp(folder, ".opa-")
 	if err != nil {
-		return fmt.Errorf("writing bundle: %w", err)
+		return err
 	}
 	defer os.Remove(temporary.Name())
-	err = errors.Join(bundle.NewWriter(temporary).Write(*made), temporary.Chmod(0o644), temporary.Close())
-	if err != nil {
-		return fmt.Errorf("writing bundle: %w", err)
+	if err := errors.Join(write(temporary), temporary.Chmod(mode), temporary.Close()); err != nil {
+		return err
 	}
 	return os.Rename(temporary.Name(), name)
 }

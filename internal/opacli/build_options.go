@@ -36,14 +36,14 @@ func newBuild(c *cobra.Command) *build {
 
 func (b *build) text(flag string) string { return b.flags.Lookup(flag).Value.String() }
 
-// verification returns how to verify bundles that are read, or nil without a key.
+// verification returns how to verify the bundles that are read. It is nil without a key.
 func (b *build) verification() (*bundle.VerificationConfig, error) {
 	key := b.text("verification-key")
 	if key == "" {
 		return nil, nil
 	}
 	if !b.bundleMode {
-		return nil, errors.New("--verification-key is for bundles: say --bundle")
+		return nil, errors.New("--verification-key requires --bundle")
 	}
 	scope, id := b.text("scope"), b.text("verification-key-id")
 	config, err := keys.NewKeyConfig(key, b.text("signing-alg"), scope)
@@ -54,17 +54,17 @@ func (b *build) verification() (*bundle.VerificationConfig, error) {
 	return bundle.NewVerificationConfig(map[string]*keys.Config{id: config}, id, scope, exclude), nil
 }
 
-// sign signs a bundle if there is a key. It removes signatures that were read, which are those of other bundles.
+// sign signs a bundle if there is a key. It removes the signatures of the bundles that were read.
 func (b *build) sign(made *bundle.Bundle) error {
 	made.Signatures = bundle.SignaturesConfig{}
 	key, claims, plugin := b.text("signing-key"), b.text("claims-file"), b.text("signing-plugin")
 	if key == "" {
 		if claims != "" || plugin != "" {
-			return errors.New("--claims-file and --signing-plugin are nothing without a --signing-key")
+			return errors.New("--claims-file and --signing-plugin require --signing-key")
 		}
 		return nil
 	}
-	id := "" // claims bring their own
+	id := "" // a file of claims has its own
 	if claims == "" {
 		id = b.text("verification-key-id")
 	}

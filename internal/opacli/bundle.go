@@ -15,13 +15,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
-// maxBundle bounds what a bundle unpacks to, as package policy bounds what it reads.
+// maxBundle limits the unpacked files of a bundle, in bytes. Package policy has the same limit.
 const maxBundle = 64 << 20
 
 // dataFiles are the files of a bundle that OPA takes for data.
 var dataFiles = []string{"data.json", "data.yaml", "data.yml"}
 
-// readBundleFiles reads modules and data of a bundle, a folder or a .tar.gz, as they are written.
+// readBundleFiles reads the modules and data of a bundle, which is a folder or a .tar.gz, without parsing them.
 func readBundleFiles(name string, filter loader.Filter) ([]files.File, error) {
 	reader, _, err := loader.GetBundleDirectoryLoaderWithFilter(name, filter)
 	if err != nil {

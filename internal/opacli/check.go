@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -21,10 +23,10 @@ func asCheck(c *cobra.Command) {
 	}
 	c.Long += `
 
-What the server would refuse is refused, whatever the flags say: besides errors of Rego
-these are rules that do not fit the contract, misspelt ones among them, packages that
-are not for policies, and data in which a value would be lost. Tests, which the server
-leaves out, are checked by OPA alone.`
+The command also fails, whatever the flags are, for everything that the server would
+refuse: rules that do not fit the contract, such as misspelt ones, packages that are not
+for policies, and data in which a value would be lost. Tests are checked only by OPA,
+because the server leaves them out.`
 	withEngine(c)
 	c.Long += bundleHelp
 	run := c.RunE
@@ -45,7 +47,7 @@ func checkPaths(c *cobra.Command, paths []string) error {
 	candidate := policy.Candidate{NoDefaults: flag(c, "no-defaults")}
 	candidate.Ignore, _ = c.Flags().GetStringSlice("ignore")
 	for _, path := range paths {
-		if !isBundle(path) {
+		if filepath.Ext(path) != ".gz" {
 			candidate.Paths = append(candidate.Paths, path)
 			continue
 		}
@@ -60,15 +62,9 @@ func checkPaths(c *cobra.Command, paths []string) error {
 
 // jsonError is an error in the format of OPA's JSON.
 type jsonError struct {
-	Message  string    `json:"message"`
-	Code     string    `json:"code"`
-	Location *location `json:"location,omitempty"`
-}
-
-type location struct {
-	File string `json:"file"`
-	Row  int    `json:"row"`
-	Col  int    `json:"col"`
+	Message  string        `json:"message"`
+	Code     string        `json:"code"`
+	Location *ast.Location `json:"location,omitempty"`
 }
 
 // printErrors prints errors as OPA's check does, and returns them.
@@ -83,8 +79,8 @@ func printErrors(out io.Writer, format string, err error) error {
 	return err
 }
 
-// place matches the place at the beginning of an error.
-var place = regexp.MustCompile(`^(.+?):([0-9]+): (?s:(.*))$`)
+// locatedError matches an error that begins with a file and a line.
+var locatedError = regexp.MustCompile(`^(.+?):([0-9]+): (?s:(.*))$`)
 
 func jsonErrors(err error) []jsonError {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -95,9 +91,9 @@ func jsonErrors(err error) []jsonError {
 		return all
 	}
 	f := jsonError{Message: err.Error(), Code: "policy_error"}
-	if found := place.FindStringSubmatch(f.Message); found != nil {
+	if found := locatedError.FindStringSubmatch(f.Message); found != nil {
 		row, _ := strconv.Atoi(found[2])
-		f.Message, f.Location = found[3], &location{File: found[1], Row: row, Col: 1}
+		f.Message, f.Location = found[3], &ast.Location{File: found[1], Row: row, Col: 1}
 	}
 	return []jsonError{f}
 }

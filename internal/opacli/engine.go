@@ -2,7 +2,6 @@ package opacli
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -11,16 +10,14 @@ import (
 
 const engineHelp = `
 
-What the server has is there by default: the input schemas (--schema), the builtin
-functions (--capabilities), and the shipped modules, which are loaded along.
-Names that begin with a dot are left out, as the server leaves them out.`
+By default, the input schemas (--schema) and the builtin functions (--capabilities) are
+those of the server, and the shipped modules are loaded together with your files. Names
+that begin with a dot are left out, as by the server.`
 
 const bundleHelp = `
 
-With --bundle, and without, a .tar.gz file is read as a bundle, and a folder as the
-server reads a folder. Signatures are not verified.`
-
-const noDefaultsUsage = `leave the shipped rules out, as "defaults off" does; data.m2m.scope and data.m2m.grants stay`
+With or without --bundle, a .tar.gz file is read as a bundle, and a folder as the server
+reads a folder. Signatures are not verified.`
 
 // withEngine gives a command the capabilities, schemas and modules of the server's engine.
 func withEngine(c *cobra.Command) {
@@ -46,7 +43,7 @@ func withEngineFiles(c *cobra.Command, run func(*cobra.Command, []string, *engin
 }
 
 func describeDefaults(c *cobra.Command) {
-	c.Flags().Bool("no-defaults", false, noDefaultsUsage)
+	c.Flags().Bool("no-defaults", false, `leave the shipped rules out, as "defaults off" does; data.m2m.scope and data.m2m.grants stay`)
 	for _, flag := range []string{"capabilities", "schema"} {
 		if f := c.Flags().Lookup(flag); f != nil {
 			f.Usage += " (default: those of the server)"
@@ -92,24 +89,20 @@ func readsBundles(c *cobra.Command) bool {
 }
 
 // withoutBundleMode makes a command read bundles together with the shipped modules, as OPA does without --bundle. In
-// bundle mode the roots of the two would overlap.
-func withoutBundleMode(c *cobra.Command) error {
-	return c.Flags().Set("bundle", "false")
-}
+// bundle mode, the roots of the two would overlap.
+func withoutBundleMode(c *cobra.Command) error { return c.Flags().Set("bundle", "false") }
 
 func flag(c *cobra.Command, name string) bool {
 	set, err := c.Flags().GetBool(name)
 	return err == nil && set
 }
 
-func isBundle(path string) bool { return filepath.Ext(path) == ".gz" }
-
 // asCapabilities prints the server's capabilities as the current ones.
 func asCapabilities(c *cobra.Command) {
 	c.Long += `
 
-The current version here is the server's engine, which has no builtin functions for the
-network or the environment of its host.`
+The current version is that of the server's engine, which has no builtin functions for
+the network or the environment of its host.`
 	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if flag(c, "current") && !c.Flags().Changed("file") && !c.Flags().Changed("version") {
@@ -120,7 +113,7 @@ network or the environment of its host.`
 			return err
 		}
 		err := run(c, args)
-		c.SilenceErrors = false // it does not print them
+		c.SilenceErrors = false // the command does not print errors
 		return err
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,15 +18,15 @@ import (
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 )
 
-// engineFiles is a folder with what the server's engine has: capabilities, input schemas and shipped modules. OPA's
-// commands take paths. The folder is in the user's cache, and its name has a hash of its content, so that every version
-// of this program has its own.
+// engineFiles is a folder with the capabilities, the input schemas and the shipped modules of the server's engine, because
+// OPA's commands take paths. The folder is in the user's cache. Its name has a hash of its content, so that each version of
+// this program has its own folder.
 type engineFiles struct {
 	dir   string
 	close func()
 }
 
-// The shipped modules are in two folders: OPA's loaders take folders in every mode.
+// The shipped modules are in two folders, because OPA's loaders take folders in every mode.
 const (
 	library  = "library"  // modules that are loaded with every policy
 	defaults = "defaults" // the shipped policy
@@ -71,23 +72,26 @@ func writeEngineFiles() (*engineFiles, error) {
 	return s, nil
 }
 
-type engineFile struct {
-	name    string // slash-separated
-	content []byte
-}
-
-func listEngineFiles() ([]engineFile, error) {
+// listEngineFiles returns the files by their slash-separated names.
+func listEngineFiles() (map[string][]byte, error) {
 	capabilities, err := policy.CapabilitiesJSON()
 	if err != nil {
 		return nil, err
 	}
-	files := []engineFile{{"capabilities.json", capabilities}}
+	files := map[string][]byte{"capabilities.json": capabilities}
 	err = fs.WalkDir(shipped.Files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		content, err := shipped.Files.ReadFile(name)
-		files = append(files, engineFile{engineFileName(name), content})
+		switch {
+		case path.Ext(name) != ".rego": // a schema
+		case name == shipped.Token:
+			name = path.Join(defaults, name)
+		default:
+			name = path.Join(library, name)
+		}
+		files[name] = content
 		return err
 	})
 	if err != nil {
@@ -96,32 +100,28 @@ func listEngineFiles() ([]engineFile, error) {
 	return files, nil
 }
 
-func engineFileName(name string) string {
-	switch {
-	case path.Ext(name) != ".rego":
-		return name // a schema
-	case name == shipped.Token:
-		return path.Join(defaults, name)
-	}
-	return path.Join(library, name)
-}
-
-func digest(files []engineFile) string {
+func digest(files map[string][]byte) string {
 	h := sha256.New()
-	for _, file := range files {
-		fmt.Fprintf(h, "%q %d\n", file.name, len(file.content))
-		h.Write(file.content)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%q %d\n", name, len(files[name]))
+		h.Write(files[name])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// syncFolder makes a folder hold these files and no others.
-func syncFolder(dir string, files []engineFile) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for _, file := range files {
-		if err := put(dir, filepath.FromSlash(file.name), file.content); err != nil {
+// syncFolder makes a folder hold these files and no others. It leaves alone files that are right already.
+func syncFolder(dir string, files map[string][]byte) error {
+	for name, content := range files {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, content) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		write := func(w io.Writer) error { _, err := w.Write(content); return err }
+		// the temporary file is next to the folder, where no loader finds it
+		if err := replaceFile(name, filepath.Dir(dir), 0o600, write); err != nil {
 			return err
 		}
 	}
@@ -130,31 +130,9 @@ func syncFolder(dir string, files []engineFile) error {
 			return err
 		}
 		rel, err := filepath.Rel(dir, name)
-		if err != nil || slices.ContainsFunc(files, func(f engineFile) bool { return f.name == filepath.ToSlash(rel) }) {
+		if _, keep := files[filepath.ToSlash(rel)]; keep || err != nil {
 			return err
 		}
 		return os.Remove(name)
 	})
-}
-
-// put writes a file, complete or not at all, unless it is there already.
-func put(dir, name string, content []byte) error {
-	path := filepath.Join(dir, name)
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	// next to the folder, where no loader finds it
-	temporary, err := os.CreateTemp(filepath.Dir(dir), ".opa-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name())
-	_, err = temporary.Write(content)
-	if err = errors.Join(err, temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
 }

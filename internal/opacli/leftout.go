@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// reasons says why commands of OPA are left out. Commands without a reason are of no use to authors.
+// reasons says why commands of OPA are left out. The others that are left out are not for authors of policies.
 var reasons = map[string]string{
 	"exec": "it runs OPA's plugins, which download bundles and upload decisions; use \"caddy opa eval\"",
-	"run":  "it starts a second server; \"caddy run\" is the one that decides, and \"caddy opa eval\" asks a policy",
+	"run":  "it starts a second server; use \"caddy run\" to serve, and \"caddy opa eval\" to query a policy",
 }
 
 // leftOut returns a command that says why OPA's command of that name is left out.

@@ -3,6 +3,7 @@ package opacli
 import (
 	"bytes"
 	"io/fs"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/loader"
@@ -10,8 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// loadCapabilities loads the capabilities that --capabilities names: a file or a version of OPA. Default: those of the
-// server.
+// loadCapabilities loads the capabilities of a file or a version of OPA. By default, they are those of the server.
 func loadCapabilities(named string) (*ast.Capabilities, error) {
 	if named == "" {
 		text, err := policy.CapabilitiesJSON()
@@ -30,11 +30,6 @@ func loadCapabilities(named string) (*ast.Capabilities, error) {
 // ignoring returns the filter of --ignore.
 func ignoring(patterns []string) loader.Filter {
 	return func(path string, info fs.FileInfo, depth int) bool {
-		for _, pattern := range patterns {
-			if loader.GlobExcludeName(pattern, 1)(path, info, depth) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(patterns, func(p string) bool { return loader.GlobExcludeName(p, 1)(path, info, depth) })
 	}
 }

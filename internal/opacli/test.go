@@ -2,8 +2,8 @@ package opacli
 
 import "github.com/spf13/cobra"
 
-// asTest changes two things about OPA's test. Coverage does not count the shipped modules, because it says nothing about
-// the author's rules. And it is an error if no test runs, so that a wrong folder does not look like one whose tests pass.
+// asTest changes OPA's test in two ways. Coverage leaves out the shipped modules, which say nothing about the author's
+// rules. And it is an error if no test runs, so that a wrong folder does not look like one whose tests pass.
 func asTest(c *cobra.Command) {
 	if empty := c.Flags().Lookup("fail-on-empty"); empty != nil && empty.Value.Set("true") == nil {
 		empty.DefValue = "true"
@@ -21,8 +21,8 @@ func asTest(c *cobra.Command) {
 	})
 	c.Long += bundleHelp + `
 
-Coverage is that of your files; the shipped modules count with --watch alone.
+Coverage is that of your files. Only with --watch does it include the shipped modules.
 
-The exit code is 2 when a test fails, and 1 for other errors. That no test ran is one, too,
-unless you say --fail-on-empty=false.`
+The exit code is 2 if a test fails, and 1 for other errors. It is also 1 if no test runs,
+unless you set --fail-on-empty=false.`
 }

@@ -18,10 +18,8 @@ type compact struct {
 	payload, signature string
 }
 
-// openCompact splits a token and reads its header.
-func openCompact(raw string) (compact, error) { return openCompactWithin(raw, MaxTokenSize) }
-
-func openCompactWithin(raw string, limit int) (c compact, err error) {
+// openCompact splits a token of at most limit bytes and reads its header.
+func openCompact(raw string, limit int) (c compact, err error) {
 	if len(raw) > limit {
 		return c, refuse(Malformed, "larger than a token may be")
 	}
@@ -73,9 +71,5 @@ func (c compact) claims() ([]byte, error) {
 // KeyID checks the form of a token and returns its kid, so that the key can be fetched. The kid is not verified. Errors are
 // those of Verify.
 func KeyID(raw string) (kid string, err error) {
-	c, err := openCompact(raw)
-	if err != nil {
-		return "", err
-	}
-	return string(c.header.Kid), nil
+	return StatementKeyID(raw, MaxTokenSize)
 }

@@ -1,5 +1,5 @@
 // Package store keeps a registry in a storage that several nodes share, such as Caddy's. Its entry point is New. It
-// imports internal/registry, internal/envelope, internal/poll and internal/scope of this module.
+// imports internal/registry, internal/envelope, internal/folder, internal/poll and internal/scope of this module.
 package store
 
 import (
