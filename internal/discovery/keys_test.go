@@ -98,12 +98,12 @@ func TestKeysOutliveFailures(t *testing.T) {
 		time.Sleep(10*time.Minute + time.Second)
 		want(t, h, k, "a", "a", 2)
 		want(t, h, k, "a", "a", 2) // neither a refresh
-		want(t, h, k, "x", "", 2)  // nor a search before the failure has been waited out: it cannot be told
+		want(t, h, k, "x", "", 2)  // nor a search before the failure has been waited out: it is not known
 		h.down = true
 		time.Sleep(firstBackoff)
 		want(t, h, k, "a", "a", 3)
 		if h.failures != 2 {
-			t.Errorf("%d failures told", h.failures)
+			t.Errorf("%d failures reported", h.failures)
 		}
 		time.Sleep(time.Hour - 2*time.Second) // just not too stale
 		want(t, h, k, "a", "a", 4)
@@ -116,9 +116,9 @@ func TestKeysOutliveFailures(t *testing.T) {
 	})
 }
 
-// TestKeysThatNobodyAskedForLong: who comes first after a quiet night waits, so that a key that was withdrawn meanwhile
-// is not taken; but nobody waits a second time for an issuer that does not answer.
-func TestKeysThatNobodyAskedForLong(t *testing.T) {
+// TestKeysThatWereNotUsedForLong: the first caller after a quiet night waits, so that a key that was withdrawn meanwhile
+// is not taken. No caller waits a second time for an issuer that does not answer.
+func TestKeysThatWereNotUsedForLong(t *testing.T) {
 	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
 		h.staleFor = DefaultStaleFor
 		want(t, h, k, "a", "a", 1)
@@ -204,7 +204,7 @@ func TestKeysSearchForUnknownKeys(t *testing.T) {
 		want(t, h, k, "c", "a b c", 3)
 		h.down = true
 		time.Sleep(RefetchFloor)
-		want(t, h, k, "y", "", 4) // after a failed search it cannot be told whether the issuer has the key
+		want(t, h, k, "y", "", 4) // after a failed search it is not known whether the issuer has the key
 		want(t, h, k, "a", "a b c", 4)
 		time.Sleep(RefetchFloor - 1)
 		want(t, h, k, "y", "", 4)

@@ -128,7 +128,7 @@ func TestTokenEndpointOrigin(t *testing.T) {
 	}
 }
 
-// TestMovedToAnotherOrigin: keys that are there serve on, and are fetched from where they were.
+// TestMovedToAnotherOrigin: known keys stay in use, and are fetched from where they were.
 func TestMovedToAnotherOrigin(t *testing.T) {
 	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
 		var reported []string

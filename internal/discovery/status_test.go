@@ -72,7 +72,7 @@ func TestKeysOfDifferentPatience(t *testing.T) {
 }
 
 // TestBadKeysLeaveTheLastGoodOnes: whatever the keys' place answers, the error says which place and
-// why, and keys that were good serve on.
+// why, and good keys stay in use.
 func TestBadKeysLeaveTheLastGoodOnes(t *testing.T) {
 	body := func(status int, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

@@ -47,7 +47,7 @@ func (s *scanner) text(text string) {
 	s.size += textSize(text) + len(`"",`)
 }
 
-// name also finds a JWK, whose private members cannot be told by their values.
+// name also finds a JWK, whose private members cannot be recognized by their values.
 func (s *scanner) name(name string) {
 	s.found = s.found || name == "kty"
 	s.text(name)

@@ -166,7 +166,7 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		pass(time.Minute)
 		if queries, _ := f.Asked(); len(queries) != 0 {
-			t.Fatal("it was asked for although nobody needs it")
+			t.Fatal("it was asked for although no door needs it")
 		}
 		f.Change(func() { f.ETag = `"1"` })
 		r.has(t, "A")
@@ -300,7 +300,7 @@ func TestFeedThatIsNoLongerPublished(t *testing.T) {
 		}
 		f.Change(func() { f.Status = 500 })
 		if !fails() {
-			t.Fatal("it is known what nobody said")
+			t.Fatal("revocations are known that were never published")
 		}
 		f.Change(func() { f.Bare = true })
 		for range 3 {
@@ -365,7 +365,7 @@ func TestMetadataWithoutTheFeed(t *testing.T) {
 		if r.published() != "" {
 			t.Fatal("the metadata names it")
 		}
-		told := func() (age, healthy float64) {
+		reported := func() (age, healthy float64) {
 			m.RemoteRevocations(remotetest.URL, r.failures.Reason() == "", r.known.AsOf())
 			families, err := registry.Gather()
 			if err != nil {
@@ -378,13 +378,13 @@ func TestMetadataWithoutTheFeed(t *testing.T) {
 			return values["caddy_m2m_remote_revocations_age_seconds"], values["caddy_m2m_reload_healthy"]
 		}
 		pass(time.Hour)
-		if age, healthy := told(); age > 10 || healthy != 1 {
-			t.Errorf("it is followed, and is told to be %g s old, healthy %g", age, healthy)
+		if age, healthy := reported(); age > 10 || healthy != 1 {
+			t.Errorf("it is followed, and is reported to be %g s old, healthy %g", age, healthy)
 		}
 		f.Change(func() { f.Status = 404 })
 		pass(time.Hour)
-		if age, healthy := told(); age < 3500 || healthy != 0 {
-			t.Errorf("it is gone, and is told to be %g s old, healthy %g", age, healthy)
+		if age, healthy := reported(); age < 3500 || healthy != 0 {
+			t.Errorf("it is gone, and is reported to be %g s old, healthy %g", age, healthy)
 		}
 	})
 }
@@ -434,7 +434,7 @@ func TestUnknownKidDoesNotDelayTheFeed(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		r.has(t, "A")
 		leaked := f.Key.ID()
-		if _, err := r.keys.Get(t.Context(), "nobody's", time.Hour); err != nil {
+		if _, err := r.keys.Get(t.Context(), "unknown", time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		f.Change(func() {

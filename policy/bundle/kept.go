@@ -59,23 +59,22 @@ type keptBundle struct {
 	restored atomic.Pointer[time.Time] // when Restore ended last
 
 	// Of the poll loop alone.
-	pending *pendingBundle
+	pending []byte   // the object to store, or nil
+	sum     checksum // of the bundle in it
 	stored  checksum // of the last bundle that was stored
-}
-
-// pendingBundle is a bundle that is to be stored.
-type pendingBundle struct {
-	header     keptHeader
-	sum        checksum
-	compressed []byte
 }
 
 // next sets the bundle that save stores.
 func (k *keptBundle) next(where string, b *Bundle, compressed []byte) {
-	k.pending = nil
-	if k.cfg.Store != nil && b.sum != k.stored {
-		k.pending = &pendingBundle{keptHeader{where, hashText(k.cfg.Location), b.ETag, b.Downloaded}, b.sum, compressed}
+	if k.pending = nil; k.cfg.Store == nil || b.sum == k.stored {
+		return
 	}
+	object, err := keptHeader{where, hashText(k.cfg.Location), b.ETag, b.Downloaded}.seal(compressed)
+	if err != nil {
+		k.cfg.OnFault("keeping the policy bundle", err)
+		return
+	}
+	k.pending, k.sum = object, b.sum
 }
 
 // save stores the pending bundle. If the store fails, it tries again after the next poll.
@@ -83,17 +82,13 @@ func (k *keptBundle) save(ctx context.Context) {
 	if k.pending == nil {
 		return
 	}
-	object, err := k.pending.header.seal(k.pending.compressed)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, k.cfg.pace.Storage)
-		defer cancel()
-		err = k.cfg.Store.Store(ctx, object)
-	}
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, k.cfg.pace.Storage)
+	defer cancel()
+	if err := k.cfg.Store.Store(ctx, k.pending); err != nil {
 		k.cfg.OnFault("keeping the policy bundle", err)
 		return
 	}
-	k.pending, k.stored = nil, k.pending.sum
+	k.pending, k.stored = nil, k.sum
 }
 
 // MayRestore reports whether enough time has passed since Restore last ended.
