@@ -18,7 +18,7 @@ import (
 )
 
 // write writes the lines that Caddy would have written to the access log and the error log. It returns the error that
-// Caddy still has to answer, nil if there is none.
+// Caddy still has to answer.
 func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLine, took time.Duration, err error) error {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -36,17 +36,17 @@ func (l accessLogs) write(w http.ResponseWriter, r *http.Request, line *maskedLi
 	switch {
 	case err == nil:
 		return nil
-	case server.Logs != nil: // Caddy takes the loggers of its error line from here: none
+	case server.Logs != nil: // without names, Caddy writes no error line
 		caddyhttp.SetVar(r.Context(), caddyhttp.AccessLoggerNameVarKey, []any{})
 	case server.Errors == nil || len(server.Errors.Routes) == 0:
-		w.WriteHeader(status) // as Caddy does, without its log line
+		w.WriteHeader(status) // like Caddy, but without its log line
 		return nil
 	}
 	return err
 }
 
-// writeAccess writes a line also where the recorder is out of sight, below a writer of another plugin that cannot be
-// unwrapped: no credential may keep a request out of the log. The status is then that of the error, or 0.
+// writeAccess writes the line of the access log. If the writer of another plugin hides the recorder of the response, the
+// size is 0 and the status is that of the error, or 0: a credential must not keep a request out of the log.
 func (l accessLogs) writeAccess(w http.ResponseWriter, r *http.Request, line *maskedLine, names []string, took time.Duration, status int) {
 	size := 0
 	if recorder := recorderOf(w); recorder != nil {
@@ -74,7 +74,7 @@ func (l accessLogs) writeAccess(w http.ResponseWriter, r *http.Request, line *ma
 	line.log(l.access, names, level, "handled request", fields)
 }
 
-// writeError writes the line of the error log, at the level that Caddy uses.
+// writeError writes the line of the error log, with the level that Caddy uses.
 func (l accessLogs) writeError(server *caddyhttp.Server, line *maskedLine, names []string, took time.Duration, err error) {
 	level, message := zapcore.DebugLevel, err.Error()
 	handled := server.Errors != nil && len(server.Errors.Routes) > 0
@@ -92,7 +92,6 @@ func (l accessLogs) writeError(server *caddyhttp.Server, line *maskedLine, names
 	line.log(l.errors, names, level, credential.MaskURI(message), fields)
 }
 
-// log writes a line to the loggers of these names.
 func (line *maskedLine) log(logger *zap.Logger, names []string, level zapcore.Level, message string, fields []zap.Field) {
 	if len(line.masked) > 0 {
 		fields = append(fields, zap.Strings(logmask.Key, line.masked))
@@ -108,7 +107,7 @@ func (line *maskedLine) loggable(r *http.Request) zap.Field {
 	return zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: line.request, ShouldLogCredentials: showsCredentials(r)})
 }
 
-// showsCredentials reports whether the operator wants Authorization and Cookie in the access log.
+// showsCredentials reports whether the server has log_credentials: Authorization and Cookie are then logged.
 func showsCredentials(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	return ok && server.Logs != nil && server.Logs.ShouldLogCredentials
@@ -122,8 +121,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// recorderOf is Caddy's own recorder of the response, below those of other handlers; nil when one of them has a writer
-// that cannot be unwrapped.
+// recorderOf returns Caddy's own recorder of the response, below those of other handlers. It returns nil if the writer of
+// a handler cannot be unwrapped.
 func recorderOf(w http.ResponseWriter) (recorder caddyhttp.ResponseRecorder) {
 	for {
 		if one, ok := w.(caddyhttp.ResponseRecorder); ok {
@@ -137,8 +136,7 @@ func recorderOf(w http.ResponseWriter) (recorder caddyhttp.ResponseRecorder) {
 	}
 }
 
-// loggerNames returns the names of the loggers to which Caddy logs a request. It follows code of Caddy that is not
-// exported.
+// loggerNames returns the names of the loggers to which Caddy logs a request. Caddy does not export this.
 func loggerNames(config *caddyhttp.ServerLogConfig, r *http.Request) []string {
 	if config == nil {
 		return []string{""}

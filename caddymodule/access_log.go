@@ -27,9 +27,9 @@ func addLogFields(r *http.Request, fields ...zap.Field) {
 	}
 }
 
-// accessLogs replaces Caddy's log lines of a request that shows a credential. Caddy logs the request as the client sent
-// it, with its whole URI and all headers but four, and a handler cannot change that line. So the plugin has Caddy skip
-// it, and writes a masked one.
+// accessLogs replaces Caddy's log lines of a request that contains a credential. Caddy logs the request as the client sent
+// it, with its URI and all headers but four, and a handler cannot change that line. So the plugin makes Caddy skip the
+// line, and writes a masked one.
 type accessLogs struct{ access, errors *zap.Logger }
 
 // httpApp gives the masked lines the logger names of Caddy's HTTP app, so that a log that includes or excludes these
@@ -46,9 +46,9 @@ func newAccessLogs(ctx caddy.Context) accessLogs {
 // maskedLine is the line that replaces Caddy's.
 type maskedLine struct {
 	request *http.Request // as the client sent it, masked
-	masked  []string      // JSON pointers for maskedField
+	masked  []string      // JSON pointers to what is masked
 	fields  []zap.Field   // added by handlers of the plugin
-	skipped bool          // another handler has the access log skip the request
+	skipped bool          // another handler excludes the request from the access log
 }
 
 // maskedLineVar names the variable of a request that holds its maskedLine.
@@ -59,7 +59,7 @@ func maskedLineOf(r *http.Request) *maskedLine {
 	return line
 }
 
-// serve calls a handler of the plugin, and replaces Caddy's log lines if they would show a credential of the request.
+// serve calls a handler of the plugin, and replaces Caddy's log lines if they would contain a credential of the request.
 // It returns the error that Caddy still has to answer.
 func (l accessLogs) serve(w http.ResponseWriter, r *http.Request, handle func(http.ResponseWriter, *http.Request) error) (err error) {
 	if maskedLineOf(r) != nil {
@@ -69,7 +69,7 @@ func (l accessLogs) serve(w http.ResponseWriter, r *http.Request, handle func(ht
 		line.put(r)
 	}
 	start := time.Now()
-	defer func() { // also if the handler panics, as reverse_proxy does when a response breaks off
+	defer func() { // also if the handler panics, as reverse_proxy does when a response is cut off
 		if line := maskedLineOf(r); line != nil {
 			err = l.write(w, r, line, time.Since(start), err)
 		}
@@ -77,14 +77,14 @@ func (l accessLogs) serve(w http.ResponseWriter, r *http.Request, handle func(ht
 	return handle(w, r)
 }
 
-// put has Caddy skip its line in favour of this one.
+// put makes this line replace Caddy's.
 func (line *maskedLine) put(r *http.Request) {
 	line.skipped, _ = caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool)
 	caddyhttp.SetVar(r.Context(), maskedLineVar, line)
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 }
 
-// maskUser replaces Caddy's line if the user's ID, which Caddy logs, holds a credential.
+// maskUser replaces Caddy's line if the user's ID, which Caddy logs, contains a credential.
 func maskUser(r *http.Request, id string) {
 	if maskedLineOf(r) != nil || !credential.Contains(id) {
 		return
@@ -92,12 +92,12 @@ func maskUser(r *http.Request, id string) {
 	line := maskRequest(r)
 	if line == nil {
 		line = &maskedLine{request: original(r)}
-		line.request.Header = r.Header.Clone() // handlers change it
+		line.request.Header = r.Header.Clone() // handlers change the header
 	}
 	line.put(r)
 }
 
-// maskRequest returns the line that replaces Caddy's, or nil if Caddy's shows no credential of the request.
+// maskRequest returns the line that replaces Caddy's, or nil if Caddy's contains no credential of the request.
 func maskRequest(r *http.Request) *maskedLine {
 	line := new(maskedLine)
 	uri := line.text("/request/uri", originalURI(r))
@@ -108,7 +108,7 @@ func maskRequest(r *http.Request) *maskedLine {
 		return nil
 	}
 	if header == nil {
-		header = r.Header.Clone() // handlers change it
+		header = r.Header.Clone() // handlers change the header
 	}
 	line.request = original(r)
 	line.request.RequestURI, line.request.Host, line.request.Header = uri, host, header
@@ -133,7 +133,7 @@ func original(r *http.Request) *http.Request {
 	return shown
 }
 
-// text returns a masked text, and notes where it was masked.
+// text returns the masked text, and records the pointer if something was masked.
 func (line *maskedLine) text(pointer, text string) string {
 	shown := credential.MaskURI(text)
 	if shown != text {

@@ -10,15 +10,15 @@ import (
 
 func init() { caddy.RegisterModule(new(adminAPI)) }
 
-// adminAPI is the module that serves the administration of issuers below /m2m/ on Caddy's admin endpoint.
+// adminAPI is the module that serves the admin API below /m2m/ on Caddy's admin endpoint.
 type adminAPI struct{ handler http.Handler }
 
-// CaddyModule says how Caddy finds the API.
+// CaddyModule returns the ID and the constructor of the module.
 func (*adminAPI) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "admin.api.m2m", New: func() caddy.Module { return &adminAPI{admin.New(runningSystem)} }}
 }
 
-// Routes returns the one pattern under which Caddy serves the API, behind its own checks of Host and Origin.
+// Routes returns the route of the API. Caddy checks Host and Origin first.
 func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/m2m/", Handler: caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		a.handler.ServeHTTP(w, r)
@@ -26,8 +26,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	})}}
 }
 
-// runningSystem returns what the API administers: the app that runs now. The API is made before the app and outlives
-// it. It returns nil if the running config has no m2m app.
+// runningSystem returns what the API administers: the app of the running config, or nil if there is none. The API is
+// created before the app, and outlives it.
 func runningSystem() *admin.System {
 	module, err := caddy.ActiveContext().AppIfConfigured("m2m")
 	if err != nil {

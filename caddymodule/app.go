@@ -1,5 +1,7 @@
-// Package caddymodule is everything of the plugin that knows Caddy: the m2m app, the handlers
-// m2m_issuer, m2m_auth and m2m_ready, their Caddyfile grammar, the commands and the metrics.
+// Package caddymodule connects the plugin to Caddy. It has the config of the m2m app and of the handlers m2m_issuer,
+// m2m_auth and m2m_ready, their Caddyfile grammar, and what Caddy calls: modules, commands and admin routes. Requests
+// are served by packages issuer, door and admin. Start with App. Only this package imports Caddy, and it may import
+// every other package of the plugin.
 package caddymodule
 
 import (
@@ -27,14 +29,14 @@ func init() {
 	caddy.RegisterModule(new(ReadyHandler))
 }
 
-// storages has what all configs of the process share of a storage, so that a reload does not lose locks and limits.
+// storages holds the state of each storage that all configs of the process share, so that a reload loses no locks and limits.
 var storages = caddy.NewUsagePool()
 
 // App is the m2m app. It holds the issuers of this process: their keys, registries and policies.
 // The handlers m2m_issuer and m2m_auth refer to an issuer by its URL.
 type App struct {
-	// Issuers are the authorization servers of this process. There may be none: m2m_auth also
-	// takes tokens of an issuer elsewhere.
+	// Issuers are the authorization servers of this process. Default: none. The handler m2m_auth can also accept tokens
+	// of remote issuers.
 	Issuers []*Issuer `json:"issuers,omitempty"`
 
 	ctx     caddy.Context
@@ -43,17 +45,17 @@ type App struct {
 	storage *storage.Storage
 	remotes map[string]*remote.Issuer
 	doors   []*AuthHandler // of this config
-	// keepKeys has the keys of remote issuers fetched before a token needs them.
+	// keepKeys is set if the keys of remote issuers are fetched before a token needs them.
 	keepKeys bool
 }
 
-// CaddyModule says how Caddy finds the app.
+// CaddyModule returns the ID and the constructor of the app.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "m2m", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision reads every registry file and compiles every policy, and fails on the first that is
-// broken. It creates nothing and asks no storage: keys are made by Start.
+// Provision reads every registry file and compiles every policy. It fails on the first that is broken. It uses no storage
+// and creates no keys; Start does.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, logmask.Logger(ctx.Logger())
 	a.remotes = make(map[string]*remote.Issuer)
@@ -81,8 +83,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start loads every issuer's signing keys, making the first one where there is none, and begins
-// to watch registries and policies. It fails when keys can be neither loaded nor made.
+// Start loads the signing keys of each issuer, creates the first key if there is none, and begins to watch registries and
+// policies. It fails if keys can neither be loaded nor created.
 func (a *App) Start() error {
 	for _, issuer := range a.Issuers {
 		if _, err := issuer.server.Keys.Current(a.ctx); err != nil {
@@ -101,8 +103,7 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop writes down when secrets were last used, and lets go of locks. What else Start began ends with
-// the app's context.
+// Stop stores when secrets were last used, and releases locks. Everything else that Start began ends with the app's context.
 func (a *App) Stop() error {
 	for _, issuer := range a.Issuers {
 		issuer.server.Stop(a.ctx)
@@ -110,11 +111,11 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// Cleanup releases what Provision took, also after it failed half-way.
+// Cleanup releases what Provision acquired, also if Provision failed.
 func (a *App) Cleanup() error {
 	for _, issuer := range a.Issuers {
-		if issuer != nil {
-			issuer.cleanup()
+		if issuer != nil && issuer.server != nil {
+			issuer.server.Close()
 		}
 	}
 	if a.storage != nil {
@@ -128,7 +129,7 @@ func (a *App) Cleanup() error {
 	return nil
 }
 
-// servers are the issuers of this process.
+// servers returns the issuers of this process.
 func (a *App) servers() []*issuer.Server {
 	servers := make([]*issuer.Server, len(a.Issuers))
 	for n, issuer := range a.Issuers {

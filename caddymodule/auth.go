@@ -16,14 +16,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// AuthHandler is the m2m_auth directive: it lets a request through to the next handler only with
-// an access token (RFC 9068) of one of its issuers, for its audience, that covers the scope which the
-// route requires. Refusals are RFC 6750's: 400, 401 and 403 with a challenge; 503 when the keys
-// cannot be had.
+// AuthHandler is the directive m2m_auth. It passes a request to the next handler only with an access token (RFC 9068) of
+// one of its issuers, for its audience, that covers the scope which the route requires. It refuses others as RFC 6750 §3
+// says: with 400, 401 or 403 and a challenge. It answers 503 if it does not have the keys, or does not know what is revoked.
 //
-// The request to the next handler has no Authorization header, unless KeepToken is set. It has no trailer,
-// and no header that overrides its URL or host, unless TrustHeaders names it. This handler alone sets its
-// identity headers. The request also has placeholders:
+// The request to the next handler has no trailers and, without KeepToken, no Authorization header. It has a header that
+// overrides its URL or host only if TrustHeaders names it. Its identity headers come from this handler alone. It has the
+// placeholders:
 //
 //	{http.auth.user.id}             the token's sub
 //	{http.auth.user.client_id}      its client_id
@@ -32,86 +31,81 @@ import (
 //	{http.auth.user.issuer}         its issuer
 //	{http.auth.user.claims.<name>}  any claim
 type AuthHandler struct {
-	// Issuer is the URL of the issuer whose tokens are taken. One that the m2m app does not have
-	// is remote: its keys are found by discovery (RFC 8414 or OpenID Connect) and cached.
-	// Placeholders: {env.*} and {file.*}. Default: the app's only issuer.
+	// Issuer is the URL of the issuer whose tokens are accepted. If the m2m app does not have it, it is a remote issuer: its
+	// keys are found by discovery (RFC 8414 or OpenID Connect) and cached. Placeholders: {env.*} and {file.*}. Default:
+	// the app's only issuer.
 	Issuer string `json:"issuer,omitempty"`
 
-	// Issuers are several issuers whose tokens are taken, or one with options, in place of Issuer. The
-	// token's iss chooses one of them exactly, and then that one's keys and options alone count.
-	// Client IDs of different issuers may be the same: tell them apart by iss.
+	// Issuers are the issuers whose tokens are accepted, with their options. Issuer and Issuers exclude each other. The `iss`
+	// of a token selects one of them, and only the keys and options of that one apply. Two issuers may use the same
+	// client ID for different clients; `iss` tells them apart. Default: none.
 	Issuers []*TrustedIssuer `json:"issuers,omitempty"`
 
-	// Audience is what `aud` must hold, any one of them; the first names this resource in its
-	// metadata (RFC 9728). Placeholders: {env.*} and {file.*}. Default: the (first) issuer's audience;
-	// required for a remote issuer that has none of its own.
+	// Audience are the accepted values of `aud`. A token needs one of them. The first one names this resource in its metadata
+	// (RFC 9728 §2). Placeholders: {env.*} and {file.*}. Default: the audience of the first issuer. Required if a remote
+	// issuer has no audience of its own.
 	Audience []string `json:"audience,omitempty"`
 
-	// Require maps requests to the scopes that they need. With no entry a valid token is enough;
-	// with one, a request that matches none is refused with 403.
+	// Require maps requests to the scopes that they need. If there is an entry, a request that matches none is refused with
+	// 403. Default: none, and a valid token is enough.
 	Require []*door.Requirement `json:"require,omitempty"`
 
-	// Policy has Rego decide, too, on requests that Require lets through. Default: none, and no
-	// Rego is run for proxied requests.
+	// Policy also decides, in Rego, on the requests that Require passes. Default: none.
 	Policy *RequestPolicy `json:"policy,omitempty"`
 
-	// Leeway is how far the clocks of issuer and door may be apart when exp, nbf and iat are
-	// checked. At most 5m. Default: 30s.
+	// Leeway is the accepted difference between the clocks of issuer and handler when exp, nbf and iat are checked (RFC 7519
+	// §4.1). At least 0s, at most 5m. Default: 30s.
 	Leeway *caddy.Duration `json:"leeway,omitempty"`
 
-	// Headers are set on the request to the next handler: header name to claim name. Whatever the
-	// client sent under these names, in any spelling, is removed, also when the token has no such
-	// claim. Default: X-Client-Id from client_id and X-Client-Scope from scope.
+	// Headers maps names of headers to names of claims. These headers are set on the request to the next handler. Fields that
+	// the client sent under these names, in any spelling, are removed, also if the token does not have the claim. Default:
+	// X-Client-Id from client_id and X-Client-Scope from scope.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// NoHeaders sets no identity headers. The default names are removed from requests all the same.
+	// NoHeaders sets no identity headers. The headers with the default names are still removed from requests. Default: false.
 	NoHeaders bool `json:"no_headers,omitempty"`
 
-	// TrustHeaders are header fields that reach the upstream although they override the method, the URL
-	// or the host. Name those that a proxy in front sets on every request. Only the spelling
-	// that is given here passes, without regard to case. Without this option the door removes fields
-	// that override the URL or the host, such as X-Forwarded-Prefix, X-Original-URL and Forwarded
-	// (RFC 7239), and refuses a request with one that overrides the method, such as
-	// X-HTTP-Method-Override, with 400. A trusted method is not judged: Require and Policy see the
-	// request's own method, and a client that can send the field chooses the method that the upstream
-	// acts on. A name that the door neither removes nor refuses is an error; X-Forwarded-For,
-	// X-Forwarded-Host and X-Forwarded-Proto are governed by reverse_proxy's trusted_proxies. Default:
-	// none.
+	// TrustHeaders are headers that reach the upstream although they override the method, the URL or the host. Name only those
+	// that a proxy in front sets on every request. Only the given spelling passes, in any case. Other headers that
+	// override the URL or the host, such as X-Forwarded-Prefix, X-Original-URL and Forwarded (RFC 7239), are removed. A
+	// request with another header that overrides the method, such as X-HTTP-Method-Override, is refused with 400. Require
+	// and Policy do not see a method in a trusted header: a client that can send the header chooses the method that the
+	// upstream uses. A name that would neither be removed nor refused is an error. X-Forwarded-For, X-Forwarded-Host and
+	// X-Forwarded-Proto follow the trusted_proxies of reverse_proxy. Default: none.
 	TrustHeaders []string `json:"trust_headers,omitempty"`
 
-	// KeepToken leaves the Authorization header on the request to the next handler, which can then
-	// use the token itself. Only for upstreams that are trusted with it. Default: false.
+	// KeepToken keeps the Authorization header on the request to the next handler, which can then use the token itself. Set
+	// it only for an upstream that you trust with the token. Default: false.
 	KeepToken bool `json:"keep_token,omitempty"`
 
-	// KeepStreams lets WebSockets, server-sent events, uploads and downloads outlive the token. By default the door ends
-	// a request that it let through when the token expires (RFC 7519 §4.1.4; Leeway is added). It also ends one within a
-	// second after it would refuse a new request because the token, its client or its key was revoked (RFC 7009 §2.1),
-	// or because it cannot know that. With KeepStreams, revoking a token ends none of its connections, also after a
-	// leak. Default: false.
+	// KeepStreams lets WebSockets, server-sent events, uploads and downloads outlive the token. Without it a request ends when
+	// its token expires (RFC 7519 §4.1.4), plus Leeway. A request also ends within a second after the handler would refuse
+	// a new one because the token, its client or its key was revoked (RFC 7009 §2.1), or because the handler does not know
+	// what is revoked. With KeepStreams, revoking a leaked token does not end its connections. Default: false.
 	KeepStreams bool `json:"keep_streams,omitempty"`
 
-	// NoMetadata neither serves the protected resource metadata (RFC 9728) nor names it in
-	// challenges. Default: false, where the audience is an http or https URL.
+	// NoMetadata neither serves the protected resource metadata (RFC 9728 §3) nor names it in challenges. Default: false. The
+	// metadata is served only if the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
-	trusted []*TrustedIssuer // of Issuer or Issuers, at least one
+	trusted []*TrustedIssuer // from Issuer or Issuers, at least one
 	door    *door.Door
-	routes  *door.Routes // of the Caddyfile's lines so far
+	routes  *door.Routes // of the `require` lines that are parsed so far
 	metrics *metrics.Door
 	logger  *zap.Logger
 	logs    accessLogs
 }
 
-// CaddyModule says how Caddy finds the handler.
+// CaddyModule returns the ID and the constructor of the handler.
 func (*AuthHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.m2m_auth", New: func() caddy.Module { return new(AuthHandler) }}
 }
 
-// Provision finds the issuers and makes the door. It fails on a pattern, a scope, a header or a claim that is malformed.
-// It uses no network.
+// Provision finds the issuers and creates the door. It fails on a malformed pattern, scope, header or claim. It does not
+// use the network.
 func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	h.logger, h.logs = logmask.Logger(ctx.Logger()), newAccessLogs(ctx)
-	if err := h.resolve(); err != nil {
+	if err := replaceAll(caddy.NewReplacer(), append(pointers(h.Audience), &h.Issuer)...); err != nil {
 		return err
 	}
 	app, err := appOf(ctx)
@@ -144,30 +138,18 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-func (h *AuthHandler) resolve() error {
-	fields := []*string{&h.Issuer}
-	for n := range h.Audience {
-		fields = append(fields, &h.Audience[n])
-	}
-	return replaceAll(caddy.NewReplacer(), fields...)
-}
-
-// leeway returns how far clocks may be apart.
 func (h *AuthHandler) leeway() (time.Duration, error) {
 	leeway := token.DefaultLeeway
 	if h.Leeway != nil {
 		leeway = time.Duration(*h.Leeway)
 	}
-	if leeway < 0 || leeway > token.MaxLeeway {
-		return 0, fmt.Errorf("leeway is %s; it is at least 0s and at most %s", leeway, token.MaxLeeway)
-	}
-	return leeway, nil
+	return leeway, checkBounds("leeway", leeway, 0, token.MaxLeeway)
 }
 
 // Cleanup closes the door's own policy.
 func (h *AuthHandler) Cleanup() error {
-	if h.Policy != nil {
-		h.Policy.cleanup()
+	if h.Policy != nil && h.Policy.own { // otherwise it is an issuer's, or Provision has failed
+		h.Policy.engine.Close()
 	}
 	return nil
 }
@@ -196,7 +178,7 @@ func (h *AuthHandler) listed() ([]*TrustedIssuer, error) {
 	return h.Issuers, nil
 }
 
-// checkIssuers finds errors of those issuers that are known without placeholders.
+// checkIssuers checks the issuers whose URL has no placeholders.
 func (h *AuthHandler) checkIssuers(app *App) error {
 	all, err := h.listed()
 	if err != nil {
@@ -213,7 +195,7 @@ func (h *AuthHandler) checkIssuers(app *App) error {
 	return nil
 }
 
-// findIssuers finds all issuers, and gives the door the audience of the first if it has none.
+// findIssuers provisions the issuers. It takes the audience of the first one as the default.
 func (h *AuthHandler) findIssuers(app *App) error {
 	var err error
 	if h.trusted, err = h.listed(); err != nil {

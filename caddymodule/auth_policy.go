@@ -20,30 +20,29 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// RequestPolicy has Rego decide on requests whose token covers what the route requires: rules of package
-// m2m.request may refuse them, require further scopes, and tell the upstream more.
+// RequestPolicy decides, in Rego, on requests whose token covers what the route requires. The rules of package m2m.request
+// can refuse a request, require further scopes, and set headers for the upstream.
 type RequestPolicy struct {
-	// PolicySource says where the Rego is. Default: the policy of the door's issuer, which must be its
-	// only one and of this process.
+	// PolicySource says where the Rego is. Default: the policy of the handler's issuer, which must be its only one and an
+	// issuer of the app.
 	PolicySource
 
-	// InputHeaders are the request headers that the policy sees, by their names in lower case. Of
-	// each only the spelling X-Name reaches the upstream. Those that carry credentials by their names,
-	// such as Authorization, Cookie or X-Api-Key, cannot be among them: the decision log has what a
-	// policy sees. Default: none.
+	// InputHeaders are the request headers that the policy reads, under their names in lower case. Of the spellings of such a
+	// header only X-Name reaches the upstream. A header that carries credentials, such as Authorization, Cookie or
+	// X-Api-Key, is an error, because the decision log contains the input of a policy. Default: none.
 	InputHeaders []string `json:"input_headers,omitempty"`
 
-	// UpstreamHeaders are the headers that the policy may set on the request to the upstream. What
-	// the client sent under these names is removed, in any spelling. A policy that sets another
-	// one fails, and the request with it. Default: none.
+	// UpstreamHeaders are the headers that the policy may set on the request to the upstream. Fields that the client sent under
+	// these names, in any spelling, are removed. If the policy sets another header, the request is answered with 503.
+	// Default: none.
 	UpstreamHeaders []string `json:"upstream_headers,omitempty"`
 
-	// Observe decides and logs, and lets every request through as if there were no policy: to try a
-	// policy on real requests. Default: false.
+	// Observe decides and logs, but passes each request as if there were no policy. It is for trying a policy on real requests.
+	// Default: false.
 	Observe bool `json:"observe,omitempty"`
 
 	engine *policy.Engine
-	own    bool // the engine is this door's, and no issuer's
+	own    bool // the engine is the handler's, not an issuer's
 }
 
 // provision finds or compiles the policy.
@@ -78,7 +77,7 @@ func (p *RequestPolicy) findEngine(h *AuthHandler, storage certmagic.Storage) er
 	return nil
 }
 
-// name distinguishes the door's own policy from those of other doors.
+// name tells the policies of handlers apart in storage.
 func (p *RequestPolicy) name() string {
 	where := strings.Join(p.Paths, " ")
 	if p.Bundle != nil {
@@ -88,7 +87,7 @@ func (p *RequestPolicy) name() string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// start watches the door's own policy for changes until ctx is done. The issuer watches its policy itself.
+// start watches the handler's own policy for changes until ctx is done. An issuer watches its policy itself.
 func (h *AuthHandler) start(ctx caddy.Context) error {
 	if h.Policy == nil || !h.Policy.own {
 		return nil
@@ -100,10 +99,4 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	w := &reload.Watcher{Emit: emitterOf(ctx), Logger: logger, Metrics: h.metrics.Reloads, Issuer: h.onlyIssuer(), Kind: kind, Source: h.Policy.engine}
 	go poll.Every(ctx, reload.Interval, w.Look)
 	return nil
-}
-
-func (p *RequestPolicy) cleanup() {
-	if p.own { // otherwise it is the issuer's, or Provision has failed before
-		p.engine.Close()
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -23,59 +22,57 @@ const (
 	maxLongPoll = 10 * time.Minute
 )
 
-// BundleSource says where a policy's OPA bundle is, and how it is got and verified.
+// BundleSource says where a policy's OPA bundle is, and how it is fetched and verified.
 type BundleSource struct {
-	// Location is the path of a bundle (.tar.gz), or its https URL; http is for loopback hosts. A file
-	// is read when the config is loaded and again when it changes. A URL is polled while the config runs;
-	// what came last is kept in Caddy's storage, and there is no decision (503) before a first bundle
-	// is there. Placeholders: {env.*} and {file.*}. Required.
+	// Location is the path or the URL of a bundle (.tar.gz). A URL is https, or http with a loopback host. A file is read when
+	// the config is loaded, and again after it changes. A URL is polled while the config runs, and the latest bundle is
+	// stored in Caddy's storage. Requests are answered with 503 until there is a first bundle. Placeholders: {env.*} and
+	// {file.*}. Required.
 	Location string `json:"location"`
 
-	// Keys verify the bundle's signature, which is then required. Default: none, and a bundle that is
-	// signed is refused.
+	// Keys verify the signature of the bundle. With keys, a bundle without a signature is an error. Without keys, a bundle
+	// with a signature is an error. Default: none.
 	Keys []*BundleKeySource `json:"keys,omitempty"`
 
-	// Scope is what the bundle's signature must have as its scope. It needs a key. Placeholders: {env.*}
-	// and {file.*}. Default: none.
+	// Scope is the scope that the signature of the bundle must have. It needs a key. Placeholders: {env.*} and {file.*}.
+	// Default: none.
 	Scope string `json:"scope,omitempty"`
 
-	// Headers go with every request for the bundle, by name. In those that carry credentials, such as
-	// Authorization, the value has a placeholder. Placeholders: {env.*} and {file.*}. Default: none.
+	// Headers maps names to values of headers that are sent with each request for the bundle. The value of a header that
+	// carries credentials, such as Authorization, must contain a placeholder. Placeholders: {env.*} and {file.*}. Default:
+	// none.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// PollMin is the least time between two requests for the bundle, at least 1s. Default: 30s.
+	// PollMin is the shortest time between two requests for the bundle. At least 1s. Default: 30s.
 	PollMin caddy.Duration `json:"poll_min,omitempty"`
 
-	// PollMax is the most time between two requests, at least poll_min and at most 24h. Default: 60s.
+	// PollMax is the longest time between two requests for the bundle. At least poll_min, at most 24h. Default: 60s.
 	PollMax caddy.Duration `json:"poll_max,omitempty"`
 
-	// LongPoll asks the server to answer only when the bundle has changed, or after this time; a server
-	// that does not know long polling is polled. Whole seconds, at least 1s and at most 10m. Default:
-	// none, which asks for an answer at once.
+	// LongPoll asks the server to delay its answer until the bundle changes, but not longer than this time. A server without
+	// long polling is polled. Whole seconds. At least 1s, at most 10m. Default: none, so that the server answers at once.
 	LongPoll caddy.Duration `json:"long_poll,omitempty"`
 }
 
 // BundleKeySource is a key that verifies signatures of bundles.
 type BundleKeySource struct {
-	// ID is the key's name, as the signature has it (kid, or keyid). A key that is the only one verifies
-	// signatures of whatever name. Required.
+	// ID is the name of the key in a signature (kid or keyid). If there is only one key, it verifies signatures with any
+	// name. Required.
 	ID string `json:"id"`
 
-	// Key is one placeholder, {env.*} or {file.*}, of a public key in PEM or of the secret of an HMAC
-	// algorithm. Required, unless there is a file.
+	// Key is one placeholder, {env.*} or {file.*}, for a public key in PEM or for the secret of an HMAC algorithm. Required,
+	// unless File is set.
 	Key string `json:"key,omitempty"`
 
-	// File is the path of a public key in PEM. Placeholders: {env.*} and {file.*}. Required, unless
-	// there is a key.
+	// File is the path of a public key in PEM. Placeholders: {env.*} and {file.*}. Required, unless Key is set.
 	File string `json:"file,omitempty"`
 
-	// Alg is the JWS algorithm: RS256, PS256, ES256 and their like; HS256, HS384 or HS512 for a secret.
-	// Default: RS256 for RSA keys, and for keys on an elliptic curve the one that goes with it.
+	// Alg is the JWS algorithm (RFC 7518 §3.1), for example RS256, PS256 or ES256. It is HS256, HS384 or HS512 for a secret.
+	// Default: RS256 for an RSA key, and the algorithm of the curve for a key on an elliptic curve.
 	Alg string `json:"alg,omitempty"`
 }
 
-// resolved is the source with its placeholders replaced and its bounds checked; what it is made of stays as the
-// config has it.
+// resolved returns the checked source with its placeholders replaced. The source itself stays as it is in the config.
 func (s BundleSource) resolved() (*bundle.Config, error) {
 	repl := caddy.NewReplacer()
 	if err := replaceAll(repl, &s.Location, &s.Scope); err != nil {
@@ -134,9 +131,6 @@ func (s BundleSource) checkPolling() error {
 	return nil
 }
 
-// onePlaceholder is a value that stands for a secret and is none.
-var onePlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
-
 func (k BundleKeySource) resolved(repl *caddy.Replacer) (bundle.Key, error) {
 	key := bundle.Key{ID: k.ID, Algorithm: k.Alg}
 	switch {
@@ -165,7 +159,7 @@ var errSecretByPath = errors.New("a secret is given by a placeholder, {env.*} or
 
 func secretAlg(alg string) bool { return strings.HasPrefix(alg, "HS") }
 
-// checkBundleHeader keeps credentials out of the config, and leaves to the HTTP client what is its own.
+// checkBundleHeader refuses credentials in the config, and headers that the HTTP client sets.
 func checkBundleHeader(name, value string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
@@ -178,7 +172,7 @@ func checkBundleHeader(name, value string) error {
 	return nil
 }
 
-// ownHeaders are those of the connection, and those by which a bundle is asked for.
+// ownHeaders are the headers of the connection and of the request for a bundle.
 var ownHeaders = map[string]bool{
 	"Accept-Encoding": true, "Connection": true, "Content-Length": true, "Host": true, "If-None-Match": true, "Keep-Alive": true,
 	"Prefer": true, "Range": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,

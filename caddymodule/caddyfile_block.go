@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -126,13 +125,7 @@ func duration(target *caddy.Duration, least, most time.Duration) parser {
 		if err != nil {
 			return d.Errf("%s: %w", name, err)
 		}
-		if parsed < least || parsed > most {
-			return d.Errf("%s is %s; it is at least %s and at most %s", name, parsed, least, most)
-		}
 		*target = caddy.Duration(parsed)
-		return nil
+		return located(d, checkBounds(name, parsed, least, most))
 	}
 }
-
-// hasPlaceholder reports whether a value is known only after its placeholders are replaced.
-func hasPlaceholder(value string) bool { return strings.Contains(value, "{") }

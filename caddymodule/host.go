@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// caddyHost is Caddy as the handlers see it.
+// caddyHost is the door.Host of Caddy.
 type caddyHost struct{}
 
 var _ door.Host = caddyHost{}
@@ -24,8 +24,18 @@ var _ door.Host = caddyHost{}
 // AddLogFields implements httphost.Host.
 func (caddyHost) AddLogFields(r *http.Request, fields ...zap.Field) { addLogFields(r, fields...) }
 
-// ClientIP implements httphost.Host.
-func (caddyHost) ClientIP(r *http.Request) string { return clientIP(r) }
+// ClientIP implements httphost.Host. A trusted proxy may have sent the address.
+func (caddyHost) ClientIP(r *http.Request) string {
+	text, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if !ok {
+		text, _, _ = net.SplitHostPort(r.RemoteAddr)
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return ""
+	}
+	return address.Unmap().WithZone("").String()
+}
 
 // ReceivedURL implements door.Host.
 func (caddyHost) ReceivedURL(r *http.Request) *url.URL {
@@ -57,8 +67,8 @@ func (caddyHost) Metrics(issuer string) *metrics.Door {
 // claimPlaceholder is the prefix of the placeholders that hold claims.
 const claimPlaceholder = "http.auth.user.claims."
 
-// SetUser implements door.Host. Later handlers find the user under the placeholders of Caddy's own authentication. A
-// claim that the token does not have is empty, because Caddy leaves an unknown placeholder as it stands.
+// SetUser implements door.Host. It sets the placeholders of Caddy's own authentication. A claim that the token does not
+// have is empty, because Caddy does not replace unknown placeholders.
 func (caddyHost) SetUser(r *http.Request, claims *token.Claims) {
 	maskUser(r, claims.Subject)
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
@@ -79,27 +89,14 @@ func (caddyHost) SetUser(r *http.Request, claims *token.Claims) {
 	})
 }
 
-// clientIP returns the address of the client in one form. Caddy's trusted proxies may name it.
-func clientIP(r *http.Request) string {
-	text, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	if !ok {
-		text, _, _ = net.SplitHostPort(r.RemoteAddr)
-	}
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return ""
-	}
-	return address.Unmap().WithZone("").String()
-}
-
-// hasErrorRoute reports whether the server has a route (handle_errors) that would answer err. Only
-// then is a body better left to it: without one Caddy answers errors with an empty body.
+// hasErrorRoute reports whether the server has a route (handle_errors) that answers err. Without one, Caddy answers with
+// an empty body.
 func hasErrorRoute(r *http.Request, err error) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server.Errors == nil {
 		return false
 	}
-	// matchers of error routes look at the placeholders that this sets
+	// WithError sets the placeholders that matchers of error routes read.
 	return anyRouteAnswers(server.Errors.Routes, server.Errors.WithError(r, err))
 }
 
@@ -112,7 +109,7 @@ func anyRouteAnswers(routes caddyhttp.RouteList, r *http.Request) bool {
 	return false
 }
 
-// answers looks into subroutes, which is what the Caddyfile makes of a site's handle_errors.
+// answers also searches subroutes, because a handle_errors of a Caddyfile is a subroute.
 func answers(route caddyhttp.Route, r *http.Request) bool {
 	for _, handler := range route.Handlers {
 		subroute, ok := handler.(*caddyhttp.Subroute)

@@ -33,7 +33,7 @@ func TestClientIP(t *testing.T) {
 			vars := map[string]any{caddyhttp.ClientIPVarKey: c.said}
 			r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
 		}
-		if got := clientIP(r); got != c.want {
+		if got := (caddyHost{}).ClientIP(r); got != c.want {
 			t.Errorf("%q of a connection from %q: %q, want %q", c.said, c.connection, got, c.want)
 		}
 	}

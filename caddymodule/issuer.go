@@ -16,73 +16,47 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// Defaults and bounds of an issuer's settings.
+// Defaults of an issuer.
 const (
 	defaultTokenTTL   = 10 * time.Minute
-	minPolicyTimeout  = time.Millisecond
-	maxPolicyTimeout  = time.Minute
 	defaultSigningAlg = "ES256"
-	maxCacheSize      = 10_000_000
 )
 
-// Issuer is one authorization server: it names itself by a URL, knows clients and resources from
-// a registry, decides with a policy, and signs with a key of its own.
+// Issuer is one authorization server (RFC 6749). A URL names it. It reads clients and resources from a registry, decides
+// with a policy, and signs tokens with its own keys.
 type Issuer struct {
-	// URL names the issuer: it is the `iss` of its tokens and the base of its routes. It is https,
-	// or http on a loopback host; it has no query, fragment or trailing slash, and may have a path.
-	// Placeholders: {env.*} and {file.*}. Required.
+	// URL names the issuer. It is the `iss` of its tokens and the base of its routes (RFC 8414 §2). It is an https URL, or
+	// an http URL with a loopback host. It may have a path, but no query, fragment or trailing slash. Placeholders: {env.*}
+	// and {file.*}. Required.
 	URL string `json:"issuer"`
 
-	// Audience is the `aud` of tokens for resources that name no audience of their own: an absolute
-	// URI without a fragment (RFC 8707 §2), as a rule the URL of an API. Placeholders: {env.*} and {file.*}. Default: the issuer's URL.
+	// Audience is the `aud` of tokens for resources that do not have their own audience. It is an absolute URI without a
+	// fragment (RFC 8707 §2), usually the URL of an API. Placeholders: {env.*} and {file.*}. Default: the issuer's URL.
 	Audience string `json:"audience,omitempty"`
 
-	// Registry says where clients, resources and grants are kept. Default: Caddy's storage.
+	// Registry says where clients, resources and grants are stored. Default: in Caddy's storage.
 	Registry *RegistrySource `json:"registry,omitempty"`
 
-	// Policy says where the issuer's Rego is. Default: the shipped rules alone.
+	// Policy says where the issuer's Rego is. Default: only the shipped rules.
 	Policy PolicySource `json:"policy,omitzero"`
 
-	// TokenTTL is the longest that a token is valid; a client's token_ttl and the policy's ttl may
-	// shorten it. At least 1s, at most 24h. Default: 10m.
+	// TokenTTL is the longest lifetime of a token. A client's token_ttl and the policy's ttl can shorten it. At least 1s, at
+	// most 24h. Default: 10m.
 	TokenTTL caddy.Duration `json:"token_ttl,omitempty"`
 
-	// SigningAlg is the JWS algorithm of new tokens: ES256, RS256, PS256 or EdDSA (RFC 7518,
-	// RFC 8037). After a change the key of the former algorithm signs for another ten minutes, until the new one is
-	// known everywhere, and stays published for its tokens. Default: ES256.
+	// SigningAlg is the JWS algorithm of new tokens: ES256, RS256, PS256 (RFC 7518 §3.1) or EdDSA (RFC 8037 §3.1). After a
+	// change the former key signs for another ten minutes, until the new key is known everywhere. The former key stays
+	// published until its last token has expired. Placeholders: {env.*} and {file.*}. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
 	KeySettings
 
-	server *issuer.Server // what serves it; made by Provision
-}
-
-// PolicySource says where an issuer's Rego is and how it is run.
-type PolicySource struct {
-	// Paths are files or folders with .rego, and .json and .yaml as data. They are read again when
-	// they change; a broken edit leaves what was compiled before. Placeholders: {env.*} and
-	// {file.*}. Default: none, which leaves the shipped rules.
-	Paths []string `json:"paths,omitempty"`
-
-	// Bundle is an OPA bundle, in place of Paths. Default: none.
-	Bundle *BundleSource `json:"bundle,omitempty"`
-
-	// DefaultsOff leaves the shipped rules out: nothing is granted but by the rules at Paths or in Bundle.
-	DefaultsOff bool `json:"defaults_off,omitempty"`
-
-	// Timeout bounds one decision; one that takes longer is answered with 503. At
-	// least 1ms, at most 1m. Default: 100ms.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
-
-	// Verify runs the Rego tests (_test.rego) at Paths before a policy is taken, at start and after an
-	// edit. One that fails, or that there is none, is an error, which leaves what was in force.
-	// Default: false.
-	Verify bool `json:"verify,omitempty"`
+	server *issuer.Server // set by provision
 }
 
 var _ door.Issuer = (*issuer.Server)(nil)
 
-// provision checks the settings and makes the server.
+// provision checks the settings and creates the server.
 func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err := i.resolve(); err != nil {
 		return err
@@ -123,27 +97,6 @@ func (i *Issuer) resolve() error {
 	return replaceAll(repl, append(fields, pointers(i.Policy.Paths)...)...)
 }
 
-func pointers(texts []string) []*string {
-	all := make([]*string, len(texts))
-	for n := range texts {
-		all[n] = &texts[n]
-	}
-	return all
-}
-
-// replaceAll resolves the placeholders of each field that is set; one that is unknown or empty is
-// an error.
-func replaceAll(repl *caddy.Replacer, fields ...*string) error {
-	for _, field := range fields {
-		value, err := repl.ReplaceOrErr(*field, true, true)
-		if err != nil {
-			return fmt.Errorf("resolving %q: %w", *field, err)
-		}
-		*field = value
-	}
-	return nil
-}
-
 func (i *Issuer) checkSettings() (token.Alg, error) {
 	if err := oauth.CheckIssuer(i.URL); err != nil {
 		return "", err
@@ -157,8 +110,8 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	if i.TokenTTL == 0 {
 		i.TokenTTL = caddy.Duration(defaultTokenTTL)
 	}
-	if ttl := time.Duration(i.TokenTTL); ttl < time.Second || ttl > token.MaxTTL {
-		return "", fmt.Errorf("token_ttl is %s; it is at least 1s and at most %s", ttl, token.MaxTTL)
+	if err := checkBounds("token_ttl", time.Duration(i.TokenTTL), time.Second, token.MaxTTL); err != nil {
+		return "", err
 	}
 	if i.SigningAlg == "" {
 		i.SigningAlg = defaultSigningAlg
@@ -176,11 +129,4 @@ func (i *Issuer) loadPolicy(c *issuer.Config) (err error) {
 	}
 	c.Metrics.SetHealthy("policy", c.Policy.Healthy())
 	return nil
-}
-
-// cleanup ends what provision began, also after it failed half-way.
-func (i *Issuer) cleanup() {
-	if i.server != nil {
-		i.server.Close()
-	}
 }

@@ -9,31 +9,31 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
-// IssuerHandler is the m2m_issuer directive: it serves the routes of one issuer, by their exact
-// paths, and leaves every other request to the next handler.
+// IssuerHandler is the directive m2m_issuer. It serves the routes of one issuer by their exact paths. It passes other
+// requests to the next handler.
 //
 //	POST /oauth2/token                               RFC 6749 §4.4
 //	GET  /oauth2/jwks                                RFC 7517
 //	POST /oauth2/introspect                          RFC 7662, RFC 9701
 //	POST /oauth2/revoke                              RFC 7009
-//	GET  /oauth2/revocations                         what is revoked, for doors elsewhere
+//	GET  /oauth2/revocations                         what is revoked, for m2m_auth on other servers
 //	GET  /.well-known/openid-configuration           OpenID Connect Discovery, below the issuer's path
 //	GET  /.well-known/oauth-authorization-server     RFC 8414, above the issuer's path
 type IssuerHandler struct {
 	// Issuer is the URL of an issuer of the m2m app. Placeholders: {env.*} and {file.*}.
-	// Default: the app's only one.
+	// Default: the app's only issuer.
 	Issuer string `json:"issuer,omitempty"`
 
 	routes map[string]http.HandlerFunc
 	logs   accessLogs
 }
 
-// CaddyModule says how Caddy finds the handler.
+// CaddyModule returns the ID and the constructor of the handler.
 func (*IssuerHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.m2m_issuer", New: func() caddy.Module { return new(IssuerHandler) }}
 }
 
-// Provision finds the issuer; it fails when the app has none of that URL.
+// Provision finds the issuer. It fails if the app has no issuer with that URL.
 func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 	if err := replaceAll(caddy.NewReplacer(), &h.Issuer); err != nil {
 		return err
@@ -51,8 +51,8 @@ func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP serves the issuer's routes. It answers OAuth errors itself, so that handle_errors
-// cannot make them something that no OAuth client can read.
+// ServeHTTP serves the issuer's routes. It answers errors itself, because OAuth clients could not read the answers of
+// handle_errors.
 func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := h.routes[r.URL.Path]

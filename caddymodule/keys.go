@@ -30,29 +30,30 @@ const (
 
 // KeySettings say how an issuer's signing keys rotate and how they are stored.
 type KeySettings struct {
-	// KeyRotation is how often a new key takes over. The next key is published about ten minutes before it signs,
-	// and the former key stays published until its last token has expired. With 0, only a command makes another
-	// key. At least 15m5s plus token_ttl, so that no more than three keys are published; at most 10 years.
-	// Default: 720h (30 days).
+	// KeyRotation is the time for which a key signs before the next key replaces it. The next key is published about ten
+	// minutes before it signs. The former key stays published until its last token has expired. With 0, keys rotate only
+	// by command. At least 15m5s plus token_ttl, so that at most three keys are published. At most 10 years. Default: 720h
+	// (30 days).
 	KeyRotation *caddy.Duration `json:"key_rotation,omitempty"`
 
 	// KeyEncryption encrypts private keys in storage with AES-256-GCM. Each entry is one placeholder, {env.*} or
-	// {file.*}, for the base64 of 32 bytes. A literal is an error, and so is a file that group or others may read.
+	// {file.*}, for the base64 of 32 bytes. A literal is an error, and so is a file that other users can read or change.
 	// The first entry encrypts; further ones only decrypt. Keys that are not encrypted with the first entry are
 	// encrypted with it at the next rotation. Default: none.
 	KeyEncryption []string `json:"key_encryption,omitempty"`
 
-	// KeyTiming is for trying out a rotation in seconds. It is not for production: caches elsewhere do not know it.
+	// KeyTiming shortens the times of a rotation, for tests. Do not use it in production: other caches of the keys do not
+	// follow it. Default: none.
 	KeyTiming *KeyTiming `json:"key_timing,omitempty"`
 }
 
-// KeyTiming are the times that limit KeyRotation. All must be above 0.
+// KeyTiming are the times that limit KeyRotation. Each is required and greater than 0.
 type KeyTiming struct {
-	// MaxAge is how long caches may keep the published keys, in whole seconds. Default: 5m.
+	// MaxAge is how long caches may keep the published keys, in whole seconds. It is 5m without KeyTiming.
 	MaxAge caddy.Duration `json:"max_age"`
-	// Poll is how often storage is read. Default: 5s.
+	// Poll is the time between two reads of storage. It is 5s without KeyTiming.
 	Poll caddy.Duration `json:"poll"`
-	// Leeway is how far clocks may differ. Default: 5m.
+	// Leeway is the largest difference between clocks. It is 5m without KeyTiming.
 	Leeway caddy.Duration `json:"leeway"`
 }
 
@@ -112,7 +113,7 @@ func (s *KeySettings) parseEncryption(d *caddyfile.Dispenser) error {
 
 var errKeyEncryption = errors.New("key_encryption takes placeholders, {env.*} or {file.*}: a literal key would stand in the config")
 
-// newSeal resolves the placeholders of encryption keys. Its errors do not repeat the keys.
+// newSeal replaces the placeholders of encryption keys. Its errors do not contain the keys.
 func newSeal(placeholders []string) (*keyring.Seal, error) {
 	if len(placeholders) == 0 {
 		return nil, nil

@@ -12,21 +12,19 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
-// ReadyHandler is the m2m_ready directive: it answers a load balancer whether this node can do its
-// work. 200 means that every issuer of the app has keys, a policy in force and a registry that was
-// read, and that every m2m_auth has the keys of its remote issuers, what they have revoked if they publish it, and its
-// own policy; one that was
-// good last, and serves on while there is a newer, broken one, is enough. Else it is 503, and the body
-// says which issuer lacks what. It looks at what is in memory, whoever asks and however often.
+// ReadyHandler is the directive m2m_ready. It tells a load balancer whether this node can do its work. It answers 200 if
+// each issuer of the app has keys, a policy and a registry, and each m2m_auth has its own policy, the keys of its remote
+// issuers, and what those have revoked if they publish it. The last good version of each is enough, even if a newer one
+// is broken. Otherwise it answers 503, and the body says which issuer lacks what. It reads memory only.
 //
-// A config that has it fetches the keys of remote issuers at start, and keeps them fresh also without
-// requests; else the first token would cause that, which a load balancer might never send.
+// With this handler in the config, the keys of remote issuers are fetched at start and kept fresh without requests.
+// Otherwise only a token causes a fetch, and a load balancer may never send one.
 type ReadyHandler struct {
 	app  *App
 	logs accessLogs
 }
 
-// CaddyModule says how Caddy finds the handler.
+// CaddyModule returns the ID and the constructor of the handler.
 func (*ReadyHandler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers.m2m_ready", New: func() caddy.Module { return new(ReadyHandler) }}
 }
@@ -42,7 +40,6 @@ func (h *ReadyHandler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// readiness is the body of the answer.
 type readiness struct {
 	Ready   bool            `json:"ready"`
 	Issuers []issuerLacking `json:"issuers,omitempty"`
@@ -54,7 +51,7 @@ type issuerLacking struct {
 	Lacks  []string `json:"lacks"`
 }
 
-// What an issuer may lack.
+// What an issuer can lack, in addition to the constants of package issuer.
 const (
 	lacksDoorPolicy = "door_policy"
 	lacksRevoked    = "revocations"
@@ -86,7 +83,7 @@ func (h *ReadyHandler) serve(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// lacking are the issuers that are not ready, each once, those of the app first.
+// lacking returns the issuers that are not ready. Those of the app come first.
 func (a *App) lacking() []issuerLacking {
 	var all []issuerLacking
 	add := func(issuer, what string) {

@@ -12,19 +12,21 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
-// RegistrySource says where an issuer's clients, resources and grants are kept.
+const maxCacheSize = 10_000_000
+
+// RegistrySource says where an issuer's clients, resources and grants are stored.
 type RegistrySource struct {
-	// Source is "storage" for Caddy's storage, where the admin API and the commands change it, or
-	// "file". Default: storage.
+	// Source is "storage" or "file". With "storage" the registry is in Caddy's storage, and the admin API and the commands
+	// change it. Default: storage.
 	Source string `json:"source,omitempty"`
 
-	// Path is the registry file, YAML or JSON. It is read again when it changes; a broken edit
-	// leaves what was read before. Relative paths are relative to the working directory.
-	// Placeholders: {env.*} and {file.*}. Required for a file, and for nothing else.
+	// Path is the registry file, in YAML or JSON. It is read again after it changes. If the new version is broken, the former
+	// one stays in force. A relative path is relative to the working directory. Placeholders: {env.*} and {file.*}. Required
+	// if Source is "file", otherwise an error.
 	Path string `json:"path,omitempty"`
 
-	// CacheSize is how many clients of a storage are kept in memory; the others are loaded when they
-	// ask for a token. At least 1, at most 10000000. Default: 10000.
+	// CacheSize is the number of clients that are kept in memory. Other clients are loaded from storage when they
+	// authenticate. At least 1, at most 10000000. Default: 10000. An error if Source is "file".
 	CacheSize int `json:"cache_size,omitempty"`
 }
 

@@ -17,13 +17,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// Bounds of how long keys of a remote issuer serve on while it is down.
+// Bounds of MaxStale and RevocationMaxAge.
 const (
 	minMaxStale = time.Minute
 	maxMaxStale = 30 * 24 * time.Hour
 )
 
-// defaultRevocationMaxAge outlasts a restart of the issuer.
+// defaultRevocationMaxAge is longer than a restart of the issuer takes.
 const defaultRevocationMaxAge = 5 * time.Minute
 
 // The values of TrustedIssuer.RevocationStale.
@@ -32,71 +32,69 @@ const (
 	staleAllow  = "allow"
 )
 
-// TrustedIssuer is one of the issuers whose tokens an m2m_auth takes. All but URL and Audience is for
-// issuers elsewhere whose tokens are not those of RFC 9068. Each such option takes more tokens than
-// the RFC allows, or reads them otherwise, so none is on by itself.
+// TrustedIssuer is an issuer whose tokens m2m_auth accepts. The options other than URL and Audience are for remote issuers
+// whose tokens do not follow RFC 9068. Each of them accepts more tokens than the RFC, or reads them differently.
 type TrustedIssuer struct {
-	// URL is the issuer's, exactly as its tokens have it in `iss`. One that the m2m app does not have
-	// is remote. Placeholders: {env.*} and {file.*}. Required.
+	// URL is the issuer's URL, exactly as in the `iss` of its tokens. If the m2m app does not have it, it is a remote issuer.
+	// Placeholders: {env.*} and {file.*}. Required.
 	URL string `json:"issuer"`
 
-	// Audience is what `aud` of this issuer's tokens must hold, any one of them. Placeholders:
-	// {env.*} and {file.*}. Default: the door's audience, and then that of an issuer of the app.
+	// Audience are the accepted values of `aud`. A token of this issuer needs one of them. Placeholders: {env.*} and {file.*}.
+	// Default: the audience of the handler, or else that of the app's issuer.
 	Audience []string `json:"audience,omitempty"`
 
-	// Types are the values of the header's `typ` that are taken. With "JWT" among them nothing but
-	// the audience tells an access token from an ID token of the same issuer. Default: at+jwt.
+	// Types are the accepted values of the header parameter `typ` (RFC 9068 §2.1). With "JWT" only the audience tells an access
+	// token from an ID token of the same issuer. Default: at+jwt.
 	Types []string `json:"typ,omitempty"`
 
-	// ScopeClaim is the claim that holds the scopes, as a string with spaces or as an array of
-	// strings. Default: scope, as a string alone.
+	// ScopeClaim is the claim with the scopes, as a string with spaces or as an array of strings. Default: scope, and only as a
+	// string (RFC 8693 §4.2).
 	ScopeClaim string `json:"scope_claim,omitempty"`
 
-	// ClientClaim is the claim that is taken for client_id, in identity headers, placeholders, logs
-	// and policies. It should be one that only the issuer sets. Default: client_id.
+	// ClientClaim is the claim that is used as client_id in identity headers, placeholders, logs and policies. Name one that
+	// only the issuer sets. Default: client_id.
 	ClientClaim string `json:"client_claim,omitempty"`
 
-	// AllowMissing is what a token may lack: any of the claims sub, client_id, jti and iat, and typ of the
-	// header. A token without jti cannot be told from others in logs, nor revoked; one without client_id
-	// reaches the upstream without X-Client-Id; of one without typ nothing but the audience tells that it is
-	// an access token. Default: none.
+	// AllowMissing names what a token may lack: the claims sub, client_id, jti and iat, and the header parameter typ. A token
+	// without jti cannot be told from others in logs, and cannot be revoked. A request whose token has no client_id reaches
+	// the upstream without X-Client-Id. Without typ, only the audience shows that the token is an access token. Default:
+	// none.
 	AllowMissing []string `json:"allow_missing,omitempty"`
 
-	// JWKSOrigins are origins, besides the issuer's own, on which the `jwks_uri` of its metadata (RFC 8414 §2) may be.
-	// Metadata that names another origin is refused, and no request goes there. Each is `https://host` or
-	// `https://host:port` in normal form: lower case, without the default port and a path; or http on loopback for an
-	// issuer that is itself http on loopback. All doors of an issuer must name the same. Placeholders: {env.*} and
-	// {file.*}. Default: none.
+	// JWKSOrigins are the origins, in addition to the issuer's own, that the `jwks_uri` of its metadata (RFC 8414 §2) may have.
+	// Metadata that names another origin is refused, and no request is sent there. An origin is `https://host` or
+	// `https://host:port`, in lower case, without the default port and without a path. It may be http with a loopback host
+	// if the issuer is http with a loopback host. All handlers must name the same origins for an issuer. Placeholders:
+	// {env.*} and {file.*}. Default: none.
 	JWKSOrigins []string `json:"jwks_origins,omitempty"`
 
-	// MaxStale is how long keys that were fetched serve on past their freshness while the issuer
-	// cannot be reached. Until then a key that the issuer has withdrawn is still good here. At least
-	// 1m, at most 720h. Default: 24h.
+	// MaxStale is how long fetched keys are used after they are no longer fresh, while the issuer cannot be reached. During
+	// that time a key that the issuer has withdrawn is still accepted. At least 1m, at most 720h. Default: 24h.
 	MaxStale caddy.Duration `json:"max_stale,omitempty"`
 
-	// RevocationMaxAge is how old the door's knowledge of what the issuer has revoked may be. It is a
-	// matter of issuers of this program, which publish that, and as a rule known as of less than half a
-	// minute ago. Once it is set, an issuer that does not publish it is as one whose knowledge is too old. At least 1m,
-	// at most 720h. Default: 5m, where the issuer publishes it.
+	// RevocationMaxAge is the largest age of what the handler knows about the issuer's revocations. Only issuers of this plugin
+	// publish their revocations; the age is then usually less than half a minute. If RevocationMaxAge is set, an issuer
+	// that does not publish its revocations counts as too old. At least 1m, at most 720h. Default: 5m if the issuer
+	// publishes its revocations, otherwise none.
 	RevocationMaxAge caddy.Duration `json:"revocation_max_age,omitempty"`
 
-	// RevocationStale says what becomes of tokens that are not known to be revoked when that is
-	// exceeded: "refuse" answers 503, "allow" takes them. Default: refuse.
+	// RevocationStale says what happens to tokens that are not known to be revoked when that age is exceeded: "refuse" answers
+	// 503, "allow" accepts them. Default: refuse.
 	RevocationStale string `json:"revocation_stale,omitempty"`
 
-	local   *issuer.Server  // nil for a remote issuer
-	remote  *remote.Trusted // nil for one of this process
+	local   *issuer.Server  // nil if the issuer is remote
+	remote  *remote.Trusted // nil if the issuer is of this process
 	issuer  door.Issuer
 	metrics *metrics.Door
 }
 
-// hasQuirks reports whether anything but the URL and the audience is set.
+// hasQuirks reports whether an option other than the URL and the audience is set.
 func (t *TrustedIssuer) hasQuirks() bool {
 	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 ||
 		len(t.JWKSOrigins) > 0 || t.MaxStale != 0 || t.RevocationMaxAge != 0 || t.RevocationStale != ""
 }
 
-// check finds what is wrong with the settings by themselves.
+// check checks the settings that do not depend on other settings.
 func (t *TrustedIssuer) check() error {
 	for _, audience := range t.Audience {
 		if err := token.CheckName(audience); err != nil {
@@ -112,8 +110,8 @@ func (t *TrustedIssuer) check() error {
 		}
 	}
 	for name, age := range map[string]caddy.Duration{"max_stale": t.MaxStale, "revocation_max_age": t.RevocationMaxAge} {
-		if stale := time.Duration(age); stale != 0 && (stale < minMaxStale || stale > maxMaxStale) {
-			return fmt.Errorf("%s is %s; it is at least %s and at most %s", name, stale, minMaxStale, maxMaxStale)
+		if err := checkBounds(name, time.Duration(age), minMaxStale, maxMaxStale); age != 0 && err != nil {
+			return err
 		}
 	}
 	if t.RevocationStale != "" && t.RevocationStale != staleRefuse && t.RevocationStale != staleAllow {
@@ -122,20 +120,19 @@ func (t *TrustedIssuer) check() error {
 	return t.expect().Check()
 }
 
-// find returns the issuer of the app, nil if it is a remote one. The audience is the door's, for an issuer that has none
-// of its own.
+// find returns the issuer of the app, or nil if the issuer is remote. The audience is the default for one without its own.
 func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	local, err := app.issuer(t.URL)
 	switch {
 	case errors.Is(err, errNoSuchIssuer):
 		return nil, t.checkRemote(audience)
-	case err == nil && t.hasQuirks(): // without a URL there is one issuer; while a Caddyfile is adapted it has no server
-		return nil, fmt.Errorf("issuer %q is of this process: its tokens are read as they are made, and its keys are here; only audience can be set", cmp.Or(t.URL, app.Issuers[0].URL))
+	case err == nil && t.hasQuirks():
+		return nil, fmt.Errorf("issuer %q is of this process: its tokens are read as they are made, and its keys are here; only audience can be set", local.URL)
 	}
 	return local, err
 }
 
-// checkOrigins returns what is wrong with JWKSOrigins. Placeholders must have been replaced.
+// checkOrigins checks JWKSOrigins. Placeholders must have been replaced.
 func (t *TrustedIssuer) checkOrigins() error {
 	for _, origin := range t.JWKSOrigins {
 		if err := discovery.CheckOrigin(origin, t.URL); err != nil {
@@ -155,7 +152,7 @@ func (t *TrustedIssuer) checkRemote(audience []string) error {
 	return nil
 }
 
-// provision finds the issuer. It uses no network.
+// provision finds the issuer. It does not use the network.
 func (t *TrustedIssuer) provision(app *App, audience []string) error {
 	fields := append(pointers(t.Audience), pointers(t.JWKSOrigins)...)
 	if err := replaceAll(caddy.NewReplacer(), append(fields, &t.URL)...); err != nil {
@@ -201,7 +198,7 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 	return nil
 }
 
-// expect returns what the issuer's tokens must say, without the leeway.
+// expect returns the checks of the issuer's tokens, without the leeway.
 func (t *TrustedIssuer) expect() token.Expect {
 	return token.Expect{
 		Issuer: t.URL, Audiences: t.Audience,

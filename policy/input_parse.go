@@ -91,7 +91,7 @@ func decodeInput(data []byte, into any) error {
 func checkScopes(scopes []scope.Scope) error {
 	for i, logged := range scopes {
 		if s, err := scope.Parse(logged.Raw); err != nil || s != logged {
-			return fmt.Errorf("reading input: scope %d is none", i+1)
+			return fmt.Errorf("reading input: scope %d is not valid", i+1)
 		}
 	}
 	return nil

@@ -36,8 +36,8 @@ func TestParseTokenInput(t *testing.T) {
 		"no scopes":                 {`"scopes":`, `"skopes":`, "scopes is missing"},
 		"no resources":              {`"resources":{}`, `"resources":null`, "resources is missing"},
 		"no request":                {`"request":{}`, `"request":null`, "request is missing"},
-		"a scope that is masked":    {`{"raw":"book:1:read","resource":"book","identifier":"1","action":"read"}`, `null`, "scope 1 is none"},
-		"a scope of other parts":    {`"identifier":"1"`, `"identifier":"*"`, "scope 1 is none"},
+		"a scope that is masked":    {`{"raw":"book:1:read","resource":"book","identifier":"1","action":"read"}`, `null`, "scope 1 is not valid"},
+		"a scope of other parts":    {`"identifier":"1"`, `"identifier":"*"`, "scope 1 is not valid"},
 		"an effect that is none":    {`"allow"`, `"alow"`, "effect is"},
 		"a grant that is masked":    {`"grants":[`, `"grants":[null,`, "effect is"},
 		"trailing text":             {`"request":{}}`, `"request":{}} 1`, "more than one JSON value"},
@@ -65,7 +65,7 @@ func TestParseRequestInput(t *testing.T) {
 		"no path":                {`"path":`, `"paths":`, "request.path is missing"},
 		"no token":               {`"token":`, `"tokens":`, "token is missing"},
 		"no scopes":              {`"scopes":`, `"skopes":`, "token.scopes is missing"},
-		"a scope of other parts": {`"raw":"book:*:edit"`, `"raw":"*"`, "scope 1 is none"},
+		"a scope of other parts": {`"raw":"book:*:edit"`, `"raw":"*"`, "scope 1 is not valid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(whole, test.old) {

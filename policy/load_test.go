@@ -59,7 +59,7 @@ func TestLoadErrors(t *testing.T) {
 		{"data over ours", map[string]string{"a.json": `{"m2m": {"token": {"granted": ["*"]}}}`}, []string{"/a.json: ", "m2m"}},
 		{"data over ours by folder", map[string]string{"m2m/token/a.yaml": "granted: ['*']"}, []string{"a.yaml: ", "m2m"}},
 		{"data over a rule", map[string]string{"a.rego": "package teams\nlead := 1\n", "teams/a.json": `{"lead": 2}`}, []string{"/a.rego:2: ", "lead"}},
-		{"data that is no object", map[string]string{"a.json": "[1]"}, []string{"/a.json:1: parsing data: the document is not an object"}},
+		{"data that is not an object", map[string]string{"a.json": "[1]"}, []string{"/a.json:1: parsing data: the document is not an object"}},
 		{"data twice", map[string]string{"a.json": `{"x": {"y": 1}}`, "b.yaml": "x: {y: 2}"}, []string{"/b.yaml: ", "data.x.y"}},
 
 		{"empty folder", map[string]string{"readme.txt": ""}, []string{"no .rego, .json or .yaml file"}},

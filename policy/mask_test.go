@@ -70,7 +70,7 @@ mask contains {"op": "upsert", "path": pointer, "value": 1} if some pointer in [
 		t.Run(name, func(t *testing.T) {
 			e := loadFiles(t, map[string]string{"a.rego": "package m2m.log\n\n" + test.rules + "\n"})
 			if !e.Masks() {
-				t.Error("the policy is said to mask nothing")
+				t.Error("the policy reports that it masks nothing")
 			}
 			event := logged()
 			masked, err := e.Mask(t.Context(), event)

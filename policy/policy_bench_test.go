@@ -81,7 +81,7 @@ func BenchmarkDecideToken(b *testing.B) {
 }
 
 // benchDenials asks for n scopes of a client that may do everything but what that many deny grants
-// name, of which none overlaps: every scope is held against all of them.
+// name. None of them overlaps, so every scope is compared with all of them.
 func benchDenials(tb testing.TB, scopes, denials int, identifier string) TokenInput {
 	tb.Helper()
 	in := benchInput(tb, scopes, 1)

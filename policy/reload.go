@@ -33,11 +33,7 @@ func (e *Engine) Reload() (changed bool, err error) {
 
 // Healthy reports whether the policy in force is what its files or bundle last held. It is not if they are broken or
 // cannot be read, or if there is no policy yet.
-func (e *Engine) Healthy() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.problem == nil && e.current.Load() != nil
-}
+func (e *Engine) Healthy() bool { return e.Status().Healthy }
 
 func (e *Engine) now() time.Time {
 	if e.files.Now == nil {
@@ -128,9 +124,9 @@ type Status struct {
 
 // Status returns the current status.
 func (e *Engine) Status() Status {
-	s := Status{Source: FromFiles, Where: e.cfg.Paths, Revision: e.Revision()}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	s := Status{Source: FromFiles, Where: e.cfg.Paths, Revision: e.Revision()}
 	s.Healthy = e.problem == nil && s.Revision != ""
 	if e.problem != nil {
 		s.Err = e.problem.err

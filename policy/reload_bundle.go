@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -20,9 +19,9 @@ type bundled struct {
 	engine    *Engine
 	source    *bundle.Source
 	restoring singleflight.Group
-	report    report // what Reload returns next
 
 	// Guarded by the engine's mutex.
+	report     report         // what Reload returns next
 	restored   bundle.Version // of the kept bundle, if it was put into force
 	downloaded time.Time      // when the bundle in force was fetched
 	confirmed  time.Time      // when the server last confirmed that it has no other
@@ -162,22 +161,17 @@ func (b *bundled) takeKept(kept *bundle.Bundle) error {
 
 // report is what has happened since Reload was last called.
 type report struct {
-	mu      sync.Mutex
 	changed bool
 	err     error
 }
 
 func (r *report) add(changed bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.changed = r.changed || changed
 	r.err = err
 }
 
 // take returns a change first, and the error after it at the next call.
 func (r *report) take() (changed bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.changed {
 		r.changed = false
 		return true, nil

@@ -69,7 +69,7 @@ func TestRequestDecisionOfNoRule(t *testing.T) {
 	_, err := e.DecideRequest(t.Context(), proxied(t))
 	wantKind(t, err, NoRule, "no rule of package m2m.request")
 	if err := e.RequireRequests(); err == nil {
-		t.Error("it is said to judge requests")
+		t.Error("it reports that it judges requests")
 	}
 }
 
@@ -97,7 +97,7 @@ func TestRequestDecisionFails(t *testing.T) {
 	}
 }
 
-// TestObservedRejectsNothing: a rule on trial is told, and not obeyed.
+// TestObservedRejectsNothing: a rule on trial is reported, and not obeyed.
 func TestObservedRejectsNothing(t *testing.T) {
 	e := loadFiles(t, map[string]string{"a.rego": `package m2m.token
 observed contains {"scope": s.raw, "reason": "too wide"} if {

@@ -41,7 +41,7 @@ func (r *results) token() tokenAnswer {
 		granted:  r.granted(r.set(0, "granted")),
 		reasons:  r.rejected("rejected", r.set(1, "rejected")),
 		observed: r.rejected("observed", r.set(2, "observed")),
-		claims:   r.claims(r.terms.Elem(3).Value),
+		claims:   r.claims(r.object(3, "claims")),
 		ttl:      r.ttl(r.set(4, "ttl")),
 	}
 }
@@ -133,13 +133,8 @@ func (r *results) rejected(rule string, members []*ast.Term) map[string][]string
 	return reasons
 }
 
-func (r *results) claims(value ast.Value) map[string]any {
-	object, ok := value.(ast.Object)
-	if !ok {
-		r.fail("claims", "is not an object")
-		return nil
-	}
-	if object.Len() == 0 {
+func (r *results) claims(object ast.Object) map[string]any {
+	if object == nil {
 		return nil
 	}
 	claims := make(map[string]any, object.Len())
@@ -186,7 +181,7 @@ func (r *results) request() RequestDecision {
 		Denied:   r.reasons("denied", r.set(0, "denied")),
 		Observed: r.reasons("observed", r.set(1, "observed")),
 		Required: r.scopes("required", r.set(2, "required")),
-		Headers:  r.headers(r.terms.Elem(3).Value),
+		Headers:  r.headers(r.object(3, "headers")),
 	}
 }
 
@@ -210,13 +205,8 @@ func (r *results) reasons(rule string, members []*ast.Term) []string {
 }
 
 // headers decodes an object of strings.
-func (r *results) headers(value ast.Value) map[string]string {
-	object, ok := value.(ast.Object)
-	if !ok {
-		r.fail("headers", "is not an object")
-		return nil
-	}
-	if object.Len() == 0 {
+func (r *results) headers(object ast.Object) map[string]string {
+	if object == nil {
 		return nil
 	}
 	headers := make(map[string]string, object.Len())
@@ -240,6 +230,18 @@ func (r *results) set(i int, rule string) []*ast.Term {
 		return nil
 	}
 	return set.Slice()
+}
+
+// object returns the i-th rule's value, or nil if it is empty.
+func (r *results) object(i int, rule string) ast.Object {
+	object, ok := r.terms.Elem(i).Value.(ast.Object)
+	if !ok {
+		r.fail(rule, "is not an object")
+	}
+	if !ok || object.Len() == 0 {
+		return nil
+	}
+	return object
 }
 
 func (r *results) fail(rule, format string, args ...any) {

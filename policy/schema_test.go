@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-var updateSchemas = flag.Bool("update", false, "write the schemas of rego/schemas anew")
+var updateSchemas = flag.Bool("update", false, "write the schemas of rego/schemas again")
 
 // TestSchemas holds the schemas that ship against the Go types that they describe:
 //

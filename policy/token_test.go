@@ -140,8 +140,7 @@ func TestNoDefaultScopesUnlessARuleGivesThem(t *testing.T) {
 	}
 }
 
-// TestUnwrittenRulesAreEmpty has rules read those of the contract that nobody has written, which
-// are not asked for either.
+// TestUnwrittenRulesAreEmpty has rules read rules of the contract that no file has.
 func TestUnwrittenRulesAreEmpty(t *testing.T) {
 	dir := write(t, map[string]string{"a.rego": `package m2m.token
 ttl contains 60 if {
@@ -215,7 +214,7 @@ func TestInputOfPlainClient(t *testing.T) {
 	}
 }
 
-func TestInputThatIsNoJSON(t *testing.T) {
+func TestInputThatIsNotJSON(t *testing.T) {
 	in := request(t, "book:1:read")
 	in.Client.Attributes = map[string]any{"f": func() {}}
 	_, err := load(t, Config{}).DecideToken(t.Context(), in)

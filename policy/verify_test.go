@@ -97,10 +97,10 @@ func TestVerifyErrors(t *testing.T) {
 	}{
 		"a test that fails":         {"package x_test\n\ntest_no if 1 == 2\n", "test data.x_test.test_no fails"},
 		"a test with an error":      {"package x_test\n\ntest_no if to_number(\"x\") == 2\n", "test_no does not end well"},
-		"a test that is no Rego":    {"package x_test\n\ntest_no if {\n", "_test.rego:"},
+		"a test that is not Rego":   {"package x_test\n\ntest_no if {\n", "_test.rego:"},
 		"rules of a contract":       {"package m2m.token\n\ngranted contains \"*\"\n", "write package m2m.token_test"},
 		"rules of ours":             {"package m2m.scope\n\ncovers(a, b) := true\n", "write package m2m.scope_test"},
-		"a builtin that is no more": {"package x_test\n\ntest_no if http.send({})\n", "http.send is not available"},
+		"a builtin that is removed": {"package x_test\n\ntest_no if http.send({})\n", "http.send is not available"},
 		"no test at all":            {"package x_test\n\nhelper := 1\n", "it has no test, and verify is on"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 )
 
 // TestNoJobWaitsBesideAnIdleWorker runs on a clock that moves only when every goroutine is blocked.
-// So a timeout here is a job that nobody would ever have taken, and never a slow machine.
+// So a timeout here is a job that no worker would ever have taken, and never a slow machine.
 func TestNoJobWaitsBesideAnIdleWorker(t *testing.T) {
 	const callers, jobs = 32, 50
 	for _, limit := range []int{1, 2, 8, 2 * callers} {

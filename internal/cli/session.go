@@ -154,7 +154,7 @@ func answeredError(response *http.Response) error {
 	}
 	switch answer.Code { // name the flags of the commands
 	case api.CodeInUse:
-		answer.Message = strings.Replace(answer.Message, "say force", "use --force", 1)
+		answer.Message = strings.Replace(answer.Message, "use force", "use --force", 1)
 	case api.CodeIssuerRequired:
 		answer.Message = strings.Replace(answer.Message, "?issuer=<url>", "--issuer <url>", 1)
 	}

@@ -52,9 +52,10 @@ func cutOf(t *testing.T, line map[string]json.RawMessage) map[string]int {
 	return cut
 }
 
-// checkLine holds a line against the bound.
-func checkLine(t *testing.T, line map[string]json.RawMessage) {
+// cutLine writes an event that may be long, and checks the length of the line.
+func cutLine(t *testing.T, e *Event, masks string) map[string]json.RawMessage {
 	t.Helper()
+	line := mustWrite(t, e, masks)
 	size := 2
 	for name, value := range line {
 		size += len(name) + 4 + len(value)
@@ -62,17 +63,14 @@ func checkLine(t *testing.T, line map[string]json.RawMessage) {
 	if size > maxTestLine {
 		t.Errorf("the line has %d bytes", size)
 	}
+	return line
 }
 
 // TestLongLinesAreCut: what is kept and what is left out add up.
 func TestLongLinesAreCut(t *testing.T) {
 	for _, length := range []int{60, 512} {
 		in, d := longTokenDecision(t, length)
-		line, err := written(t, TokenEvent(in, d), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkLine(t, line)
+		line := cutLine(t, TokenEvent(in, d), "")
 		read := readLine(t, line)
 		cut := cutOf(t, line)
 		for name, counts := range map[string][2]int{
@@ -173,11 +171,7 @@ func TestAnyLineFits(t *testing.T) {
 			t.Run(name+" "+masks, func(t *testing.T) {
 				in, d := requestDecision(t)
 				change(in, d)
-				line, err := written(t, RequestEvent(in, d), masks)
-				if err != nil {
-					t.Fatal(err)
-				}
-				checkLine(t, line)
+				line := cutLine(t, RequestEvent(in, d), masks)
 				if !utf8.Valid(line["input"]) || line["result"] == nil || line["cut"] == nil || line["client_id"] == nil {
 					t.Errorf("the line is %s", line)
 				}
@@ -200,11 +194,7 @@ func TestCredentialsAreMaskedBeforeTheCut(t *testing.T) {
 			}
 			in, d := requestDecision(t)
 			in.Request.Headers = map[string][]string{"x-a": {strings.Repeat("x", from) + secret + strings.Repeat(".", maxDecision)}}
-			line, err := written(t, RequestEvent(in, d), masks)
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkLine(t, line)
+			line := cutLine(t, RequestEvent(in, d), masks)
 			if strings.Contains(string(line["input"]), secret[:8]) || line["cut"] == nil {
 				t.Fatalf("after %d bytes: the line is %s", from, line)
 			}
@@ -215,11 +205,7 @@ func TestCredentialsAreMaskedBeforeTheCut(t *testing.T) {
 		in, d := requestDecision(t)
 		name := strings.Repeat("n", 2000)
 		in.Token.Claims = map[string]any{name: slices.Repeat([]any{secret}, 100), "jwk": map[string]any{"kty": "EC", "d": "x", "k": "y"}}
-		line, err := written(t, RequestEvent(in, d), masks)
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkLine(t, line)
+		line := cutLine(t, RequestEvent(in, d), masks)
 		if strings.Contains(string(line["input"]), secret[:8]) || line["cut"] == nil || line["masked"] == nil {
 			t.Errorf("the line is %s", line)
 		}
@@ -238,13 +224,13 @@ func TestManyPlacesAreCut(t *testing.T) {
 	for name, text := range kept {
 		left += len(claims[name].(string)) - len(strings.TrimSuffix(text.(string), cutMark))
 	}
-	told := 0
+	counted := 0
 	for place, n := range cut {
 		if place != "input.token.claims" {
-			told += n
+			counted += n
 		}
 	}
-	if len(cut) != maxCuts || cut["others"] == 0 || told != left || len(kept)+cut["input.token.claims"] != len(claims) {
+	if len(cut) != maxCuts || cut["others"] == 0 || counted != left || len(kept)+cut["input.token.claims"] != len(claims) {
 		t.Errorf("%d bytes of %d claims were left out, and cut is %v", left, len(kept), cut)
 	}
 	if len(claims["claim00"].(string)) != 1124 || len(claims) != 40 {
@@ -268,7 +254,7 @@ func TestMasksSeeWhatIsCut(t *testing.T) {
 	in, d := longTokenDecision(t, 512)
 	in.Scopes = append(in.Scopes, scopesOf(t, "salary:*:read")...)
 	in.Client.Description = strings.Repeat("x", 3000) + " mail@example.com"
-	line, err := written(t, TokenEvent(in, d), `
+	line := cutLine(t, TokenEvent(in, d), `
 mask contains "/input/client/attributes" if input.input.scopes[_].resource == "salary"
 mask contains "/input/client/description" if contains(input.input.client.description, "@")
 mask contains {"op": "upsert", "path": "/input/scopes/0/identifier", "value": "hidden"}
@@ -276,15 +262,11 @@ mask contains sprintf("/input/scopes/%d", [i]) if {
 	some i, _ in input.input.scopes
 	i > 0
 }`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkLine(t, line)
 	lineHas(t, line, []string{`"levels"`, `"description"`, "@"}, []string{`"identifier":"hidden"`, `"scopes":[{`, `},null`, `"masked":["/input/scopes/0/identifier"]`, `"erased":["/input/client/attributes"`})
 	cut := cutOf(t, line)
 	var erased []string
 	if err := json.Unmarshal(line["erased"], &erased); err != nil || len(erased)+cut["erased"] != 2+100 {
-		t.Errorf("%d erased are told and %d were left out: %v", len(erased), cut["erased"], err)
+		t.Errorf("%d erased are listed and %d were left out: %v", len(erased), cut["erased"], err)
 	}
 }
 
@@ -294,11 +276,7 @@ func TestNoPartOfACredentialIsLeft(t *testing.T) {
 	for before := cutLimits[0].text - len(secret) + 1; before < cutLimits[0].text; before += 9 {
 		in, d := requestDecision(t)
 		in.Token.Claims = map[string]any{"note": strings.Repeat("-", before) + secret + strings.Repeat("-", maxTestLine)}
-		line, err := written(t, RequestEvent(in, d), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkLine(t, line)
+		line := cutLine(t, RequestEvent(in, d), "")
 		if strings.Contains(string(line["input"]), secret[:8]) || !strings.Contains(string(line[logmask.Key]), "/input/token/claims/note") {
 			t.Errorf("%d bytes before the secret: masked %s", before, line[logmask.Key])
 		}

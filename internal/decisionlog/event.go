@@ -25,7 +25,7 @@ type Event struct {
 	input, result zap.Field // objects of these names
 	// issuer, clientID and remoteIP repeat parts of the input. The paths lead to these parts.
 	issuer, clientID, remoteIP string
-	issuerAt, clientAt, ipAt   []string
+	clientAt, ipAt             []string
 	revision                   string        // of the policy that decided; empty if there was nothing to decide
 	at                         time.Time     // the current time, for the policy
 	took                       time.Duration // of the request, since then
@@ -35,10 +35,10 @@ type Event struct {
 // TokenEvent returns the event of a decision on a token request, which came at the time of the input.
 func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 	return &Event{
-		path:   policy.TokenPath,
-		input:  zap.Object("input", (*loggedTokenInput)(in)),
-		result: zap.Object("result", (*loggedTokenDecision)(d)),
-		issuer: in.Issuer, issuerAt: []string{"issuer"},
+		path:     policy.TokenPath,
+		input:    zap.Object("input", (*loggedTokenInput)(in)),
+		result:   zap.Object("result", (*loggedTokenDecision)(d)),
+		issuer:   in.Issuer,
 		clientID: in.Client.ID, clientAt: []string{"client", "id"},
 		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
 		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
@@ -48,10 +48,10 @@ func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 // RequestEvent returns the event of a decision on a proxied request, which came at the time of the input.
 func RequestEvent(in *policy.RequestInput, d *policy.RequestDecision) *Event {
 	return &Event{
-		path:   policy.RequestPath,
-		input:  zap.Object("input", (*loggedRequestInput)(in)),
-		result: zap.Object("result", (*loggedRequestDecision)(d)),
-		issuer: in.Issuer, issuerAt: []string{"issuer"},
+		path:     policy.RequestPath,
+		input:    zap.Object("input", (*loggedRequestInput)(in)),
+		result:   zap.Object("result", (*loggedRequestDecision)(d)),
+		issuer:   in.Issuer,
 		clientID: in.Token.ClientID, clientAt: []string{"token", "client_id"},
 		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
 		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
@@ -160,7 +160,7 @@ func (e *Event) mask(ctx context.Context, engine *policy.Engine) error {
 // show replaces input and result by those of a line, and what repeats the input by what is left of it there.
 func (e *Event) show(line map[string]any) {
 	e.input, e.result = memberField(line, "input"), memberField(line, "result")
-	e.issuer, e.clientID, e.remoteIP = textAt(line["input"], e.issuerAt), textAt(line["input"], e.clientAt), textAt(line["input"], e.ipAt)
+	e.issuer, e.clientID, e.remoteIP = textAt(line["input"], []string{"issuer"}), textAt(line["input"], e.clientAt), textAt(line["input"], e.ipAt)
 }
 
 func memberField(line map[string]any, name string) zap.Field {

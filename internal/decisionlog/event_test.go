@@ -129,6 +129,16 @@ func written(t *testing.T, e *Event, masks string) (map[string]json.RawMessage, 
 	return line, err
 }
 
+// mustWrite is like written, and fails the test on an error.
+func mustWrite(t *testing.T, e *Event, masks string) map[string]json.RawMessage {
+	t.Helper()
+	line, err := written(t, e, masks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
 // TestDecisionsOfTestsAreComplete: the tests below find a field that the log leaves out only if it is set.
 func TestDecisionsOfTestsAreComplete(t *testing.T) {
 	token, _ := tokenDecision(t)
@@ -174,13 +184,10 @@ func TestLoggedInputs(t *testing.T) {
 	in, d := tokenDecision(t)
 	empty := &policy.TokenInput{Time: time.Unix(1, 0)}
 	for _, in := range []*policy.TokenInput{in, empty} {
-		line, err := written(t, TokenEvent(in, d), "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		line := mustWrite(t, TokenEvent(in, d), "")
 		sameJSON(t, line["input"], in)
 	}
-	line, _ := written(t, TokenEvent(in, d), "")
+	line := mustWrite(t, TokenEvent(in, d), "")
 	read, err := policy.ParseTokenInput(line["input"])
 	if err != nil {
 		t.Fatal(err)
@@ -197,10 +204,7 @@ func TestLoggedInputs(t *testing.T) {
 
 func TestLoggedRequests(t *testing.T) {
 	in, d := requestDecision(t)
-	line, err := written(t, RequestEvent(in, d), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	line := mustWrite(t, RequestEvent(in, d), "")
 	sameJSON(t, line["input"], in)
 	sameJSON(t, line["result"], map[string]any{"denied": d.Denied, "observed": d.Observed, "required": []string{"shelf:read"}, "headers": d.Headers})
 	for name, want := range map[string]string{"path": `"m2m/request"`, "client_id": `"ci-bot"`, "requested_by": `"192.0.2.1"`, "revision": `"r1"`, "labels": `{"issuer":"https://auth.example.com"}`} {
@@ -208,10 +212,7 @@ func TestLoggedRequests(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	line, err = written(t, RequestEvent(&policy.RequestInput{}, &policy.RequestDecision{}), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	line = mustWrite(t, RequestEvent(&policy.RequestInput{}, &policy.RequestDecision{}), "")
 	sameJSON(t, line["input"], policy.RequestInput{})
 	sameJSON(t, line["result"], map[string]any{"denied": nil, "required": nil, "headers": nil})
 }
@@ -227,10 +228,7 @@ func TestCredentialsInDecisions(t *testing.T) {
 	} {
 		in, d := credentialDecision(value)
 		for _, masks := range []string{"", `mask contains {"op": "upsert", "path": "/input/issuer", "value": "x"}`} {
-			line, err := written(t, RequestEvent(in, d), masks)
-			if err != nil {
-				t.Fatal(err)
-			}
+			line := mustWrite(t, RequestEvent(in, d), masks)
 			wantIn, wantD := credentialDecision(want)
 			if masks != "" {
 				wantIn.Issuer = "x"
@@ -272,10 +270,7 @@ func credentialDecision(text string) (*policy.RequestInput, *policy.RequestDecis
 // TestPrivateKeyInClaims: the private members of a JWK are masked, and its public ones are not.
 func TestPrivateKeyInClaims(t *testing.T) {
 	claims := map[string]any{"cnf": map[string]any{"jwk": map[string]any{"kty": "EC", "x": "abc", "d": "short"}}}
-	line, err := written(t, RequestEvent(&policy.RequestInput{Token: policy.Token{Claims: claims}}, new(policy.RequestDecision)), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	line := mustWrite(t, RequestEvent(&policy.RequestInput{Token: policy.Token{Claims: claims}}, new(policy.RequestDecision)), "")
 	if got := string(line["input"]); !strings.Contains(got, `"jwk":{"d":"[secret]","kty":"EC","x":"abc"}`) || string(line["masked"]) != `["/input/token/claims/cnf/jwk/d"]` {
 		t.Errorf("the line has %s, masked %s", got, line["masked"])
 	}
@@ -337,10 +332,7 @@ func TestMaskedEvents(t *testing.T) {
 			in, d := tokenDecision(t)
 			e := TokenEvent(in, d)
 			e.ID, e.More = "D1", []zap.Field{zap.String("jti", "J1")}
-			line, err := written(t, e, test.masks)
-			if err != nil {
-				t.Fatal(err)
-			}
+			line := mustWrite(t, e, test.masks)
 			lineHas(t, line, test.gone, test.there)
 			if before, _ := tokenDecision(t); !reflect.DeepEqual(in, before) {
 				t.Error("the input itself was changed")

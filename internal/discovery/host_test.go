@@ -18,8 +18,9 @@ type host struct {
 	delay    time.Duration // before the keys are sent
 	down     bool
 	etags    bool
-	notMods  int // answers of 304
-	failures int // errors that the cache told
+	notMods  int           // answers of 304
+	failures int           // errors that the cache reported
+	staleFor time.Duration // default: an hour
 }
 
 func parseWords(body []byte) ([]string, error) {

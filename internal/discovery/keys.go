@@ -38,8 +38,6 @@ type Config[T any] struct {
 	Parse func(jwks []byte) (T, error)
 	// Has reports whether a key set has the key.
 	Has func(keys T, kid string) bool
-	// StaleFor is how long a key set may be used past its age while no fetch succeeds. Default: DefaultStaleFor.
-	StaleFor time.Duration
 	// OnFetch is called after every fetch, on a goroutine of the cache, with its error or nil. It must not call Close.
 	// Default: nothing is called.
 	OnFetch func(error)
@@ -85,9 +83,6 @@ func (e *entry[T]) usable(now time.Time, staleFor time.Duration) bool {
 // NewKeys returns an empty cache. It starts no goroutine. The end of ctx, or Close, ends the goroutines that Get
 // starts.
 func NewKeys[T any](ctx context.Context, cfg Config[T]) *Keys[T] {
-	if cfg.StaleFor == 0 {
-		cfg.StaleFor = DefaultStaleFor
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	return &Keys[T]{cfg: cfg, ctx: ctx, cancel: cancel}
 }
@@ -101,20 +96,17 @@ func (k *Keys[T]) Close() {
 }
 
 // Get returns the issuer's key set. If the set does not have kid, the issuer does not have the key; an error means that
-// this is not known. Get waits for a fetch only if there is no usable set, if the set does not have kid, or if it is
-// long past its age and was not used meanwhile. If ctx ends, Get returns, and the fetch continues.
-func (k *Keys[T]) Get(ctx context.Context, kid string) (T, error) {
-	return k.GetStale(ctx, kid, k.cfg.StaleFor)
-}
-
-// Find is like Get for a key ID that the issuer itself uses in another document. RefetchFloor does not delay it.
-func (k *Keys[T]) Find(ctx context.Context, kid string) (T, error) {
-	return k.get(ctx, kid, k.cfg.StaleFor, true)
-}
-
-// GetStale is like Get with another bound than Config.StaleFor, so that callers with different bounds share a cache.
-func (k *Keys[T]) GetStale(ctx context.Context, kid string, staleFor time.Duration) (T, error) {
+// this is not known. A set may be used for staleFor past its age while no fetch succeeds. Get waits for a fetch only if
+// there is no usable set, if the set does not have kid, or if it is long past its age and was not used meanwhile. If ctx
+// ends, Get returns, and the fetch continues.
+func (k *Keys[T]) Get(ctx context.Context, kid string, staleFor time.Duration) (T, error) {
 	return k.get(ctx, kid, staleFor, false)
+}
+
+// Find is like Get, with DefaultStaleFor, for a key ID that the issuer itself uses in another document. RefetchFloor does
+// not delay it.
+func (k *Keys[T]) Find(ctx context.Context, kid string) (T, error) {
+	return k.get(ctx, kid, DefaultStaleFor, true)
 }
 
 func (k *Keys[T]) get(ctx context.Context, kid string, staleFor time.Duration, named bool) (T, error) {
@@ -232,3 +224,56 @@ func (k *Keys[T]) finish(e *entry[T], err error, now time.Time) {
 	}
 	k.current, k.backoff = e, 0
 }
+
+// Status is the state of a cache.
+type Status struct {
+	// Fetched is when the issuer last sent or confirmed the key set, or zero.
+	Fetched time.Time
+	// StaleAfter is when the key set is past its age. It is then used only while no fetch succeeds.
+	StaleAfter time.Time
+	// Err is the error of the last fetch. It is nil if that succeeded, or if there was none.
+	Err error
+}
+
+// Status returns the current state. It causes no fetch.
+func (k *Keys[T]) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := Status{Err: k.lastErr}
+	if k.current != nil {
+		s.Fetched, s.StaleAfter = k.current.fetched, k.current.freshUntil
+	}
+	return s
+}
+
+// Known returns the last key set, however old, if there is one.
+func (k *Keys[T]) Known() (keys T, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.current != nil {
+		keys = k.current.keys
+	}
+	return keys, k.current != nil
+}
+
+// Usable reports whether Get would return a key set without waiting.
+func (k *Keys[T]) Usable(staleFor time.Duration) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ctx.Err() == nil && k.current.usable(time.Now(), staleFor)
+}
+
+// Refresh starts a fetch if there is no key set or if it is past its age, except during the wait after a failure. It
+// does not wait for the fetch. Callers that call it regularly have keys before the first request needs them.
+func (k *Keys[T]) Refresh() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	if k.ctx.Err() == nil && !now.Before(k.retryAt) && !k.current.usable(now, 0) {
+		k.start()
+	}
+}
+
+// Metadata returns the issuer's last metadata, or nil before the first discovery succeeds. The caller must not change
+// it.
+func (k *Keys[T]) Metadata() *Metadata { return k.metadata.Load() }

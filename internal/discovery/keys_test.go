@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,11 +20,10 @@ func testKeys(t *testing.T, kids string, test func(t *testing.T, h *host, k *Key
 		h.serve(openIDURL, goodServer)
 		h.answers[jwksURL] = h.serveKeys
 		k := NewKeys(t.Context(), Config[[]string]{
-			Issuer:   issuer,
-			Client:   h.client(),
-			Parse:    parseWords,
-			Has:      func(words []string, kid string) bool { return slices.Contains(words, kid) },
-			StaleFor: time.Hour,
+			Issuer: issuer,
+			Client: h.client(),
+			Parse:  parseWords,
+			Has:    func(words []string, kid string) bool { return slices.Contains(words, kid) },
 			OnFetch: func(err error) {
 				if err != nil {
 					h.failures++
@@ -39,7 +39,7 @@ func testKeys(t *testing.T, kids string, test func(t *testing.T, h *host, k *Key
 // kids is "" for an error.
 func want(t *testing.T, h *host, k *Keys[[]string], kid, kids string, fetches int) {
 	t.Helper()
-	got, err := k.Get(t.Context(), kid)
+	got, err := k.Get(t.Context(), kid, cmp.Or(h.staleFor, time.Hour))
 	synctest.Wait()
 	if (err != nil) != (kids == "") || strings.Join(got, " ") != kids || h.fetches() != fetches {
 		t.Errorf("got %q, %v after %d fetches, want %q after %d", got, err, h.fetches(), kids, fetches)
@@ -98,12 +98,12 @@ func TestKeysOutliveFailures(t *testing.T) {
 		time.Sleep(10*time.Minute + time.Second)
 		want(t, h, k, "a", "a", 2)
 		want(t, h, k, "a", "a", 2) // neither a refresh
-		want(t, h, k, "x", "", 2)  // nor a search before the failure has been waited out: it cannot be told
+		want(t, h, k, "x", "", 2)  // nor a search before the failure has been waited out: it is not known
 		h.down = true
 		time.Sleep(firstBackoff)
 		want(t, h, k, "a", "a", 3)
 		if h.failures != 2 {
-			t.Errorf("%d failures told", h.failures)
+			t.Errorf("%d failures reported", h.failures)
 		}
 		time.Sleep(time.Hour - 2*time.Second) // just not too stale
 		want(t, h, k, "a", "a", 4)
@@ -116,11 +116,11 @@ func TestKeysOutliveFailures(t *testing.T) {
 	})
 }
 
-// TestKeysThatNobodyAskedForLong: who comes first after a quiet night waits, so that a key that was withdrawn meanwhile
-// is not taken; but nobody waits a second time for an issuer that does not answer.
-func TestKeysThatNobodyAskedForLong(t *testing.T) {
+// TestKeysThatWereNotUsedForLong: the first caller after a quiet night waits, so that a key that was withdrawn meanwhile
+// is not taken. No caller waits a second time for an issuer that does not answer.
+func TestKeysThatWereNotUsedForLong(t *testing.T) {
 	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
-		k.cfg.StaleFor = DefaultStaleFor
+		h.staleFor = DefaultStaleFor
 		want(t, h, k, "a", "a", 1)
 		h.kids, h.delay = "b", time.Second
 		time.Sleep(10*time.Minute + DefaultAge + 1)
@@ -166,7 +166,7 @@ func TestKeysBackOff(t *testing.T) {
 		var waits []int
 		for range 300 {
 			before := h.fetches()
-			if _, err := k.Get(t.Context(), "a"); err == nil {
+			if _, err := k.Get(t.Context(), "a", time.Hour); err == nil {
 				t.Fatal("keys from a host that is down")
 			}
 			if h.fetches() > before {
@@ -204,7 +204,7 @@ func TestKeysSearchForUnknownKeys(t *testing.T) {
 		want(t, h, k, "c", "a b c", 3)
 		h.down = true
 		time.Sleep(RefetchFloor)
-		want(t, h, k, "y", "", 4) // after a failed search it cannot be told whether the issuer has the key
+		want(t, h, k, "y", "", 4) // after a failed search it is not known whether the issuer has the key
 		want(t, h, k, "a", "a b c", 4)
 		time.Sleep(RefetchFloor - 1)
 		want(t, h, k, "y", "", 4)
@@ -220,14 +220,14 @@ func TestKeysShareOneFetch(t *testing.T) {
 		var waiters sync.WaitGroup
 		for range 50 {
 			waiters.Go(func() {
-				if keys, err := k.Get(t.Context(), "a"); err != nil || len(keys) != 1 {
+				if keys, err := k.Get(t.Context(), "a", time.Hour); err != nil || len(keys) != 1 {
 					t.Errorf("got %v, %v", keys, err)
 				}
 			})
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := k.Get(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := k.Get(ctx, "a", time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the waiter that left got %v", err)
 		}
 		waiters.Wait()
@@ -270,7 +270,7 @@ func TestKeysClose(t *testing.T) {
 		begin := time.Now()
 		var waiter sync.WaitGroup
 		waiter.Go(func() {
-			if _, err := k.Get(t.Context(), "a"); err == nil {
+			if _, err := k.Get(t.Context(), "a", time.Hour); err == nil {
 				t.Error("keys from a closed cache")
 			}
 		})
@@ -278,7 +278,7 @@ func TestKeysClose(t *testing.T) {
 		k.Close()
 		k.Close()
 		waiter.Wait()
-		if _, err := k.Get(t.Context(), "a"); !errors.Is(err, ErrClosed) {
+		if _, err := k.Get(t.Context(), "a", time.Hour); !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 		if time.Since(begin) != 0 {
@@ -297,10 +297,10 @@ func TestKeysEndWithTheirContext(t *testing.T) {
 		k := NewKeys(ctx, Config[[]string]{Issuer: issuer, Client: h.client(), Parse: parseWords,
 			Has: func([]string, string) bool { return true }})
 		time.AfterFunc(time.Second, cancel)
-		if _, err := k.Get(t.Context(), "a"); err == nil {
+		if _, err := k.Get(t.Context(), "a", DefaultStaleFor); err == nil {
 			t.Error("keys after the end")
 		}
-		if _, err := k.Get(t.Context(), "a"); !errors.Is(err, ErrClosed) {
+		if _, err := k.Get(t.Context(), "a", DefaultStaleFor); !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -309,7 +309,7 @@ func TestKeysEndWithTheirContext(t *testing.T) {
 func TestKeysWithoutJWKSURI(t *testing.T) {
 	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
 		h.serve(openIDURL, `{"issuer":"`+issuer+`"}`)
-		if _, err := k.Get(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "no jwks_uri") {
+		if _, err := k.Get(t.Context(), "a", time.Hour); err == nil || !strings.Contains(err.Error(), "no jwks_uri") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -325,7 +325,7 @@ func BenchmarkKeysGet(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := k.Get(b.Context(), "a"); err != nil {
+			if _, err := k.Get(b.Context(), "a", time.Hour); err != nil {
 				b.Error(err)
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -57,17 +56,13 @@ func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, 
 		if err == nil {
 			return m, nil
 		}
-		failed = also(failed, fmt.Errorf("fetching %s: %w", location, err))
+		err = fmt.Errorf("fetching %s: %w", location, err)
+		if failed != nil { // on one line, for logs
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = err
 	}
 	return nil, failed
-}
-
-// also joins errors on one line, for logs.
-func also(first, second error) error {
-	if first == nil {
-		return second
-	}
-	return fmt.Errorf("%w; %w", first, second)
 }
 
 // CheckIssuer reports what is wrong with an issuer's URL, without a request: it must be https, or http on loopback, and
@@ -80,11 +75,11 @@ func CheckIssuer(issuer string) error {
 // wellKnown returns the locations where an issuer's metadata may be: RFC 8414 (§3.1) puts its path before the issuer's,
 // OpenID Connect Discovery (§4) after it.
 func wellKnown(issuer string) ([]string, error) {
-	u, err := url.Parse(issuer)
-	if err != nil || strings.ContainsAny(issuer, "?#") {
+	if strings.ContainsAny(issuer, "?#") {
 		return nil, errors.New("issuer must be a URL without query and fragment")
 	}
-	if err := checkEndpoint(issuer, issuer); err != nil {
+	u, err := parseEndpoint(issuer, issuer)
+	if err != nil {
 		return nil, fmt.Errorf("issuer %w", err)
 	}
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
@@ -120,14 +115,15 @@ func (m *Metadata) check(issuer string) error {
 	if m.Issuer != issuer {
 		return errors.New("the document names another issuer")
 	}
-	if err := checkOptional(m.TokenEndpoint, issuer); err != nil {
-		return fmt.Errorf("token_endpoint %w", err)
-	}
-	if err := checkOptional(m.JWKSURI, issuer); err != nil {
-		return fmt.Errorf("jwks_uri %w", err)
-	}
-	if err := checkOptional(m.RevocationsURI, issuer); err != nil {
-		return fmt.Errorf("m2m_revocations_uri %w", err)
+	for _, e := range []struct{ name, endpoint string }{
+		{"token_endpoint", m.TokenEndpoint}, {"jwks_uri", m.JWKSURI}, {"m2m_revocations_uri", m.RevocationsURI},
+	} {
+		if e.endpoint == "" {
+			continue
+		}
+		if _, err := parseEndpoint(e.endpoint, issuer); err != nil {
+			return fmt.Errorf("%s %w", e.name, err)
+		}
 	}
 	return nil
 }
@@ -147,11 +143,4 @@ func (m *Metadata) checkOrigins(jwksOrigins []string) error {
 		}
 	}
 	return nil
-}
-
-func checkOptional(endpoint, issuer string) error {
-	if endpoint == "" {
-		return nil
-	}
-	return checkEndpoint(endpoint, issuer)
 }

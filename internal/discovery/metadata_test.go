@@ -187,7 +187,7 @@ func TestCacheAge(t *testing.T) {
 	}
 }
 
-// TestAgeInCaches: what was in a cache on the way is no longer as fresh.
+// TestAgeInCaches: the time in caches on the way counts.
 func TestAgeInCaches(t *testing.T) {
 	for age, want := range map[string]time.Duration{
 		"": time.Hour, "0": time.Hour, "600": 50 * time.Minute, "3600": MinAge, "99999": MinAge, "-600": time.Hour, "soon": time.Hour,

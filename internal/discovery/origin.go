@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -37,12 +38,9 @@ func CheckEndpointOrigin(endpoint, issuer string, others []string) error {
 // the form in which CheckEndpointOrigin compares, so that an accepted origin takes effect. The error does not hold user
 // information.
 func CheckOrigin(origin, issuer string) error {
-	if err := checkEndpoint(origin, issuer); err != nil {
-		return err
-	}
-	u, err := url.Parse(origin)
+	u, err := parseEndpoint(origin, issuer)
 	if err != nil {
-		return errNotAbsolute
+		return err
 	}
 	if !isPlainHost(u.Hostname()) {
 		return errors.New("must name an IP address, or a host in ASCII letters, digits, hyphens and dots")
@@ -75,4 +73,24 @@ func isPlainHost(host string) bool {
 	}
 	_, err := strconv.ParseUint(labels[len(labels)-1], 0, 64)
 	return err != nil && !errors.Is(err, strconv.ErrRange)
+}
+
+var errNotAbsolute = errors.New("must be an absolute URL without user information and fragment")
+
+// parseEndpoint parses the URL of an issuer's endpoint. It must be https. Only an issuer that is itself http on loopback
+// may have http endpoints on loopback, so that an https issuer cannot lead a client to plain text or to the client's own
+// host.
+func parseEndpoint(endpoint, issuer string) (*url.URL, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return nil, errNotAbsolute
+	}
+	port, portErr := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
+	if len(u.Hostname()) > maxHost || portErr != nil || port == 0 {
+		return nil, errors.New("must be a URL with a host of at most 253 bytes and a port of 1 to 65535")
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && fetch.IsLoopback(u.Hostname()) && strings.HasPrefix(issuer, "http://") {
+		return u, nil
+	}
+	return nil, errors.New("must be https; http is for an issuer on loopback only")
 }

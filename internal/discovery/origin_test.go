@@ -96,7 +96,7 @@ func fetchFrom(t *testing.T, metadata, issuer string, origins []string) (asked b
 		Has:     func(words []string, kid string) bool { return slices.Contains(words, kid) },
 		OnFetch: func(err error) { failures = append(failures, fmt.Sprint(err)) },
 	})
-	_, err = k.Get(t.Context(), "a")
+	_, err = k.Get(t.Context(), "a", DefaultStaleFor)
 	k.Close()
 	return asked, failures, err
 }
@@ -124,15 +124,15 @@ func TestTokenEndpointOrigin(t *testing.T) {
 	metadata := `{"issuer":"https://a.example","jwks_uri":"https://a.example/jwks","token_endpoint":"https://b.example/token"}`
 	asked, failures, err := fetchFrom(t, metadata, "https://a.example", nil)
 	if err != nil || !asked || !slices.Equal(failures, []string{"<nil>"}) {
-		t.Errorf("got %v, told %v", err, failures)
+		t.Errorf("got %v, reported %v", err, failures)
 	}
 }
 
-// TestMovedToAnotherOrigin: keys that are there serve on, and are fetched from where they were.
+// TestMovedToAnotherOrigin: known keys stay in use, and are fetched from where they were.
 func TestMovedToAnotherOrigin(t *testing.T) {
 	testKeys(t, "a", func(t *testing.T, h *host, k *Keys[[]string]) {
-		var told []string
-		k.cfg.OnMetadata = func(err error) { told = append(told, fmt.Sprint(err)) }
+		var reported []string
+		k.cfg.OnMetadata = func(err error) { reported = append(reported, fmt.Sprint(err)) }
 		want(t, h, k, "a", "a", 1)
 		h.serve(openIDURL, strings.Replace(goodServer, jwksURL, "https://other.example.com/jwks", 1))
 		h.serve("https://other.example.com/jwks", "stolen")
@@ -142,8 +142,8 @@ func TestMovedToAnotherOrigin(t *testing.T) {
 		if h.requests["https://other.example.com/jwks"] != 0 {
 			t.Error("keys were fetched from another origin")
 		}
-		if len(told) != 2 || told[0] != "<nil>" || !strings.Contains(told[1], "jwks_uri is on another origin") {
-			t.Errorf("told %q", told)
+		if len(reported) != 2 || reported[0] != "<nil>" || !strings.Contains(reported[1], "jwks_uri is on another origin") {
+			t.Errorf("reported %q", reported)
 		}
 	})
 }

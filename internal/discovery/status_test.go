@@ -62,17 +62,17 @@ func TestKeysOfDifferentPatience(t *testing.T) {
 		want(t, h, k, "a", "a", 1)
 		h.down = true
 		time.Sleep(20 * time.Minute)
-		if keys, err := k.GetStale(t.Context(), "a", time.Minute); err == nil {
+		if keys, err := k.Get(t.Context(), "a", time.Minute); err == nil {
 			t.Errorf("stale for ten minutes: %v", keys)
 		}
-		if keys, err := k.GetStale(t.Context(), "a", 2*time.Hour); err != nil || len(keys) != 1 {
+		if keys, err := k.Get(t.Context(), "a", 2*time.Hour); err != nil || len(keys) != 1 {
 			t.Errorf("got %v, %v", keys, err)
 		}
 	})
 }
 
 // TestBadKeysLeaveTheLastGoodOnes: whatever the keys' place answers, the error says which place and
-// why, and keys that were good serve on.
+// why, and good keys stay in use.
 func TestBadKeysLeaveTheLastGoodOnes(t *testing.T) {
 	body := func(status int, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -105,30 +105,30 @@ func TestBadKeysLeaveTheLastGoodOnes(t *testing.T) {
 				n.serve(jwksURL, "a")
 				n.serve(plain, "b")
 				n.serve(elsewhere, "b")
-				var told []error
+				var reported []error
 				k := NewKeys(t.Context(), Config[[]string]{
 					Issuer: issuer, Client: n.client(), Parse: parseWords,
 					Has: func(words []string, kid string) bool { return slices.Contains(words, kid) },
 					OnFetch: func(err error) {
 						if err != nil {
-							told = append(told, err)
+							reported = append(reported, err)
 						}
 					},
 				})
 				defer k.Close()
-				if _, err := k.Get(t.Context(), "a"); err != nil {
+				if _, err := k.Get(t.Context(), "a", DefaultStaleFor); err != nil {
 					t.Fatal(err)
 				}
 				n.answers[jwksURL] = c.answer
-				if keys, err := k.Get(t.Context(), "b"); err == nil {
+				if keys, err := k.Get(t.Context(), "b", DefaultStaleFor); err == nil {
 					t.Errorf("it says of a key that it cannot know that there are only %v", keys)
 				}
 				synctest.Wait()
-				if keys, err := k.Get(t.Context(), "a"); err != nil || strings.Join(keys, " ") != "a" {
+				if keys, err := k.Get(t.Context(), "a", DefaultStaleFor); err != nil || strings.Join(keys, " ") != "a" {
 					t.Errorf("got %v, %v", keys, err)
 				}
-				if len(told) != 1 || !strings.Contains(told[0].Error(), c.why) || !strings.Contains(told[0].Error(), jwksURL) {
-					t.Errorf("told %v", told)
+				if len(reported) != 1 || !strings.Contains(reported[0].Error(), c.why) || !strings.Contains(reported[0].Error(), jwksURL) {
+					t.Errorf("reported %v", reported)
 				}
 				if n.requests[plain]+n.requests[elsewhere] > 0 {
 					t.Error("went elsewhere")

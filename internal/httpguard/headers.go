@@ -25,7 +25,11 @@ func StripIdentityHeaders(h http.Header, names []string) {
 func dropOptions(h http.Header, names []string) {
 	for field, values := range h {
 		if strings.EqualFold(field, "Connection") {
-			setOrDelete(h, field, withoutOptions(values, names))
+			if options := withoutOptions(values, names); len(options) > 0 {
+				h[field] = []string{strings.Join(options, ", ")}
+			} else {
+				delete(h, field)
+			}
 		}
 	}
 }
@@ -55,22 +59,9 @@ func withoutOptions(values, names []string) []string {
 	return options
 }
 
-func setOrDelete(h http.Header, field string, values []string) {
-	if len(values) == 0 {
-		delete(h, field)
-		return
-	}
-	h[field] = []string{strings.Join(values, ", ")}
-}
-
 // FoldsToAny reports whether an upstream may confuse a field of this name with one of the names.
 func FoldsToAny(field string, names []string) bool {
-	for _, name := range names {
-		if foldsTo(field, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(names, func(name string) bool { return foldsTo(field, name) })
 }
 
 func foldsTo(a, b string) bool {

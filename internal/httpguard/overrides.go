@@ -97,7 +97,9 @@ type Overrides struct {
 // foldedNames is a set of folded names.
 type foldedNames map[string]struct{}
 
-func (names foldedNames) add(name string) { names[foldName(name)] = struct{}{} }
+func (names foldedNames) add(name string) {
+	names[strings.Map(func(c rune) rune { return rune(fold(byte(c))) }, name)] = struct{}{} // names are ASCII
+}
 
 // has reports whether name folds to one of the names. It does not allocate.
 func (names foldedNames) has(name string) bool {
@@ -112,14 +114,6 @@ func (names foldedNames) has(name string) bool {
 	return found
 }
 
-func foldName(name string) string {
-	folded := []byte(name)
-	for i, c := range folded {
-		folded[i] = fold(c)
-	}
-	return string(folded)
-}
-
 // NewOverrides returns overrides that let the trusted fields pass in exactly the given spelling. A method in such a field is
 // not judged. NewOverrides fails on a name that is not in the list of overrides, because trusting it would have no effect,
 // and on a repeated name.
@@ -128,7 +122,7 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 	for _, name := range trusted {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
-		case !overridesAny(canonical):
+		case listedName(canonical) == "":
 			return nil, fmt.Errorf("header %q is not in the list of headers that override the request, so trusting it does nothing", canonical)
 		case FoldsToAny(canonical, o.pinned):
 			return nil, fmt.Errorf("header %q is trusted already", canonical)
@@ -147,17 +141,6 @@ func NewOverrides(trusted []string) (*Overrides, error) {
 	o.pinned = append(o.pinned, proxyFields...)
 	return o, nil
 }
-
-// OverrideNames yields the names of the list.
-func OverrideNames(yield func(name string) bool) {
-	for _, override := range overrides {
-		if !yield(override.name) {
-			return
-		}
-	}
-}
-
-func overridesAny(field string) bool { return listedName(field) != "" }
 
 // listedName returns the name in the list that a field folds to, or "" if there is none.
 func listedName(field string) string {

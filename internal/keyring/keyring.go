@@ -1,7 +1,6 @@
 // Package keyring keeps an issuer's signing keys in storage and rotates them. Start with New. The state of a key follows
 // from its times alone, see Times, so that all nodes with the same storage agree without talking to each other. The
-// package imports the leaves token, oauth, envelope and poll, and the listing of storage from registry/store, but not
-// Caddy.
+// package imports the leaves token, oauth, envelope, folder and poll, but not Caddy.
 package keyring
 
 import (

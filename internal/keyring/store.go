@@ -15,7 +15,7 @@ import (
 	strictjson "github.com/go-json-experiment/json"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
+	"github.com/caddy-m2m/caddy-m2m/internal/folder"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -59,7 +59,7 @@ func joinSorted(errs []error) error {
 // stays in use. An object that cannot be loaded is an error, because it may be good, and this node would refuse tokens
 // that others accept.
 func (r *Ring) read(ctx context.Context) (*contents, error) {
-	names, err := store.ListKeys(ctx, r.storage, r.folder)
+	names, err := folder.List(ctx, r.storage, r.folder)
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", r.folder, err)
 	}
@@ -185,13 +185,6 @@ func (r *Ring) write(ctx context.Context, key *storedKey) error {
 	}
 	if err := r.storage.Store(ctx, r.nameOf(key.ID()), envelope.Seal(label(key.ID()), content)); err != nil {
 		return fmt.Errorf("storing the signing key: %w", err)
-	}
-	return nil
-}
-
-func (r *Ring) remove(ctx context.Context, name string) error {
-	if err := r.storage.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("deleting %s: %w", name, err)
 	}
 	return nil
 }

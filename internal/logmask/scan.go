@@ -47,7 +47,7 @@ func (s *scanner) text(text string) {
 	s.size += textSize(text) + len(`"",`)
 }
 
-// name also finds a JWK, whose private members cannot be told by their values.
+// name also finds a JWK, whose private members cannot be recognized by their values.
 func (s *scanner) name(name string) {
 	s.found = s.found || name == "kty"
 	s.text(name)
@@ -152,8 +152,3 @@ func (s *scanner) AppendUint32(uint32)          { s.size += otherSize }
 func (s *scanner) AppendUint16(uint16)          { s.size += otherSize }
 func (s *scanner) AppendUint8(uint8)            { s.size += otherSize }
 func (s *scanner) AppendUintptr(uintptr)        { s.size += otherSize }
-
-var (
-	_ zapcore.ObjectEncoder = (*scanner)(nil)
-	_ zapcore.ArrayEncoder  = (*scanner)(nil)
-)

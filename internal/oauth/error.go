@@ -61,8 +61,10 @@ type errorBody struct {
 }
 
 // InvalidRequest is the response to a malformed request: 400.
-func InvalidRequest(description string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidRequest, Description: description}
+func InvalidRequest(description string) *Error { return badRequest(CodeInvalidRequest, description) }
+
+func badRequest(code, description string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: code, Description: description}
 }
 
 // InvalidClient is the response to a client that failed to authenticate: 401. It is the same for an unknown client, a wrong
@@ -72,19 +74,13 @@ func InvalidClient() *Error { return invalidClient("client authentication failed
 
 // UnsupportedGrantType is the response to any grant_type but client_credentials: 400.
 func UnsupportedGrantType() *Error {
-	return &Error{
-		Status:      http.StatusBadRequest,
-		Code:        CodeUnsupportedGrantType,
-		Description: "the only grant_type is " + GrantClientCredentials,
-	}
+	return badRequest(CodeUnsupportedGrantType, "the only grant_type is "+GrantClientCredentials)
 }
 
 // NotClientsToken is the response to a client that revokes a token of another client (RFC 7009 §2.1): 400, with the code that
 // RFC 6749 §5.2 has for what was issued to another client.
 func NotClientsToken() *Error {
-	return &Error{
-		Status: http.StatusBadRequest, Code: CodeInvalidGrant, Description: "the token was issued to another client",
-	}
+	return badRequest(CodeInvalidGrant, "the token was issued to another client")
 }
 
 // TooManyRevocations is the response to a client that revokes more of its tokens than the issuer keeps for one client: 429
@@ -97,27 +93,16 @@ func TooManyRevocations() *Error {
 }
 
 // InvalidScope is the response to a scope that is malformed, missing or completely rejected: 400.
-func InvalidScope(description string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidScope, Description: description}
-}
+func InvalidScope(description string) *Error { return badRequest(CodeInvalidScope, description) }
 
 // InvalidTarget is the response to a resource parameter that is malformed or is not an audience that the client may request
 // (RFC 8707 §2): 400.
-func InvalidTarget(description string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidTarget, Description: description}
-}
+func InvalidTarget(description string) *Error { return badRequest(CodeInvalidTarget, description) }
 
 // UnsupportedResponseType is the response of the authorization endpoint, which supports nothing: 400.
 func UnsupportedResponseType() *Error {
-	return &Error{
-		Status:      http.StatusBadRequest,
-		Code:        CodeUnsupportedResponseType,
-		Description: "no response_type is supported; use the token endpoint",
-	}
+	return badRequest(CodeUnsupportedResponseType, "no response_type is supported; use the token endpoint")
 }
-
-// retryAfter is the Retry-After of 503, in seconds.
-const retryAfter = "5"
 
 // Unavailable is the response if policy, storage or keys fail: 503, with a Retry-After. The description says what is
 // unavailable to the client, not what failed.
@@ -126,7 +111,7 @@ func Unavailable(description string) *Error {
 		Status:      http.StatusServiceUnavailable,
 		Code:        CodeTemporarilyUnavailable,
 		Description: description,
-		Header:      header("Retry-After", retryAfter),
+		Header:      header("Retry-After", "5"),
 	}
 }
 

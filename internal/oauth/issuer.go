@@ -8,6 +8,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 )
 
 const maxIssuer = 512 // bytes
@@ -47,7 +49,7 @@ func checkIssuerHost(u *url.URL) error {
 		return errors.New("issuer must be a URL that begins with https://")
 	case !isNormalHost(host):
 		return errors.New("issuer must have a host of lower-case letters, digits, hyphens and dots, or an IP address")
-	case u.Scheme == "http" && !isLoopback(host):
+	case u.Scheme == "http" && !fetch.IsLoopback(host):
 		return errors.New("issuer must be https; http is for loopback only")
 	case u.Host != host && u.Host != "["+host+"]" && !isNormalPort(u):
 		return errors.New("issuer's port must be a number other than the scheme's default")
@@ -78,14 +80,6 @@ func isNormalPort(u *url.URL) bool {
 		return false
 	}
 	return port != 0 && port != map[string]uint64{"http": 80, "https": 443}[u.Scheme]
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }
 
 func checkIssuerPath(p string) error {

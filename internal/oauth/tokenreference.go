@@ -3,7 +3,6 @@ package oauth
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 )
 
@@ -40,21 +39,12 @@ func ParseTokenReference(w http.ResponseWriter, r *http.Request) (*TokenReferenc
 	return &TokenReference{Token: token, ClientID: client.id, ClientSecret: client.secret, AuthMethod: client.method}, nil
 }
 
-type shownReference struct {
-	ClientID   string `json:"client_id"`
-	AuthMethod string `json:"auth_method"`
+func (t TokenReference) shown() shownRequest {
+	return shownRequest{ClientID: t.ClientID, AuthMethod: t.AuthMethod}
 }
 
-func (t TokenReference) shown() shownReference { return shownReference{t.ClientID, t.AuthMethod} }
-
-// String returns the request without token and secret.
-func (t TokenReference) String() string { return fmt.Sprintf("%+v", t.shown()) }
-
 // Format prints the request without token and secret for every verb.
-func (t TokenReference) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
+func (t TokenReference) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%+v", t.shown()) }
 
 // MarshalJSON encodes the request without token and secret.
 func (t TokenReference) MarshalJSON() ([]byte, error) { return json.Marshal(t.shown()) }
-
-// LogValue returns the request without token and secret, for slog.
-func (t TokenReference) LogValue() slog.Value { return slog.AnyValue(t.shown()) }

@@ -41,15 +41,11 @@ func ResourceMetadataURL(resource string) (location, path string, ok bool) {
 	if tail == "/" {
 		tail = ""
 	}
-	if u, err = u.Parse(wellKnownResource + tail + query(u)); err != nil {
+	if u.RawQuery != "" {
+		tail += "?" + u.RawQuery
+	}
+	if u, err = u.Parse(wellKnownResource + tail); err != nil {
 		return "", "", false
 	}
 	return u.String(), u.Path, true
-}
-
-func query(u *url.URL) string {
-	if u.RawQuery == "" {
-		return ""
-	}
-	return "?" + u.RawQuery
 }

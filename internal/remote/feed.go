@@ -209,9 +209,6 @@ func (f *feed) adopt(signed string, since time.Time) error {
 	return f.known.Take(feed, since)
 }
 
-// problem returns why the last attempt to read the feed failed, or "" if it succeeded.
-func (f *feed) problem() string { return f.failures.Reason() }
-
 // ownClientID returns the client_id by which the issuer revokes, also if the door takes another claim for it.
 func ownClientID(claims *token.Claims) string {
 	if id, ok := claims.All["client_id"].(string); ok {

@@ -41,7 +41,7 @@ func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, remo
 		core, logs := observer.New(zap.InfoLevel)
 		remote := New(NewSource(remotetest.URL, nil), &http.Client{Transport: f}, func() *zap.Logger { return zap.New(core) })
 		defer func() { _ = remote.Destruct() }()
-		if _, err := remote.KeySet(t.Context(), key.ID()); err != nil {
+		if _, err := remote.keys.Get(t.Context(), key.ID(), time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		test(t, f, remote, logs)
@@ -127,20 +127,20 @@ func TestBadFeeds(t *testing.T) {
 			if len(lines) != 1 || lines[0].Level != zap.ErrorLevel || !strings.Contains(lines[0].ContextMap()["error"].(string), test.why) {
 				t.Errorf("%s: the log has %v", name, lines)
 			}
-			if !r.has(t, "A") || r.has(t, "B") || r.problem() == "" {
+			if !r.has(t, "A") || r.has(t, "B") || r.failures.Reason() == "" {
 				t.Errorf("%s: it was taken", name)
 			}
 			synctest.Wait()
 			f.Change(func() { f.Answer, f.Status = nil, 0 })
 			pass(feedInterval)
-			if r.problem() != "" {
-				t.Errorf("%s: afterwards %s", name, r.problem())
+			if r.failures.Reason() != "" {
+				t.Errorf("%s: afterwards %s", name, r.failures.Reason())
 			}
 		}
 		f.Change(func() { f.Feed = map[string]any{"keys": map[string]any{f.Key.ID(): time.Now().Add(time.Hour).Unix()}} })
 		pass(2 * feedInterval)
-		if !strings.Contains(r.problem(), "signed with a key that was given up") {
-			t.Errorf("a feed of a key that it gives up: %q", r.problem())
+		if !strings.Contains(r.failures.Reason(), "signed with a key that was given up") {
+			t.Errorf("a feed of a key that it gives up: %q", r.failures.Reason())
 		}
 	})
 }
@@ -155,8 +155,8 @@ func TestFeedOverLostConnections(t *testing.T) {
 			t.Errorf("the log has %v", lines)
 		}
 		r.record(errors.New("another reason"))
-		if lines := logs.TakeAll(); len(lines) != 1 || r.problem() != "another reason" {
-			t.Errorf("the log has %v of another reason, and the problem is %q", lines, r.problem())
+		if lines := logs.TakeAll(); len(lines) != 1 || r.failures.Reason() != "another reason" {
+			t.Errorf("the log has %v of another reason, and the problem is %q", lines, r.failures.Reason())
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestFeedIsAskedForSparingly(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		pass(time.Minute)
 		if queries, _ := f.Asked(); len(queries) != 0 {
-			t.Fatal("it was asked for although nobody needs it")
+			t.Fatal("it was asked for although no door needs it")
 		}
 		f.Change(func() { f.ETag = `"1"` })
 		r.has(t, "A")
@@ -300,11 +300,11 @@ func TestFeedThatIsNoLongerPublished(t *testing.T) {
 		}
 		f.Change(func() { f.Status = 500 })
 		if !fails() {
-			t.Fatal("it is known what nobody said")
+			t.Fatal("revocations are known that were never published")
 		}
 		f.Change(func() { f.Bare = true })
 		for range 3 {
-			_, _ = r.keys.Get(t.Context(), "unknown") // has the keys fetched, and then the metadata
+			_, _ = r.keys.Get(t.Context(), "unknown", time.Hour) // has the keys fetched, and then the metadata
 			pass(time.Minute)
 		}
 		if r.published() != "" || !fails() {
@@ -359,14 +359,14 @@ func TestMetadataWithoutTheFeed(t *testing.T) {
 		r.has(t, "A")
 		f.Change(func() { f.Bare = true })
 		for range 3 {
-			_, _ = r.keys.Get(t.Context(), "unknown")
+			_, _ = r.keys.Get(t.Context(), "unknown", time.Hour)
 			pass(time.Minute)
 		}
 		if r.published() != "" {
 			t.Fatal("the metadata names it")
 		}
-		told := func() (age, healthy float64) {
-			m.RemoteRevocations(remotetest.URL, r.problem() == "", r.known.AsOf())
+		reported := func() (age, healthy float64) {
+			m.RemoteRevocations(remotetest.URL, r.failures.Reason() == "", r.known.AsOf())
 			families, err := registry.Gather()
 			if err != nil {
 				t.Fatal(err)
@@ -378,13 +378,13 @@ func TestMetadataWithoutTheFeed(t *testing.T) {
 			return values["caddy_m2m_remote_revocations_age_seconds"], values["caddy_m2m_reload_healthy"]
 		}
 		pass(time.Hour)
-		if age, healthy := told(); age > 10 || healthy != 1 {
-			t.Errorf("it is followed, and is told to be %g s old, healthy %g", age, healthy)
+		if age, healthy := reported(); age > 10 || healthy != 1 {
+			t.Errorf("it is followed, and is reported to be %g s old, healthy %g", age, healthy)
 		}
 		f.Change(func() { f.Status = 404 })
 		pass(time.Hour)
-		if age, healthy := told(); age < 3500 || healthy != 0 {
-			t.Errorf("it is gone, and is told to be %g s old, healthy %g", age, healthy)
+		if age, healthy := reported(); age < 3500 || healthy != 0 {
+			t.Errorf("it is gone, and is reported to be %g s old, healthy %g", age, healthy)
 		}
 	})
 }
@@ -434,7 +434,7 @@ func TestUnknownKidDoesNotDelayTheFeed(t *testing.T) {
 	testFeed(t, func(t *testing.T, f *remotetest.Issuer, r *feed, _ *observer.ObservedLogs) {
 		r.has(t, "A")
 		leaked := f.Key.ID()
-		if _, err := r.keys.Get(t.Context(), "nobody's"); err != nil {
+		if _, err := r.keys.Get(t.Context(), "unknown", time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		f.Change(func() {
@@ -442,7 +442,7 @@ func TestUnknownKidDoesNotDelayTheFeed(t *testing.T) {
 		})
 		pass(feedInterval + time.Second)
 		if !r.known.KeyRevoked(leaked) {
-			t.Errorf("the key is not given up: %s", r.problem())
+			t.Errorf("the key is not given up: %s", r.failures.Reason())
 		}
 	})
 }

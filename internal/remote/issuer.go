@@ -75,16 +75,9 @@ func (i *Issuer) Destruct() error {
 	return nil
 }
 
-// KeySet returns the keys. It fetches them if there are none, if they are too old, and from time to time if they lack kid.
+// KeySet returns the keys for one use without a door. It fetches them.
 func (i *Issuer) KeySet(ctx context.Context, kid string) (*token.KeySet, error) {
-	return wrap(i.keys.Get(ctx, kid))
-}
-
-func wrap(keys *token.KeySet, err error) (*token.KeySet, error) {
-	if err != nil {
-		return nil, fmt.Errorf("getting the issuer's keys: %w", err)
-	}
-	return keys, nil
+	return i.Trust(Bounds{KeysMaxStale: discovery.DefaultStaleFor}).KeySet(ctx, kid)
 }
 
 // Maintain is to be called about once a second. It follows the issuer's feed of revocations once there is one. With
@@ -120,7 +113,7 @@ func (i *Issuer) Status() Status {
 	if set, ok := i.keys.Known(); ok {
 		s.Keys.Count = set.Len()
 	}
-	if problem := i.feed.problem(); i.feed.published() != "" || i.feed.started.Load() || problem != "" {
+	if problem := i.feed.failures.Reason(); i.feed.published() != "" || i.feed.started.Load() || problem != "" {
 		s.Revocations = &Knowledge{Count: i.feed.known.Len(), AsOf: i.feed.known.AsOf(), Problem: problem}
 	}
 	return s

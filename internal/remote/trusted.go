@@ -31,7 +31,11 @@ func (t *Trusted) KeySet(ctx context.Context, kid string) (*token.KeySet, error)
 	if t.feed.known.KeyRevoked(kid) {
 		return nil, &token.Error{Reason: token.Revoked, Detail: "the token's key was given up"}
 	}
-	return wrap(t.keys.GetStale(ctx, kid, t.Bounds.KeysMaxStale))
+	keys, err := t.keys.Get(ctx, kid, t.Bounds.KeysMaxStale)
+	if err != nil {
+		return nil, fmt.Errorf("getting the issuer's keys: %w", err)
+	}
+	return keys, nil
 }
 
 // KeysUsable reports whether KeySet can return keys without a request.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/folder"
 )
 
 const (
@@ -66,7 +68,7 @@ func (s *Store) noticeClock(now time.Time) {
 func (s *Store) readNew(ctx context.Context) (keys []string, found []Entry, err error) {
 	missing := make(map[string]bool)
 	for range maxListings {
-		keys, whole, err := s.list(ctx)
+		keys, err := s.list(ctx)
 		if err != nil {
 			return nil, found, err
 		}
@@ -75,7 +77,7 @@ func (s *Store) readNew(ctx context.Context) (keys []string, found []Entry, err 
 		if err != nil {
 			return nil, found, err
 		}
-		if whole && !vanished {
+		if !vanished {
 			s.forget(keys)
 			return keys, found, nil
 		}
@@ -83,25 +85,20 @@ func (s *Store) readNew(ctx context.Context) (keys []string, found []Entry, err 
 	return nil, found, unavailable("reading "+s.folder, errVanishing)
 }
 
-// list lists the segments. The list is not whole if an object vanished meanwhile: then Caddy's file storage stops with the
-// error that it also returns for a folder that does not exist, maybe at the first object.
-func (s *Store) list(ctx context.Context) (keys []string, whole bool, err error) {
-	all, err := s.storage.List(ctx, s.folder, false)
-	if err != nil && !isGone(err) {
-		return nil, false, unavailable("listing "+s.folder, err)
+// list lists the segments.
+func (s *Store) list(ctx context.Context) ([]string, error) {
+	all, err := folder.List(ctx, s.storage, s.folder)
+	if err != nil {
+		return nil, unavailable("listing "+s.folder, err)
 	}
-	for _, key := range all {
-		if _, ok := endOf(key); ok {
-			keys = append(keys, key)
-		}
-	}
+	keys := slices.DeleteFunc(all, func(key string) bool { _, ok := endOf(key); return !ok })
 	if !slices.ContainsFunc(keys, func(key string) bool { return s.known[key] }) { // it may be empty, or a lost mount
 		if err := s.checkPresent(ctx); err != nil {
-			return nil, false, err
+			return nil, err
 		}
 	}
 	slices.Sort(keys) // so that each read fails with the same error
-	return keys, err == nil || !s.storage.Exists(ctx, s.folder), nil
+	return keys, nil
 }
 
 // read reads segments, except those to skip, and records which are missing. It returns the entries of those that are not

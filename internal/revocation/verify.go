@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -113,9 +114,5 @@ func (s *Store) endPass(ctx context.Context) {
 	if s.pass.again > 0 && s.OnRestored != nil {
 		s.OnRestored(s.pass.again)
 	}
-	var needless []string
-	for key := range s.spoiled {
-		needless = append(needless, key)
-	}
-	s.clean(ctx, needless)
+	s.clean(ctx, slices.Collect(maps.Keys(s.spoiled)))
 }

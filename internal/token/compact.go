@@ -18,10 +18,8 @@ type compact struct {
 	payload, signature string
 }
 
-// openCompact splits a token and reads its header.
-func openCompact(raw string) (compact, error) { return openCompactWithin(raw, MaxTokenSize) }
-
-func openCompactWithin(raw string, limit int) (c compact, err error) {
+// openCompact splits a token of at most limit bytes and reads its header.
+func openCompact(raw string, limit int) (c compact, err error) {
 	if len(raw) > limit {
 		return c, refuse(Malformed, "larger than a token may be")
 	}
@@ -73,9 +71,26 @@ func (c compact) claims() ([]byte, error) {
 // KeyID checks the form of a token and returns its kid, so that the key can be fetched. The kid is not verified. Errors are
 // those of Verify.
 func KeyID(raw string) (kid string, err error) {
-	c, err := openCompact(raw)
+	return StatementKeyID(raw, MaxTokenSize)
+}
+
+// Issuer checks the form of a token and returns its iss, so that the issuer can be chosen before its keys are looked up. The
+// iss is not verified. Choosing by it is safe because Verify requires the iss that it expects, and because both read the
+// payload in the same way. Errors are those of Verify.
+func Issuer(raw string) (string, error) {
+	c, err := openCompact(raw, MaxTokenSize)
 	if err != nil {
 		return "", err
 	}
-	return string(c.header.Kid), nil
+	data, err := c.claims()
+	if err != nil {
+		return "", err
+	}
+	all, err := parsePayload(data)
+	if err != nil {
+		return "", err
+	}
+	r := claimReader{all: all}
+	issuer := r.text("iss")
+	return issuer, r.err
 }

@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 
 	"github.com/go-json-experiment/json"
 )
@@ -85,7 +84,8 @@ func (k SigningKey) Sign(claims []byte) (string, error) { return k.signUnder(k.h
 
 // signUnder signs claims under an encoded header.
 func (k SigningKey) signUnder(header string, claims []byte) (string, error) {
-	input := make([]byte, 0, len(header)+base64.RawURLEncoding.EncodedLen(len(claims))+k.encodedSigSize()+1)
+	encoded := base64.RawURLEncoding.EncodedLen
+	input := make([]byte, 0, len(header)+encoded(len(claims))+len(".")+encoded(k.public.sigSize))
 	input = append(input, header...)
 	input = base64.RawURLEncoding.AppendEncode(input, claims)
 	sig, err := k.sign(input)
@@ -95,8 +95,6 @@ func (k SigningKey) signUnder(header string, claims []byte) (string, error) {
 	input = append(input, '.')
 	return string(base64.RawURLEncoding.AppendEncode(input, sig)), nil
 }
-
-func (k SigningKey) encodedSigSize() int { return base64.RawURLEncoding.EncodedLen(k.public.sigSize) }
 
 // encodeHeader returns the first part of all tokens of a key and a type, with the dot behind it.
 func encodeHeader(alg Alg, kid, typ string) (string, error) {
@@ -119,14 +117,8 @@ func (k SigningKey) String() string {
 	return fmt.Sprintf("%s signing key %s", k.Alg(), k.ID())
 }
 
-// GoString returns String, for the verb %#v.
-func (k SigningKey) GoString() string { return k.String() }
-
 // Format writes String, whatever the verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
-
-// LogValue returns String, for log/slog.
-func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // MarshalJSON returns String as JSON.
 func (k SigningKey) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }

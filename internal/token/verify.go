@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// How far the clocks of the issuer and of those that check its tokens may be apart, by default and at most.
+const (
+	DefaultLeeway = 30 * time.Second
+	MaxLeeway     = 5 * time.Minute
+)
+
 // Expect is what a verifier expects of a token. The zero Expect accepts no token.
 type Expect struct {
 	// Issuer must be the token's iss, character by character.
@@ -62,18 +68,15 @@ func (e Expect) optional() []string {
 
 var accessTokenTypes = []string{AccessTokenType}
 
-func (e Expect) types() []string {
-	if len(e.Types) == 0 {
-		return accessTokenTypes
-	}
-	return e.Types
-}
-
 func (e Expect) takesType(typ string) bool {
 	if typ == "" {
 		return slices.Contains(e.AllowMissing, "typ")
 	}
-	return slices.ContainsFunc(e.types(), func(taken string) bool { return sameType(typ, taken) })
+	types := e.Types
+	if len(types) == 0 {
+		types = accessTokenTypes
+	}
+	return slices.ContainsFunc(types, func(taken string) bool { return sameType(typ, taken) })
 }
 
 func (e Expect) now() time.Time {
@@ -83,12 +86,10 @@ func (e Expect) now() time.Time {
 	return e.Now()
 }
 
-func (e Expect) leeway() time.Duration { return max(e.Leeway, 0) }
-
 // Verify checks a token: its form, its signature with the key in keys that it names, and its claims. If the token is not
 // valid, the error is an *Error.
 func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
-	c, err := openCompact(raw)
+	c, err := openCompact(raw, MaxTokenSize)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func readClaims(all payload, e Expect) (*Claims, error) {
 
 // check compares claims with what is expected.
 func (e Expect) check(c *Claims) error {
-	now, leeway := e.now(), e.leeway()
+	now, leeway := e.now(), max(e.Leeway, 0)
 	switch {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")

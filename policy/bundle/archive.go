@@ -38,13 +38,8 @@ type archive struct {
 }
 
 type archived struct {
-	name    string // in the archive, and in the signature
-	path    string // clean
-	content []byte
-}
-
-func (f archived) file() files.File {
-	return files.File{Name: f.path, Path: f.path, Content: f.content}
+	files.File
+	name string // in the archive, and in the signature
 }
 
 // unpack reads an archive. It refuses names that lead out of the archive or that could be read in different ways.
@@ -102,7 +97,7 @@ func (a *archive) read(entries *tar.Reader) error {
 			return err
 		}
 		left -= int64(len(content))
-		a.files = append(a.files, archived{header.Name, clean, content})
+		a.files = append(a.files, archived{files.File{Name: clean, Path: clean, Content: content}, header.Name})
 	}
 }
 
@@ -152,7 +147,7 @@ func (a *archive) NextFile() (*opa.Descriptor, error) {
 	}
 	f := a.files[a.next]
 	a.next++
-	return opa.NewDescriptor(f.name, f.name, bytes.NewBuffer(f.content)), nil
+	return opa.NewDescriptor(f.name, f.name, bytes.NewBuffer(f.Content)), nil
 }
 
 // WithFilter and the other options of a loader have no effect: all files are in memory.

@@ -41,7 +41,7 @@ type Config struct {
 	LongPoll time.Duration
 	// Store keeps the last good bundle of a URL, for a start without the server. Default: none.
 	Store Store
-	// OnFault is told of a Store that fails, which does not stop decisions. Default: nothing is told.
+	// OnFault is called when Store fails, which does not stop decisions. Default: nothing is called.
 	OnFault func(doing string, err error)
 
 	pace pace
@@ -152,15 +152,12 @@ func (s *Source) Reload() (*Bundle, error) {
 	if err != nil || !changed {
 		return nil, err
 	}
-	return s.read(found[0].Content)
+	return read(found[0].Content, s.keys)
 }
 
 func (s *Source) find() ([]files.File, error) {
 	file, err := files.Stat(s.cfg.Location)
-	if err != nil {
-		return nil, err
-	}
-	return []files.File{file}, nil
+	return []files.File{file}, err
 }
 
 // CheckLocation reports what is wrong with the location of a bundle. Its errors do not show the location, which may hold

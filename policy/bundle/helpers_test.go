@@ -132,7 +132,7 @@ func publicPEM(t testing.TB, public any) string {
 
 func (s signer) keys() []bundle.Key { return []bundle.Key{{ID: "ci", Material: s.public}} }
 
-// sign makes a signed bundle of files; the signature is of those alone that it is told of.
+// sign makes a signed bundle of files. The signature does not cover the unlisted ones.
 func (s signer) sign(t testing.TB, scope string, files, unlisted map[string]string) []byte {
 	t.Helper()
 	return signWith(t, s.private, "ES256", "ci", scope, files, unlisted)
@@ -226,7 +226,7 @@ func static(content []byte, etag string) http.HandlerFunc {
 	}
 }
 
-// page is an answer that is no bundle.
+// page returns an answer that is not a bundle.
 func page(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)

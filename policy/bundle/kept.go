@@ -59,23 +59,22 @@ type keptBundle struct {
 	restored atomic.Pointer[time.Time] // when Restore ended last
 
 	// Of the poll loop alone.
-	pending *pendingBundle
+	pending []byte   // the object to store, or nil
+	sum     checksum // of the bundle in it
 	stored  checksum // of the last bundle that was stored
-}
-
-// pendingBundle is a bundle that is to be stored.
-type pendingBundle struct {
-	header     keptHeader
-	sum        checksum
-	compressed []byte
 }
 
 // next sets the bundle that save stores.
 func (k *keptBundle) next(where string, b *Bundle, compressed []byte) {
-	k.pending = nil
-	if k.cfg.Store != nil && b.sum != k.stored {
-		k.pending = &pendingBundle{keptHeader{where, hashText(k.cfg.Location), b.ETag, b.Downloaded}, b.sum, compressed}
+	if k.pending = nil; k.cfg.Store == nil || b.sum == k.stored {
+		return
 	}
+	object, err := keptHeader{where, hashText(k.cfg.Location), b.ETag, b.Downloaded}.seal(compressed)
+	if err != nil {
+		k.cfg.OnFault("keeping the policy bundle", err)
+		return
+	}
+	k.pending, k.sum = object, b.sum
 }
 
 // save stores the pending bundle. If the store fails, it tries again after the next poll.
@@ -83,17 +82,13 @@ func (k *keptBundle) save(ctx context.Context) {
 	if k.pending == nil {
 		return
 	}
-	object, err := k.pending.header.seal(k.pending.compressed)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, k.cfg.pace.Storage)
-		defer cancel()
-		err = k.cfg.Store.Store(ctx, object)
-	}
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, k.cfg.pace.Storage)
+	defer cancel()
+	if err := k.cfg.Store.Store(ctx, k.pending); err != nil {
 		k.cfg.OnFault("keeping the policy bundle", err)
 		return
 	}
-	k.pending, k.stored = nil, k.pending.sum
+	k.pending, k.stored = nil, k.sum
 }
 
 // MayRestore reports whether enough time has passed since Restore last ended.
@@ -110,14 +105,17 @@ func (s *Source) Restore(ctx context.Context) (*Bundle, error) {
 		s.store.restored.Store(&now)
 	}()
 	object, err := s.store.load(ctx)
-	if object == nil || err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("loading: %w", err)
 	}
 	header, compressed, err := openKept(object)
 	if err != nil || header.URLSHA256 != hashText(s.cfg.Location) {
 		return nil, err
 	}
-	b, err := s.read(compressed)
+	b, err := read(compressed, s.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -125,24 +123,14 @@ func (s *Source) Restore(ctx context.Context) (*Bundle, error) {
 	return b, nil
 }
 
-// load returns the object in the store, or nil if there is none.
+// load returns the object in the store, or fs.ErrNotExist if there is none.
 func (k *keptBundle) load(ctx context.Context) ([]byte, error) {
 	if k.cfg.Store == nil {
-		return nil, nil
+		return nil, fs.ErrNotExist
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.cfg.pace.Storage)
 	defer cancel()
-	object, err := k.cfg.Store.Load(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("loading: %w", err)
-	}
-	if object == nil {
-		object = []byte{}
-	}
-	return object, nil
+	return k.cfg.Store.Load(ctx)
 }
 
 func hashText(text string) string {

@@ -56,7 +56,7 @@ func TestKeptBundle(t *testing.T) {
 		t.Error("what is kept is not what came")
 	}
 
-	// a node that starts while the server is away
+	// a node that starts while the server does not answer
 	server.set(page(503, "text/plain", ""))
 	e := load(t, remoteConfig(server.URL, func(c *bundle.Config) { c.Store = store }))
 	start(t, e)
@@ -68,7 +68,7 @@ func TestKeptBundle(t *testing.T) {
 	wantParts(t, refused(t, e), "503")
 	wantTTL(t, e, 60)
 
-	// one that starts when the server has nothing new is told so
+	// one that starts when the server has nothing new
 	before := len(server.asked())
 	server.set(static(ttlBundle(t, "v1", 60), `"1"`))
 	polled(t, server.URL, func(c *bundle.Config) { c.Store = store })
@@ -126,8 +126,8 @@ func TestNothingKept(t *testing.T) {
 	})
 }
 
-// TestKeptBundleThatIsNotUsed has what is kept fail, one way or another; then there is no policy, for the server
-// is away.
+// TestKeptBundleThatIsNotUsed keeps objects that cannot be used. Then there is no policy, because the server does not
+// answer.
 func TestKeptBundleThatIsNotUsed(t *testing.T) {
 	s := newSigner(t)
 	signed := s.sign(t, "", map[string]string{"/ttl.rego": ttlFile(60)}, nil)

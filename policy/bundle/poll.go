@@ -39,7 +39,7 @@ func newServer(cfg Config) *server {
 	return &server{client: &http.Client{Transport: transport}, store: keptBundle{cfg: cfg}, longPolls: cfg.LongPoll > 0}
 }
 
-// Target is told what polling a server brings. Poll calls its methods one at a time.
+// Target receives what polling a server brings. Poll calls its methods one at a time.
 type Target interface {
 	// Take puts a bundle into force, or returns why it cannot.
 	Take(b *Bundle) error
@@ -103,7 +103,7 @@ func (s *Source) poll(ctx context.Context, target Target) error {
 	case s.refused:
 		return s.refusal
 	}
-	b, err := s.read(doc.Body)
+	b, err := read(doc.Body, s.keys)
 	if err != nil {
 		s.refused, s.refusal = sum, explainAnswer(err, doc.Header.Get("Content-Type"))
 		return s.refusal

@@ -111,8 +111,8 @@ func TestBundleServerWithoutLongPolling(t *testing.T) {
 	}
 }
 
-// TestBundleServerThatErrs has a good bundle in force while its server sends something else. Each failure is told
-// once, and what was good serves on.
+// TestBundleServerThatErrs has a good bundle in force while its server sends something else. Each failure is reported
+// once, and the good bundle stays in force.
 func TestBundleServerThatErrs(t *testing.T) {
 	s := newSigner(t)
 	files := func(seconds int) map[string]string { return map[string]string{"/ttl.rego": ttlFile(seconds)} }

@@ -20,8 +20,6 @@ const (
 	maxOwn = 4 << 20
 )
 
-func (s *Source) read(compressed []byte) (*Bundle, error) { return read(compressed, s.keys) }
-
 // read unpacks and verifies a bundle. OPA checks its manifest, roots and signature. Its files are then read like those of
 // a folder.
 func read(compressed []byte, keys *opa.VerificationConfig) (b *Bundle, err error) {
@@ -60,22 +58,22 @@ func read(compressed []byte, keys *opa.VerificationConfig) (b *Bundle, err error
 func (a *archive) check() error {
 	var parsed []files.File
 	for _, f := range a.files {
-		base := path.Base(f.path)
+		base := path.Base(f.Path)
 		isOwn := strings.Contains(base, opa.ManifestExt) || opa.IsSignaturesFile(base)
-		if isOwn && len(f.content) > maxOwn {
-			return fmt.Errorf("%s has more than %d MiB", f.path, maxOwn>>20)
+		if isOwn && len(f.Content) > maxOwn {
+			return fmt.Errorf("%s has more than %d MiB", f.Path, maxOwn>>20)
 		}
 		if !isOwn && opa.IsStructuredDoc(base) || path.Ext(base) == opa.RegoExt {
-			parsed = append(parsed, f.file())
+			parsed = append(parsed, f.File)
 		}
 		switch {
 		case base == opa.WasmFile, base == opa.PlanFile, base == opa.PlanProtoFile:
-			return fmt.Errorf("%s is for another engine: build the bundle with the target rego", f.path)
+			return fmt.Errorf("%s is for another engine: build the bundle with the target rego", f.Path)
 		case base == "patch.json":
-			return fmt.Errorf("%s is a delta, and only whole bundles are supported", f.path)
-		case isHidden(f.path) || !files.IsPolicy(base, true) || path.Ext(base) == opa.RegoExt:
+			return fmt.Errorf("%s is a delta, and only whole bundles are supported", f.Path)
+		case isHidden(f.Path) || !files.IsPolicy(base, true) || path.Ext(base) == opa.RegoExt:
 		case !opa.IsStructuredDoc(base):
-			return fmt.Errorf("%s would not be read: a bundle has its data in files named data.json or data.yaml", f.path)
+			return fmt.Errorf("%s would not be read: a bundle has its data in files named data.json or data.yaml", f.Path)
 		}
 	}
 	return files.Check(parsed)
@@ -85,8 +83,8 @@ func (a *archive) check() error {
 func (a *archive) policyFiles() []files.File {
 	var found []files.File
 	for _, f := range a.files {
-		if !isHidden(f.path) && files.IsPolicy(f.path, true) {
-			found = append(found, f.file())
+		if !isHidden(f.Path) && files.IsPolicy(f.Path, true) {
+			found = append(found, f.File)
 		}
 	}
 	slices.SortFunc(found, func(a, b files.File) int { return strings.Compare(a.Path, b.Path) })

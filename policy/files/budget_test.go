@@ -25,7 +25,7 @@ func TestDataBounds(t *testing.T) {
 		"values of two files":       {map[string]string{"a.json": fmt.Sprintf(half, "a"), "b.json": fmt.Sprintf(half, "b"), "c.json": "{}"}, "b.json:1: parsing data: more than 1000000"},
 		"values of JSON in YAML":    {map[string]string{"a.yaml": `{"a": ` + many(maxValues) + `}`}, "a.yaml:1: parsing data: more than 1000000"},
 		"values of a YAML list":     {map[string]string{"a.yaml": "a:\n" + strings.Repeat("-\n", maxValues)}, "a.yaml:1: parsing data: more than 1000000"},
-		"values of a YAML flow":     {map[string]string{"a.yaml": "a: " + many(maxValues) + " # no JSON"}, "a.yaml:1: parsing data: more than 1000000"},
+		"values of a YAML flow":     {map[string]string{"a.yaml": "a: " + many(maxValues) + " # not JSON"}, "a.yaml:1: parsing data: more than 1000000"},
 		"values of aliases":         {map[string]string{"a.yaml": "a: &a [x, x]\n" + laughs(20)}, "parsing data: more than 1000000"},
 		"text of aliases":           {map[string]string{"a.yaml": "a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a, ", 100) + "]\n"}, "a.yaml:2: parsing data: the data have more than 64 MiB"},
 		"an alias within its value": {map[string]string{"a.yaml": "a: &a [*a]\n"}, "a.yaml:1: parsing data: objects and lists are nested more than 100 deep"},
@@ -61,7 +61,7 @@ func laughs(n int) string {
 	return text.String()
 }
 
-// What is too much is refused before it is built: what is told apart here differs by a factor of ten.
+// What is too much is refused before it is built. The two differ by a factor of ten in memory.
 func TestTooMuchTakesLittleMemory(t *testing.T) {
 	json := `{"big":` + many(3_000_000) + `}`
 	rego := "package b\n\nb := " + many(maxRego/3)
@@ -83,7 +83,7 @@ func TestTooMuchTakesLittleMemory(t *testing.T) {
 		bound uint64 // MiB
 	}{
 		"JSON":         {file("a.json", json), "more than 1000000", 10},
-		"YAML":         {file("a.yaml", json+" # no JSON"), "more than 1000000", 10},
+		"YAML":         {file("a.yaml", json+" # not JSON"), "more than 1000000", 10},
 		"Rego":         {func() error { return load(regoFolder) }, "reading policy: the .rego files have more than 2 MiB", 20},
 		"a large file": {func() error { return load(sparse) }, "the files have more than 64 MiB", 10},
 	} {

@@ -12,7 +12,7 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
-	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/httphost", "internal/percent",
+	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
 	"internal/poll", "internal/scope", "internal/suggest",
 }
 
@@ -83,6 +83,7 @@ var own = map[string][]string{
 	},
 	"internal/envelope":  {},
 	"internal/fetch":     {},
+	"internal/folder":    {},
 	"internal/httpguard": {},
 	"internal/httphost":  {},
 	"internal/issuer": {
@@ -99,7 +100,7 @@ var own = map[string][]string{
 		"internal/token",
 		"policy",
 	},
-	"internal/keyring":           {"internal/oauth", "internal/registry/store", "internal/token"},
+	"internal/keyring":           {"internal/oauth", "internal/token"},
 	"internal/logmask":           {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},

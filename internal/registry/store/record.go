@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/envelope"
+	"github.com/caddy-m2m/caddy-m2m/internal/folder"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -104,32 +105,11 @@ func storeRecord(ctx context.Context, storage Storage, key, label string, conten
 	return nil
 }
 
-// listTries is how often a listing is tried that ends early.
-const listTries = 10
-
-// ListKeys lists the keys in a folder. A folder that does not exist has none. If an object or a temporary file is deleted
-// during a listing, Caddy's file storage ends the listing with the error for a folder that does not exist. ListKeys then
-// lists the folder again, so that the missing objects are not taken for deleted.
-func ListKeys(ctx context.Context, storage interface {
-	List(ctx context.Context, path string, recursive bool) ([]string, error)
-	Exists(ctx context.Context, key string) bool
-}, folder string) (keys []string, err error) {
-	for range listTries {
-		if keys, err = storage.List(ctx, folder, false); !errors.Is(err, fs.ErrNotExist) {
-			return keys, err
-		}
-		if !storage.Exists(ctx, folder) {
-			return nil, nil
-		}
-	}
-	return nil, fmt.Errorf("the folder keeps changing: %w", err)
-}
-
 // listIDs lists the ids of the records in a folder, in any order.
-func listIDs(ctx context.Context, storage Storage, folder string) ([]string, error) {
-	keys, err := ListKeys(ctx, storage, folder)
+func listIDs(ctx context.Context, storage Storage, path string) ([]string, error) {
+	keys, err := folder.List(ctx, storage, path)
 	if err != nil {
-		return nil, unavailable("listing "+folder, err)
+		return nil, unavailable("listing "+path, err)
 	}
 	ids := make([]string, 0, len(keys))
 	for _, key := range keys {

@@ -1,5 +1,5 @@
 // Package store keeps a registry in a storage that several nodes share, such as Caddy's. Its entry point is New. It
-// imports internal/registry, internal/envelope, internal/poll and internal/scope of this module.
+// imports internal/registry, internal/envelope, internal/folder, internal/poll and internal/scope of this module.
 package store
 
 import (
@@ -37,7 +37,7 @@ type Store struct {
 	// OnWrite, if set, is called after each attempt to change the registry, before the caller gets the result.
 	OnWrite func()
 
-	strangers, known            Lookups // for unauthenticated callers
+	unauthenticated, known      Lookups // for unauthenticated callers
 	lookingUp, decoys, refusing singleflight.Group
 
 	clients   *clientCache
