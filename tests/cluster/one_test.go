@@ -220,7 +220,7 @@ func loseStorage(t *testing.T, mounted string) {
 
 	logged := c.b.complaints()
 	for _, what := range []string{
-		"registry is broken, the last good one serves on",
+		"registry is broken, the last good one stays in force",
 		"revocations of other nodes cannot be read, those that are known stay in force",
 		"signing keys could not all be read or rotated, the loaded ones stay in use",
 	} {
