@@ -171,8 +171,8 @@ func TestFailedAuthenticationCostsAlike(t *testing.T) {
 	}
 }
 
-// TestFloodOfMadeUpIDs: while the storage answers for none of them, other work goes on at once. Revocations of another
-// node arrive as soon as without the flood, and a client that is in memory gets its tokens.
+// TestFloodOfMadeUpIDs: while the storage answers no request for them, other work goes on. Revocations of another node
+// arrive, and a client that is in memory gets its tokens.
 func TestFloodOfMadeUpIDs(t *testing.T) {
 	w, secret := startStranger(t)
 	if a := w.authenticate("token", "demo", secret); a.status != 200 {
@@ -205,19 +205,15 @@ func TestFloodOfMadeUpIDs(t *testing.T) {
 		defer mu.Unlock()
 		return answers[status]
 	}
-	time.Sleep(500 * time.Millisecond) // all have come
+	time.Sleep(500 * time.Millisecond) // most have arrived
 	folder := strings.TrimPrefix(filepath.Dir(filepath.Dir(filepath.Dir(w.clientFile("x")))), w.Storage+string(filepath.Separator))
 	node := revocation.NewStore(&certmagic.FileStorage{Path: w.Storage}, filepath.ToSlash(folder)+"/revocations")
-	begun := time.Now()
 	if err := node.Revoke(t.Context(), revocation.OfClient("demo", time.Now())); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, "the revocation is known", func() bool {
+	servertest.Eventually(t, "the revocation is known while the flood waits", func() bool {
 		return w.call("GET", "/m2m/status", "").field("issuers", 0, "revocations", "count") == "1"
 	})
-	if took := time.Since(begun); took > 6*time.Second {
-		t.Errorf("the revocation was known after %s", took)
-	}
 	if a := w.authenticate("token", "demo", secret); a.status != 200 {
 		t.Errorf("a client that is in memory: %s", a)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// faultyPolicy goes wrong in another way for each client.
+// faultyPolicy fails in a different way for each client.
 const faultyPolicy = `package m2m.token
 
 claims["iss"] := "https://evil.example.com" if input.client.id == "reserved"
@@ -54,8 +54,8 @@ rejected contains {"scope": "book:read", "reason": "x"} if {
 }
 `
 
-// TestPolicyFaultsGiveNoToken: a fault of ours is 503, in bounded time, and the log names the rule
-// and the file that the answer does not.
+// TestPolicyFaultsGiveNoToken: a fault of the policy is answered with 503, in bounded time. The log names the rule and the
+// file, and the answer does not. Without the timeout, the endless policy would run for hours.
 func TestPolicyFaultsGiveNoToken(t *testing.T) {
 	faults := map[string]string{ // client, and what the log says
 		"reserved":             `faulty.rego:9) are unfit: minting claims: claim "iss" is reserved`,
@@ -71,13 +71,13 @@ func TestPolicyFaultsGiveNoToken(t *testing.T) {
 		"ttl-fraction":         "faulty.rego:23",
 		"default-malformed":    "faulty.rego:25",
 		"builtin":              "faulty.rego:29",
-		"endless":              "no decision within 1s",
+		"endless":              "no decision within 2s",
 	}
 	clients := new(strings.Builder)
 	for client := range faults {
 		clients.WriteString("  " + client + ":\n    description: no number\n    secrets: [{id: s1, sha256: HASH}]\n    grants: [{resource: book, identifiers: [\"*\"], actions: [\"*\"]}]\n")
 	}
-	w := startIssuer(t, issuerSettings{registry: catalogue + clients.String(), policy: map[string]string{"faulty.rego": faultyPolicy}, policyOptions: "timeout 1s"})
+	w := startIssuer(t, issuerSettings{registry: catalogue + clients.String(), policy: map[string]string{"faulty.rego": faultyPolicy}, policyOptions: "timeout 2s"})
 	w.granted(w.ask("demo", "book:read"))
 	for client, want := range faults {
 		t.Run(client, func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestPolicyFaultsGiveNoToken(t *testing.T) {
 			start := time.Now()
 			a := w.ask(client, scopes)
 			refusedToken(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("the answer took %v", took)
 			}
 			if a.DecisionID == "" || a.header.Get("Retry-After") == "" || strings.Contains(a.body, "claim") {
@@ -106,12 +106,11 @@ func TestPolicyFaultsGiveNoToken(t *testing.T) {
 	}
 }
 
-// TestCallerThatGoesIsNoFault: a client that hangs up before the decision is made could otherwise
-// fill the log with errors.
+// TestCallerThatGoesIsNoFault: clients that hang up before the decision cannot fill the log with errors.
 func TestCallerThatGoesIsNoFault(t *testing.T) {
 	registry := catalogue + "  endless:\n    secrets: [{id: s1, sha256: HASH}]\n"
 	w := startIssuer(t, issuerSettings{registry: registry, policy: map[string]string{"faulty.rego": faultyPolicy}})
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	request := w.request(http.MethodPost, w.tokenURL(), strings.NewReader(w.form("endless", "book:read")), "Content-Type", formType)
 	if response, err := w.client.Do(request.WithContext(ctx)); err == nil {
@@ -126,7 +125,7 @@ func TestCallerThatGoesIsNoFault(t *testing.T) {
 	}
 }
 
-// logsFault looks for the one error line of a decision.
+// logsFault fails the test unless the log has the error line of a decision.
 func (w *issuerWorld) logsFault(t *testing.T, id, client, want string) {
 	t.Helper()
 	for _, line := range w.LogLines("m2m") {
@@ -141,14 +140,13 @@ func (w *issuerWorld) logsFault(t *testing.T, id, client, want string) {
 	t.Errorf("the log does not have the decision %s", id)
 }
 
-// TestPolicyWithoutDefaultsGrantsNothing: without the shipped rules there is no grant but the
-// author's.
+// TestPolicyWithoutDefaultsGrantsNothing: without the shipped rules, only the author's rules grant scopes.
 func TestPolicyWithoutDefaultsGrantsNothing(t *testing.T) {
 	w := startIssuer(t, issuerSettings{policyOptions: "defaults off"})
 	refusedToken(t, w.ask("almighty", "book:read"), http.StatusBadRequest, "invalid_scope")
 }
 
-// TestPolicyCannotGrantMoreThanIsAsked: what Rego adds of its own is in no token.
+// TestPolicyCannotGrantMoreThanIsAsked: a token has no scopes that the client did not ask for.
 func TestPolicyCannotGrantMoreThanIsAsked(t *testing.T) {
 	w := startIssuer(t, issuerSettings{policy: map[string]string{"generous.rego": "package m2m.token\n\ngranted contains \"book:*:edit\"\n\ngranted contains \"*\"\n"}})
 	a := w.ask("demo", "book:read")
@@ -158,7 +156,7 @@ func TestPolicyCannotGrantMoreThanIsAsked(t *testing.T) {
 	}
 }
 
-// TestRejectedWinsOverGranted holds for the author's rules as for the shipped ones.
+// TestRejectedWinsOverGranted: an author's rule rejects what the shipped rules grant.
 func TestRejectedWinsOverGranted(t *testing.T) {
 	w := startIssuer(t, issuerSettings{policy: map[string]string{
 		"freeze.rego": "package m2m.token\n\nrejected contains {\"scope\": s.raw, \"reason\": \"frozen\"} if {\n\tsome s in input.scopes\n\ts.resource in data.frozen\n}\n",

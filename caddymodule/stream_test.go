@@ -39,13 +39,13 @@ func streamDoor(t *testing.T) (*door, *streamUpstream) {
 func TestStreamsEndWithTheToken(t *testing.T) {
 	d, u := streamDoor(t)
 	before := ownGoroutines()
-	exp := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	exp := time.Now().Add(6 * time.Second).Truncate(time.Second)
 	raw := d.sign(map[string]any{"exp": exp.Unix()})
 	late := d.sign(map[string]any{"exp": exp.Add(-time.Second).Unix()})
 	ahead := make(chan struct{})
 	go func() {
 		defer close(ahead)
-		time.Sleep(time.Until(exp) - 900*time.Millisecond)
+		time.Sleep(time.Until(exp) - 2500*time.Millisecond) // the request takes half a second
 		if got := d.ask("GET", "/held/short", bearer(raw)); got.status != 200 {
 			t.Errorf("a request before exp is answered %d %s", got.status, got.body)
 		}
@@ -166,12 +166,12 @@ func open(t *testing.T, address, folder, raw string) []*streamClient {
 	return clients
 }
 
-func allClosed(t *testing.T, clients []*streamClient, u *streamUpstream, reason string) {
+// allClosed fails the test unless the streams are closed within a second after due.
+func allClosed(t *testing.T, clients []*streamClient, u *streamUpstream, due time.Time, reason string) {
 	t.Helper()
 	var all sync.WaitGroup
-	now := time.Now()
 	for _, c := range clients {
-		all.Go(func() { c.closedBetween(t, u, now, now.Add(time.Second), reason) })
+		all.Go(func() { c.closedBetween(t, u, due, due.Add(time.Second), reason) })
 	}
 	all.Wait()
 }
@@ -191,7 +191,7 @@ func TestRevokedStreamsEnd(t *testing.T) {
 	byToken, kept := open(t, address, "/held/token", raw), open(t, address, "/kept", raw)
 	byClient, byKey := open(t, address, "/held/client", w.token("demo")), open(t, address, "/held/key", w.token("almighty"))
 	w.revoke("careful", raw)
-	allClosed(t, byToken, u, "revoked")
+	allClosed(t, byToken, u, time.Now(), "revoked")
 	allAlive(t, kept, byClient, byKey)
 	if got := w.metric("auth_streams_closed_total", `reason="revoked"`); got != "3" {
 		t.Errorf("%s streams are counted", got)
@@ -202,10 +202,10 @@ func TestRevokedStreamsEnd(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond) // the former config has ended, and a check has been made
 	allAlive(t, kept, byClient, byKey)
 	w.admin("/m2m/revocations", `{"client_id": "demo"}`)
-	allClosed(t, byClient, u, "revoked")
+	allClosed(t, byClient, u, time.Now(), "revoked")
 	allAlive(t, kept, byKey)
 	w.admin("/m2m/keys/rotate", `{"now": true, "reason": "leaked"}`)
-	allClosed(t, byKey, u, "revoked")
+	allClosed(t, byKey, u, time.Now(), "revoked")
 	if got := w.metric("auth_streams_closed_total", `reason="revoked"`); got != "6" {
 		t.Errorf("after the reload %s streams are counted", got)
 	}
@@ -213,7 +213,7 @@ func TestRevokedStreamsEnd(t *testing.T) {
 	if err := w.Load(strings.Replace(w.caddyfile(), w.url+" {\nregistry", "https://other.example.com {\nregistry", 1)); err != nil {
 		t.Fatal(err)
 	}
-	allClosed(t, byIssuer, u, "no_revocations")
+	allClosed(t, byIssuer, u, time.Now(), "no_revocations")
 	allAlive(t, kept)
 	servertest.Eventually(t, "the access log tells", func() bool { return closings(w.Server, "revoked") == 9 && closings(w.Server, "unknown") == 3 })
 }
@@ -229,10 +229,11 @@ func TestStreamsEndWhenRevocationsAreTooOld(t *testing.T) {
 		doorSite(own("/held/*", "")+own("/lax/*", "revocation_stale allow")+"reverse_proxy UPSTREAM"))
 	u := new(streamUpstream)
 	d.upstream.answerWith(u.ServeHTTP)
-	f.set(func(feed *revocation.Feed) { feed.AsOf = time.Now().Add(-57 * time.Second).Unix() }, nil)
+	asOf := time.Now().Add(-53 * time.Second).Truncate(time.Second)
+	f.set(func(feed *revocation.Feed) { feed.AsOf = asOf.Unix() }, nil)
 	held, lax := open(t, d.address, "/held", d.sign(nil)), open(t, d.address, "/lax", d.sign(nil))
 	time.Sleep(1100 * time.Millisecond)
 	allAlive(t, held)
-	allClosed(t, held, u, "no_revocations")
+	allClosed(t, held, u, asOf.Add(time.Minute), "no_revocations")
 	allAlive(t, lax)
 }

@@ -126,8 +126,8 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	switch {
 	case errors.Is(err, errNoSuchIssuer):
 		return nil, t.checkRemote(audience)
-	case err == nil && t.hasQuirks(): // without a URL there is one issuer; while a Caddyfile is adapted it has no server
-		return nil, fmt.Errorf("issuer %q is of this process: its tokens are read as they are made, and its keys are here; only audience can be set", cmp.Or(t.URL, app.Issuers[0].URL))
+	case err == nil && t.hasQuirks():
+		return nil, fmt.Errorf("issuer %q is of this process: its tokens are read as they are made, and its keys are here; only audience can be set", local.URL)
 	}
 	return local, err
 }

@@ -49,7 +49,7 @@ func call[T any](ctx context.Context, s *Bounded, limit time.Duration, do func(c
 	if r.err = s.enter(ctx); r.err != nil {
 		return r, nil
 	}
-	return start(ctx, func(ctx context.Context) (T, error) {
+	return start(ctx, s, func(ctx context.Context) (T, error) {
 		defer s.leave()
 		return do(ctx)
 	})
@@ -74,10 +74,13 @@ func (s *Bounded) leave() {
 	s.quota.leave()
 }
 
-// start is call without a slot and a limit.
-func start[T any](ctx context.Context, do func(context.Context) (T, error)) (r result[T], late <-chan result[T]) {
+// start is call without a slot and a limit. The next user of the storage counts a call that is still in progress after
+// Close.
+func start[T any](ctx context.Context, s *Bounded, do func(context.Context) (T, error)) (r result[T], late <-chan result[T]) {
 	done := make(chan result[T], 1)
+	s.retain()
 	go func() {
+		defer s.release()
 		value, err := do(ctx)
 		done <- result[T]{value, err}
 	}()
@@ -123,9 +126,7 @@ func (s *Bounded) trackLateWrite(late <-chan result[struct{}]) {
 		return
 	}
 	s.lateWrites.Add(1)
-	s.retain()
 	go func() {
-		defer s.release()
 		<-late
 		s.lateWrites.Add(-1)
 		s.retryUnlocks()

@@ -224,23 +224,34 @@ func TestStoragesThatAreTheSame(t *testing.T) {
 	}
 }
 
-// TestClosedStorageIsForgotten once no call can be late: each config may have a storage of its own.
+// TestClosedStorageIsForgotten once no call is in progress: each config may have a storage of its own.
 func TestClosedStorageIsForgotten(t *testing.T) {
-	hanging := newHangingStorage(t)
-	pool, known := caddy.NewUsagePool(), false
-	s := Open(pool, hanging, nil, zap.NewNop())
-	other := Open(pool, hanging, nil, zap.NewNop())
-	s.timeout = 20 * time.Millisecond
-	if err := s.Store(t.Context(), "k", nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("storing says %v", err)
+	for name, call := range map[string]func(s *Storage) error{
+		"a read":     func(s *Storage) error { _, err := s.Load(t.Context(), "k"); return err },
+		"a write":    func(s *Storage) error { return s.Store(t.Context(), "k", nil) },
+		"an unlock":  func(s *Storage) error { return s.Unlock(t.Context(), "k") },
+		"an unknown": func(s *Storage) error { _, err := s.ForUnauthenticated().Load(t.Context(), "k"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			hanging := newHangingStorage(t)
+			pool, known := caddy.NewUsagePool(), false
+			s := Open(pool, hanging, nil, zap.NewNop())
+			other := Open(pool, hanging, nil, zap.NewNop())
+			s.timeout = 20 * time.Millisecond
+			if err := call(s); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the call returns %v", err)
+			}
+			s.Close()
+			other.Close()
+			if next := Open(pool, hanging, nil, zap.NewNop()); next.shared != s.shared {
+				t.Error("a call is in progress, and the next config does not count it")
+			} else {
+				next.Close()
+			}
+			hanging.letGo()
+			soon(t, "it is forgotten", func() bool { _, known = pool.References(s.key); return !known })
+		})
 	}
-	s.Close()
-	other.Close()
-	if _, known = pool.References(s.key); !known {
-		t.Error("a write is late, and the storage is forgotten")
-	}
-	hanging.letGo()
-	soon(t, "it is forgotten", func() bool { _, known = pool.References(s.key); return !known })
 }
 
 // TestLockThatComesTooLate is released, because no caller knows of it.

@@ -25,6 +25,7 @@ var errUnreleased = errors.New("the storage has not released the lock since it w
 
 // takenLock is a lock that this process has taken.
 type takenLock struct {
+	number  uint64    // tells it from earlier locks of this process
 	created time.Time // when it was taken, to the nanosecond, which tells it from other locks of its name; zero if not known
 	note    *os.File  // open for as long as the lock is taken; nil if there is none
 }
@@ -68,18 +69,18 @@ func (s *Bounded) Lock(ctx context.Context, name string) error {
 // Unlock releases a lock, now or, after an error, later. It needs no slot, because others wait for the lock.
 func (s *Bounded) Unlock(ctx context.Context, name string) error {
 	if s.lateWrites.Load() > 0 { // perhaps under this lock
-		s.unlockLater(name)
+		s.unlockLater(name, s.lastTaken(name))
 		return fmt.Errorf("keeping the lock: %w", errLateWrite)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	taken := s.lastTaken(name)
-	r, late := start(ctx, func(ctx context.Context) (struct{}, error) {
+	r, late := start(ctx, s, func(ctx context.Context) (struct{}, error) {
 		err := s.Storage.Unlock(ctx, name)
 		if isReleased(err) {
 			_ = taken.note.Close()
 		} else {
-			s.unlockLater(name)
+			s.unlockLater(name, taken)
 		}
 		return struct{}{}, err
 	})
@@ -91,14 +92,14 @@ func (s *Bounded) Unlock(ctx context.Context, name string) error {
 // another node has removed it.
 func isReleased(err error) bool { return err == nil || errors.Is(err, fs.ErrNotExist) }
 
-// unlockLater has a lock released in the background.
-func (s *Bounded) unlockLater(name string) {
+// unlockLater has a lock released in the background, unless the storage released it and this process has taken it again.
+func (s *Bounded) unlockLater(name string, taken takenLock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unreleased[name] != nil {
+	if s.unreleased[name] != nil || s.taken[name].number != taken.number {
 		return
 	}
-	lock := &unreleasedLock{takenLock: s.taken[name], retry: make(chan struct{}, 1), released: make(chan struct{})}
+	lock := &unreleasedLock{takenLock: taken, retry: make(chan struct{}, 1), released: make(chan struct{})}
 	s.unreleased[name] = lock
 	s.retain()
 	go s.retryUnlock(name, lock)
@@ -195,6 +196,8 @@ func (s *Bounded) recordLock(ctx context.Context, name string) {
 	}
 	s.mu.Lock()
 	unreleased := s.unreleased[name]
+	s.locks++
+	taken.number = s.locks
 	s.taken[name] = taken
 	s.mu.Unlock()
 	s.markReleased(name, unreleased)

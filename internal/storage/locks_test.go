@@ -18,7 +18,8 @@ type unlocking struct {
 	certmagic.Storage // nil: what it is not expected to be asked for
 	lock              chan struct{}
 	fail              atomic.Pointer[error]
-	frees             bool // although it says that it has failed
+	frees             bool          // although it says that it has failed
+	late              time.Duration // from then until it says so
 	tries             atomic.Int64
 }
 
@@ -40,6 +41,7 @@ func (s *unlocking) Unlock(context.Context, string) error {
 	err := s.fail.Load()
 	if err == nil || *err == nil || s.frees {
 		<-s.lock
+		time.Sleep(s.late)
 	}
 	if err == nil {
 		return nil
@@ -139,28 +141,31 @@ func TestLockThatIsGone(t *testing.T) {
 			}
 		})
 	})
-	t.Run("it was released all the same", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			storage := newUnlocking()
-			bounded := openBounded(storage)
-			mustLock(t, bounded)
-			taken := make(chan error)
-			go func() { taken <- bounded.Lock(t.Context(), "k") }()
-			synctest.Wait()
-			storage.frees = true
-			storage.failing(errDown)
-			if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, errDown) {
-				t.Errorf("unlocking says %v", err)
-			}
-			if err := <-taken; err != nil {
-				t.Errorf("locking says %v", err)
-			}
-			time.Sleep(time.Hour)
-			if tries := storage.tries.Load(); tries != 1 {
-				t.Errorf("there were %d tries", tries)
-			}
+	for name, late := range map[string]time.Duration{"it was released all the same": 0, "it was taken again before the answer": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				storage := newUnlocking()
+				storage.late = late
+				bounded := openBounded(storage)
+				mustLock(t, bounded)
+				taken := make(chan error)
+				go func() { taken <- bounded.Lock(t.Context(), "k") }()
+				synctest.Wait()
+				storage.frees = true
+				storage.failing(errDown)
+				if err := bounded.Unlock(t.Context(), "k"); !errors.Is(err, errDown) {
+					t.Errorf("unlocking says %v", err)
+				}
+				if err := <-taken; err != nil {
+					t.Errorf("locking says %v", err)
+				}
+				time.Sleep(time.Hour)
+				if tries := storage.tries.Load(); tries != 1 {
+					t.Errorf("there were %d tries", tries)
+				}
+			})
 		})
-	})
+	}
 }
 
 // unlockingFiles is a file storage that fails to release locks for as long as fail is set.

@@ -25,6 +25,7 @@ type shared struct {
 	writes          poll.Failures // why the last write failed
 
 	mu         sync.Mutex
+	locks      uint64                     // how many were taken
 	taken      map[string]takenLock       // the last one of each name
 	unreleased map[string]*unreleasedLock // by name
 }
@@ -53,5 +54,5 @@ func keyOf(storage certmagic.Storage) string {
 	if files, ok := storage.(fileStorage); ok {
 		return "folder " + files.Filename("")
 	}
-	return fmt.Sprintf("%p", storage)
+	return fmt.Sprintf("%T %p", storage, storage) // empty structs of several types may have one address
 }
