@@ -20,7 +20,7 @@ func TestExplainScopes(t *testing.T) {
 		"book:8:edit rejected read only at night [rejected trial.rego:3] [nearest grant: book:*:read; it lacks the action edit]",
 		"book:secret-1:read rejected denied by a grant [rejected token.rego granted token.rego] [the grant book:*:read covers it the deny grant book:secret-*:* overlaps it]",
 		`boook:1:read rejected unknown resource [rejected token.rego] [no grant is on the resource boook there is no resource boook; did you mean "book"?]`,
-		"film:1:read rejected other_audience [] [its audience https://films.example.com is none of the client's]",
+		"film:1:read rejected other_audience [] [its audience https://films.example.com is not one of the client's]",
 		"lost:1:read rejected unknown resource [rejected token.rego granted trial.rego:22] [no grant is on the resource lost there is no resource lost]",
 		"a::b rejected malformed: empty identifier [] []",
 	} {
@@ -150,7 +150,7 @@ func TestExplainBadInput(t *testing.T) {
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "door": 2}}`:                                "from 0 to 1",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "headers": {"Authorization": "Bearer x"}}}`: "give none",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "headers": {"host": "x"}}}`:                 "that of the URL",
-		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "headers": {"a b": "x"}}}`:                  "no header",
+		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "headers": {"a b": "x"}}}`:                  "not a header",
 		`{"client": "ci-bot", "request": {"method": "GET", "url": "/", "remote_ip": "x"}}`:                         "remote_ip",
 	} {
 		if answer := w.want(400, "POST", "/m2m/explain", body); !strings.Contains(answer.field("message"), want) {

@@ -29,7 +29,7 @@ func TestKeysByTheAPI(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"now": true}`:                 "reason is required",
 		`{"now": true, "reason": "  "}`: "reason is required",
-		`{"reason": "why"}`:             "with now alone",
+		`{"reason": "why"}`:             "only with now",
 		`{"now": "yes"}`:                "now must be true or false",
 		`{"nwo": true}`:                 "unknown field",
 		`{"now": true, "reason": "` + strings.Repeat("x", 501) + `"}`: "longer than",

@@ -17,6 +17,7 @@ const maxRecorded = 500_000
 // member. For a document with one value, such as claims.team, it is the first rule that gave the value, because
 // evaluation ends with it.
 type originTracer struct {
+	tracer
 	contract contract
 	queries  map[uint64]*watchedQuery
 	origins  map[contractValue][]origin
@@ -50,11 +51,7 @@ func newOriginTracer(path string) *originTracer {
 	return &originTracer{contract: contracts[path], queries: make(map[uint64]*watchedQuery), origins: make(map[contractValue][]origin), limit: maxRecorded}
 }
 
-// Enabled, Config and TraceEvent implement OPA's tracer.
-func (*originTracer) Enabled() bool { return true }
-
-func (*originTracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-
+// TraceEvent implements OPA's tracer.
 func (t *originTracer) TraceEvent(event topdown.Event) {
 	if t.overflow {
 		return

@@ -22,30 +22,34 @@ type System struct {
 	Remotes map[string]*remote.Issuer // by URL
 }
 
-// handler serves the API below /m2m/.
-type handler struct{ mux *http.ServeMux }
-
-// route is one route: its pattern for net/http.ServeMux, and the query parameters it takes beside
-// "issuer".
+// route has a pattern for net/http.ServeMux, and the query parameters that it takes besides "issuer".
 type route struct {
 	pattern string
 	query   []string
 	serve   func(*request) error
 }
 
-// Routes that are not about one issuer, or need not be.
+// Routes about all issuers, or about all unless the query chooses one.
 const (
 	overAllIssuers  = "GET /m2m/issuers"
 	overSomeIssuers = "GET /m2m/status"
 )
 
-// New returns the handler of the API. running returns what runs when a request comes, nil if nothing does.
+// New returns the handler of the API, which writes its errors itself. running returns what runs when a request comes, nil
+// if nothing does.
 func New(running func() *System) http.Handler {
-	h := &handler{http.NewServeMux()}
+	mux := http.NewServeMux()
 	for _, route := range routes() {
-		h.mux.Handle(route.pattern, route.handler(running))
+		mux.Handle(route.pattern, route.handler(running))
 	}
-	return h
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if handler, pattern := mux.Handler(r); pattern == "" {
+			refuseRoute(handler, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func routes() []route {
@@ -82,16 +86,6 @@ func routes() []route {
 	}
 }
 
-// ServeHTTP serves one request. It writes its errors itself, in the shape of this API.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	if handler, pattern := h.mux.Handler(r); pattern == "" {
-		refuseRoute(handler, w, r)
-		return
-	}
-	h.mux.ServeHTTP(w, r)
-}
-
 func (route route) handler(running func() *System) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		request, err := newRequest(w, r, running(), route.query)
@@ -104,8 +98,7 @@ func (route route) handler(running func() *System) http.Handler {
 	})
 }
 
-// refuseRoute says in the shape of this API what the mux says in plain text: that there is no such route,
-// or which methods it takes.
+// refuseRoute writes as JSON what the mux answers in plain text: that there is no such route, or which methods it takes.
 func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
 	answer := plainAnswer{header: make(http.Header)}
 	plain.ServeHTTP(&answer, r)
@@ -118,7 +111,7 @@ func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
 	writeError(w, api.Errorf(api.CodeMethodNotAllowed, "%s takes %s", r.URL.Path, allowed))
 }
 
-// plainAnswer is an answer whose body nobody reads.
+// plainAnswer drops the body of an answer.
 type plainAnswer struct {
 	header http.Header
 	status int
@@ -134,10 +127,10 @@ type request struct {
 	r      *http.Request
 	query  url.Values
 	system *System
-	issuer *issuer.Server // nil where all issuers are meant
+	issuer *issuer.Server // nil if the request is about all issuers
 }
 
-// newRequest checks the query and finds the issuer that is meant.
+// newRequest checks the query and finds the issuer that it chooses.
 func newRequest(w http.ResponseWriter, r *http.Request, system *System, parameters []string) (*request, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -147,7 +140,7 @@ func newRequest(w http.ResponseWriter, r *http.Request, system *System, paramete
 		if (name != "issuer" || r.Pattern == overAllIssuers) && !slices.Contains(parameters, name) {
 			return nil, api.Invalid("unknown query parameter %q", name)
 		}
-		if len(values) > 1 && name != "scope" { // the one that lists
+		if len(values) > 1 && name != "scope" { // a list
 			return nil, api.Invalid("query parameter %q is repeated", name)
 		}
 	}
@@ -179,5 +172,5 @@ func (a *request) chooseIssuer() (*issuer.Server, error) {
 	case 1:
 		return issuers[0], nil
 	}
-	return nil, api.Errorf(api.CodeIssuerRequired, "there are %d issuers: say which one is meant by ?issuer=<url>", len(issuers))
+	return nil, api.Errorf(api.CodeIssuerRequired, "there are %d issuers: choose one with ?issuer=<url>", len(issuers))
 }

@@ -58,14 +58,14 @@ func applyFile(a *request) error {
 
 func exportFile(a *request) error {
 	format := a.query.Get("format")
-	if format == "" && strings.Contains(a.r.Header.Get("Accept"), "yaml") {
+	switch {
+	case format == "json" || format == "yaml":
+	case format != "":
+		return api.Invalid("format must be json or yaml")
+	case strings.Contains(a.r.Header.Get("Accept"), "yaml"):
 		format = "yaml"
-	}
-	if format == "" {
+	default:
 		format = "json"
-	}
-	if format != "json" && format != "yaml" {
-		return api.Invalid("format is json or yaml")
 	}
 	ctx := a.r.Context()
 	resources, err := a.resources()
@@ -90,7 +90,7 @@ func exportFile(a *request) error {
 	a.w.Header().Set("Content-Length", strconv.FormatInt(whole.size, 10))
 	if err := whole.copyTo(a.w); err != nil {
 		a.issuer.Logger.Error("sending an export failed", zap.Error(err))
-		panic(http.ErrAbortHandler) // the answer has begun: that it is not whole must be seen
+		panic(http.ErrAbortHandler) // the answer has begun, so only this shows that it is not complete
 	}
 	return nil
 }

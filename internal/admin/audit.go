@@ -5,7 +5,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// audit records changes of the registry. What it shows of clients has no secret and no hash of one.
+// audit records changes of the registry, without secrets and their hashes.
 func (a *request) audit(operation string, changes ...registry.Change) {
 	for _, c := range changes {
 		if c.Action() != "" {

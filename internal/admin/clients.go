@@ -3,7 +3,6 @@ package admin
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"time"
 
 	"go.uber.org/zap"
@@ -49,38 +48,31 @@ func createClient(a *request) error {
 	if err != nil {
 		return err
 	}
-	made := api.CreatedSecret{ClientID: asked.id}
-	change, err := store.EditClient(a.r.Context(), asked.id, func(current *registry.Client) (*registry.Client, error) {
-		if current != nil {
-			return nil, api.Errorf(api.CodeExists, "client %q exists already", asked.id)
-		}
-		// only now are the resources those of all nodes
+	created := api.CreatedSecret{ClientID: asked.id}
+	client, err := clients.create(a, store, asked.id, func() (*registry.Client, error) {
+		// while the registry is locked, these are the resources of all nodes
 		resources, err := store.Resources(a.r.Context())
 		if err != nil {
 			return nil, err
 		}
 		client, err := asked.client(resources)
 		if err == nil && asked.secret {
-			made = addSecret(client, nextSecretID(client, nil), asked.secretExpires)
+			created = addSecret(client, nextSecretID(client, nil), asked.secretExpires)
 		}
 		return client, err
 	})
 	if err != nil {
 		return err
 	}
-	a.audit("client.create", change)
-	created := change.After.(*registry.Client)
-	made.Client = viewClient(created)
-	a.w.Header().Set("Location", "/m2m/clients/"+url.PathEscape(asked.id))
-	return a.writeEntry(http.StatusCreated, created, made)
+	created.Client = viewClient(client)
+	return a.writeEntry(http.StatusCreated, client, created)
 }
 
-// newClient is a client that is to be made: its fields as a registry file has them, its id, and whether it
-// gets a secret.
+// newClient is a client to create: its ID, its fields as a registry file has them, and whether it gets a secret.
 type newClient struct {
 	id            string
 	entry         []byte
-	expires       bool // are among the fields
+	expires       bool // is among the fields
 	secret        bool
 	secretExpires time.Time
 }
@@ -97,7 +89,7 @@ func (a *request) newClient() (n newClient, err error) {
 		return n, err
 	}
 	if _, given := fields["secret_expires"]; given && !n.secret {
-		return n, api.Invalid("secret_expires is of a secret, and none is wanted")
+		return n, api.Invalid("secret_expires needs a secret, and secret is false")
 	}
 	if n.secretExpires, err = fields.future("secret_expires"); err != nil {
 		return n, err
@@ -107,7 +99,6 @@ func (a *request) newClient() (n newClient, err error) {
 	return n, err
 }
 
-// client reads the fields.
 func (n newClient) client(resources []*registry.Resource) (*registry.Client, error) {
 	client, err := registry.ParseClient(n.id, n.entry, resources, nil)
 	if err == nil && n.expires {
@@ -116,7 +107,7 @@ func (n newClient) client(resources []*registry.Resource) (*registry.Client, err
 	return client, err
 }
 
-// checkExpiry refuses an end that is over: more often than not it is a slip.
+// checkExpiry refuses an end in the past, which is most likely a mistake.
 func checkExpiry(c *registry.Client) error {
 	if !c.Expires.IsZero() && !c.Expires.After(time.Now()) {
 		return api.Invalid("expires is in the past: to end a client now, disable it")
@@ -125,31 +116,21 @@ func checkExpiry(c *registry.Client) error {
 }
 
 func showClient(a *request) error {
-	client, err := a.client()
+	client, err := clients.find(a)
 	if err != nil {
 		return err
 	}
 	return a.writeClient(client)
 }
 
-// client is the one that the path names, as the next token request will find it.
-func (a *request) client() (*registry.Client, error) {
-	id := a.r.PathValue("id")
-	client, err := a.issuer.Registry.Client(a.r.Context(), id)
-	if isNotFound(err) {
-		return nil, api.NotFound("there is no client %q", id)
-	}
-	return client, err
-}
-
-// writeClient answers with a client, and when its secrets were last used.
+// writeClient answers with a client, and with the time when each of its secrets was last used.
 func (a *request) writeClient(client *registry.Client) error {
 	view := viewClient(client)
 	view.Secrets = viewSecrets(client, a.lastUsed(client.ID))
 	return a.writeEntry(http.StatusOK, client, view)
 }
 
-// lastUsed is what can be had: a storage that is away does not keep a client from being shown.
+// lastUsed returns when secrets were last used. A client is shown without that if the storage fails.
 func (a *request) lastUsed(id string) map[string]time.Time {
 	last, err := a.issuer.Usage.LastUsed(a.r.Context(), id)
 	if err != nil {
@@ -158,42 +139,17 @@ func (a *request) lastUsed(id string) map[string]time.Time {
 	return last
 }
 
-// editClient changes the client that the path names, if its version is the one that is asked for.
-func (a *request) editClient(operation string, edit func(*registry.Client) (*registry.Client, error)) (registry.Change, error) {
-	store, err := a.writable()
-	if err != nil {
-		return registry.Change{}, err
-	}
-	id := a.r.PathValue("id")
-	change, err := store.EditClient(a.r.Context(), id, func(current *registry.Client) (*registry.Client, error) {
-		if current == nil {
-			return nil, api.NotFound("there is no client %q", id)
-		}
-		if current.Damage != nil && operation != "client.delete" {
-			return nil, current.Damage
-		}
-		if err := a.checkVersion(current); err != nil {
-			return nil, err
-		}
-		return edit(current)
-	})
-	if err == nil {
-		a.audit(operation, change)
-	}
-	return change, err
-}
-
 func patchClient(a *request) error {
 	patch, err := a.patch("id", "secrets")
 	if err != nil {
 		return err
 	}
-	change, err := a.editClient("client.update", func(current *registry.Client) (*registry.Client, error) {
+	change, err := clients.edit(a, "client.update", func(current *registry.Client) (*registry.Client, error) {
 		data, err := mergeEntry(current, patch)
 		if err != nil {
 			return nil, err
 		}
-		resources, err := a.issuer.Registry.Resources(a.r.Context()) // those of all nodes, only now
+		resources, err := a.issuer.Registry.Resources(a.r.Context()) // while the registry is locked, those of all nodes
 		if err != nil {
 			return nil, err
 		}
@@ -214,9 +170,9 @@ func enableClient(a *request) error  { return a.setDisabled("client.enable", fal
 
 func (a *request) setDisabled(operation string, disabled bool) error {
 	if a.r.ContentLength != 0 {
-		return api.Invalid("a body is not taken here")
+		return api.Invalid("a body is not accepted here")
 	}
-	change, err := a.editClient(operation, func(c *registry.Client) (*registry.Client, error) {
+	change, err := clients.edit(a, operation, func(c *registry.Client) (*registry.Client, error) {
 		c.Disabled = disabled
 		return c, nil
 	})
@@ -227,7 +183,7 @@ func (a *request) setDisabled(operation string, disabled bool) error {
 }
 
 func deleteClient(a *request) error {
-	change, err := a.editClient("client.delete", func(*registry.Client) (*registry.Client, error) { return nil, nil })
+	change, err := clients.edit(a, "client.delete", func(*registry.Client) (*registry.Client, error) { return nil, nil })
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// ErrorOf gives errors of the registry their codes.
+// ErrorOf returns an error of the registry or the keyring with its code.
 func ErrorOf(err error) *api.Error {
 	var known *api.Error
 	var wrong *registry.InvalidError
@@ -42,5 +42,5 @@ func writeError(w http.ResponseWriter, err error) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client has gone
 }

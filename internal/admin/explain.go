@@ -38,7 +38,7 @@ func Explain(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, do
 	}
 	explanation, claims, err := i.Explain(ctx, asked)
 	if isNotFound(err) {
-		return nil, api.NotFound("there is no client %q", asked.Client)
+		return nil, clients.notFound(asked.Client)
 	}
 	if err != nil || asked.Request == nil {
 		return explanation, err
@@ -72,7 +72,6 @@ func checkAsked(asked api.ExplainRequest) error {
 	return nil
 }
 
-// explainAsked reads the body.
 func (a *request) explainAsked() (asked api.ExplainRequest, err error) {
 	f, err := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
 	if err != nil {
@@ -102,7 +101,6 @@ func (a *request) explainAsked() (asked api.ExplainRequest, err error) {
 	return asked, err
 }
 
-// readProxied reads the field request.
 func readProxied(data json.RawMessage) (*api.ProxiedRequest, error) {
 	var f bodyFields
 	if json.Unmarshal(data, &f) != nil {

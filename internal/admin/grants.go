@@ -10,7 +10,7 @@ import (
 )
 
 func listGrants(a *request) error {
-	client, err := a.client()
+	client, err := clients.find(a)
 	if err != nil {
 		return err
 	}
@@ -19,7 +19,7 @@ func listGrants(a *request) error {
 	return nil
 }
 
-// scopeGrants are a client's grants, one for each identifier and action.
+// scopeGrants returns a client's grants, one for each identifier and action.
 func scopeGrants(c *registry.Client) []api.ScopeGrant {
 	grants := []api.ScopeGrant{}
 	for _, g := range c.Grants {
@@ -32,12 +32,12 @@ func scopeGrants(c *registry.Client) []api.ScopeGrant {
 	return grants
 }
 
-// holds reports whether a grant is, among others, on this identifier and action by their names.
+// holds reports whether a grant names this identifier and this action.
 func holds(g scope.Grant, s scope.Scope, deny bool) bool {
 	return g.Deny == deny && g.Resource == s.Resource && slices.Contains(g.Identifiers, s.Identifier) && slices.Contains(g.Actions, s.Action)
 }
 
-// grantChange is grants to add or to remove: all of them or none.
+// grantChange has the grants to add or to remove, all of them or none.
 type grantChange struct {
 	scopes []scope.Scope
 	deny   bool
@@ -58,7 +58,7 @@ func readGrants(scopes []string, effect string) (grantChange, error) {
 	return change, nil
 }
 
-// grants are those of a body: one as "scope", or several as "scopes".
+// grants returns the grants of a body: one as "scope", or several as "scopes".
 func (f bodyFields) grants() (grantChange, error) {
 	one, single, err := f.text("scope")
 	if err != nil {
@@ -69,7 +69,7 @@ func (f bodyFields) grants() (grantChange, error) {
 		return grantChange{}, err
 	}
 	if single && several {
-		return grantChange{}, api.Invalid(`either "scope" or "scopes" is taken`)
+		return grantChange{}, api.Invalid(`only one of "scope" and "scopes" is accepted`)
 	}
 	if single {
 		scopes = []string{one}
@@ -93,7 +93,7 @@ func addGrant(a *request) error {
 	if err != nil {
 		return err
 	}
-	change, err := a.editClient("grant.add", func(c *registry.Client) (*registry.Client, error) {
+	change, err := clients.edit(a, "grant.add", func(c *registry.Client) (*registry.Client, error) {
 		for _, s := range added.scopes {
 			if !slices.ContainsFunc(c.Grants, func(g scope.Grant) bool { return holds(g, s, added.deny) }) {
 				c.Grants = append(c.Grants, scope.Grant{Resource: s.Resource, Identifiers: []string{s.Identifier}, Actions: []string{s.Action}, Deny: added.deny})
@@ -112,21 +112,21 @@ func removeGrant(a *request) error {
 	if err != nil {
 		return err
 	}
-	change, err := a.editClient("grant.remove", func(c *registry.Client) (*registry.Client, error) {
+	change, err := clients.edit(a, "grant.remove", func(c *registry.Client) (*registry.Client, error) {
 		had := slices.Clone(c.Grants) // a scope may be named twice
 		for _, s := range removed.scopes {
 			if !slices.ContainsFunc(had, func(g scope.Grant) bool { return holds(g, s, removed.deny) }) {
 				return nil, api.NotFound("client %q has no such grant: %s %s", c.ID, api.Effect(removed.deny), s)
 			}
-			var left []scope.Grant
+			var kept []scope.Grant
 			for _, g := range c.Grants {
 				if holds(g, s, removed.deny) {
-					left = append(left, without(g, s)...)
+					kept = append(kept, without(g, s)...)
 				} else {
-					left = append(left, g)
+					kept = append(kept, g)
 				}
 			}
-			c.Grants = left
+			c.Grants = kept
 		}
 		return c, nil
 	})
@@ -136,13 +136,13 @@ func removeGrant(a *request) error {
 	return a.writeGrants(change)
 }
 
-// without is what is left of a grant that loses one action on one identifier: the other identifiers,
-// and the other actions on this one.
+// without returns what remains of a grant without one action on one identifier: the other identifiers, and the other
+// actions on this one.
 func without(g scope.Grant, s scope.Scope) []scope.Grant {
-	var left []scope.Grant
+	var kept []scope.Grant
 	keep := func(identifiers, actions []string) {
 		if len(identifiers) > 0 && len(actions) > 0 {
-			left = append(left, scope.Grant{Resource: g.Resource, Identifiers: identifiers, Actions: actions, Deny: g.Deny})
+			kept = append(kept, scope.Grant{Resource: g.Resource, Identifiers: identifiers, Actions: actions, Deny: g.Deny})
 		}
 	}
 	except := func(list []string, one string) []string {
@@ -150,7 +150,7 @@ func without(g scope.Grant, s scope.Scope) []scope.Grant {
 	}
 	keep(except(g.Identifiers, s.Identifier), g.Actions)
 	keep([]string{s.Identifier}, except(g.Actions, s.Action))
-	return left
+	return kept
 }
 
 func (a *request) writeGrants(change registry.Change) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// checkJSON refuses what is not one JSON object, and repeated names in it, and says where.
+// checkJSON fails with the place of the error if data is not one JSON object, or a name in it is repeated.
 func checkJSON(data []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(data))
 	value, err := d.ReadValue()
@@ -35,7 +35,7 @@ func checkJSON(data []byte) error {
 	return api.Invalid("the body, %s: %s", placeOf(err, d.InputOffset(), data), jsonFault(err))
 }
 
-// jsonFault is what is wrong, without the reader's own words around it.
+// jsonFault returns what is wrong, without the decoder's words around it.
 func jsonFault(err error) string {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -44,12 +44,12 @@ func jsonFault(err error) string {
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
 		return fmt.Sprintf("the name %q is repeated", syntax.JSONPointer.LastToken())
 	case errors.As(err, &syntax):
-		return "it is no JSON: " + syntax.Err.Error()
+		return "it is not JSON: " + syntax.Err.Error()
 	}
 	return err.Error()
 }
 
-// placeOf is where in a text an error is; what has been read up to an offset was good.
+// placeOf returns the place of an error, which is at offset unless the error has its own.
 func placeOf(err error, offset int64, data []byte) string {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
@@ -59,7 +59,7 @@ func placeOf(err error, offset int64, data []byte) string {
 	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte("\n"))+1, len(before)-bytes.LastIndexByte(before, '\n'))
 }
 
-// decodeObject reads a JSON object, in which numbers stay as they were written.
+// decodeObject reads a JSON object, and keeps its numbers as they are written.
 func decodeObject(data []byte) (object map[string]any, err error) {
 	if err := checkJSON(data); err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func decodeObject(data []byte) (object map[string]any, err error) {
 // bodyFields are the fields of a body that have not been taken yet.
 type bodyFields map[string]json.RawMessage
 
-// fields reads a JSON object whose fields have these names; what is in the messages. Names count with
-// their case, and count once.
+// fields reads a JSON object with fields of these names. Messages call the object what. The case of names matters, and a
+// name can appear once.
 func (a *request) fields(what string, known ...string) (bodyFields, error) {
 	data, _, err := a.body(api.MaxBody, "application/json")
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *request) fields(what string, known ...string) (bodyFields, error) {
 	return fields, fields.check(what, known...)
 }
 
-// check finds fields of other names.
+// check refuses fields of other names.
 func (f bodyFields) check(what string, known ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if !slices.Contains(known, name) {
@@ -102,7 +102,7 @@ func (f bodyFields) check(what string, known ...string) error {
 	return nil
 }
 
-// optionalFields is fields, where no body at all is one without any.
+// optionalFields is fields for a request that may have no body.
 func (a *request) optionalFields(what string, known ...string) (bodyFields, error) {
 	if a.r.ContentLength == 0 {
 		return bodyFields{}, nil
@@ -110,12 +110,12 @@ func (a *request) optionalFields(what string, known ...string) (bodyFields, erro
 	return a.fields(what, known...)
 }
 
-// take reads a field, if it is there, and takes it out; must is what it must be, for the message.
+// take removes a field and reads it, if it is there. must says what the field must be, for the message.
 func (f bodyFields) take(name, must string, into any) (given bool, err error) {
 	return f.takeOf("", name, must, into)
 }
 
-// takeOf is take for a field of what is itself a field; of is that one's name and a dot.
+// takeOf is take for a field of an inner object; of is the name of that object and a dot.
 func (f bodyFields) takeOf(of, name, must string, into any) (given bool, err error) {
 	raw, given := f[name]
 	delete(f, name)
@@ -130,7 +130,7 @@ func (f bodyFields) text(name string) (text string, given bool, err error) {
 	return text, given, err
 }
 
-// texts is a list of strings; null in it is none.
+// texts returns a list of strings, which must not contain null.
 func (f bodyFields) texts(name string) (list []string, given bool, err error) {
 	var elements []*string
 	given, err = f.take(name, "a list of strings", &elements)
@@ -149,7 +149,7 @@ func (f bodyFields) flag(name string, otherwise bool) (flag bool, err error) {
 	return flag, err
 }
 
-// future is a time that is not over; the zero time is that none is given.
+// future returns a time, which must not be in the past, or the zero time if it is missing.
 func (f bodyFields) future(name string) (at time.Time, err error) {
 	given, err := f.take(name, "a time as in RFC 3339, such as 2027-01-31T00:00:00Z", &at)
 	if err == nil && given && !at.After(time.Now()) {

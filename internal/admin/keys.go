@@ -52,9 +52,9 @@ func rotateKey(a *request) error {
 	case len(reason) > api.MaxReason:
 		return api.Invalid("reason is longer than %d bytes", api.MaxReason)
 	case now && reason == "":
-		return api.Invalid("reason is required with now: it says why tokens that are out stop to work")
+		return api.Invalid("reason is required with now: it says why the tokens issued so far stop working")
 	case !now && reason != "":
-		return api.Invalid("reason is taken with now alone")
+		return api.Invalid("reason is accepted only with now")
 	}
 	if err := a.checkNoVersion(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func rotateKey(a *request) error {
 		done, err = keys.Rotate(a.r.Context())
 	}
 	a.issuer.TellKeys(a.r.Context())
-	answer := a.auditKeys(done) // also of what was done before an error
+	answer := a.auditKeys(done) // also what was done before an error
 	if err != nil {
 		if exists := new(keyring.NextExistsError); !errors.As(err, &exists) {
 			a.issuer.Logger.Error("rotating the signing keys failed", zap.Error(err))
@@ -81,7 +81,7 @@ func rotateKey(a *request) error {
 	return nil
 }
 
-// auditKeys records what a rotation has done.
+// auditKeys records what a rotation did.
 func (a *request) auditKeys(done keyring.Rotation) api.KeyRotation {
 	var answer api.KeyRotation
 	if done.Made != nil {

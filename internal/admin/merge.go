@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
 
-// merge is a JSON merge patch (RFC 7396 §2): members of the patch replace those of the target, objects are
-// merged, and null removes.
+// merge applies a JSON merge patch (RFC 7396 §2): members of the patch replace those of the target, objects are merged, and
+// null removes a member.
 func merge(target, patch any) any {
 	changes, ok := patch.(map[string]any)
 	if !ok {
@@ -41,7 +41,7 @@ func mergeEntry(entry json.Marshaler, patch map[string]any) ([]byte, error) {
 	return json.Marshal(merge(target, patch))
 }
 
-// patch reads a merge patch. Fields that cannot be patched are errors.
+// patch reads a merge patch. It refuses the fields that cannot be patched.
 func (a *request) patch(fixed ...string) (map[string]any, error) {
 	data, _, err := a.body(api.MaxBody, "application/merge-patch+json", "application/json")
 	if err != nil {

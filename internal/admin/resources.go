@@ -2,16 +2,12 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
-
-func isNotFound(err error) bool { return errors.Is(err, registry.ErrNotFound) }
 
 func listResources(a *request) error {
 	limit, err := a.page()
@@ -37,8 +33,7 @@ func listResources(a *request) error {
 	return nil
 }
 
-// resources are all of them. That one is broken is an error, which names it: a list without it would pass
-// for whole.
+// resources returns all resources. It fails if one is broken, because the list would seem complete without it.
 func (a *request) resources() ([]*registry.Resource, error) {
 	all, err := a.issuer.Registry.Resources(a.r.Context())
 	if err == nil && a.issuer.Store != nil {
@@ -68,56 +63,19 @@ func createResource(a *request) error {
 	if err != nil {
 		return err
 	}
-	change, err := store.EditResource(a.r.Context(), code, func(current *registry.Resource) (*registry.Resource, error) {
-		if current != nil {
-			return nil, api.Errorf(api.CodeExists, "resource %q exists already", code)
-		}
-		return resource, nil
-	})
+	created, err := resources.create(a, store, code, func() (*registry.Resource, error) { return resource, nil })
 	if err != nil {
 		return err
 	}
-	a.audit("resource.create", change)
-	created := change.After.(*registry.Resource)
-	a.w.Header().Set("Location", "/m2m/resources/"+url.PathEscape(code))
 	return a.writeEntry(http.StatusCreated, created, viewResource(created))
 }
 
 func showResource(a *request) error {
-	code := a.r.PathValue("code")
-	resource, err := a.issuer.Registry.Resource(a.r.Context(), code)
-	if isNotFound(err) {
-		return api.NotFound("there is no resource %q", code)
-	}
+	resource, err := resources.find(a)
 	if err != nil {
 		return err
 	}
 	return a.writeEntry(http.StatusOK, resource, viewResource(resource))
-}
-
-// editResource changes the resource that the path names, if its version is the one that is asked for.
-func (a *request) editResource(operation string, edit func(*registry.Resource) (*registry.Resource, error)) (registry.Change, error) {
-	store, err := a.writable()
-	if err != nil {
-		return registry.Change{}, err
-	}
-	code := a.r.PathValue("code")
-	change, err := store.EditResource(a.r.Context(), code, func(current *registry.Resource) (*registry.Resource, error) {
-		if current == nil {
-			return nil, api.NotFound("there is no resource %q", code)
-		}
-		if current.Damage != nil && operation != "resource.delete" {
-			return nil, current.Damage
-		}
-		if err := a.checkVersion(current); err != nil {
-			return nil, err
-		}
-		return edit(current)
-	})
-	if err == nil {
-		a.audit(operation, change)
-	}
-	return change, err
 }
 
 func patchResource(a *request) error {
@@ -125,7 +83,7 @@ func patchResource(a *request) error {
 	if err != nil {
 		return err
 	}
-	change, err := a.editResource("resource.update", func(current *registry.Resource) (*registry.Resource, error) {
+	change, err := resources.edit(a, "resource.update", func(current *registry.Resource) (*registry.Resource, error) {
 		data, err := mergeEntry(current, patch)
 		if err != nil {
 			return nil, err
@@ -140,7 +98,7 @@ func patchResource(a *request) error {
 }
 
 func deleteResource(a *request) error {
-	_, err := a.editResource("resource.delete", func(*registry.Resource) (*registry.Resource, error) { return nil, nil })
+	_, err := resources.edit(a, "resource.delete", func(*registry.Resource) (*registry.Resource, error) { return nil, nil })
 	if err != nil {
 		return err
 	}

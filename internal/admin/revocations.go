@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -10,12 +9,11 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
-// createRevocation revokes a token by its jti, or all tokens of a client. It works with a registry file
-// as well: revocations are in storage.
+// createRevocation revokes a token by its jti, or all tokens of a client. It also works with a registry file, because
+// revocations are in storage.
 func createRevocation(a *request) error {
 	if err := a.checkNoVersion(); err != nil {
 		return err
@@ -27,23 +25,23 @@ func createRevocation(a *request) error {
 	if err := entry.Check(time.Now()); err != nil {
 		return api.Invalid("%s", err)
 	}
-	made := api.CreatedRevocation{Revocation: issuer.ViewRevocation(entry)}
+	created := api.CreatedRevocation{Revocation: issuer.ViewRevocation(entry)}
 	if entry.ClientID != "" {
 		_, err := a.issuer.Registry.Client(a.r.Context(), entry.ClientID)
-		if known := err == nil; known || errors.Is(err, registry.ErrNotFound) {
-			made.KnownClient = &known
+		if known := err == nil; known || isNotFound(err) {
+			created.KnownClient = &known
 		}
 	}
 	if err := a.issuer.Revoke(a.r.Context(), entry); err != nil {
 		return err
 	}
 	a.issuer.AuditRevocation(audit.ActorOf(a.r), "revocation.create", entry)
-	writeJSON(a.w, http.StatusCreated, made)
+	writeJSON(a.w, http.StatusCreated, created)
 	return nil
 }
 
-// newRevocation reads the body: jti and when that token expires, or client_id and the moment up to which
-// tokens were issued.
+// newRevocation reads the body: the jti of a token and when it expires, or a client_id and the time before which its tokens
+// were issued.
 func (a *request) newRevocation() (e revocation.Entry, err error) {
 	fields, err := a.fields("a revocation", "jti", "expires", "client_id", "before")
 	if err != nil {
@@ -69,7 +67,7 @@ func (a *request) newRevocation() (e revocation.Entry, err error) {
 		return revocation.OfClient(client, before), onlyFor("client_id", fields, "expires")
 	}
 	if api.LooksLikeToken(id) || credential.Contains(id) {
-		return e, api.Invalid("jti is the ID of a token, and not the token or a secret")
+		return e, api.Invalid("jti must be the ID of a token, not the token or a secret")
 	}
 	expires, err := fields.future("expires")
 	if err != nil {
@@ -81,7 +79,7 @@ func (a *request) newRevocation() (e revocation.Entry, err error) {
 	return revocation.OfToken(id, expires), onlyFor("jti", fields, "before")
 }
 
-// onlyFor refuses a field that goes with another one.
+// onlyFor refuses a field that does not go with what.
 func onlyFor(what string, fields bodyFields, other string) error {
 	if _, given := fields[other]; given {
 		return api.Invalid("%s does not go with %s", other, what)
@@ -89,7 +87,7 @@ func onlyFor(what string, fields bodyFields, other string) error {
 	return nil
 }
 
-// listRevocations lists what is in force here, of clients first, in pages.
+// listRevocations lists the revocations in force at this node in pages, those of clients first.
 func listRevocations(a *request) error {
 	limit, err := a.page()
 	if err != nil {
@@ -132,7 +130,7 @@ func parseRevocationName(name string) (after revocation.Entry, err error) {
 	case kind == "client_id" && id != "":
 		after.ClientID = id
 	default:
-		return after, api.Invalid(`after is what "next" of the page before says`)
+		return after, api.Invalid(`after must be "next" of the previous page`)
 	}
 	return after, nil
 }

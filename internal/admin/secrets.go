@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// defaultOverlap is how long the old secrets of a rotation go on working.
+	// defaultOverlap is how long old secrets work after a rotation.
 	defaultOverlap = 24 * time.Hour
-	// recentUse is how long after its last use a secret is taken to be in use.
+	// recentUse is how long after its last use a secret counts as in use.
 	recentUse = time.Hour
 )
 
 func listSecrets(a *request) error {
-	client, err := a.client()
+	client, err := clients.find(a)
 	if err != nil {
 		return err
 	}
@@ -37,20 +37,20 @@ func createSecret(a *request) error {
 	if err != nil {
 		return err
 	}
-	var made api.CreatedSecret
+	var created api.CreatedSecret
 	used := a.lastUsed(a.r.PathValue("id"))
-	_, err = a.editClient("secret.create", func(c *registry.Client) (*registry.Client, error) {
+	_, err = clients.edit(a, "secret.create", func(c *registry.Client) (*registry.Client, error) {
 		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == store.MaxLiveSecrets {
 			return nil, api.Errorf(api.CodeTooManySecrets, "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
-		made = addSecret(c, id, expires)
+		created = addSecret(c, id, expires)
 		return c, nil
 	})
 	if err != nil {
 		return err
 	}
-	writeJSON(a.w, http.StatusCreated, made)
+	writeJSON(a.w, http.StatusCreated, created)
 	return nil
 }
 
@@ -71,20 +71,19 @@ func rotateSecret(a *request) error {
 	if err != nil {
 		return err
 	}
-	var made api.CreatedSecret
-	_, err = a.editClient("secret.rotate", func(c *registry.Client) (*registry.Client, error) {
+	var created api.CreatedSecret
+	_, err = clients.edit(a, "secret.rotate", func(c *registry.Client) (*registry.Client, error) {
 		used, err := a.recentUses(c.ID, force)
 		if err != nil {
 			return nil, err
 		}
 		id := nextSecretID(c, used)
 		live := dropExpired(c)
-		for _, s := range c.Secrets {
-			if overlap > 0 {
-				break
-			}
-			if err := checkUnused(s, used, force); err != nil { // it ends now, as if it were revoked
-				return nil, err
+		if overlap == 0 { // the old secrets end now, as if they were revoked
+			for _, s := range c.Secrets {
+				if err := checkUnused(s, used, force); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if live == store.MaxLiveSecrets {
@@ -94,14 +93,14 @@ func rotateSecret(a *request) error {
 		}
 		expireAll(c, time.Now().Add(overlap))
 		old := viewSecrets(c, used)
-		made = addSecret(c, id, expires)
-		made.Old = old
+		created = addSecret(c, id, expires)
+		created.Old = old
 		return c, nil
 	})
 	if err != nil {
 		return err
 	}
-	writeJSON(a.w, http.StatusCreated, made)
+	writeJSON(a.w, http.StatusCreated, created)
 	return nil
 }
 
@@ -111,7 +110,7 @@ func revokeSecret(a *request) error {
 		return err
 	}
 	id := a.r.PathValue("secret")
-	_, err = a.editClient("secret.revoke", func(c *registry.Client) (*registry.Client, error) {
+	_, err = clients.edit(a, "secret.revoke", func(c *registry.Client) (*registry.Client, error) {
 		i := slices.IndexFunc(c.Secrets, func(s registry.Secret) bool { return s.ID == id })
 		if i < 0 {
 			return nil, api.NotFound("client %q has no secret %q", c.ID, id)
@@ -134,7 +133,7 @@ func revokeSecret(a *request) error {
 	return nil
 }
 
-// overlap is how long the old secrets go on working.
+// overlap returns how long the old secrets work after a rotation.
 func (f bodyFields) overlap() (time.Duration, error) {
 	text, given, err := f.text("overlap")
 	if err != nil || !given {
@@ -150,14 +149,14 @@ func (f bodyFields) overlap() (time.Duration, error) {
 	return overlap, nil
 }
 
-// dropExpired removes secrets that no longer work, and counts those that do.
+// dropExpired removes expired secrets, and returns the number of the others.
 func dropExpired(c *registry.Client) (live int) {
 	now := time.Now()
 	c.Secrets = slices.DeleteFunc(c.Secrets, func(s registry.Secret) bool { return !s.Live(now) })
 	return len(c.Secrets)
 }
 
-// expireAll gives every secret an end, where it has no earlier one.
+// expireAll makes every secret expire, unless it expires earlier.
 func expireAll(c *registry.Client, at time.Time) {
 	at = at.UTC().Truncate(time.Second)
 	for i := range c.Secrets {
@@ -167,7 +166,7 @@ func expireAll(c *registry.Client, at time.Time) {
 	}
 }
 
-// endOldest removes the oldest secret, to make room for another.
+// endOldest removes the oldest secret to make room for a new one.
 func endOldest(c *registry.Client, used map[string]time.Time, force bool) error {
 	oldest := 0
 	for i, s := range c.Secrets {
@@ -182,8 +181,8 @@ func endOldest(c *registry.Client, used map[string]time.Time, force bool) error 
 	return nil
 }
 
-// recentUses is when a client's secrets were last used. Where that cannot be read, no secret may be
-// taken for unused, unless force says so.
+// recentUses returns when a client's secrets were last used. It fails if that cannot be read, because a secret in use could
+// then be ended, unless force allows that.
 func (a *request) recentUses(id string, force bool) (map[string]time.Time, error) {
 	if force {
 		return a.lastUsed(id), nil
@@ -191,25 +190,24 @@ func (a *request) recentUses(id string, force bool) (map[string]time.Time, error
 	return a.issuer.Usage.LastUsed(a.r.Context(), id)
 }
 
-// checkUnused keeps a secret from being ended that somebody still uses.
+// checkUnused refuses to end a secret that is still in use.
 func checkUnused(s registry.Secret, used map[string]time.Time, force bool) error {
 	at := used[s.ID]
 	if force || !s.Live(time.Now()) || time.Since(at) > recentUse {
 		return nil
 	}
-	return api.Errorf(api.CodeInUse, "secret %q was used at %s, within the last hour: to end it all the same, say force", s.ID, at.Format(time.RFC3339))
+	return api.Errorf(api.CodeInUse, "secret %q was used at %s, within the last hour: to end it anyway, use force", s.ID, at.Format(time.RFC3339))
 }
 
 // addSecret makes a secret and adds it to the client.
 func addSecret(c *registry.Client, id string, expires time.Time) api.CreatedSecret {
 	secret := registry.NewSecret()
-	made := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: time.Now().UTC().Truncate(time.Second), Expires: expires.UTC()}
-	c.Secrets = append(c.Secrets, made)
-	return api.CreatedSecret{ClientID: c.ID, ClientSecret: secret, SecretID: made.ID, Expires: made.Expires}
+	added := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: time.Now().UTC().Truncate(time.Second), Expires: expires.UTC()}
+	c.Secrets = append(c.Secrets, added)
+	return api.CreatedSecret{ClientID: c.ID, ClientSecret: secret, SecretID: added.ID, Expires: added.Expires}
 }
 
-// nextSecretID is an ID that no secret of the client had, as far as is known. It is asked for before
-// expired secrets are dropped.
+// nextSecretID returns an ID that no secret of the client is known to have had. Call it before expired secrets are dropped.
 func nextSecretID(c *registry.Client, used map[string]time.Time) string {
 	last := 0
 	note := func(id string) {

@@ -11,15 +11,13 @@ import (
 // spoolMemory is how much of an answer is kept in memory before it goes to a temporary file.
 const spoolMemory = 4 << 20
 
-// spool keeps an answer until it is known to be whole: a large one in a temporary file, which nobody else
-// may read.
+// spool keeps an answer until it is complete. A large one is in a temporary file, which only this user can read.
 type spool struct {
 	memory bytes.Buffer
 	file   *os.File
 	size   int64
 }
 
-// Write keeps what it is given.
 func (s *spool) Write(p []byte) (int, error) {
 	s.size += int64(len(p))
 	if s.file == nil && s.memory.Len()+len(p) <= spoolMemory {
@@ -42,7 +40,6 @@ func (s *spool) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// copyTo writes all of it.
 func (s *spool) copyTo(w io.Writer) error {
 	if s.file == nil {
 		_, err := s.memory.WriteTo(w)
@@ -55,7 +52,7 @@ func (s *spool) copyTo(w io.Writer) error {
 	return err
 }
 
-// remove takes the file away.
+// remove removes the file.
 func (s *spool) remove() error {
 	if s.file == nil {
 		return nil

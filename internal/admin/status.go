@@ -29,7 +29,7 @@ func serveStatus(a *request) error {
 	return nil
 }
 
-// remotes are the issuers elsewhere, sorted by URL, and none when one of the app's is asked about.
+// remotes returns the remote issuers, sorted by URL, or none if the query chooses an issuer.
 func (a *request) remotes() []api.RemoteStatus {
 	all := []api.RemoteStatus{}
 	if a.issuer != nil {
@@ -58,7 +58,7 @@ func viewKnowledge(k remote.Knowledge) api.FetchedStatus {
 	return view
 }
 
-// doors are those with a policy of their own, of the issuer that is asked about if one is.
+// doors returns the doors with a policy of their own that take tokens of the chosen issuer, if there is one.
 func (a *request) doors() []api.DoorStatus {
 	doors := []api.DoorStatus{}
 	for _, d := range a.system.Doors {
@@ -71,7 +71,7 @@ func (a *request) doors() []api.DoorStatus {
 	return doors
 }
 
-// viewStorage takes revocations for whether it can be reached: nothing is looked for more often.
+// viewStorage calls the storage reachable if the revocations were read, because they are read most often.
 func viewStorage(i *issuer.Server) api.StorageStatus {
 	v := api.StorageStatus{Reachable: true, Writable: true}
 	if why := i.Storage.WriteFailure(); why != "" {

@@ -38,7 +38,7 @@ func viewResource(r *registry.Resource) *api.Resource {
 	}
 }
 
-// viewEntry is the view of what there is in a registry.Change, and nil of nil.
+// viewEntry returns the view of an entry of a registry.Change, nil for nil.
 func viewEntry(entry any) any {
 	switch e := entry.(type) {
 	case *registry.Client:

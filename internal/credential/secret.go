@@ -24,16 +24,12 @@ func findSecrets(text string, found []span) []span {
 
 // hasPrefixWithin reports whether a text contains the prefix of secrets. It is fast, because most texts have no "_".
 func hasPrefixWithin(text string) bool {
-	for at := strings.IndexByte(text, '_'); at >= 0; {
-		begin := at + 1 - len(SecretPrefix)
-		if begin >= 0 && strings.EqualFold(text[begin:at+1], SecretPrefix) {
+	before, _, found := strings.Cut(text, "_")
+	for at := len(before) + 1; found; at += len(before) + 1 {
+		if at >= len(SecretPrefix) && strings.EqualFold(text[at-len(SecretPrefix):at], SecretPrefix) {
 			return true
 		}
-		next := strings.IndexByte(text[at+1:], '_')
-		if next < 0 {
-			return false
-		}
-		at += 1 + next
+		before, _, found = strings.Cut(text[at:], "_")
 	}
 	return false
 }

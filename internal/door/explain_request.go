@@ -20,13 +20,13 @@ func requestOf(ctx context.Context, p *api.ProxiedRequest) (*http.Request, error
 		Header: make(http.Header), Body: http.NoBody, RemoteAddr: net.JoinHostPort(p.RemoteIP, "0"),
 	}
 	if !httpguts.ValidHeaderFieldName(p.Method) { // both are tokens of RFC 9110 §5.6.2
-		return nil, api.Invalid("request.method is no HTTP method")
+		return nil, api.Invalid("request.method is not an HTTP method")
 	}
 	for name, value := range p.Headers {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
-			return nil, api.Invalid("request.headers: %q is no header", name)
+			return nil, api.Invalid("request.headers: %q is not a header", name)
 		case canonical == "Host":
 			return nil, api.Invalid("request.headers: the host is that of the URL")
 		case canonical == "Authorization":

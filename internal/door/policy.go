@@ -141,7 +141,7 @@ func (p *Policy) checkHeaders(headers map[string]string) error {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !slices.Contains(p.UpstreamHeaders, canonical):
-			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q, which is no upstream_header of this door", name)}
+			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has %q, which is not an upstream_header of this door", name)}
 		case !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value:
 			return &policy.Error{Kind: policy.WrongType, Err: fmt.Errorf("headers has a value for %q that no header can have", name)}
 		case set[canonical]:

@@ -25,7 +25,7 @@ func (d *Door) refuseRevoked(ctx context.Context, t token.Verified) *Refusal {
 func revocationRefusal(revoked bool, err error) *Refusal {
 	switch {
 	case err != nil:
-		return unavailable(reasonNoRevocations, "it cannot be known now what is revoked", err)
+		return unavailable(reasonNoRevocations, "the revocations are not known now", err)
 	case revoked:
 		return invalidToken(&token.Error{Reason: token.Revoked, Detail: "the token was revoked"})
 	}

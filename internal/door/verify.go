@@ -30,7 +30,7 @@ func (d *Door) verify(ctx context.Context, raw string) (token.Verified, *Refusal
 	}
 	refused := invalidToken(err)
 	if token.ErrorReason(err) == "" { // nothing is wrong with the token
-		refused = unavailable(reasonNoKeys, "the issuer's keys cannot be had now", err)
+		refused = unavailable(reasonNoKeys, "the issuer's keys are not available now", err)
 	}
 	refused.issuer = verified.ChosenIssuer()
 	return token.Verified{}, refused

@@ -68,11 +68,11 @@ func (e *explaining) audienceNote(s scope.Scope) string {
 	audience := e.issuer.audienceOf(e.resources[s.Resource])
 	switch {
 	case s.Resource == scope.Any:
-		return "the client may have none of the issuer's audiences"
+		return "the client may not have any of the issuer's audiences"
 	case !isWithin(e.client.Audiences, audience):
-		return fmt.Sprintf("its audience %s is none of the client's", audience)
+		return fmt.Sprintf("its audience %s is not one of the client's", audience)
 	}
-	return fmt.Sprintf("its audience %s is none that was asked for", audience)
+	return fmt.Sprintf("its audience %s was not requested", audience)
 }
 
 // explainTTL explains what sets the lifetime.

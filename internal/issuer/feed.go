@@ -21,24 +21,24 @@ const (
 	feedContentType = "application/" + revocation.FeedType
 	// feedMaxAge is how long caches may keep a feed.
 	feedMaxAge = 2 * time.Second
-	// A feed is made anew when there is news, but not sooner than feedFloor, and else after feedRenewal, which shows
-	// that there is none.
-	feedFloor   = time.Second
+	// feedFloor is the least age at which a feed is replaced because of a change.
+	feedFloor = time.Second
+	// feedRenewal is the age at which a feed is replaced without a change, to show that there is none.
 	feedRenewal = 15 * time.Second
 )
 
-// feed publishes what an issuer has revoked, for doors that have no part in its storage. Feeds are made when they are
-// asked for, and each is kept for everybody who asks.
+// feed publishes what an issuer has revoked, for doors that do not share its storage. It signs a feed when one is
+// requested, and serves it to all until it is too old.
 type feed struct {
 	issuer   *Server
 	building singleflight.Group
 
-	mu   sync.Mutex
-	made map[int64]*madeFeed // by the moment since which they are
+	mu     sync.Mutex
+	latest map[int64]*signedFeed // by the moment since which they list revocations
 }
 
-// madeFeed does not change.
-type madeFeed struct {
+// signedFeed is immutable.
+type signedFeed struct {
 	*oauth.Document
 	at      time.Time
 	changes uint64
@@ -46,7 +46,7 @@ type madeFeed struct {
 }
 
 func newFeed(issuer *Server) *feed {
-	return &feed{issuer: issuer, made: make(map[int64]*madeFeed)}
+	return &feed{issuer: issuer, latest: make(map[int64]*signedFeed)}
 }
 
 func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
@@ -55,16 +55,16 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 		refusal.Write(w)
 		return
 	}
-	made, err := f.get(r.Context(), f.moment(since))
+	signed, err := f.get(r.Context(), f.moment(since))
 	if err != nil {
 		f.issuer.Logger.Debug("no revocations to publish", zap.Error(err))
-		oauth.Unavailable("the revocations cannot be had now").Write(w)
+		oauth.Unavailable("the revocations are not available now").Write(w)
 		return
 	}
-	made.ServeHTTP(w, r)
+	signed.ServeHTTP(w, r)
 }
 
-// sinceOf is the parameter that says since when a reader knows what there was; without it, that is never.
+// sinceOf returns the parameter since, the moment from which a reader does not know the revocations; 0 if it is missing.
 func sinceOf(query string) (int64, *oauth.Error) {
 	parameters, err := url.ParseQuery(query)
 	given := parameters["since"]
@@ -83,8 +83,8 @@ func sinceOf(query string) (int64, *oauth.Error) {
 	return int64(since), nil
 }
 
-// moment is the moment for which there is a feed. It is 0 for all whose feed would have everything, which may be large,
-// and is made and kept once.
+// moment returns the moment for which there is a feed. It returns 0 for all moments whose feed would have every
+// revocation, so that this feed, which may be large, exists once.
 func (f *feed) moment(since int64) int64 {
 	since -= since % revocation.FeedStep
 	if !f.issuer.Revocations.CoversSince(time.Unix(since, 0)) {
@@ -93,35 +93,35 @@ func (f *feed) moment(since int64) int64 {
 	return since
 }
 
-func (f *feed) get(ctx context.Context, since int64) (*madeFeed, error) {
-	if made := f.kept(ctx, since); made != nil {
-		return made, nil
+func (f *feed) get(ctx context.Context, since int64) (*signedFeed, error) {
+	if signed := f.current(ctx, since); signed != nil {
+		return signed, nil
 	}
-	return poll.Shared(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*madeFeed, error) {
-		if made := f.kept(ctx, since); made != nil {
-			return made, nil
+	return poll.Shared(ctx, &f.building, strconv.FormatInt(since, 10), func(ctx context.Context) (*signedFeed, error) {
+		if signed := f.current(ctx, since); signed != nil {
+			return signed, nil
 		}
-		return f.make(ctx, since)
+		return f.build(ctx, since)
 	})
 }
 
-// kept is the feed that was made last, if it still serves.
-func (f *feed) kept(ctx context.Context, since int64) *madeFeed {
+// current returns the latest feed, nil if it must be replaced.
+func (f *feed) current(ctx context.Context, since int64) *signedFeed {
 	f.mu.Lock()
-	made := f.made[since]
+	signed := f.latest[since]
 	f.mu.Unlock()
-	if made == nil {
+	if signed == nil {
 		return nil
 	}
 	keys, err := f.issuer.Keys.Current(ctx)
-	age, news := time.Since(made.at), made.changes != f.issuer.Revocations.Changes() || made.keys != keys
-	if err != nil || age >= feedRenewal || news && age >= feedFloor {
+	age, changed := time.Since(signed.at), signed.changes != f.issuer.Revocations.Changes() || signed.keys != keys
+	if err != nil || age >= feedRenewal || changed && age >= feedFloor {
 		return nil
 	}
-	return made
+	return signed
 }
 
-func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
+func (f *feed) build(ctx context.Context, since int64) (*signedFeed, error) {
 	if err := f.issuer.Revocations.Open(ctx); err != nil {
 		return nil, err
 	}
@@ -129,38 +129,34 @@ func (f *feed) make(ctx context.Context, since int64) (*madeFeed, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &madeFeed{at: time.Now(), changes: f.issuer.Revocations.Changes(), keys: keys} // before what is told
-	told := f.issuer.Revocations.Feed(time.Unix(since, 0))
-	told.Issuer, told.IssuedAt, told.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.Keys.RevokedUntil(keys) // not before AsOf
-	signed, err := f.sign(ctx, told)
+	signed := &signedFeed{at: time.Now(), changes: f.issuer.Revocations.Changes(), keys: keys} // before the content is read
+	content := f.issuer.Revocations.Feed(time.Unix(since, 0))
+	content.Issuer, content.IssuedAt, content.Keys = f.issuer.URL, time.Now().Unix(), f.issuer.Keys.RevokedUntil(keys) // not before AsOf
+	claims, err := content.Encode()
 	if err != nil {
 		return nil, err
 	}
-	made.Document = oauth.NewDocument([]byte(signed), feedContentType, feedMaxAge)
-	f.keep(since, made)
-	return made, nil
-}
-
-func (f *feed) sign(ctx context.Context, told *revocation.Feed) (string, error) {
-	claims, err := told.Encode()
-	if err != nil {
-		return "", err
-	}
 	key, err := f.issuer.Keys.Signer(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return key.SignAs(revocation.FeedType, claims)
+	text, err := key.SignAs(revocation.FeedType, claims)
+	if err != nil {
+		return nil, err
+	}
+	signed.Document = oauth.NewDocument([]byte(text), feedContentType, feedMaxAge)
+	f.keep(since, signed)
+	return signed, nil
 }
 
-// keep keeps a feed, and lets go of those that nobody has asked for.
-func (f *feed) keep(since int64, made *madeFeed) {
+// keep keeps a feed, and drops those that were not requested lately.
+func (f *feed) keep(since int64, signed *signedFeed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.made[since] = made
-	for since, old := range f.made {
-		if made.at.Sub(old.at) > 2*feedRenewal {
-			delete(f.made, since)
+	f.latest[since] = signed
+	for since, old := range f.latest {
+		if signed.at.Sub(old.at) > 2*feedRenewal {
+			delete(f.latest, since)
 		}
 	}
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// introspect is the introspection endpoint (RFC 7662 §2): it says what a token means to those whom the
-// token concerns. To anybody else, and of what is no valid token, it says that it is not active and
-// nothing more.
+// introspect is the introspection endpoint (RFC 7662 §2). It answers with the claims of an active token that the client
+// may see, and only with "active": false otherwise.
 func (t *tokenReference) introspect(w http.ResponseWriter) (result string, _ *oauth.Error) {
 	ctx := t.http.Context()
 	claims, err := t.activeClaims(ctx)
@@ -34,11 +33,10 @@ func (t *tokenReference) introspect(w http.ResponseWriter) (result string, _ *oa
 	return "active", nil
 }
 
-// activeClaims are those of a token that doors take now and that the caller may see; nil is that it is
-// none. A revocation may not be known while the storage is away or an object of it is broken: then a token
-// is not called active.
+// activeClaims returns the claims of a token that doors take now and that the caller may see, nil if it is another token.
+// It fails while revocations may be unknown, because the storage is unavailable or an object in it is broken.
 func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error) {
-	claims, err := t.claims(ctx, token.DefaultLeeway) // of iat: clocks of nodes differ
+	claims, err := t.claims(ctx, token.DefaultLeeway) // of iat, because the clocks of nodes differ
 	if err != nil || claims == nil || !t.start.Before(claims.Expires) || !t.maySee(claims) {
 		return nil, err
 	}
@@ -52,22 +50,22 @@ func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error
 	return claims, nil
 }
 
-// maySee reports whether the token is the caller's own, or for an audience that it may introspect.
+// maySee reports whether the token is the caller's own, or has an audience that the caller may introspect.
 func (t *tokenReference) maySee(claims *token.Claims) bool {
 	return claims.ClientID == t.client.ID || slices.ContainsFunc(claims.Audience, func(audience string) bool {
 		return slices.Contains(t.client.Introspects, audience)
 	})
 }
 
-// activeMembers are the claims, among which those of a policy, with what RFC 7662 §2.2 has beside them. No
-// claim has one of these names: they are reserved.
+// activeMembers returns all claims, and the members that RFC 7662 §2.2 adds. Their names are reserved, so no claim of a
+// policy has one.
 func activeMembers(claims *token.Claims) map[string]any {
 	members := maps.Clone(claims.All)
 	members["active"], members["token_type"] = true, "Bearer"
 	return members
 }
 
-// writeSigned answers with a JWT (RFC 9701), which the caller can keep as evidence.
+// writeSigned answers with a JWT (RFC 9701).
 func (t *tokenReference) writeSigned(ctx context.Context, w http.ResponseWriter, members map[string]any) error {
 	key, err := t.issuer.Keys.Signer(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
-// logDecision writes the line of the decision log; jti is that of the token, if there is one.
+// logDecision writes a line of the decision log; jti is the ID of the token, "" if there is none.
 func (t *tokenRequest) logDecision(jti string) {
 	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
 	c := t.issuer.Decisions.Check(zap.InfoLevel, "token decision")
@@ -24,8 +24,8 @@ func (t *tokenRequest) logDecision(jti string) {
 	}
 }
 
-// logRefusal is at debug level, for strangers can cause it at will, but for a client that has
-// authenticated: its refusal is in the decision log, under the ID of the answer.
+// logRefusal logs at debug level, because anyone can cause refusals. The refusal of an authenticated client is in the
+// decision log, under the ID of the answer.
 func (t *tokenRequest) logRefusal(err *oauth.Error) {
 	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
 	logger, level := t.issuer.Logger, zap.DebugLevel
@@ -38,7 +38,7 @@ func (t *tokenRequest) logRefusal(err *oauth.Error) {
 	}
 }
 
-// result is the outcome as a metric label.
+// result returns the outcome as a metric label.
 func (t *tokenRequest) result(err *oauth.Error) string {
 	switch {
 	case err != nil:

@@ -4,19 +4,13 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"sync/atomic"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
-// documents holds an issuer's discovery documents, encoded once for each revision of its registry and each set of
-// algorithms.
-type documents struct {
-	latest atomic.Pointer[metadataDocuments]
-}
-
+// metadataDocuments are the discovery documents of an issuer, for one revision of its registry and one set of algorithms.
 type metadataDocuments struct {
 	revision      string
 	algs          []string
@@ -28,7 +22,7 @@ func (s *Server) serveMetadata(choose func(*metadataDocuments) http.Handler) htt
 		docs, err := s.metadata(r.Context())
 		if err != nil {
 			s.Logger.Debug("no metadata to publish", zap.Error(err))
-			oauth.Unavailable("the metadata cannot be had now").Write(w)
+			oauth.Unavailable("the metadata is not available now").Write(w)
 			return
 		}
 		choose(docs).ServeHTTP(w, r)
@@ -41,21 +35,21 @@ func (s *Server) metadata(ctx context.Context) (*metadataDocuments, error) {
 	if err != nil {
 		return nil, err
 	}
-	if docs := s.documents.latest.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.Algs) {
+	if docs := s.documents.Load(); docs != nil && docs.revision == revision && slices.Equal(docs.algs, keys.Algs) {
 		return docs, nil
 	}
 	scopes, err := s.Scopes(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	// all of them, for tokens of a former signing_alg are valid until they end, and clients such as
-	// go-oidc refuse algorithms that are not named here
+	// Tokens of an earlier signing_alg are valid until they expire, and clients such as go-oidc refuse algorithms that the
+	// metadata does not name.
 	meta := oauth.NewServerMetadata(s.URL, scopes, keys.Algs)
 	docs := &metadataDocuments{
 		revision: revision, algs: keys.Algs,
 		openID: oauth.NewJSONDocument(meta.OpenID(), oauth.MetadataMaxAge),
 		oauth:  oauth.NewJSONDocument(meta, oauth.MetadataMaxAge),
 	}
-	s.documents.latest.Store(docs)
+	s.documents.Store(docs)
 	return docs, nil
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 )
 
-// issuersOf are the issuers of each URL in all configs of this process: there are two while one config replaces
-// another, and both answer. What is changed through one of them is told to the other, which would else find it only
-// when it looks at the storage next.
+// issuersOf has the issuers of each URL in all configs of this process. There are two while one config replaces another,
+// and both serve requests. A change through one of them is passed to the other, which would otherwise see it when it next
+// looks at the storage.
 var issuersOf = struct {
 	sync.Mutex
 	byURL map[string][]*Server
 }{byURL: make(map[string][]*Server)}
 
-// Join makes the server one of the issuers that tell each other of changes, and takes what the others know to be
-// revoked: an object in storage may have been damaged since they read it. It fails as checkStorage does.
+// Join makes the server a peer of the issuers with its URL, and takes over the revocations that they know, because an
+// object in storage may have been damaged since they read it. It fails as checkStorage does.
 func (s *Server) Join(ctx context.Context) error {
 	issuersOf.Lock()
 	issuersOf.byURL[s.URL] = append(issuersOf.byURL[s.URL], s)
@@ -41,7 +41,7 @@ func (s *Server) leavePeers() {
 	}
 }
 
-// peers are this issuer in other configs. One that comes later has yet to read the storage.
+// peers returns this issuer in other configs. One that joins later reads the storage itself.
 func (s *Server) peers() []*Server {
 	return slices.DeleteFunc(issuersWith(s.URL), func(other *Server) bool { return other == s })
 }
@@ -53,9 +53,9 @@ func issuersWith(url string) []*Server {
 	return slices.Clone(issuersOf.byURL[url])
 }
 
-// checkStorage fails when the storage has lost the keys that are in use, as a folder has on which nothing is mounted any
-// more: a config that takes over would know no client, no key and no revocation, and would make new ones. A storage
-// that is put in the place of a whole one may be empty.
+// checkStorage fails if the storage has lost the keys that are in use, as when its volume is no longer mounted. A config
+// that takes over would know no client, key or revocation, and would make a new key. Another storage in place of a whole
+// one may be empty.
 func (s *Server) checkStorage(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyring.LoadTimeout)
 	defer cancel()
@@ -67,9 +67,9 @@ func (s *Server) checkStorage(ctx context.Context) error {
 	return nil
 }
 
-var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is away, or has lost them")
+var errStorageLost = errors.New("the storage has none of the signing keys that are in use: it is unavailable, or has lost them")
 
-// tellRegistry has peers see what was just changed in the registry. Where one cannot, it does at a later look.
+// tellRegistry makes peers read a change of the registry. A peer that fails reads it later.
 func (s *Server) tellRegistry() {
 	for _, peer := range s.peers() {
 		if peer.Store == nil {
@@ -81,7 +81,7 @@ func (s *Server) tellRegistry() {
 	}
 }
 
-// TellKeys has peers see what was just changed of the keys.
+// TellKeys makes peers read a change of the keys.
 func (s *Server) TellKeys(ctx context.Context) {
 	for _, peer := range s.peers() {
 		_ = peer.Keys.Reload(context.WithoutCancel(ctx)) // a failure shows as the peer's problem

@@ -61,8 +61,8 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 
 // fault logs a failure on this side with its cause, and returns the answer, which does not have it.
 func (t *tokenReference) fault(doing string, err error) *oauth.Error {
-	t.issuer.Logger.Log(faultLevel(t.http, err), doing+" failed, nothing is said of the token", zap.String("path", t.http.URL.Path), zap.Error(err))
-	return oauth.Unavailable("nothing can be said of the token now")
+	t.issuer.Logger.Log(faultLevel(t.http, err), doing+" failed, the state of a token is not known", zap.String("path", t.http.URL.Path), zap.Error(err))
+	return oauth.Unavailable("the state of the token is not known now")
 }
 
 // logRefusal logs at debug level, because anyone can cause refusals.

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// openRevocations reads nothing. Start does, or the first who asks.
+// openRevocations makes the store of revocations, which Start or the first request reads.
 func (s *Server) openRevocations() {
 	s.Revocations = revocation.NewStore(s.Storage, path.Join(StoragePath(s.URL), "revocations"))
 	s.Revocations.OnFault = func(doing string, err error) { s.Logger.Error(doing+" failed", zap.Error(err)) }
@@ -22,7 +22,7 @@ func (s *Server) openRevocations() {
 	s.Revocations.Present = s.Keys.Stored
 }
 
-// Revoke puts a revocation in force in all of this process, once it is in storage. It fails as Store.Revoke does.
+// Revoke stores a revocation, and then puts it in force in all configs of this process. It fails as Store.Revoke does.
 func (s *Server) Revoke(ctx context.Context, entry revocation.Entry) error {
 	if err := s.Revocations.Revoke(ctx, entry); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s *Server) isRevoked(ctx context.Context, claims *token.Claims) (bool, err
 	return s.Revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
 }
 
-// lookForRevocations takes what other nodes have revoked. When it cannot, what is known stays in force.
+// lookForRevocations reads what other nodes have revoked. If it fails, the known revocations stay in force.
 func (s *Server) lookForRevocations() {
 	was := s.Revocations.Healthy()
 	err := s.Revocations.Reload()

@@ -11,13 +11,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// revoke is the revocation endpoint (RFC 7009 §2): a client ends a token of its own. When the answer is
-// there the token is refused on this node, and is in storage as revoked for the others. What is no valid
-// token needs no revoking, and is answered alike (§2.2). Another client's is refused (§2.1); that tells
-// nothing of it, for whoever has a token can read whose it is, and check it with the published keys.
+// revoke is the revocation endpoint (RFC 7009 §2), where a client revokes its own tokens. When it answers, this node
+// refuses the token and the revocation is in storage for the others. An invalid token gets the same answer (§2.2). Another
+// client's token is refused (§2.1). That discloses nothing: everyone who has a token can read its client_id, and verify it
+// with the published keys.
 func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.Error) {
 	ctx := t.http.Context()
-	claims, err := t.claims(ctx, token.MaxLeeway) // with which a door may still take it
+	claims, err := t.claims(ctx, token.MaxLeeway) // a door may take it for as long
 	switch {
 	case err != nil:
 		return "", t.fault("revoking", err)
@@ -40,10 +40,10 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 	return "revoked", nil
 }
 
-// revokeOwn revokes a token of the client, within its share. Requests that revoke the same token at a time wait for one.
+// revokeOwn revokes a token of the client, within its share. Concurrent requests for the same token share one revocation.
 func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 	refused, err := poll.Shared(t.http.Context(), &t.issuer.revoking, t.client.ID+" "+claims.ID, func(ctx context.Context) (*oauth.Error, error) {
-		if revoked, err := t.issuer.isRevoked(ctx, claims); err != nil || revoked { // by one that has just ended
+		if revoked, err := t.issuer.isRevoked(ctx, claims); err != nil || revoked { // by a request that has just ended
 			return nil, err
 		}
 		shares := &t.issuer.revokedShares
@@ -52,7 +52,7 @@ func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 		}
 		entry := revocation.OfToken(claims.ID, claims.Expires)
 		if err := t.issuer.Revoke(ctx, entry); err != nil {
-			shares.giveBack(t.client.ID, claims.Expires)
+			shares.release(t.client.ID, claims.Expires)
 			return nil, err
 		}
 		t.issuer.AuditRevocation(audit.Actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)

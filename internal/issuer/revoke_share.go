@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 )
 
-// MaxRevokedByClient bounds how many of its own tokens a client can have revoked at a time, at one node. All nodes and
-// all remote doors keep each of them in memory until it has expired. A door reads a feed of at most 32 MiB, which is
+// MaxRevokedByClient is how many of its own tokens a client can have revoked at a time, at one node. All nodes and all
+// remote doors keep each of them in memory until it has expired. A door reads a feed of at most 32 MiB, which is
 // some 500,000 revocations, and lets no token in once it cannot read the feed.
 var MaxRevokedByClient = 20_000
 
@@ -44,8 +44,8 @@ func (s *revokedShares) take(client string, expires, now time.Time) bool {
 	return true
 }
 
-// giveBack undoes take.
-func (s *revokedShares) giveBack(client string, expires time.Time) {
+// release undoes take.
+func (s *revokedShares) release(client string, expires time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if share, end := s.of[client], endMinute(expires); share != nil && share.ends[end] > 0 {

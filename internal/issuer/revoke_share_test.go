@@ -28,11 +28,11 @@ func TestRevokedShares(t *testing.T) {
 			t.Errorf("%d: take answers %v", n, got)
 		}
 	}
-	s.giveBack("a", late)
-	s.giveBack("a", soon) // which has gone already
-	s.giveBack("stranger", late)
+	s.release("a", late)
+	s.release("a", soon) // which was dropped already
+	s.release("stranger", late)
 	if !s.take("a", late, now.Add(20*time.Minute)) || s.take("a", late, now.Add(20*time.Minute)) {
-		t.Error("it was not one that was given back")
+		t.Error("not exactly one place was released")
 	}
 	if s.take("c", late, now.Add(24*time.Hour)); len(s.of) != 1 {
 		t.Errorf("%d clients are counted", len(s.of))

@@ -57,17 +57,17 @@ type Config struct {
 type Server struct {
 	Config
 	Store     *store.Store // the registry if it is in storage, else nil
-	documents documents
-	crowd     atomic.Int64 // the time of the last warning about too many strangers
+	documents atomic.Pointer[metadataDocuments]
+	crowd     atomic.Int64 // the time of the last warning of warnOfCrowd
 
 	Revocations *revocation.Store
-	// revokedShares bound what clients revoke, and revoking is what they revoke now.
+	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.
 	revokedShares revokedShares
 	revoking      singleflight.Group
 	feed          *feed
 }
 
-// New makes a server. It asks no storage. The caller must call close.
+// New makes a server. It does not access the storage. The caller must call Close.
 func New(config Config) *Server {
 	s := &Server{Config: config}
 	s.feed = newFeed(s)
@@ -92,8 +92,9 @@ type Registry interface {
 // StoragePath returns the folder of an issuer in Caddy's storage.
 func StoragePath(url string) string { return path.Join("m2m", StorageName(url)) }
 
+// Routes returns the handlers of the issuer by path.
 func (s *Server) Routes() map[string]http.HandlerFunc {
-	base, _ := url.Parse(s.URL) // CheckIssuer has parsed it
+	base, _ := url.Parse(s.URL) // the config has checked it
 	oidcPath, oauthPath := oauth.WellKnownPaths(s.URL)
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:       s.serveToken,
@@ -111,14 +112,14 @@ func (s *Server) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	keys, err := s.Keys.Current(r.Context())
 	if err != nil {
 		s.Logger.Debug("no keys to publish", zap.Error(err))
-		oauth.Unavailable("the keys cannot be had now").Write(w)
+		oauth.Unavailable("the keys are not available now").Write(w)
 		return
 	}
 	keys.JWKS.ServeHTTP(w, r)
 }
 
-// serveAuthorize is truthful about the authorization_endpoint that OpenID Connect Discovery §3
-// makes every provider name: nobody can be sent there, for no response type is supported.
+// serveAuthorize serves the authorization_endpoint, which OpenID Connect Discovery §3 requires every provider to name. It
+// refuses all requests, because the issuer supports no response type.
 func (s *Server) serveAuthorize(w http.ResponseWriter, _ *http.Request) {
 	oauth.UnsupportedResponseType().Write(w)
 }
@@ -137,7 +138,7 @@ func (s *Server) RegistrySource() (kind, path string) {
 	return RegistryInFile, s.RegistryPath
 }
 
-// Close releases what the server holds, also if it was never started.
+// Close releases what New and Join took.
 func (s *Server) Close() {
 	s.leavePeers()
 	if s.Policy != nil {

@@ -16,12 +16,12 @@ import (
 const (
 	// usageInterval is how often the times of last use of secrets are written.
 	usageInterval = 15 * time.Second
-	// usageTimeout bounds one such write. What is not written in time is written the next time.
+	// usageTimeout limits one such write. The next one writes what is left.
 	usageTimeout = time.Minute
 )
 
-// Start reads a registry in storage and what is revoked, has the policy's bundle in force that was kept, and begins to look at
-// the registry and the policy for changes until ctx is done.
+// Start reads the registry, if it is in storage, and the revocations, starts the policy, and watches all of them and the
+// keys for changes until ctx is done.
 func (s *Server) Start(ctx context.Context) error {
 	interval := reload.Interval
 	if s.Store != nil {
@@ -46,6 +46,7 @@ func (s *Server) watcher(kind string, source reload.Source) *reload.Watcher {
 	return &reload.Watcher{Emit: s.Emit, Logger: s.Logger, Metrics: s.Metrics.Reloads, Issuer: s.URL, Kind: kind, Source: source}
 }
 
+// Stop writes when secrets were last used, and closes the registry if it is in storage.
 func (s *Server) Stop(ctx context.Context) {
 	s.flushUsage(ctx)
 	if s.Store != nil {
@@ -53,8 +54,8 @@ func (s *Server) Stop(ctx context.Context) {
 	}
 }
 
-// flushUsage writes when secrets were last used. It is nothing that a token would wait for. In a storage that is not
-// the one that it was, as a folder is on which nothing is mounted any more, it would only be in the way.
+// flushUsage writes when secrets were last used. It writes nothing to a storage without the issuer's keys, such as a
+// folder whose volume is no longer mounted.
 func (s *Server) flushUsage(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), usageTimeout)
 	defer cancel()
@@ -66,7 +67,7 @@ func (s *Server) flushUsage(ctx context.Context) {
 	}
 }
 
-// MetricState returns what the metrics show of the issuer's dependencies.
+// MetricState returns the state of the issuer's dependencies for the metrics.
 func (s *Server) MetricState() metrics.State {
 	return metrics.State{
 		StorageReachable: s.Revocations.Fresh() == nil,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -71,8 +72,9 @@ func (r *Ring) follow(ctx context.Context, plan plan, found *contents) error {
 		}
 	}
 	for _, key := range plan.drop {
-		if err := r.remove(ctx, r.nameOf(key.ID())); err != nil {
-			return err
+		name := r.nameOf(key.ID())
+		if err := r.storage.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("deleting %s: %w", name, err)
 		}
 		r.logger.Info("dropped a signing key", zap.String("kid", key.ID()))
 	}

@@ -188,10 +188,3 @@ func (r *Ring) write(ctx context.Context, key *storedKey) error {
 	}
 	return nil
 }
-
-func (r *Ring) remove(ctx context.Context, name string) error {
-	if err := r.storage.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("deleting %s: %w", name, err)
-	}
-	return nil
-}

@@ -1,9 +1,11 @@
 package oauth
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -81,4 +83,17 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 		return nil, InvalidRequest("the body ended early")
 	}
 	return body, nil
+}
+
+// parseForm reads an application/x-www-form-urlencoded body. It refuses malformed percent-encoding, and ";", which only some
+// parsers take for a separator.
+func parseForm(body []byte) (params, *Error) {
+	if bytes.Count(body, []byte("&")) >= maxParams {
+		return nil, tooMany()
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, InvalidRequest("the body is not a well-formed form")
+	}
+	return params(values), nil
 }

@@ -22,13 +22,13 @@ func (c *Client) isOpen(now time.Time) bool {
 	return !c.Disabled && (c.Expires.IsZero() || now.Before(c.Expires))
 }
 
-// Authenticate returns the ID of the client's secret, or ErrRefused if secret is not one that works at now. A nil
+// Authenticate returns the client and the ID of its secret, or ErrRefused if secret is not one that works at now. A nil
 // client stands for an unknown one. Unknown, disabled and expired clients, and expired and wrong secrets, are all refused
 // after the same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the
 // error for the right secret is the damage.
 //
 // A secret that CheckSecret refuses never works, whatever hash the registry holds.
-func (c *Client) Authenticate(secret string, now time.Time) (secretID string, err error) {
+func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID string, _ error) {
 	wellFormed := CheckSecret(secret) == nil
 	digest := SumSecret(secret)
 	if c == nil {
@@ -42,12 +42,12 @@ func (c *Client) Authenticate(secret string, now time.Time) (secretID string, er
 		matching = subtle.ConstantTimeSelect(match, i, matching)
 	}
 	if !wellFormed || !c.isOpen(now) || matches != 1 {
-		return "", ErrRefused
+		return nil, "", ErrRefused
 	}
 	if c.Damage != nil {
-		return "", c.Damage
+		return nil, "", c.Damage
 	}
-	return c.Secrets[matching].ID, nil
+	return c, c.Secrets[matching].ID, nil
 }
 
 // secretAt returns the client's i-th secret, and 1 if it works at now. Beyond the last it returns a stand-in that never

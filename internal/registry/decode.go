@@ -1,10 +1,8 @@
 package registry
 
 import (
-	"cmp"
 	"iter"
 	"maps"
-	"slices"
 )
 
 // decoder checks the tree of a file and builds its entries. It continues after a problem, to find the others.
@@ -55,9 +53,7 @@ func decode(file string, root node, known []*Resource) (*Snapshot, error) {
 	if err := d.problems.err(); err != nil {
 		return nil, err
 	}
-	byCode := func(a, b *Resource) int { return cmp.Compare(a.Code, b.Code) }
-	sorted := slices.SortedFunc(maps.Values(resources), byCode)
-	return &Snapshot{clients: clients, resources: resources, sorted: sorted, places: places}, nil
+	return &Snapshot{clients: clients, resources: NewResourceSet(resources, nil), places: places}, nil
 }
 
 // section iterates over the entries of "clients" or "resources", which may be missing or empty.

@@ -61,7 +61,11 @@ func (c *Client) MarshalJSON() ([]byte, error) {
 		e.Secrets = append(e.Secrets, secretEntry{ID: s.ID, SHA256: hashText(s.SHA256), Created: s.Created, Expires: s.Expires})
 	}
 	for _, g := range c.Grants {
-		e.Grants = append(e.Grants, grantEntry{g.Resource, g.Identifiers, g.Actions, effectName(g.Deny)})
+		entry := grantEntry{Resource: g.Resource, Identifiers: g.Identifiers, Actions: g.Actions}
+		if g.Deny {
+			entry.Effect = scope.Deny
+		}
+		e.Grants = append(e.Grants, entry)
 	}
 	return json.Marshal(e)
 }
@@ -69,14 +73,6 @@ func (c *Client) MarshalJSON() ([]byte, error) {
 // MarshalJSON returns the resource's entry in a registry file, without the code, which is the entry's name.
 func (r *Resource) MarshalJSON() ([]byte, error) {
 	return json.Marshal(resourceEntry{r.Description, r.Audience, r.Actions, r.Attributes})
-}
-
-// effectName returns "" for the default, which is left out.
-func effectName(deny bool) string {
-	if deny {
-		return "deny"
-	}
-	return ""
 }
 
 // DecodeClient decodes a client that MarshalJSON encoded. It is fast and checks no rules, because a stored object has a
@@ -105,7 +101,7 @@ func DecodeClient(id string, data []byte) (*Client, error) {
 		c.Secrets = append(c.Secrets, Secret{ID: s.ID, SHA256: [32]byte(sum), Created: s.Created, Expires: s.Expires})
 	}
 	for _, g := range e.Grants {
-		deny := g.Effect != "" && g.Effect != "allow" // any other effect denies
+		deny := g.Effect != "" && g.Effect != scope.Allow // any other effect denies
 		c.Grants = append(c.Grants, scope.Grant{Resource: g.Resource, Identifiers: g.Identifiers, Actions: g.Actions, Deny: deny})
 	}
 	return c, nil

@@ -1,9 +1,9 @@
 package registry
 
 import (
-	"encoding/hex"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/percent"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
@@ -36,25 +36,22 @@ func advice(canonical string) string {
 // letters and digits are never escaped. A "%" without two hex digits stands for itself.
 func canonicalIdentifier(id string) string {
 	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(id, "%")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		digits := after[:min(2, len(after))]
-		c, err := hex.DecodeString(digits)
+	for i := 0; i < len(id); i++ {
+		c, escaped := percent.Decode(id[i:])
 		switch {
-		case err != nil || len(c) == 0:
+		case !escaped && id[i] == '%':
 			b.WriteString("%25")
-			digits = ""
-		case isLetterOrDigit(c[0]):
-			b.WriteByte(c[0])
+		case !escaped:
+			b.WriteByte(id[i])
+		case isLetterOrDigit(c):
+			b.WriteByte(c)
+			i += len("5f")
 		default:
-			b.WriteString("%" + strings.ToUpper(digits))
+			b.WriteString(strings.ToUpper(id[i : i+len("%5f")]))
+			i += len("5f")
 		}
-		id = after[len(digits):]
 	}
+	return b.String()
 }
 
 func isLetterOrDigit(c byte) bool {

@@ -53,7 +53,7 @@ func (b Base) Plan(ctx context.Context, name string, data []byte, prune bool) ([
 	for _, id := range pruned {
 		except[id] = nil
 	}
-	if err := b.checkUnused(ctx, resources, except); err != nil {
+	if err := b.CheckUnused(ctx, resources, except); err != nil {
 		return nil, err
 	}
 	return append(resources, clients...), nil
@@ -62,7 +62,7 @@ func (b Base) Plan(ctx context.Context, name string, data []byte, prune bool) ([
 // Plan returns what replacing this content by a registry file would change; see Base.Plan.
 func (s *Snapshot) Plan(ctx context.Context, name string, data []byte, prune bool) ([]Change, error) {
 	return Base{
-		Resources: NewResourceSet(s.resources, nil),
+		Resources: s.resources,
 		Client:    func(_ context.Context, id string) (*Client, error) { return s.clients[id], nil },
 		ClientIDs: func(ctx context.Context) ([]string, error) { return s.ClientIDs(ctx, "", "", 0) },
 	}.Plan(ctx, name, data, prune)
@@ -77,7 +77,7 @@ func (p *plan) resources() ([]Change, error) {
 			changes = append(changes, c)
 		}
 	}
-	for _, r := range p.file.sorted {
+	for _, r := range p.file.resources.Sorted {
 		if p.CheckResource != nil {
 			checked, err := p.CheckResource(r)
 			if err != nil {
@@ -88,7 +88,7 @@ func (p *plan) resources() ([]Change, error) {
 		add(r.Code, r)
 	}
 	for _, code := range now.codes() {
-		if p.prune && p.file.resources[code] == nil {
+		if p.prune && p.file.resources.ByCode[code] == nil {
 			add(code, nil)
 		}
 	}

@@ -105,7 +105,7 @@ func TestSnapshotAuthenticates(t *testing.T) {
 		}
 	}
 	damaged := &Client{ID: "c", Secrets: c.Secrets, Damage: ErrBroken}
-	if id, err := damaged.Authenticate(secret, time.Now()); id != "" || !errors.Is(err, ErrBroken) {
+	if c, id, err := damaged.Authenticate(secret, time.Now()); c != nil || id != "" || !errors.Is(err, ErrBroken) {
 		t.Errorf("a damaged client: %q, %v", id, err)
 	}
 }

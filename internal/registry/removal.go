@@ -79,13 +79,9 @@ func (g removal) namedBy(grant scope.Grant) string {
 	return ""
 }
 
-// CheckUnused returns an *InUseError if a client has grants on what the changes of resources remove.
-func (b Base) CheckUnused(ctx context.Context, changes []Change) error {
-	return b.checkUnused(ctx, changes, nil)
-}
-
-// checkUnused reads all clients except some. No other change reads the whole registry.
-func (b Base) checkUnused(ctx context.Context, changes []Change, except map[string]*Client) error {
+// CheckUnused returns an *InUseError if a client, except some, has grants on what the changes of resources remove. It reads
+// all clients, unless the changes remove nothing.
+func (b Base) CheckUnused(ctx context.Context, changes []Change, except map[string]*Client) error {
 	g := removalBy(changes, b.Resources.after(changes))
 	if g.isEmpty() {
 		return nil

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -16,11 +17,8 @@ type ResourceSet struct {
 
 // NewResourceSet returns the set of these resources.
 func NewResourceSet(byCode map[string]*Resource, broken map[string]error) *ResourceSet {
-	set := &ResourceSet{ByCode: byCode, Broken: broken}
-	for _, code := range slices.Sorted(maps.Keys(byCode)) {
-		set.Sorted = append(set.Sorted, byCode[code])
-	}
-	return set
+	sorted := slices.SortedFunc(maps.Values(byCode), func(a, b *Resource) int { return cmp.Compare(a.Code, b.Code) })
+	return &ResourceSet{ByCode: byCode, Sorted: sorted, Broken: broken}
 }
 
 // With returns the set with one resource replaced, or removed if r is nil.

@@ -61,13 +61,8 @@ func ResourceFields() []string { return slices.Collect(maps.Keys(resourceSchema.
 // shownFields returns the fields that a message may suggest. Only files have a field for secrets; the admin API has routes
 // for them.
 func (d *decoder) shownFields(fields iter.Seq[string]) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for field := range fields {
-			if (field != "secrets" || d.problems.file != "") && !yield(field) {
-				return
-			}
-		}
-	}
+	hidden := func(field string) bool { return field == "secrets" && d.problems.file == "" }
+	return slices.Values(slices.DeleteFunc(slices.Collect(fields), hidden))
 }
 
 func (d *decoder) unknownField(name *node, what string, known iter.Seq[string]) {

@@ -106,7 +106,7 @@ func TestAuthenticate(t *testing.T) {
 		{"a client without secrets", &Client{}, good, ""},
 		{"very long", client, strings.Repeat("m2m_", 1<<14), ""},
 	} {
-		if id, err := c.client.Authenticate(c.secret, now); id != c.want || (err == nil) != (c.want != "") || err != nil && !errors.Is(err, ErrRefused) {
+		if got, id, err := c.client.Authenticate(c.secret, now); id != c.want || (got != nil) != (err == nil) || (err == nil) != (c.want != "") || err != nil && !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %q, %v, want %q", c.what, id, err, c.want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestSecretLives(t *testing.T) {
 func TestAuthenticateAllocatesAlike(t *testing.T) {
 	secret := NewSecret()
 	allocs := func(c *Client) float64 {
-		return testing.AllocsPerRun(100, func() { _, _ = c.Authenticate(secret, time.Unix(1, 0)) })
+		return testing.AllocsPerRun(100, func() { _, _, _ = c.Authenticate(secret, time.Unix(1, 0)) })
 	}
 	known := allocs(&Client{Secrets: []Secret{{SHA256: sum(secret)}}})
 	for _, c := range []*Client{nil, {}, {Disabled: true}, {Expires: time.Unix(0, 0)}, {Secrets: make([]Secret, MaxSecrets)}} {
@@ -146,7 +146,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = c.Authenticate(secret, time.Time{})
+				_, _, _ = c.Authenticate(secret, time.Time{})
 			}
 		})
 	}

@@ -18,8 +18,7 @@ const MaxFileSize = 256 << 20
 // Snapshot is the content of a registry file at one moment. It never changes.
 type Snapshot struct {
 	clients   map[string]*Client
-	resources map[string]*Resource
-	sorted    []*Resource
+	resources *ResourceSet
 	revision  string
 	places    map[string]position // of clients in the file; only while it is planned
 
@@ -58,24 +57,19 @@ func (s *Snapshot) Client(_ context.Context, id string) (*Client, error) {
 
 // Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
 func (s *Snapshot) Authenticate(_ context.Context, id, secret string, now time.Time) (*Client, string, error) {
-	client := s.clients[id]
-	secretID, err := client.Authenticate(secret, now)
-	if err != nil {
-		return nil, "", err
-	}
-	return client, secretID, nil
+	return s.clients[id].Authenticate(secret, now)
 }
 
 // Resource returns a resource, or ErrNotFound.
 func (s *Snapshot) Resource(_ context.Context, code string) (*Resource, error) {
-	if r, ok := s.resources[code]; ok {
+	if r, ok := s.resources.ByCode[code]; ok {
 		return r, nil
 	}
 	return nil, ErrNotFound
 }
 
 // Resources returns all resources, sorted by code.
-func (s *Snapshot) Resources(context.Context) ([]*Resource, error) { return s.sorted, nil }
+func (s *Snapshot) Resources(context.Context) ([]*Resource, error) { return s.resources.Sorted, nil }
 
 // ClientIDs implements Registry.
 func (s *Snapshot) ClientIDs(_ context.Context, prefix, after string, limit int) ([]string, error) {

@@ -40,13 +40,9 @@ func (d *decoder) bool(n *node, what string) bool {
 
 // tokenTTL accepts whole seconds, because that is the unit of expires_in (RFC 6749 §5.1).
 func (d *decoder) tokenTTL(n *node) time.Duration {
-	if n.kind != stringKind {
-		d.problems.add(n.at, `token_ttl must be a duration such as "5m"`)
-		return 0
-	}
 	ttl, err := time.ParseDuration(n.text)
 	switch {
-	case err != nil:
+	case n.kind != stringKind || err != nil:
 		d.problems.add(n.at, `token_ttl must be a duration such as "5m"`)
 	case ttl <= 0 || ttl > MaxTokenTTL:
 		d.problems.add(n.at, "token_ttl must be more than 0 and at most %gh", MaxTokenTTL.Hours())

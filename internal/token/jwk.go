@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"math/bits"
+	"math/big"
 )
 
 // useSignature is the use of keys that sign (RFC 7517 §4.2).
@@ -79,21 +79,21 @@ func checkRSA(n, e string) error {
 	if err != nil {
 		return err
 	}
-	if size := bitLen(modulus); size < minRSABits || size > maxRSABits {
+	if size := modulus.BitLen(); size < minRSABits || size > maxRSABits {
 		return fmt.Errorf("RSA modulus must have %d to %d bits", minRSABits, maxRSABits)
 	}
 	exponent, err := decodeUint("e", e)
 	if err != nil {
 		return err
 	}
-	if v, ok := smallUint(exponent); !ok || v < minRSAExponent || v > maxRSAExponent || v%2 == 0 {
+	if v := exponent.Uint64(); !exponent.IsUint64() || v < minRSAExponent || v > maxRSAExponent || v%2 == 0 {
 		return fmt.Errorf("RSA exponent must be odd, from %d to %d", minRSAExponent, maxRSAExponent)
 	}
 	return nil
 }
 
 // decodeUint reads a Base64urlUInt (RFC 7518 §2): big-endian, without a leading zero.
-func decodeUint(name, value string) ([]byte, error) {
+func decodeUint(name, value string) (*big.Int, error) {
 	b, err := decodeBase64(value)
 	if err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", name, err)
@@ -101,16 +101,7 @@ func decodeUint(name, value string) ([]byte, error) {
 	if len(b) == 0 || b[0] == 0 {
 		return nil, fmt.Errorf("%s is empty or begins with a zero byte", name)
 	}
-	return b, nil
-}
-
-func bitLen(b []byte) int { return (len(b)-1)*8 + bits.Len8(b[0]) }
-
-func smallUint(b []byte) (v uint64, ok bool) {
-	for _, c := range b {
-		v = v<<8 | uint64(c)
-	}
-	return v, len(b) <= 8
+	return new(big.Int).SetBytes(b), nil
 }
 
 // public checks the key and converts it to a key of the standard library.

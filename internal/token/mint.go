@@ -17,6 +17,10 @@ import (
 // largest key it is still within MaxTokenSize.
 const MaxClaimsSize = 4 << 10
 
+// MaxTTL is the longest that a token of this program is valid. A key stays published for at least this long after it
+// stops signing.
+const MaxTTL = 24 * time.Hour
+
 // Mint holds the claims of one access token (RFC 9068 §2.2).
 type Mint struct {
 	// Issuer is iss, the issuer's URL.
@@ -104,8 +108,13 @@ func (m Mint) check() error {
 			return fmt.Errorf("%s is missing or unfit", f.name)
 		}
 	}
-	if err := m.checkAudience(); err != nil {
-		return err
+	if len(m.Audience) == 0 {
+		return errors.New("aud is missing")
+	}
+	for _, aud := range m.Audience {
+		if !isName(aud) {
+			return errors.New("aud is unfit")
+		}
 	}
 	if m.IssuedAt.Unix() <= 0 || m.TTL < time.Second || m.IssuedAt.Add(m.TTL).Unix() > maxDate {
 		return errors.New("iat or the lifetime is missing or unfit")
@@ -113,18 +122,6 @@ func (m Mint) check() error {
 	for name := range m.Extra {
 		if err := checkExtraName(name); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func (m Mint) checkAudience() error {
-	if len(m.Audience) == 0 {
-		return errors.New("aud is missing")
-	}
-	for _, aud := range m.Audience {
-		if !isName(aud) {
-			return errors.New("aud is unfit")
 		}
 	}
 	return nil

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+// How far the clocks of the issuer and of those that check its tokens may be apart, by default and at most.
+const (
+	DefaultLeeway = 30 * time.Second
+	MaxLeeway     = 5 * time.Minute
+)
+
 // Expect is what a verifier expects of a token. The zero Expect accepts no token.
 type Expect struct {
 	// Issuer must be the token's iss, character by character.

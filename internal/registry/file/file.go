@@ -1,5 +1,5 @@
-// Package file follows a registry file as it changes. Its entry point is Open. It imports internal/registry and
-// nothing else of this module.
+// Package file follows a registry file as it changes. Its entry point is Open. It imports internal/registry
+// and internal/poll of this module.
 package file
 
 import (
@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/poll"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -24,7 +25,7 @@ type File struct {
 	loaded     [sha256.Size]byte  // the hash of current's content
 	broken     *[sha256.Size]byte // the hash of content that was reported as broken, until good content is read
 	why        string             // what is wrong with the broken content
-	unreadable string             // why the file could not be read, as it was reported
+	unreadable poll.Failures      // to read the file
 	sound      time.Time          // when the file last held what is current
 	now        func() time.Time
 }
@@ -77,7 +78,7 @@ func (f *File) look() (changed bool, err error) {
 		return false, f.reportUnreadable(err)
 	}
 	if f.seen.holds(info) {
-		f.unreadable = ""
+		f.unreadable.Succeeded()
 		return false, nil
 	}
 	data, seen, err := readStamped(f.path, f.now)
@@ -106,10 +107,10 @@ func (f *File) Age() time.Duration {
 }
 
 func (f *File) problem() string {
-	if f.unreadable == "" && f.broken != nil {
-		return f.why
+	if reason := f.unreadable.Reason(); reason != "" || f.broken == nil {
+		return reason
 	}
-	return f.unreadable
+	return f.why
 }
 
 // take makes the data current, unless it already is, is broken or may be incomplete.
@@ -118,7 +119,8 @@ func (f *File) take(data []byte) (changed bool, err error) {
 	if !f.isKnown(sum) && !f.debounce.isOver(sum, f.seen) {
 		return false, f.reportRestless()
 	}
-	f.debounce, f.unreadable = debounce{}, ""
+	f.debounce = debounce{}
+	f.unreadable.Succeeded()
 	return f.load(data, sum)
 }
 
@@ -157,10 +159,9 @@ func (f *File) reportRestless() error {
 }
 
 func (f *File) reportUnreadable(err error) error {
-	if err.Error() == f.unreadable {
+	if !f.unreadable.Failed(err) {
 		return nil
 	}
-	f.unreadable = err.Error()
 	return fmt.Errorf("reading the registry file: %w", err)
 }
 

@@ -23,7 +23,7 @@ import (
 // refused without a call, whether a client has it or not. A malformed id or secret is refused without a call.
 func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, string, error) {
 	client, refused := s.clients.get(id, s.now())
-	found, secretID, err := authenticate(client, secret, now)
+	found, secretID, err := client.Authenticate(secret, now)
 	if refused || !errors.Is(err, registry.ErrRefused) {
 		return found, secretID, err
 	}
@@ -38,7 +38,7 @@ func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Ti
 	if err != nil {
 		return nil, "", err
 	}
-	found, secretID, err = authenticate(read.client, secret, now)
+	found, secretID, err = read.client.Authenticate(secret, now)
 	if !errors.Is(err, registry.ErrRefused) {
 		return found, secretID, err
 	}
@@ -46,14 +46,6 @@ func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Ti
 		return nil, "", err
 	}
 	return nil, "", registry.ErrRefused
-}
-
-func authenticate(c *registry.Client, secret string, now time.Time) (*registry.Client, string, error) {
-	secretID, err := c.Authenticate(secret, now)
-	if err != nil {
-		return nil, "", err
-	}
-	return c, secretID, nil
 }
 
 // clientRead is a client that was read in a generation of the cache, or nil if there is none.
@@ -70,14 +62,14 @@ func (s *Store) lookUp(ctx context.Context, name, id string, inMemory *registry.
 	if inMemory != nil {
 		generation, err := poll.Shared(ctx, &s.decoys, id, func(ctx context.Context) (uint64, error) {
 			generation := s.clients.generation.Load()
-			_, err := s.load(ctx, s.strangers, decoyOf(key))
+			_, err := s.load(ctx, s.unauthenticated, decoyOf(key))
 			return generation, err
 		})
 		return clientRead{inMemory, generation}, err
 	}
 	return poll.Shared(ctx, &s.lookingUp, id, func(ctx context.Context) (clientRead, error) {
 		read := clientRead{nil, s.clients.generation.Load()}
-		storage := s.strangers
+		storage := s.unauthenticated
 		if s.clients.wasKnown(id) {
 			storage = s.known
 		}
@@ -156,13 +148,13 @@ func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) er
 // storages answer any failed load as if the object did not exist. An error is also returned if the storage has lost the
 // journal, which exists from the first change on.
 func (s *Store) checkAnswers(ctx context.Context, key string) error {
-	if _, err := s.strangers.List(ctx, key, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.unauthenticated.List(ctx, key, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unavailable("listing "+key, err)
 	}
 	if s.sequence.Load() == 0 {
 		return nil
 	}
-	there, err := s.strangers.Has(ctx, s.journalKey())
+	there, err := s.unauthenticated.Has(ctx, s.journalKey())
 	if err == nil && !there {
 		err = errLost
 	}
@@ -170,7 +162,7 @@ func (s *Store) checkAnswers(ctx context.Context, key string) error {
 		return unavailable("looking for "+s.journalKey(), err)
 	}
 	// The storage may have failed when the client was loaded, and recovered since.
-	object, err := s.load(ctx, s.strangers, key)
+	object, err := s.load(ctx, s.unauthenticated, key)
 	if err == nil && object != nil {
 		err = unavailable("loading "+key, errors.New("it did not exist a moment ago"))
 	}

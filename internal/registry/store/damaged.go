@@ -12,22 +12,18 @@ import (
 func isWhole(c *registry.Client) bool { return c != nil && c.Damage == nil }
 
 // decodeEvenDamaged returns the client of an object. If the object is damaged, the client has only its damage and the
-// hashes of its secrets, as far as they can be read. The hashes tell the client's owner from a stranger: the owner learns
-// that the fault is the server's, and a stranger gets the answer for an unknown client.
+// hashes of its secrets, as far as they can be read. A caller who has the secret learns that the
+// fault is the server's, and any other gets the answer for an unknown client.
 func decodeEvenDamaged(key, id string, object []byte) *registry.Client {
-	client, err := decodeClient(id, object)
+	var client *registry.Client
+	entry, err := envelope.Open(clientLabel(id), object)
+	if err == nil {
+		client, err = registry.DecodeClient(id, entry)
+	}
 	if err != nil {
 		return &registry.Client{ID: id, Damage: broken(key, err), Secrets: findHashes(object)}
 	}
 	return client
-}
-
-func decodeClient(id string, object []byte) (*registry.Client, error) {
-	entry, err := envelope.Open(clientLabel(id), object)
-	if err != nil {
-		return nil, err
-	}
-	return registry.DecodeClient(id, entry)
 }
 
 // storedHash is the hash of a secret in an entry.

@@ -60,7 +60,7 @@ func (s *Store) EditResource(ctx context.Context, code string, edit func(*regist
 			return registry.Change{}, err
 		}
 		change := registry.ResourceChange(code, before, damage, after)
-		return change, s.base().CheckUnused(ctx, []registry.Change{change})
+		return change, s.base().CheckUnused(ctx, []registry.Change{change}, nil)
 	})
 }
 

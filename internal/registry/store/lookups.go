@@ -31,5 +31,7 @@ type allOf struct{ Storage }
 func (s allOf) Has(ctx context.Context, key string) (bool, error) { return s.Exists(ctx, key), nil }
 
 // SetLookups sets the storage for unauthenticated callers: one for those that name a client that was in memory before
-// (known), and one for the others (strangers). Call it before the first lookup.
-func (s *Store) SetLookups(strangers, known Lookups) { s.strangers, s.known = strangers, known }
+// (known), and one for the others. Call it before the first lookup.
+func (s *Store) SetLookups(unauthenticated, known Lookups) {
+	s.unauthenticated, s.known = unauthenticated, known
+}

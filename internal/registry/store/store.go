@@ -37,7 +37,7 @@ type Store struct {
 	// OnWrite, if set, is called after each attempt to change the registry, before the caller gets the result.
 	OnWrite func()
 
-	strangers, known            Lookups // for unauthenticated callers
+	unauthenticated, known      Lookups // for unauthenticated callers
 	lookingUp, decoys, refusing singleflight.Group
 
 	clients   *clientCache
