@@ -119,22 +119,19 @@ type Cause struct {
 func (t *originTracer) causes(name string, value ast.Value, reason string) []Cause {
 	var causes []Cause
 	for _, o := range t.origins[contractValue{name, value.Hash()}] {
-		if o.value.Compare(value) == 0 {
-			causes = append(causes, causeOf(name, reason, o.rule))
+		if o.value.Compare(value) != 0 {
+			continue
 		}
+		cause := Cause{Rule: name, Reason: reason}
+		if location := o.rule.Location; location != nil {
+			cause.File, cause.Line = location.File, location.Row
+			cause.Text, _, _ = strings.Cut(string(location.Text), "\n")
+		}
+		causes = append(causes, cause)
 	}
 	if causes == nil {
 		return []Cause{{Rule: name, Reason: reason}}
 	}
 	slices.SortFunc(causes, func(a, b Cause) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
 	return slices.Compact(causes) // a rule with several bodies is several rules
-}
-
-func causeOf(name, reason string, rule *ast.Rule) Cause {
-	cause := Cause{Rule: name, Reason: reason}
-	if location := rule.Location; location != nil {
-		cause.File, cause.Line = location.File, location.Row
-		cause.Text, _, _ = strings.Cut(string(location.Text), "\n")
-	}
-	return cause
 }

@@ -122,7 +122,7 @@ func wrongWith(result *tester.Result) string {
 	case result.Skip:
 		return ""
 	case result.Error != nil:
-		return "does not end well: " + result.Error.Error()
+		return "ends with an error: " + result.Error.Error()
 	case result.Fail:
 		return "fails"
 	}
