@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -51,9 +52,13 @@ func (w *keyWatch) look() {
 		var key struct {
 			SignsFrom time.Time `json:"signs_from"`
 		}
-		content, err := os.ReadFile(file)
-		if err != nil || json.Unmarshal(content, &key) != nil {
+		object, err := os.ReadFile(file)
+		if err != nil {
 			continue // it was deleted by then
+		}
+		_, content, _ := bytes.Cut(object, []byte("\n")) // the first line is a checksum
+		if json.Unmarshal(content, &key) != nil {
+			continue // it is being written
 		}
 		w.mu.Lock()
 		w.begins[strings.TrimSuffix(filepath.Base(file), ".json")] = key.SignsFrom
