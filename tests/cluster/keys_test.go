@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -51,7 +52,8 @@ func (w *keyWatch) look() {
 		var key struct {
 			SignsFrom time.Time `json:"signs_from"`
 		}
-		content, err := os.ReadFile(file)
+		object, err := os.ReadFile(file)
+		_, content, _ := bytes.Cut(object, []byte("\n")) // after the line with the checksum
 		if err != nil || json.Unmarshal(content, &key) != nil {
 			continue // it was deleted by then
 		}
