@@ -120,7 +120,7 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// TestFeedOfAKeyThatHasLeaked: the feed names it, signed with the new one.
+// TestFeedOfAKeyThatHasLeaked: the feed names the key, and is signed with the new one.
 func TestFeedOfAKeyThatHasLeaked(t *testing.T) {
 	w := startAdmin(t)
 	w.book()
@@ -160,7 +160,7 @@ func TestFeedSaysAsOfWhen(t *testing.T) {
 	servertest.Eventually(t, "it catches up", func() bool { return feedAt(t, w.url, "").number("as_of") > lost+3 })
 }
 
-// TestFeedInAFlood: while tokens are revoked one after another, and many ask for the feed, none is lost from it.
+// TestFeedInAFlood: while tokens are revoked and many clients read the feed, it loses no revocation.
 func TestFeedInAFlood(t *testing.T) {
 	w := startIntrospection(t)
 	done := make(chan struct{})
