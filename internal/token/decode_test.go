@@ -24,7 +24,7 @@ func TestDecode(t *testing.T) {
 		"two parts":           {raw: "e30.e30", reason: Malformed},
 		"four parts":          {raw: "e30.e30.e30.e30", reason: Malformed},
 		"empty":               {raw: "", reason: Malformed},
-		"header is no object": {raw: unsigned(`[]`, `{}`), reason: Malformed},
+		"header is not an object": {raw: unsigned(`[]`, `{}`), reason: Malformed},
 		"claims repeated":     {raw: unsigned(`{}`, `{"a":1,"a":2}`), reason: Malformed},
 		"padding":             {raw: "e30=.e30.", reason: Malformed},
 		"too large":           {raw: strings.Repeat("e", MaxTokenSize) + ".e30.", reason: Malformed},

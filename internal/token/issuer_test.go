@@ -45,7 +45,7 @@ func TestVerifierChoosesByIssuer(t *testing.T) {
 		"without iss":             {signedClaims(t, ours, testClaims(t, map[string]any{"iss": nil})), BadClaims, ""},
 		"iss is a list":           {signedClaims(t, ours, testClaims(t, map[string]any{"iss": []string{testIssuer}})), BadClaims, ""},
 		"iss twice":               {signedClaims(t, ours, strings.Replace(testClaims(t, nil), "{", `{"iss":"`+otherIssuer+`",`, 1)), Malformed, ""},
-		"payload is no object":    {signedClaims(t, ours, `["iss"]`), Malformed, ""},
+		"payload is not an object":    {signedClaims(t, ours, `["iss"]`), Malformed, ""},
 		"payload spelt otherwise": {signedParts(t, ours, encodeBase64([]byte(`{"alg":"ES256","kid":"a","typ":"at+jwt"}`)), "e31"), Malformed, ""},
 		"header with jku":         {signedHeader(t, ours, `{"alg":"ES256","kid":"a","typ":"at+jwt","jku":"x"}`), Unsupported, ""},
 		"no token":                {"x", Malformed, ""},
@@ -66,7 +66,7 @@ func TestVerifierChoosesByIssuer(t *testing.T) {
 	}
 }
 
-// TestVerifierOfSeveralRemembersWhoseATokenIs: it is judged anew by what its own issuer's tokens must say.
+// TestVerifierOfSeveralRemembersWhoseATokenIs: a remembered token is judged by the rules of its own issuer.
 func TestVerifierOfSeveralRemembersWhoseATokenIs(t *testing.T) {
 	key := testKey(t, ES256)
 	keys := NewKeySet(key)

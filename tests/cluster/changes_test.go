@@ -107,7 +107,7 @@ func TestChangesDuringReloads(t *testing.T) {
 		raw = r.token("a client that was made", another, 200)
 
 		r.change("POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`, 201)
-		r.door("a token of a key that was given up", raw, 401)
+		r.door("a token of a revoked key", raw, 401)
 		r.door("a token of a new key", r.token("a new key", bot, 200), 200)
 	}
 	t.Logf("%d reloads", stop())

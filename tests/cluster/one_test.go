@@ -136,7 +136,7 @@ func (n *node) healthy(healthy bool, kinds ...string) bool {
 
 // meanwhile is what was done at A while B could not know of it.
 type meanwhile struct {
-	revoked, leaked, fresh string // tokens: one that was revoked, one of a key that was given up, one of the new key
+	revoked, leaked, fresh string // tokens: one that was revoked, one of a revoked key, one of the new key
 	disabled               secret
 }
 
@@ -158,7 +158,7 @@ func (m meanwhile) awaitAt(n *node) {
 	n.t.Helper()
 	for what, ok := range map[string]func() bool{
 		"what A has revoked is refused":             func() bool { return n.atDoor(m.revoked).status == 401 },
-		"the key that A has given up is, too":       func() bool { return n.atDoor(m.leaked).status == 401 },
+		"the key that A has revoked is, too":       func() bool { return n.atDoor(m.leaked).status == 401 },
 		"a token of A's new key is taken":           func() bool { return n.atDoor(m.fresh).status == 200 },
 		"the client that A has disabled is refused": m.disabled.answered(n, 401),
 	} {
@@ -232,7 +232,7 @@ func loseStorage(t *testing.T, mounted string) {
 
 	c.mount(c.storage)
 	back := time.Now()
-	within(t, 20*time.Second, "B is whole again", func() bool { return c.b.healthy(true, stored...) })
+	within(t, 20*time.Second, "B is healthy again", func() bool { return c.b.healthy(true, stored...) })
 	m.awaitAt(c.b)
 	t.Logf("it has caught up %s after the storage was back", time.Since(back).Round(100*time.Millisecond))
 	within(t, 20*time.Second, "its token is taken at A", func() bool { return c.a.atDoor(bot.mustToken(t, c.b.url)).status == 200 })

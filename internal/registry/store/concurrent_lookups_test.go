@@ -63,7 +63,7 @@ func (l slowLookups) Load(ctx context.Context, key string) ([]byte, error) {
 // TestStoreTakesNoClientOfAnotherCaller: a caller that found a client in memory just before a change, and calls the storage
 // just after it, does not pass that client on to other callers.
 func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
-	s := newStranger(t)
+	s := newUnauthenticated(t)
 	slow := slowLookups{recorder{s.storage, "", &s.calls}, make(chan struct{}), make(chan struct{})}
 	s.SetLookups(slow, slow)
 	before, _, err := s.Authenticate(ctx, "demo", s.secret, s.now)
