@@ -56,7 +56,7 @@ func TestDamagedTimes(t *testing.T) {
 			"the name of a member":  {`"revoked"`, `"revokee"`},
 			"when it signs, before": {`"signs_from":"2027`, `"signs_from":"2023`},
 			"when it signs, after":  {`"signs_from":"2027`, `"signs_from":"2127`},
-			"when it was revoked":  {`"at":"2027`, `"at":"2023`},
+			"when it was revoked":   {`"at":"2027`, `"at":"2023`},
 			"for how long":          {`"token_ttl":6`, `"token_ttl":2`},
 			"the checksum's name":   {`sha256:`, `sha257:`},
 		} {
