@@ -105,7 +105,7 @@ func TestFirstStartFailsWithoutStorage(t *testing.T) {
 		t.Run(operation, func(t *testing.T) {
 			w := newIssuerWorld(t, issuerSettings{})
 			w.FailStorage(operation)
-			if err := w.Load(w.caddyfile()); err == nil || !strings.Contains(err.Error(), "the storage is away") {
+			if err := w.Load(w.caddyfile()); err == nil || !strings.Contains(err.Error(), "the storage is unreachable") {
 				t.Fatalf("starting with a storage that fails to %s: %v", operation, err)
 			}
 			w.FailStorage("")

@@ -114,7 +114,7 @@ func TestStorageAndAgesAreShown(t *testing.T) {
 	}
 	w.FailStorage("List")
 	servertest.Eventually(t, "it is told", func() bool { return status("storage", "reachable") == "false" && value("storage_reachable") == 0 })
-	if problem := status("storage", "problem"); !strings.Contains(problem, "the storage is away") {
+	if problem := status("storage", "problem"); !strings.Contains(problem, "the storage is unreachable") {
 		t.Errorf("the problem is %s", problem)
 	}
 	w.FailStorage("Load")

@@ -262,7 +262,7 @@ func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
 	}
 }
 
-// TestRevocationsAgeIsShown: it grows while the storage is away.
+// TestRevocationsAgeIsShown: it grows while the storage is unreachable.
 func TestRevocationsAgeIsShown(t *testing.T) {
 	w := startIntrospection(t)
 	age := func() string {

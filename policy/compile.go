@@ -27,9 +27,8 @@ type snapshot struct {
 
 // compile compiles files, including the shipped ones, to a snapshot.
 func compile(sources []files.File) (*snapshot, error) {
-	modules, moduleErr := parseModules(sources)
-	data, dataErr := files.Data(sources)
-	if err := errors.Join(moduleErr, dataErr); err != nil {
+	modules, data, err := parseFiles(sources)
+	if err != nil {
 		return nil, err
 	}
 	s := &snapshot{revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]opa.PreparedEvalQuery)}
@@ -51,6 +50,12 @@ func compile(sources []files.File) (*snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+func parseFiles(sources []files.File) (map[string]*ast.Module, map[string]any, error) {
+	modules, moduleErr := parseModules(sources)
+	data, dataErr := files.Data(sources)
+	return modules, data, errors.Join(moduleErr, dataErr)
 }
 
 func parseModules(sources []files.File) (map[string]*ast.Module, error) {

@@ -51,16 +51,19 @@ func explain[T any](ctx context.Context, e *Engine, q question[T], trace bool) (
 	return x, nil
 }
 
+// tracer has the methods of OPA's tracers that ours have in common.
+type tracer struct{}
+
+func (tracer) Enabled() bool               { return true }
+func (tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+
 // lastLocation records where an evaluation is. It can be read during the evaluation.
 type lastLocation struct {
+	tracer
 	location atomic.Pointer[ast.Location]
 }
 
-// Enabled, Config and TraceEvent implement OPA's tracer.
-func (*lastLocation) Enabled() bool { return true }
-
-func (*lastLocation) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-
+// TraceEvent implements OPA's tracer.
 func (p *lastLocation) TraceEvent(event topdown.Event) {
 	if event.Location != nil && event.Location.File != "" { // the query itself is in no file
 		p.location.Store(event.Location)

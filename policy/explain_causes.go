@@ -17,6 +17,7 @@ const maxRecorded = 500_000
 // member. For a document with one value, such as claims.team, it is the first rule that gave the value, because
 // evaluation ends with it.
 type originTracer struct {
+	tracer
 	contract contract
 	queries  map[uint64]*watchedQuery
 	origins  map[contractValue][]origin
@@ -50,11 +51,7 @@ func newOriginTracer(path string) *originTracer {
 	return &originTracer{contract: contracts[path], queries: make(map[uint64]*watchedQuery), origins: make(map[contractValue][]origin), limit: maxRecorded}
 }
 
-// Enabled, Config and TraceEvent implement OPA's tracer.
-func (*originTracer) Enabled() bool { return true }
-
-func (*originTracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-
+// TraceEvent implements OPA's tracer.
 func (t *originTracer) TraceEvent(event topdown.Event) {
 	if t.overflow {
 		return
@@ -122,22 +119,19 @@ type Cause struct {
 func (t *originTracer) causes(name string, value ast.Value, reason string) []Cause {
 	var causes []Cause
 	for _, o := range t.origins[contractValue{name, value.Hash()}] {
-		if o.value.Compare(value) == 0 {
-			causes = append(causes, causeOf(name, reason, o.rule))
+		if o.value.Compare(value) != 0 {
+			continue
 		}
+		cause := Cause{Rule: name, Reason: reason}
+		if location := o.rule.Location; location != nil {
+			cause.File, cause.Line = location.File, location.Row
+			cause.Text, _, _ = strings.Cut(string(location.Text), "\n")
+		}
+		causes = append(causes, cause)
 	}
 	if causes == nil {
 		return []Cause{{Rule: name, Reason: reason}}
 	}
 	slices.SortFunc(causes, func(a, b Cause) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
 	return slices.Compact(causes) // a rule with several bodies is several rules
-}
-
-func causeOf(name, reason string, rule *ast.Rule) Cause {
-	cause := Cause{Rule: name, Reason: reason}
-	if location := rule.Location; location != nil {
-		cause.File, cause.Line = location.File, location.Row
-		cause.Text, _, _ = strings.Cut(string(location.Text), "\n")
-	}
-	return cause
 }

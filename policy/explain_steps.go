@@ -23,17 +23,17 @@ type Trace struct {
 
 // stepTracer records the first steps of an evaluation until it is read. An abandoned evaluation may continue meanwhile.
 type stepTracer struct {
+	tracer
 	mu     sync.Mutex
 	events []*topdown.Event
 	cut    bool
 	read   bool
 }
 
-// Enabled, Config and TraceEvent implement OPA's tracer. It shows variables by their names.
-func (*stepTracer) Enabled() bool { return true }
-
+// Config lets the trace show variables by their names.
 func (*stepTracer) Config() topdown.TraceConfig { return topdown.TraceConfig{PlugLocalVars: true} }
 
+// TraceEvent implements OPA's tracer.
 func (t *stepTracer) TraceEvent(event topdown.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,7 +19,7 @@ func ParseTokenInput(data []byte) (TokenInput, error) {
 		Client  *Client       `json:"client"`
 		Request *TokenRequest `json:"request"`
 	}
-	if err := decodeInput(data, &read); err != nil {
+	if err := DecodeLogged("input", data, &read); err != nil {
 		return TokenInput{}, err
 	}
 	in := read.TokenInput
@@ -47,7 +47,7 @@ func ParseRequestInput(data []byte) (RequestInput, error) {
 		Request *ProxiedRequest `json:"request"`
 		Token   *Token          `json:"token"`
 	}
-	if err := decodeInput(data, &read); err != nil {
+	if err := DecodeLogged("input", data, &read); err != nil {
 		return RequestInput{}, err
 	}
 	switch {
@@ -70,19 +70,20 @@ func missing(member string) error { return fmt.Errorf("reading input: %s is miss
 // embedded matches the names of embedded structs in the path of a field. JSON does not have them.
 var embedded = regexp.MustCompile(`\b[A-Z]\w*\.`)
 
-// decodeInput decodes one JSON value and keeps numbers as they are written. Its errors do not quote the input.
-func decodeInput(data []byte, into any) error {
+// DecodeLogged decodes input or result of a logged decision, and keeps numbers as they are written. Its errors name the
+// member and do not quote it.
+func DecodeLogged(member string, data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	err := decoder.Decode(into)
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return fmt.Errorf("reading input: %s is a %s", embedded.ReplaceAllString(wrong.Field, ""), wrong.Value)
+		return fmt.Errorf("reading %s: %s is a %s", member, embedded.ReplaceAllString(wrong.Field, ""), wrong.Value)
 	case err != nil:
-		return fmt.Errorf("reading input: %w", err)
+		return fmt.Errorf("reading %s: %w", member, err)
 	case decoder.InputOffset() < int64(len(bytes.TrimRight(data, " \t\r\n"))):
-		return errors.New("reading input: more than one JSON value")
+		return fmt.Errorf("reading %s: more than one JSON value", member)
 	}
 	return nil
 }

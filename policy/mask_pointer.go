@@ -78,30 +78,23 @@ func walk(value any, path []string) any {
 // upsert sets a value, and creates the objects on its path.
 func upsert(event map[string]any, path []string, value any) bool {
 	var node any = event
-	for i, token := range path {
-		isLast := i == len(path)-1
-		switch parent := node.(type) {
-		case map[string]any:
-			if isLast {
-				parent[token] = value
-				return true
+	last := path[len(path)-1]
+	for _, token := range path[:len(path)-1] {
+		if object, ok := node.(map[string]any); ok {
+			if _, exists := object[token]; !exists {
+				object[token] = map[string]any{}
 			}
-			if _, ok := parent[token]; !ok {
-				parent[token] = map[string]any{}
-			}
-			node = parent[token]
-		case []any:
-			n, ok := index(token, len(parent))
-			if !ok {
-				return false
-			}
-			if isLast {
-				parent[n] = value
-				return true
-			}
-			node = parent[n]
-		default:
-			return false
+		}
+		node = walk(node, []string{token})
+	}
+	switch parent := node.(type) {
+	case map[string]any:
+		parent[last] = value
+		return true
+	case []any:
+		if i, ok := index(last, len(parent)); ok {
+			parent[i] = value
+			return true
 		}
 	}
 	return false

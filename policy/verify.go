@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -52,8 +51,7 @@ func verify(sources []files.File) error {
 
 // testRun runs the tests of a policy, and knows which of them have not ended.
 type testRun struct {
-	mu    sync.Mutex
-	begun map[string]bool // places of tests that have not ended
+	begun sync.Map // positions of tests that have not ended
 }
 
 func (t *testRun) do(ctx context.Context, sources []files.File) error {
@@ -75,7 +73,7 @@ func (t *testRun) do(ctx context.Context, sources []files.File) error {
 	ran := 0
 	for result := range results {
 		ran++
-		t.end(result)
+		t.begun.Delete(position(result.Location))
 		if why := wrongWith(result); why != "" {
 			failed = append(failed, fmt.Errorf("%stest %s.%s %s", at(result.Location), result.Package, result.Name, why))
 		}
@@ -91,37 +89,31 @@ func (t *testRun) do(ctx context.Context, sources []files.File) error {
 }
 
 func (t *testRun) begin(modules map[string]*ast.Module) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.begun = make(map[string]bool)
 	for _, module := range modules {
 		for _, rule := range module.Rules {
 			if strings.HasPrefix(ruleName(rule), tester.TestPrefix) {
-				t.begun[position(rule.Location)] = true
+				t.begun.Store(position(rule.Location), nil)
 			}
 		}
 	}
 }
 
-func (t *testRun) end(result *tester.Result) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.begun, position(result.Location))
-}
-
 // left names tests that have not ended.
 func (t *testRun) left() string {
 	const enough = 5
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	places := slices.Sorted(maps.Keys(t.begun))
+	var left []string
+	t.begun.Range(func(position, _ any) bool {
+		left = append(left, position.(string))
+		return true
+	})
+	slices.Sort(left)
 	switch {
-	case len(places) == 0:
+	case len(left) == 0:
 		return ""
-	case len(places) > enough:
-		places = append(places[:enough], "…")
+	case len(left) > enough:
+		left = append(left[:enough], "…")
 	}
-	return ", and have not ended: " + strings.Join(places, ", ")
+	return ", and have not ended: " + strings.Join(left, ", ")
 }
 
 // wrongWith returns what is wrong with a test, or "". Tests with the prefix todo_ do not fail.
@@ -130,7 +122,7 @@ func wrongWith(result *tester.Result) string {
 	case result.Skip:
 		return ""
 	case result.Error != nil:
-		return "does not end well: " + result.Error.Error()
+		return "ends with an error: " + result.Error.Error()
 	case result.Fail:
 		return "fails"
 	}
@@ -139,9 +131,8 @@ func wrongWith(result *tester.Result) string {
 
 // newRunner compiles files together with their tests, in the same way as without them.
 func newRunner(sources []files.File) (*tester.Runner, storage.Store, map[string]*ast.Module, error) {
-	modules, moduleErr := parseModules(sources)
-	data, dataErr := files.Data(sources)
-	if err := errors.Join(moduleErr, dataErr); err != nil {
+	modules, data, err := parseFiles(sources)
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	compiler, err := newCompiler(nil)

@@ -96,7 +96,7 @@ func TestVerifyErrors(t *testing.T) {
 		part string
 	}{
 		"a test that fails":         {"package x_test\n\ntest_no if 1 == 2\n", "test data.x_test.test_no fails"},
-		"a test with an error":      {"package x_test\n\ntest_no if to_number(\"x\") == 2\n", "test_no does not end well"},
+		"a test with an error":      {"package x_test\n\ntest_no if to_number(\"x\") == 2\n", "test_no ends with an error"},
 		"a test that is not Rego":   {"package x_test\n\ntest_no if {\n", "_test.rego:"},
 		"rules of a contract":       {"package m2m.token\n\ngranted contains \"*\"\n", "write package m2m.token_test"},
 		"rules of ours":             {"package m2m.scope\n\ncovers(a, b) := true\n", "write package m2m.scope_test"},

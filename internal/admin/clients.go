@@ -78,24 +78,18 @@ type newClient struct {
 }
 
 func (a *request) newClient() (n newClient, err error) {
-	fields, err := a.fields("a client", append(registry.ClientFields(), "id", "secret", "secret_expires")...)
-	if err != nil {
-		return n, err
+	f := a.fields("a client", append(registry.ClientFields(), "id", "secret", "secret_expires")...)
+	n.id, _ = f.text("id")
+	n.secret = f.flag("secret", true)
+	if f.has("secret_expires") && !n.secret {
+		f.fail("secret_expires needs a secret, and secret is false")
 	}
-	if n.id, _, err = fields.text("id"); err != nil {
-		return n, err
+	n.secretExpires = f.future("secret_expires")
+	n.expires = f.has("expires")
+	if f.err != nil {
+		return n, f.err
 	}
-	if n.secret, err = fields.flag("secret", true); err != nil {
-		return n, err
-	}
-	if _, given := fields["secret_expires"]; given && !n.secret {
-		return n, api.Invalid("secret_expires needs a secret, and secret is false")
-	}
-	if n.secretExpires, err = fields.future("secret_expires"); err != nil {
-		return n, err
-	}
-	_, n.expires = fields["expires"]
-	n.entry, err = json.Marshal(fields)
+	n.entry, err = json.Marshal(f.raw)
 	return n, err
 }
 

@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/netip"
 	"time"
@@ -72,59 +71,27 @@ func checkAsked(asked api.ExplainRequest) error {
 	return nil
 }
 
-func (a *request) explainAsked() (asked api.ExplainRequest, err error) {
-	f, err := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
-	if err != nil {
-		return asked, err
+func (a *request) explainAsked() (api.ExplainRequest, error) {
+	var asked api.ExplainRequest
+	f := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
+	f.take("client", "a string", &asked.Client)
+	f.take("scopes", "a list of strings", &asked.Scopes)
+	f.take("remote_ip", "a string", &asked.RemoteIP)
+	f.take("audience", "a list of strings", &asked.Audience)
+	f.take("auth_method", "a string", &asked.AuthMethod)
+	f.time("time", &asked.Time)
+	asked.Trace = f.flag("trace", false)
+	inner := &bodyFields{of: "request."}
+	if f.take("request", "an object with method, url, and perhaps headers, remote_ip and door", &inner.raw) {
+		inner.check("request", "method", "url", "headers", "remote_ip", "door")
+		asked.Request = new(api.ProxiedRequest)
+		inner.take("method", "a string", &asked.Request.Method)
+		inner.take("url", "a string", &asked.Request.URL)
+		inner.take("headers", "an object of strings", &asked.Request.Headers)
+		inner.take("remote_ip", "a string", &asked.Request.RemoteIP)
+		inner.take("door", "a whole number", &asked.Request.Door)
 	}
-	var request json.RawMessage
-	for _, take := range []struct {
-		name, must string
-		into       any
-	}{
-		{"client", "a string", &asked.Client},
-		{"scopes", "a list of strings", &asked.Scopes},
-		{"remote_ip", "a string", &asked.RemoteIP},
-		{"audience", "a list of strings", &asked.Audience},
-		{"auth_method", "a string", &asked.AuthMethod},
-		{"time", "a time as in RFC 3339, such as 2027-01-31T00:00:00Z", &asked.Time},
-		{"trace", "true or false", &asked.Trace},
-		{"request", "an object", &request},
-	} {
-		if _, err := f.take(take.name, take.must, take.into); err != nil {
-			return asked, err
-		}
-	}
-	if request != nil {
-		asked.Request, err = readProxied(request)
-	}
-	return asked, err
-}
-
-func readProxied(data json.RawMessage) (*api.ProxiedRequest, error) {
-	var f bodyFields
-	if json.Unmarshal(data, &f) != nil {
-		return nil, api.Invalid("request must be an object with method, url, and perhaps headers, remote_ip and door")
-	}
-	if err := f.check("request", "method", "url", "headers", "remote_ip", "door"); err != nil {
-		return nil, err
-	}
-	asked := new(api.ProxiedRequest)
-	for _, take := range []struct {
-		name, must string
-		into       any
-	}{
-		{"method", "a string", &asked.Method},
-		{"url", "a string", &asked.URL},
-		{"headers", "an object of strings", &asked.Headers},
-		{"remote_ip", "a string", &asked.RemoteIP},
-		{"door", "a whole number", &asked.Door},
-	} {
-		if _, err := f.takeOf("request.", take.name, take.must, take.into); err != nil {
-			return nil, err
-		}
-	}
-	return asked, nil
+	return asked, cmp.Or(f.err, inner.err)
 }
 
 // isAddress reports whether a remote address is an IP address or empty.

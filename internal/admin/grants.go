@@ -59,37 +59,27 @@ func readGrants(scopes []string, effect string) (grantChange, error) {
 }
 
 // grants returns the grants of a body: one as "scope", or several as "scopes".
-func (f bodyFields) grants() (grantChange, error) {
-	one, single, err := f.text("scope")
-	if err != nil {
-		return grantChange{}, err
-	}
-	scopes, several, err := f.texts("scopes")
-	if err != nil {
-		return grantChange{}, err
-	}
+func (f *bodyFields) grants() (grantChange, error) {
+	one, single := f.text("scope")
+	scopes, several := f.texts("scopes")
 	if single && several {
-		return grantChange{}, api.Invalid(`only one of "scope" and "scopes" is accepted`)
+		f.fail(`only one of "scope" and "scopes" is accepted`)
 	}
 	if single {
 		scopes = []string{one}
 	}
-	effect, given, err := f.text("effect")
-	if err == nil && given && effect == "" {
-		err = api.Invalid(`effect must be "allow" or "deny"`)
+	effect, given := f.text("effect")
+	if given && effect == "" {
+		f.fail(`effect must be "allow" or "deny"`)
 	}
-	if err != nil {
-		return grantChange{}, err
+	if f.err != nil {
+		return grantChange{}, f.err
 	}
 	return readGrants(scopes, effect)
 }
 
 func addGrant(a *request) error {
-	fields, err := a.fields("a grant", "scope", "scopes", "effect")
-	if err != nil {
-		return err
-	}
-	added, err := fields.grants()
+	added, err := a.fields("a grant", "scope", "scopes", "effect").grants()
 	if err != nil {
 		return err
 	}

@@ -36,19 +36,13 @@ func listKeys(a *request) error {
 }
 
 func rotateKey(a *request) error {
-	fields, err := a.optionalFields("a rotation", "now", "reason")
-	if err != nil {
-		return err
-	}
-	now, err := fields.flag("now", false)
-	if err != nil {
-		return err
-	}
-	reason, _, err := fields.text("reason")
+	fields := a.optionalFields("a rotation", "now", "reason")
+	now := fields.flag("now", false)
+	reason, _ := fields.text("reason")
 	reason = strings.TrimSpace(reason)
 	switch {
-	case err != nil:
-		return err
+	case fields.err != nil:
+		return fields.err
 	case len(reason) > api.MaxReason:
 		return api.Invalid("reason is longer than %d bytes", api.MaxReason)
 	case now && reason == "":
@@ -64,6 +58,7 @@ func rotateKey(a *request) error {
 		return err
 	}
 	var done keyring.Rotation
+	var err error
 	if now {
 		done, err = keys.Replace(a.r.Context(), reason)
 	} else {

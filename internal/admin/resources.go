@@ -47,15 +47,12 @@ func createResource(a *request) error {
 	if err != nil {
 		return err
 	}
-	fields, err := a.fields("a resource", append(registry.ResourceFields(), "code")...)
-	if err != nil {
-		return err
+	fields := a.fields("a resource", append(registry.ResourceFields(), "code")...)
+	code, _ := fields.text("code")
+	if fields.err != nil {
+		return fields.err
 	}
-	code, _, err := fields.text("code")
-	if err != nil {
-		return err
-	}
-	entry, err := json.Marshal(fields)
+	entry, err := json.Marshal(fields.raw)
 	if err != nil {
 		return err
 	}

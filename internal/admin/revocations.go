@@ -43,48 +43,32 @@ func createRevocation(a *request) error {
 // newRevocation reads the body: the jti of a token and when it expires, or a client_id and the time before which its tokens
 // were issued.
 func (a *request) newRevocation() (e revocation.Entry, err error) {
-	fields, err := a.fields("a revocation", "jti", "expires", "client_id", "before")
-	if err != nil {
-		return e, err
-	}
-	id, ofToken, err := fields.text("jti")
-	if err != nil {
-		return e, err
-	}
-	client, ofClient, err := fields.text("client_id")
-	if err != nil {
-		return e, err
-	}
+	f := a.fields("a revocation", "jti", "expires", "client_id", "before")
+	id, ofToken := f.text("jti")
+	client, ofClient := f.text("client_id")
 	if ofToken == ofClient {
-		return e, api.Invalid("either jti or client_id is needed")
+		f.fail("either jti or client_id is needed")
 	}
 	now := time.Now()
 	if ofClient {
 		before := now
-		if _, err := fields.take("before", "a time as in RFC 3339, such as 2027-01-31T00:00:00Z", &before); err != nil {
-			return e, err
+		f.time("before", &before)
+		if f.has("expires") {
+			f.fail("expires does not go with client_id")
 		}
-		return revocation.OfClient(client, before), onlyFor("client_id", fields, "expires")
+		return revocation.OfClient(client, before), f.err
 	}
 	if api.LooksLikeToken(id) || credential.Contains(id) {
-		return e, api.Invalid("jti must be the ID of a token, not the token or a secret")
+		f.fail("jti must be the ID of a token, not the token or a secret")
 	}
-	expires, err := fields.future("expires")
-	if err != nil {
-		return e, err
-	}
+	expires := f.future("expires")
 	if expires.IsZero() {
 		expires = now.Add(revocation.MaxTokenLife)
 	}
-	return revocation.OfToken(id, expires), onlyFor("jti", fields, "before")
-}
-
-// onlyFor refuses a field that does not go with what.
-func onlyFor(what string, fields bodyFields, other string) error {
-	if _, given := fields[other]; given {
-		return api.Invalid("%s does not go with %s", other, what)
+	if f.has("before") {
+		f.fail("before does not go with jti")
 	}
-	return nil
+	return revocation.OfToken(id, expires), f.err
 }
 
 // listRevocations lists the revocations in force at this node in pages, those of clients first.

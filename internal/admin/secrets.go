@@ -29,17 +29,14 @@ func listSecrets(a *request) error {
 }
 
 func createSecret(a *request) error {
-	fields, err := a.optionalFields("a new secret", "expires")
-	if err != nil {
-		return err
-	}
-	expires, err := fields.future("expires")
-	if err != nil {
-		return err
+	fields := a.optionalFields("a new secret", "expires")
+	expires := fields.future("expires")
+	if fields.err != nil {
+		return fields.err
 	}
 	var created api.CreatedSecret
 	used := a.lastUsed(a.r.PathValue("id"))
-	_, err = clients.edit(a, "secret.create", func(c *registry.Client) (*registry.Client, error) {
+	_, err := clients.edit(a, "secret.create", func(c *registry.Client) (*registry.Client, error) {
 		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == store.MaxLiveSecrets {
 			return nil, api.Errorf(api.CodeTooManySecrets, "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
@@ -55,17 +52,10 @@ func createSecret(a *request) error {
 }
 
 func rotateSecret(a *request) error {
-	fields, err := a.optionalFields("a rotation", "overlap", "expires")
-	if err != nil {
-		return err
-	}
-	expires, err := fields.future("expires")
-	if err != nil {
-		return err
-	}
-	overlap, err := fields.overlap()
-	if err != nil {
-		return err
+	fields := a.optionalFields("a rotation", "overlap", "expires")
+	expires, overlap := fields.future("expires"), fields.overlap()
+	if fields.err != nil {
+		return fields.err
 	}
 	force, err := a.flag("force")
 	if err != nil {
@@ -134,19 +124,19 @@ func revokeSecret(a *request) error {
 }
 
 // overlap returns how long the old secrets work after a rotation.
-func (f bodyFields) overlap() (time.Duration, error) {
-	text, given, err := f.text("overlap")
-	if err != nil || !given {
-		return defaultOverlap, err
+func (f *bodyFields) overlap() time.Duration {
+	text, given := f.text("overlap")
+	if !given {
+		return defaultOverlap
 	}
 	overlap, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, api.Invalid(`overlap must be a duration such as "24h"`)
+	switch {
+	case err != nil:
+		f.fail(`overlap must be a duration such as "24h"`)
+	case overlap < 0:
+		f.fail("overlap must not be negative")
 	}
-	if overlap < 0 {
-		return 0, api.Invalid("overlap must not be negative")
-	}
-	return overlap, nil
+	return overlap
 }
 
 // dropExpired removes expired secrets, and returns the number of the others.

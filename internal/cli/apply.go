@@ -139,7 +139,7 @@ hashes of secrets, not the secrets.`,
 		defer response.Body.Close()
 		file, err := readBounded(response.Body, api.MaxAnswer) // all of it: a part would also be a registry file
 		if err != nil {
-			return &exitError{exitUnavailable, fmt.Errorf("the server broke off, see its log: %w", err)}
+			return &exitError{exitUnavailable, fmt.Errorf("the server closed the connection, see its log: %w", err)}
 		}
 		_, err = s.out.Write(file)
 		return err

@@ -6,9 +6,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/opacli"
 )
 
@@ -62,5 +65,33 @@ func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 			message += fmt.Sprintf("; did you mean %q?", near[0])
 		}
 		return errors.New(message)
+	}
+}
+
+// errSecretSeen does not repeat the secret.
+var errSecretSeen = errors.New("the command line contains a secret, and other users can see it in the list of processes: replace it.\n" +
+	"Commands read secrets from files, from the environment or from standard input, and name them by their IDs")
+
+// prepare makes a command and its subcommands end with the exit codes of their errors. First of all, they refuse a secret
+// in an argument or a flag.
+func (h *Host) prepare(cmd *cobra.Command) {
+	checkArgs, run := cmd.Args, cmd.RunE
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		texts := slices.Clone(args)
+		cmd.Flags().Visit(func(f *pflag.Flag) { texts = append(texts, f.Value.String()) })
+		if slices.ContainsFunc(texts, credential.ContainsSecret) {
+			return h.exit(cmd, &exitError{exitInvalid, errSecretSeen})
+		}
+		if checkArgs == nil {
+			return nil
+		}
+		return checkArgs(cmd, args)
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return h.exit(cmd, run(cmd, args)) }
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return errors.New(credential.Mask(err.Error()))
+	})
+	for _, below := range cmd.Commands() {
+		h.prepare(below)
 	}
 }

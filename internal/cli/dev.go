@@ -60,7 +60,10 @@ func (f *devFlags) run(ctx context.Context, h *Host, out, log io.Writer) error {
 		return err
 	}
 	remove := func() {
-		if err := server.remove(); err != nil {
+		if !server.Temporary {
+			return
+		}
+		if err := os.RemoveAll(server.Dir); err != nil {
 			fmt.Fprintf(log, "removing %s: %v\n", server.Dir, err)
 		}
 	}

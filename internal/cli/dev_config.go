@@ -111,14 +111,6 @@ func (s *devServer) path(elem ...string) string {
 	return filepath.Join(append([]string{s.Dir}, elem...)...)
 }
 
-// remove removes the state if it is temporary.
-func (s *devServer) remove() error {
-	if !s.Temporary {
-		return nil
-	}
-	return os.RemoveAll(s.Dir)
-}
-
 // programName is "caddy" if a shell finds this program by that name, and otherwise its path: another Caddy may lack this
 // plugin.
 func programName() string {

@@ -59,12 +59,12 @@ func (s *session) printRevocation(made api.CreatedRevocation) {
 	if made.JTI != "" {
 		s.printf("token %s is revoked\n", printable(made.JTI))
 		if !token.IsID(made.JTI) {
-			s.warnf("IDs of tokens are 26 capitals and digits: is it right?\n")
+			s.warnf("Token IDs have 26 capital letters and digits: check this one.\n")
 		}
 		return
 	}
-	s.printf("tokens of %s are revoked that were issued up to %s\n", printable(made.ClientID), made.Before.UTC().Format(time.RFC3339))
+	s.printf("tokens of %s that were issued up to %s are revoked\n", printable(made.ClientID), made.Before.UTC().Format(time.RFC3339))
 	if made.KnownClient != nil && !*made.KnownClient {
-		s.warnf("There is no client %s in the registry: is the name right?\n", printable(made.ClientID))
+		s.warnf("There is no client %s in the registry: check the name.\n", printable(made.ClientID))
 	}
 }

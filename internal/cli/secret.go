@@ -99,7 +99,7 @@ func (s *session) makeSecret(client, path string, query url.Values, body map[str
 		return err
 	}
 	return ask(s, http.MethodPost, "/clients"+segment(client)+path, query, body, func(s *session, made api.CreatedSecret) {
-		s.printf("client_id      %s\nclient_secret  %s\n\nThe secret, %s, is shown this once.\n", printable(made.ClientID), made.ClientSecret, made.SecretID)
+		s.printf("client_id      %s\nclient_secret  %s\n\nThe secret, %s, is shown only once.\n", printable(made.ClientID), made.ClientSecret, made.SecretID)
 		for _, old := range made.Old {
 			s.printf("%s works until %s.\n", old.ID, timeOr(old.Expires, "it is revoked"))
 		}
@@ -170,7 +170,7 @@ SHA-256, from which the secret cannot be computed: put that line below the clien
 	return cmd
 }
 
-const newSecretText = `secret, shown this once:
+const newSecretText = `secret, shown only once:
 
   %s
 

@@ -25,18 +25,6 @@ type adminFlags struct {
 	format                           formatFlag
 }
 
-func (f *adminFlags) add(cmd *cobra.Command, defaultAdmin string) {
-	f.format = forPeople("table")
-	flags := cmd.Flags()
-	flags.StringVar(&f.address, "address", "", "address of the admin endpoint (default: the config's, else "+defaultAdmin+")")
-	flags.StringVarP(&f.config, "config", "c", "", "config file that has the address of the admin endpoint")
-	flags.StringVarP(&f.adapter, "adapter", "a", "", "name of the config's adapter")
-	flags.StringVar(&f.issuer, "issuer", "", "URL of the issuer (default: the only one)")
-	if flags.Lookup("format") == nil {
-		flags.Var(&f.format, "format", "table or json")
-	}
-}
-
 // session is one command that administers a server.
 type session struct {
 	ctx      context.Context
@@ -57,13 +45,20 @@ func (h *Host) administer(cmd *cobra.Command, run func(s *session, args []string
 	})
 }
 
-// administerAll is administer for a whole registry, without a time limit: a command that gives up does not know what
-// the server has written.
+// administerAll is like administer, without a time limit: after a timeout, a command that changes the whole registry could
+// not say what the server has written.
 func (h *Host) administerAll(cmd *cobra.Command, run func(s *session, args []string) error) *cobra.Command {
-	flags := new(adminFlags)
-	flags.add(cmd, h.DefaultAdmin)
+	f := &adminFlags{format: forPeople("table")}
+	flags := cmd.Flags()
+	flags.StringVar(&f.address, "address", "", "address of the admin endpoint (default: the config's, else "+h.DefaultAdmin+")")
+	flags.StringVarP(&f.config, "config", "c", "", "config file that has the address of the admin endpoint")
+	flags.StringVarP(&f.adapter, "adapter", "a", "", "name of the config's adapter")
+	flags.StringVar(&f.issuer, "issuer", "", "URL of the issuer (default: the only one)")
+	if flags.Lookup("format") == nil {
+		flags.Var(&f.format, "format", "table or json")
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := h.newSession(cmd.Context(), cmd, flags)
+		s, err := h.newSession(cmd, f)
 		if err != nil {
 			return err
 		}
@@ -72,7 +67,7 @@ func (h *Host) administerAll(cmd *cobra.Command, run func(s *session, args []str
 	return cmd
 }
 
-func (h *Host) newSession(ctx context.Context, cmd *cobra.Command, flags *adminFlags) (*session, error) {
+func (h *Host) newSession(cmd *cobra.Command, flags *adminFlags) (*session, error) {
 	if _, rest, found := strings.Cut(flags.address, "://"); found {
 		return nil, api.Invalid("--address takes no scheme: write %s", strings.TrimRight(rest, "/"))
 	}
@@ -88,7 +83,7 @@ func (h *Host) newSession(ctx context.Context, cmd *cobra.Command, flags *adminF
 		// a server redirects a path that it cleans, and the clean path names another entry
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &session{ctx: ctx, cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, endpoint: endpoint, client: client}, nil
+	return &session{ctx: cmd.Context(), cmd: cmd, out: &stickyWriter{w: cmd.OutOrStdout()}, flags: flags, endpoint: endpoint, client: client}, nil
 }
 
 // getCommand makes a command that prints what the server has at a path, in which the first argument takes the place of %s.
@@ -135,7 +130,7 @@ func (s *session) send(method, path string, query url.Values, contentType string
 	}
 	response, err := s.client.Do(request)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s broke off without an answer: the log of the server says why", s.endpoint.Name)}
+		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s closed the connection without an answer: the log of the server says why", s.endpoint.Name)}
 	}
 	if err != nil {
 		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? If the endpoint is elsewhere, give --address or --config", s.endpoint.Name, errors.Unwrap(err))}
@@ -195,7 +190,7 @@ func (s *session) read(response *http.Response, into any) error {
 		err = decoder.Decode(into)
 	}
 	if err != nil {
-		return &exitError{exitUnavailable, fmt.Errorf("what answers at %s is no admin endpoint with m2m, or it broke off: %w", s.endpoint.Name, err)}
+		return &exitError{exitUnavailable, fmt.Errorf("the answer of %s is incomplete, or not that of an admin endpoint with m2m: %w", s.endpoint.Name, err)}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,7 +70,9 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return err
 	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errTokenRedirect }}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return errors.New("the token endpoint redirects, and the secret is not sent on")
+	}}
 	endpoint, err := f.endpoint(ctx, client)
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 		return explainTokenError(err, secret)
 	}
 	if printable(issued.AccessToken) != issued.AccessToken {
-		return errors.New("asking for a token: the issuer's access_token has unprintable characters, so it is no token")
+		return errors.New("asking for a token: the issuer's access_token has unprintable characters, so it is not a token")
 	}
 	fmt.Fprintf(log, "granted:  %s\nrejected: %s\nexpires:  in %s\n",
 		textOr(issued.Extra("scope"), "unknown"), textOr(issued.Extra("rejected_scope"), "nothing"),
@@ -91,8 +94,6 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	_, err = fmt.Fprintln(out, issued.AccessToken)
 	return err
 }
-
-var errTokenRedirect = errors.New("the token endpoint redirects, and the secret is not sent on")
 
 // endpoint finds the token endpoint by discovery. It fails if the endpoint's origin is neither the issuer's own nor a
 // named one, because the secret is sent there.
@@ -133,10 +134,7 @@ func fileOrEnv(path string, env map[string]string, name string) (string, error) 
 		content, err := os.ReadFile(path)
 		return strings.TrimSpace(string(content)), err
 	}
-	if value := env[name]; value != "" {
-		return value, nil
-	}
-	if value := os.Getenv(name); value != "" {
+	if value := cmp.Or(env[name], os.Getenv(name)); value != "" {
 		return value, nil
 	}
 	flag := strings.ReplaceAll(strings.ToLower(name), "_", "-")

@@ -19,10 +19,10 @@ func TestTokenShowsNoControlCharacters(t *testing.T) {
 		answer any
 		shown  string
 	}{
-		"scopes":            {http.StatusOK, map[string]any{"access_token": "abc", "token_type": "Bearer", "expires_in": 60, "scope": "a" + evil, "rejected_scope": "b" + evil}, `"b\x1b[2J\r\nok"`},
-		"a token":           {http.StatusOK, map[string]any{"access_token": "abc" + evil, "token_type": "Bearer", "expires_in": 60}, "no token"},
-		"an error":          {http.StatusUnauthorized, map[string]any{"error": "a" + evil, "error_description": "b" + evil, "rejected_scope": "c" + evil}, `"c\x1b[2J\r\nok"`},
-		"what is no answer": {http.StatusUnauthorized, evil, "asking for a token"},
+		"scopes":        {http.StatusOK, map[string]any{"access_token": "abc", "token_type": "Bearer", "expires_in": 60, "scope": "a" + evil, "rejected_scope": "b" + evil}, `"b\x1b[2J\r\nok"`},
+		"a token":       {http.StatusOK, map[string]any{"access_token": "abc" + evil, "token_type": "Bearer", "expires_in": 60}, "not a token"},
+		"an error":      {http.StatusUnauthorized, map[string]any{"error": "a" + evil, "error_description": "b" + evil, "rejected_scope": "c" + evil}, `"c\x1b[2J\r\nok"`},
+		"not an answer": {http.StatusUnauthorized, evil, "asking for a token"},
 	} {
 		var issuer *httptest.Server
 		issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -226,7 +226,9 @@ func (k *Keys[T]) finish(e *entry[T], err error, now time.Time) {
 }
 
 // Status is the state of a cache.
-type Status struct {
+type Status[T any] struct {
+	// Keys is the last key set, however old, or the zero value if there is none.
+	Keys T
 	// Fetched is when the issuer last sent or confirmed the key set, or zero.
 	Fetched time.Time
 	// StaleAfter is when the key set is past its age. It is then used only while no fetch succeeds.
@@ -236,24 +238,14 @@ type Status struct {
 }
 
 // Status returns the current state. It causes no fetch.
-func (k *Keys[T]) Status() Status {
+func (k *Keys[T]) Status() Status[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Status{Err: k.lastErr}
-	if k.current != nil {
-		s.Fetched, s.StaleAfter = k.current.fetched, k.current.freshUntil
+	s := Status[T]{Err: k.lastErr}
+	if e := k.current; e != nil {
+		s.Keys, s.Fetched, s.StaleAfter = e.keys, e.fetched, e.freshUntil
 	}
 	return s
-}
-
-// Known returns the last key set, however old, if there is one.
-func (k *Keys[T]) Known() (keys T, ok bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.current != nil {
-		keys = k.current.keys
-	}
-	return keys, k.current != nil
 }
 
 // Usable reports whether Get would return a key set without waiting.

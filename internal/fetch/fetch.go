@@ -54,9 +54,9 @@ type Document struct {
 	Header http.Header
 }
 
-// Get fetches a document. It uses the client's transport, or http.DefaultTransport if the client is nil. It neither sends nor keeps
-// cookies, and follows at most three redirects, all to the same origin. Its errors do not hold the URL, which may hold
-// credentials.
+// Get fetches a document. It uses the client's transport, or http.DefaultTransport if the client is nil. It neither
+// sends nor keeps cookies, and follows at most three redirects, all to the same origin. Its errors do not hold the URL,
+// which may hold credentials.
 func Get(ctx context.Context, client *http.Client, r Request) (*Document, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -83,9 +83,12 @@ func Get(ctx context.Context, client *http.Client, r Request) (*Document, error)
 		return nil, StatusError(resp.StatusCode)
 	}
 	defer cancelAfter(cancel, r.BodyTimeout, ErrSlow)()
-	body, err := readAll(ctx, resp.Body, r.MaxSize)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, r.MaxSize+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the answer: %w", cause(ctx, err))
+	}
+	if int64(len(body)) > r.MaxSize {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, r.MaxSize)
 	}
 	return &Document{Body: body, ETag: resp.Header.Get("ETag"), Header: resp.Header}, nil
 }
@@ -105,17 +108,6 @@ func cause(ctx context.Context, err error) error {
 		return why
 	}
 	return err
-}
-
-func readAll(ctx context.Context, r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", cause(ctx, err))
-	}
-	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
-	}
-	return body, nil
 }
 
 // restricted returns a copy of a client that has no cookies and stays on the origin that it is sent to.

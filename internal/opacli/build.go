@@ -52,7 +52,8 @@ func asBuild(c *cobra.Command) {
 		if err != nil {
 			return err
 		}
-		err = replaceFile(b.output, filepath.Dir(b.output), 0o644, func(w io.Writer) error { return bundle.NewWriter(w).Write(*made) })
+		output := b.text("output")
+		err = replaceFile(output, filepath.Dir(output), 0o644, func(w io.Writer) error { return bundle.NewWriter(w).Write(*made) })
 		if err != nil {
 			return fmt.Errorf("writing bundle: %w", err)
 		}
@@ -76,8 +77,8 @@ func (b *build) make(paths []string) (*bundle.Bundle, error) {
 	if err := b.compile(made, capabilities); err != nil {
 		return nil, err
 	}
-	if b.flags.Changed("revision") {
-		made.Manifest.Revision = b.revision
+	if b.Flags().Changed("revision") {
+		made.Manifest.Revision = b.text("revision")
 	}
 	err = made.FormatModulesWithOptions(bundle.BundleFormatOptions{
 		RegoVersion:               ast.RegoV1,
@@ -131,8 +132,8 @@ func (b *build) compile(made *bundle.Bundle, capabilities *ast.Capabilities) err
 			bundle.ModuleFile{URL: "shipped://" + name, Path: "shipped://" + name, Raw: content, Parsed: module})
 	}
 	compiler := compile.New().WithBundle(&joined).WithCapabilities(capabilities).WithRegoVersion(ast.RegoV1)
-	if b.debug {
-		compiler = compiler.WithDebug(b.stderr)
+	if flag(b.Command, "debug") {
+		compiler = compiler.WithDebug(b.ErrOrStderr())
 	}
 	return compiler.Build(context.Background())
 }

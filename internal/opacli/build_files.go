@@ -20,12 +20,11 @@ func (b *build) load(paths []string, capabilities *ast.Capabilities) (*bundle.Bu
 	if err != nil {
 		return nil, err
 	}
-	followLinks, _ := b.flags.GetBool("follow-symlinks")
 	files := loader.NewFileLoader().
 		WithRegoVersion(ast.RegoV1).
 		WithProcessAnnotation(true).
 		WithCapabilities(capabilities).
-		WithFollowSymlinks(followLinks).
+		WithFollowSymlinks(flag(b.Command, "follow-symlinks")).
 		WithFilter(ignoring(b.ignore)).
 		WithBundleVerificationConfig(verification)
 	if !b.bundleMode {
@@ -98,7 +97,7 @@ func checkNames(modules []bundle.ModuleFile) error {
 func (b *build) warnOfManifests(paths []string) {
 	for _, path := range paths {
 		if _, err := os.Stat(filepath.Join(path, bundle.ManifestExt)); err == nil {
-			fmt.Fprintf(b.stderr, "Warning: the %s file in %q is left out: it has an effect only with --bundle\n", bundle.ManifestExt, path)
+			fmt.Fprintf(b.ErrOrStderr(), "Warning: the %s file in %q is left out: it has an effect only with --bundle\n", bundle.ManifestExt, path)
 		}
 	}
 }

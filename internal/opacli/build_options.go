@@ -3,38 +3,29 @@ package opacli
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/keys"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
-// build holds the flags of a build.
+// build is a build command with its parsed flags.
 type build struct {
-	flags      *pflag.FlagSet
-	stderr     io.Writer
-	bundleMode bool
-	noDefaults bool
-	debug      bool
-	ignore     []string
-	output     string
-	revision   string
+	*cobra.Command
+	bundleMode, noDefaults bool
+	ignore                 []string
 }
 
 func newBuild(c *cobra.Command) *build {
-	b := &build{flags: c.Flags(), stderr: c.ErrOrStderr()}
-	b.bundleMode, b.noDefaults, b.debug = flag(c, "bundle"), flag(c, "no-defaults"), flag(c, "debug")
-	b.ignore, _ = b.flags.GetStringSlice("ignore")
+	b := &build{Command: c, bundleMode: flag(c, "bundle"), noDefaults: flag(c, "no-defaults")}
+	b.ignore, _ = c.Flags().GetStringSlice("ignore")
 	if !b.bundleMode { // in a bundle the manifest is a hidden file
 		b.ignore = append(b.ignore, ".*")
 	}
-	b.output, b.revision = b.text("output"), b.text("revision")
 	return b
 }
 
-func (b *build) text(flag string) string { return b.flags.Lookup(flag).Value.String() }
+func (b *build) text(flag string) string { return b.Flag(flag).Value.String() }
 
 // verification returns how to verify the bundles that are read. It is nil without a key.
 func (b *build) verification() (*bundle.VerificationConfig, error) {
@@ -50,7 +41,7 @@ func (b *build) verification() (*bundle.VerificationConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading --verification-key: %w", err)
 	}
-	exclude, _ := b.flags.GetStringSlice("exclude-files-verify")
+	exclude, _ := b.Flags().GetStringSlice("exclude-files-verify")
 	return bundle.NewVerificationConfig(map[string]*keys.Config{id: config}, id, scope, exclude), nil
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What this package says of OPA's commands and flags must be of some that OPA has.
+// TestAdaptationsAreOfOPA checks that the commands and flags that this package changes exist in OPA.
 func TestAdaptationsAreOfOPA(t *testing.T) {
 	root := cmd.Command(&cobra.Command{Use: "opa"}, "OPA")
 	commands := make(map[string]*cobra.Command)
@@ -26,7 +26,7 @@ func TestAdaptationsAreOfOPA(t *testing.T) {
 	}
 	for name := range reasons {
 		if commands[name] == nil || adaptations[name] != nil {
-			t.Errorf("%s is no command to leave out", name)
+			t.Errorf("%s is not a command to leave out", name)
 		}
 	}
 	for name, flags := range refused {
@@ -47,7 +47,7 @@ func TestAdaptationsAreOfOPA(t *testing.T) {
 	}
 }
 
-// No command of OPA's is there unless somebody has looked at it.
+// TestCommandsAreKeptOrHidden fails for a new command of OPA until this package keeps it or leaves it out.
 func TestCommandsAreKeptOrHidden(t *testing.T) {
 	for _, c := range Commands() {
 		if _, kept := adaptations[c.Name()]; kept == c.Hidden {

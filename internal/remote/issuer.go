@@ -110,8 +110,8 @@ func (i *Issuer) Status() Status {
 	if keys.Err != nil {
 		s.Keys.Problem = keys.Err.Error()
 	}
-	if set, ok := i.keys.Known(); ok {
-		s.Keys.Count = set.Len()
+	if keys.Keys != nil {
+		s.Keys.Count = keys.Keys.Len()
 	}
 	if problem := i.feed.failures.Reason(); i.feed.published() != "" || i.feed.started.Load() || problem != "" {
 		s.Revocations = &Knowledge{Count: i.feed.known.Len(), AsOf: i.feed.known.AsOf(), Problem: problem}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// ReplaceFile writes a file below dir as an editor should: another one, renamed over it. Whoever
-// reads it never finds it half written.
+// ReplaceFile writes a file below dir as an editor should: it renames a new file over it. A reader
+// never finds the file half written.
 func ReplaceFile(t testing.TB, dir, name, content string) string {
 	t.Helper()
 	path := WriteFile(t, dir, name+".new", content)

@@ -20,7 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // what stock Caddy has
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // the modules of stock Caddy
 
 	_ "github.com/caddy-m2m/caddy-m2m/caddymodule" // this plugin
 )

@@ -30,7 +30,7 @@ func (m *storageModule) CertMagicStorage() (certmagic.Storage, error) {
 // failing is the name of the operation that fails.
 var failing atomic.Value
 
-var errStorage = errors.New("the storage is away")
+var errStorage = errors.New("the storage is unreachable")
 
 // FailLoad makes loading the objects with this base name fail, until the next FailStorage.
 func (s *Server) FailLoad(name string) { failing.Store("Load " + name) }

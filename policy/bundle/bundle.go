@@ -136,7 +136,9 @@ func Open(cfg Config) (*Source, error) {
 		return nil, errors.New("a long poll waits for at least a second")
 	}
 	s.where = address.Scheme + "://" + address.Host + address.EscapedPath()
-	s.server = newServer(cfg)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true // a bundle is compressed, whatever the server calls that
+	s.server = &server{client: &http.Client{Transport: transport}, store: keptBundle{cfg: cfg}, longPolls: cfg.LongPoll > 0}
 	return s, nil
 }
 

@@ -33,12 +33,6 @@ type server struct {
 // checksum identifies the content of a bundle.
 type checksum [sha256.Size]byte
 
-func newServer(cfg Config) *server {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true // a bundle is compressed, whatever the server calls that
-	return &server{client: &http.Client{Transport: transport}, store: keptBundle{cfg: cfg}, longPolls: cfg.LongPoll > 0}
-}
-
 // Target receives what polling a server brings. Poll calls its methods one at a time.
 type Target interface {
 	// Take puts a bundle into force, or returns why it cannot.

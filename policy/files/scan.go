@@ -18,7 +18,7 @@ func Scan(paths []string, tests bool) ([]File, error) {
 	s := scanner{seen: make(map[string]bool), tests: tests}
 	for _, path := range paths {
 		if err := s.root(path); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading policy: %w", err)
 		}
 	}
 	return s.found, nil
@@ -34,13 +34,13 @@ type scanner struct {
 func (s *scanner) root(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("reading policy: %w", err)
+		return err
 	}
 	path = filepath.Clean(path)
 	before := s.matched
 	if !info.IsDir() {
 		if !IsPolicy(path, s.tests) {
-			return fmt.Errorf("reading policy: %s is not a .rego, .json or .yaml file, or it is a test", path)
+			return fmt.Errorf("%s is not a .rego, .json or .yaml file, or it is a test", path)
 		}
 		return s.file(path, filepath.Base(path), info)
 	}
@@ -48,7 +48,7 @@ func (s *scanner) root(path string) error {
 		return err
 	}
 	if s.matched == before {
-		return fmt.Errorf("reading policy: no .rego, .json or .yaml file in %s", path)
+		return fmt.Errorf("no .rego, .json or .yaml file in %s", path)
 	}
 	return nil
 }
@@ -58,15 +58,15 @@ func (s *scanner) root(path string) error {
 func (s *scanner) dir(path, rel string, above []fs.FileInfo) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("reading policy: %w", err)
+		return err
 	}
 	isInfo := func(other fs.FileInfo) bool { return os.SameFile(info, other) }
 	if len(above) == maxDepth || slices.ContainsFunc(above, isInfo) {
-		return fmt.Errorf("reading policy: %s is a circle of links, or too deep", path)
+		return fmt.Errorf("%s is a circle of links, or too deep", path)
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return fmt.Errorf("reading policy: %w", err)
+		return err
 	}
 	above = append(slices.Clip(above), info)
 	for _, entry := range entries {
@@ -85,7 +85,7 @@ func (s *scanner) entry(path, rel string, above []fs.FileInfo) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil && IsPolicy(name, s.tests):
-		return fmt.Errorf("reading policy: %w", err)
+		return err
 	case err != nil:
 		return nil
 	case info.IsDir():
@@ -98,14 +98,14 @@ func (s *scanner) entry(path, rel string, above []fs.FileInfo) error {
 
 func (s *scanner) file(path, rel string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("reading policy: %s is not a regular file", path)
+		return fmt.Errorf("%s is not a regular file", path)
 	}
 	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return fmt.Errorf("reading policy: %w", err)
+	if err == nil {
+		target, err = filepath.Abs(target)
 	}
-	if target, err = filepath.Abs(target); err != nil {
-		return fmt.Errorf("reading policy: %w", err)
+	if err != nil {
+		return err
 	}
 	s.matched++
 	if s.seen[target] {
@@ -113,7 +113,7 @@ func (s *scanner) file(path, rel string, info fs.FileInfo) error {
 	}
 	s.seen[target] = true
 	if len(s.found) == MaxCount {
-		return fmt.Errorf("reading policy: more than %d files", MaxCount)
+		return fmt.Errorf("more than %d files", MaxCount)
 	}
 	s.found = append(s.found, File{Name: path, Path: rel, info: info})
 	return nil

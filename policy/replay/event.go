@@ -118,7 +118,7 @@ func (e *event) parseToken(at time.Time, input, result json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	if err := decodeResult(result, &e.tokenResult); err != nil {
+	if err := policy.DecodeLogged("result", result, &e.tokenResult); err != nil {
 		return err
 	}
 	if e.isMasked("/result/granted") || e.isMasked("/result/rejected") || e.isMasked("/input/scopes") {
@@ -151,7 +151,7 @@ func (e *event) parseRequest(at time.Time, input, result json.RawMessage) error 
 	if err != nil {
 		return err
 	}
-	if err := decodeResult(result, &e.requestResult); err != nil {
+	if err := policy.DecodeLogged("result", result, &e.requestResult); err != nil {
 		return err
 	}
 	if e.isMasked("/result/denied") || e.isMasked("/result/required") || e.isMasked("/input/token/scopes") {
@@ -174,18 +174,4 @@ func (e *event) isMasked(pointer string) bool {
 
 func isAbsent(value json.RawMessage) bool {
 	return len(value) == 0 || bytes.Equal(value, []byte("null"))
-}
-
-func decodeResult(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	err := decoder.Decode(into)
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrong):
-		return fmt.Errorf("reading result: %s is a %s", wrong.Field, wrong.Value)
-	case err != nil:
-		return fmt.Errorf("reading result: %w", err)
-	}
-	return nil
 }

@@ -124,7 +124,7 @@ func TestReplay(t *testing.T) {
 		"a loss": {frozen, []string{token(t), token(t), token(t, `"id":"ci-bot"`, `"id":"other"`)},
 			"ci-bot loses book:1:read x2 map[frozen:2], other loses book:1:read x1 map[frozen:1], 3=0+3+0+0 ~0 !0 .0"},
 		"a gain": {head + `granted contains "book:1:edit"`, []string{token(t)}, "ci-bot gains book:1:edit x1, 1=0+1+0+0 ~0 !0 .0"},
-		"another reason is no change": {head + `rejected contains {"scope": "book:1:edit", "reason": "x"}`, []string{token(t)},
+		"another reason is not a change": {head + `rejected contains {"scope": "book:1:edit", "reason": "x"}`, []string{token(t)},
 			"1=1+0+0+0 ~0 !0 .0"},
 		"held back by the issuer": {head + `granted contains "book:1:edit"`, []string{token(t, "no grant covers it", "other_audience")}, "1=1+0+0+0 ~0 !0 .0"},
 		"never asked": {frozen, []string{token(t, `"scopes":[{"raw":"book:1:read","resource":"book","identifier":"1","action":"read"},{"raw":"book:1:edit","resource":"book","identifier":"1","action":"edit"}]`, `"scopes":[]`,

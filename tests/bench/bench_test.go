@@ -23,10 +23,10 @@ import (
 
 const (
 	parallelClients = 8
-	// batch is how many requests a site gets before it is the next one's turn: what disturbs the
-	// machine for longer disturbs all of them.
+	// batch is the number of requests to a site before the next site's turn. A longer disturbance of the machine then
+	// affects all sites.
 	batch = 400
-	// freshTokens is how many requests pass before a token comes again.
+	// freshTokens is the number of requests before a token is used again.
 	freshTokens = 5000
 )
 
@@ -176,7 +176,7 @@ func compare(b *testing.B, targets ...*target) {
 }
 
 func report(b *testing.B, targets ...*target) {
-	b.ReportMetric(0, "ns/op") // of a round of all targets, which says nothing
+	b.ReportMetric(0, "ns/op") // the time of a round of all targets says nothing
 	for _, t := range targets {
 		b.ReportMetric(t.rate(), t.name+"/s")
 	}

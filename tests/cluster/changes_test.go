@@ -40,8 +40,8 @@ func (n *node) keepReloading() (stop func() int) {
 	return stop
 }
 
-// reloaded is a node whose config is being replaced all the time, and who changes something there and looks at once
-// whether that is so.
+// reloaded is a node whose config is replaced all the time. Its methods change something there and check at once that the
+// change is in force.
 type reloaded struct {
 	*node
 	wrong map[string]int
@@ -107,7 +107,7 @@ func TestChangesDuringReloads(t *testing.T) {
 		raw = r.token("a client that was made", another, 200)
 
 		r.change("POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`, 201)
-		r.door("a token of a revoked key", raw, 401)
+		r.door("a token of the revoked key", raw, 401)
 		r.door("a token of a new key", r.token("a new key", bot, 200), 200)
 	}
 	t.Logf("%d reloads", stop())

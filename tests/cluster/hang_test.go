@@ -19,7 +19,7 @@ import (
 )
 
 // pipes is a folder like another one, with a pipe in the place of each file: who opens one waits until somebody else
-// does, as for a share whose server is away.
+// does, as for a share whose server is unreachable.
 type pipes struct{ folder, like string }
 
 func newPipes(t testing.TB, like string) *pipes {
@@ -66,7 +66,7 @@ func (p *pipes) answer() {
 		}
 		content, _ := os.ReadFile(p.like + strings.TrimPrefix(name, p.folder))
 		pipe, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err == nil { // somebody waits
+		if err == nil { // a request waits
 			_, _ = syscall.Write(pipe, content)
 			_ = syscall.Close(pipe)
 		}
@@ -139,7 +139,7 @@ func TestStorageThatHangs(t *testing.T) {
 	serves := func() bool {
 		a, err := bot.token(plain, c.b.url)
 		if err != nil || a.status != 200 || c.b.atDoor(good).status != 200 || c.b.atDoor(revoked).status != 401 {
-			t.Errorf("it does not go on: %s, %v", a, err)
+			t.Errorf("it does not recover: %s, %v", a, err)
 		}
 		return !t.Failed()
 	}
@@ -171,5 +171,5 @@ func TestStorageThatHangs(t *testing.T) {
 	t.Logf("it has caught up %s after the storage was back", time.Since(back).Round(100*time.Millisecond))
 	bot.mustToken(t, c.b.url)
 	c.mount(hanging.folder)
-	c.b.stop() // without noting when that was
+	c.b.stop() // without recording the time
 }

@@ -155,7 +155,7 @@ func (n *node) await() {
 	}
 }
 
-// administered reports whether the admin API is about the node's config, which may serve before all of it has started.
+// administered reports whether the admin API serves the node's config, which may serve before all of it has started.
 func (n *node) administered() bool {
 	if !strings.Contains(string(n.config), "m2m_") {
 		return true // stock Caddy
@@ -251,7 +251,7 @@ func read(response *http.Response, err error) (answer, error) {
 	return answer{response.StatusCode, response.Header, string(content)}, err
 }
 
-// must is like ask, and fails the test if nobody answers.
+// must is like ask, and fails the test if there is no answer.
 func must(t testing.TB, method, address, body string, header ...string) answer {
 	t.Helper()
 	a, err := ask(plain, method, address, body, header...)

@@ -53,7 +53,7 @@ func (w *keyWatch) look() {
 		}
 		content, err := os.ReadFile(file)
 		if err != nil || json.Unmarshal(content, &key) != nil {
-			continue // it was dropped meanwhile
+			continue // it was deleted by then
 		}
 		w.mu.Lock()
 		w.begins[strings.TrimSuffix(filepath.Base(file), ".json")] = key.SignsFrom

@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// load is many requests at once, each held against what it must be answered. Its clients keep connections, as those of
-// services do, and try nothing again.
+// load sends many requests at once, and checks each answer. Its clients keep connections, as services do, and do not retry.
 type load struct {
 	t        testing.TB
 	done     atomic.Bool
@@ -25,8 +24,8 @@ type load struct {
 	lost     atomic.Int64 // requests that were not answered
 
 	mu    sync.Mutex
-	wrong map[string]int // answers that are none of those wanted
-	why   map[string]int // requests were not answered
+	wrong map[string]int // unexpected answers
+	why   map[string]int // requests without an answer, by reason
 }
 
 func newLoad(t testing.TB) *load {
@@ -35,23 +34,23 @@ func newLoad(t testing.TB) *load {
 	return l
 }
 
-// end waits for what is under way.
+// end waits for the requests in flight.
 func (l *load) end() {
 	l.done.Store(true)
 	l.clients.Wait()
 }
 
-// request is what is sent, and what must be answered.
+// request is a request and its expected answer.
 type request struct {
 	what, method, url, body string
 	header                  []string
 	status                  int
 	holds                   string       // in the body
-	then                    func(answer) // if it is that
+	then                    func(answer) // called with the expected answer
 }
 
-// send sends a request once. Go's client would by itself send one again whose connection was closed under it, if its
-// body can be had again or there is none.
+// send sends a request once. Go's client would retry it after a closed connection if it could read the body again, or if
+// there were none.
 func (r request) send(client *http.Client) (answer, error) {
 	request, err := http.NewRequest(r.method, r.url, io.NopCloser(strings.NewReader(r.body)))
 	if err != nil {
@@ -64,7 +63,7 @@ func (r request) send(client *http.Client) (answer, error) {
 	return read(client.Do(request))
 }
 
-// run sends requests, the next one as soon as one is answered; next chooses them.
+// run sends requests one after another; next chooses them.
 func (l *load) run(next func(n int) request) {
 	l.clients.Go(func() {
 		client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableCompression: true}}
@@ -82,7 +81,7 @@ func (l *load) run(next func(n int) request) {
 			case r.then != nil:
 				r.then(a)
 			}
-			time.Sleep(time.Millisecond) // many clients, not the most that two processors can do
+			time.Sleep(time.Millisecond) // the test needs many clients, not the highest rate
 		}
 	})
 }
@@ -93,14 +92,14 @@ func (l *load) count(in map[string]int, what string) {
 	in[what]++
 }
 
-// reasonOf says what became of a connection.
+// reasonOf says why a request has no answer.
 func reasonOf(err error) string {
 	for reason, is := range map[string]error{"reset": syscall.ECONNRESET, "refused": syscall.ECONNREFUSED, "broken pipe": syscall.EPIPE, "EOF": io.EOF} {
 		if errors.Is(err, is) {
 			return reason
 		}
 	}
-	if strings.Contains(err.Error(), "server closed idle connection") { // net/http's word for an end before anything was sent
+	if strings.Contains(err.Error(), "server closed idle connection") { // net/http found it closed before it sent anything
 		return "EOF"
 	}
 	return err.Error()
@@ -123,14 +122,14 @@ func (l *load) check() {
 	}
 }
 
-// await waits for so many further requests.
+// await waits for a number of further requests.
 func (l *load) await(more int64) {
 	l.t.Helper()
 	enough := l.requests.Load() + more
 	within(l.t, time.Minute, "the load goes on", func() bool { return l.requests.Load() >= enough })
 }
 
-// marks is a growing list that many read.
+// marks is a growing list that several goroutines read.
 type marks struct {
 	mu  sync.Mutex
 	all []string
@@ -209,7 +208,7 @@ func (w *world) revoke(c *cluster, at *node) string {
 // atIssuer chooses requests to the token endpoint.
 func (w *world) atIssuer(url string) func(n int) request { return w.using(url, nil) }
 
-// using is atIssuer, and has each token used at a door at once.
+// using is like atIssuer, and uses each token at a door at once.
 func (w *world) using(url string, doors []*node) func(n int) request {
 	ask := func(what string, s secret, scopes string, status int, holds string) request {
 		return request{what: what, method: "POST", url: url + "/oauth2/token", body: s.form(scopes),

@@ -91,7 +91,7 @@ func TestNodesAreOneIssuer(t *testing.T) {
 	c.leaked(bot)
 }
 
-// leaked gives the key up, which all doors refuse within their bounds; other tokens are taken at all times.
+// leaked revokes the key. All doors refuse its tokens within their bounds, and accept other tokens at all times.
 func (c *cluster) leaked(bot secret) {
 	t := c.t
 	raw := bot.mustToken(t, c.b.url)
@@ -124,23 +124,23 @@ func TestLostStorage(t *testing.T) {
 	}
 }
 
-// stored are the kinds of what is in storage.
+// stored are the kinds of data in storage.
 var stored = []string{"registry", "revocations", "keys"}
 
-// healthy reports whether the status says of all these kinds that they are healthy, or that they are not.
+// healthy reports whether the status of all these kinds is healthy, or not healthy.
 func (n *node) healthy(healthy bool, kinds ...string) bool {
 	n.t.Helper()
 	status := n.status()
 	return !slices.ContainsFunc(kinds, func(kind string) bool { return status.field("issuers", 0, kind, "healthy") != healthy })
 }
 
-// meanwhile is what was done at A while B could not know of it.
+// meanwhile is what A did while B could not read it.
 type meanwhile struct {
-	revoked, leaked, fresh string // tokens: one that was revoked, one of a revoked key, one of the new key
+	revoked, leaked, fresh string // tokens: a revoked one, one of the revoked key, one of the new key
 	disabled               secret
 }
 
-// meanwhile revokes a token of bot, disables other, and gives the key up.
+// meanwhile revokes a token of bot, disables other, and revokes the key.
 func (c *cluster) meanwhile(bot, other secret) meanwhile {
 	c.t.Helper()
 	m := meanwhile{revoked: bot.mustToken(c.t, c.a.url), leaked: bot.mustToken(c.t, c.a.url), disabled: other}
@@ -153,13 +153,13 @@ func (c *cluster) meanwhile(bot, other secret) meanwhile {
 	return m
 }
 
-// awaitAt waits until a node knows of it all.
+// awaitAt waits until a node applies all of it.
 func (m meanwhile) awaitAt(n *node) {
 	n.t.Helper()
 	for what, ok := range map[string]func() bool{
-		"what A has revoked is refused":             func() bool { return n.atDoor(m.revoked).status == 401 },
-		"the key that A has revoked is, too":       func() bool { return n.atDoor(m.leaked).status == 401 },
-		"a token of A's new key is taken":           func() bool { return n.atDoor(m.fresh).status == 200 },
+		"the token that A has revoked is refused":   func() bool { return n.atDoor(m.revoked).status == 401 },
+		"the key that A has revoked is refused":     func() bool { return n.atDoor(m.leaked).status == 401 },
+		"a token of A's new key is accepted":        func() bool { return n.atDoor(m.fresh).status == 200 },
 		"the client that A has disabled is refused": m.disabled.answered(n, 401),
 	} {
 		within(n.t, 30*time.Second, what, ok)
@@ -172,28 +172,28 @@ func loseStorage(t *testing.T, mounted string) {
 	good, revoked := bot.mustToken(t, c.a.url), bot.mustToken(t, c.a.url)
 	within(t, 10*time.Second, "B knows the client", bot.answered(c.b, 200))
 	bot.about(t, c.a.url, "revoke", revoked)
-	within(t, 10*time.Second, "B refuses what is revoked", func() bool { return c.b.atDoor(revoked).status == 401 })
+	within(t, 10*time.Second, "B refuses the revoked token", func() bool { return c.b.atDoor(revoked).status == 401 })
 	kid := c.b.status().field("issuers", 0, "keys", "active")
 
 	c.mount(mounted)
 	lost := time.Now()
 	within(t, 20*time.Second, "B says that it has lost its storage", func() bool { return c.b.healthy(false, stored...) })
 	for _, kind := range stored {
-		within(t, 10*time.Second, "the metrics say so", func() bool { return c.b.metric("caddy_m2m_reload_healthy", `kind="`+kind+`"`) == "0" })
+		within(t, 10*time.Second, "the metrics show it", func() bool { return c.b.metric("caddy_m2m_reload_healthy", `kind="`+kind+`"`) == "0" })
 	}
 	if a := must(t, "GET", c.b.url+"/ready", ""); a.status != 200 {
-		t.Errorf("it can do its work, and says %s", a)
+		t.Errorf("it can serve, but ready answers %s", a)
 	}
 	m := c.meanwhile(bot, other)
 
 	for what, test := range map[string]struct{ got, want int }{
-		"a token":                        {c.b.atDoor(good).status, 200},
-		"what was revoked before":        {c.b.atDoor(revoked).status, 401},
-		"a token of a key it cannot see": {c.b.atDoor(m.fresh).status, 503},
-		"a change":                       {c.b.administer("POST", "/resources", `{"code": "film", "actions": {"read": ""}}`).status, 503},
-		"a revocation":                   {bot.about(t, c.b.url, "revoke", good).status, 503},
-		"an introspection":               {bot.about(t, c.b.url, "introspect", good).status, 503},
-		"a rotation":                     {c.b.administer("POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`).status, 503},
+		"a token":                               {c.b.atDoor(good).status, 200},
+		"a token that was revoked before":       {c.b.atDoor(revoked).status, 401},
+		"a token of a key that it has not read": {c.b.atDoor(m.fresh).status, 503},
+		"a change":                              {c.b.administer("POST", "/resources", `{"code": "film", "actions": {"read": ""}}`).status, 503},
+		"a revocation":                          {bot.about(t, c.b.url, "revoke", good).status, 503},
+		"an introspection":                      {bot.about(t, c.b.url, "introspect", good).status, 503},
+		"a rotation":                            {c.b.administer("POST", "/keys/rotate", `{"now": true, "reason": "leaked"}`).status, 503},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %d, want %d", what, test.got, test.want)
@@ -215,12 +215,12 @@ func loseStorage(t *testing.T, mounted string) {
 		return age > 4 && age < time.Since(lost).Seconds()+5
 	})
 	if got := c.b.status().field("issuers", 0, "keys", "active"); got != kid {
-		t.Errorf("it signs with %v, and did with %v", got, kid)
+		t.Errorf("it signs with %v, want %v", got, kid)
 	}
 
 	logged := c.b.complaints()
 	for _, what := range []string{
-		"registry is broken, the last good one serves on",
+		"registry is broken, the last good one stays in force",
 		"revocations of other nodes cannot be read, those that are known stay in force",
 		"signing keys could not all be read or rotated, the loaded ones stay in use",
 	} {
@@ -235,5 +235,5 @@ func loseStorage(t *testing.T, mounted string) {
 	within(t, 20*time.Second, "B is healthy again", func() bool { return c.b.healthy(true, stored...) })
 	m.awaitAt(c.b)
 	t.Logf("it has caught up %s after the storage was back", time.Since(back).Round(100*time.Millisecond))
-	within(t, 20*time.Second, "its token is taken at A", func() bool { return c.a.atDoor(bot.mustToken(t, c.b.url)).status == 200 })
+	within(t, 20*time.Second, "its token is accepted at A", func() bool { return c.a.atDoor(bot.mustToken(t, c.b.url)).status == 200 })
 }

@@ -31,12 +31,12 @@ func TestReloadWithoutStorage(t *testing.T) {
 	for when, mounted := range map[string]string{"nothing is there": filepath.Join(t.TempDir(), "nothing"), "an empty folder": empty} {
 		c.mount(mounted)
 		if a := c.b.reload(configs[1]); a.status == 200 || !strings.Contains(a.body, "the storage") {
-			t.Errorf("%s: a config is taken, or refused for something else: %s", when, a)
+			t.Errorf("%s: a config is accepted, or refused for another reason: %s", when, a)
 		}
 		hold(when)
 	}
 	if left, err := os.ReadDir(filepath.Join(empty, "m2m")); err == nil {
-		t.Errorf("it has begun anew: %v", left)
+		t.Errorf("it has started from nothing: %v", left)
 	}
 	c.mount(c.storage)
 	if a := c.b.reload(configs[1]); a.status != 200 {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stockFile is Caddy without this plugin, on the same terms.
+// stockFile is a comparable config of Caddy without this plugin.
 const stockFile = `{
 	admin ADMIN
 	auto_https off
@@ -29,12 +29,12 @@ func (n *node) reload(config []byte) answer {
 	return insist(n.t, "POST", "http://"+n.admin+"/load", string(config), "Content-Type", "application/json", "Cache-Control", "must-revalidate")
 }
 
-// told is a number in what the node's admin endpoint tells of the process.
+// told finds a number in an answer of the node's admin endpoint.
 func (n *node) told(path string, number *regexp.Regexp) int {
 	n.t.Helper()
 	found := number.FindStringSubmatch(must(n.t, "GET", "http://"+n.admin+path, "").body)
 	if found == nil {
-		n.t.Fatalf("%s does not tell %s", path, number)
+		n.t.Fatalf("%s does not have %s", path, number)
 	}
 	count, _ := strconv.Atoi(found[1])
 	return count
@@ -45,11 +45,11 @@ var (
 	heapInUse      = regexp.MustCompile(`# HeapAlloc = (\d+)`)
 )
 
-// goroutines is how many the process has, and heap how many bytes are in use after a collection.
+// goroutines returns the number of goroutines of the process, and heap the bytes in use after a collection.
 func (n *node) goroutines() int { return n.told("/debug/pprof/goroutine?debug=1", goroutineTotal) }
 func (n *node) heap() int       { return n.told("/debug/pprof/heap?debug=1&gc=1", heapInUse) }
 
-// settled waits until the number of goroutines stays as it is for a second.
+// settled waits until the number of goroutines has not changed for a second.
 func (n *node) settled() (count int) {
 	n.t.Helper()
 	same := 0
@@ -64,7 +64,7 @@ func (n *node) settled() (count int) {
 	return count
 }
 
-// replaced is a config with parts of it replaced, each of which must be there.
+// replaced returns a config with parts of it replaced. Each of them must exist.
 func replaced(t testing.TB, config []byte, pairs ...string) []byte {
 	t.Helper()
 	text := string(config)
@@ -77,14 +77,14 @@ func replaced(t testing.TB, config []byte, pairs ...string) []byte {
 	return []byte(text)
 }
 
-// variants are the node's config, and one that differs.
+// variants returns the node's config, and one that differs.
 func (n *node) variants(pairs ...string) [][]byte {
 	n.t.Helper()
 	return [][]byte{n.config, replaced(n.t, n.config, append(pairs, `"body":"ok"`, `"body":"ok."`)...)}
 }
 
-// broken are configs that Caddy must refuse: while modules are provisioned, those of the issuer or those of a door, and
-// while apps start, for an address that is taken.
+// broken returns configs that Caddy must refuse: two while it provisions modules, because of the issuer or of a door, and
+// one while apps start, because an address is in use.
 func (n *node) broken(taken string) map[string][]byte {
 	n.t.Helper()
 	listens := func(url string) string { return `"` + strings.TrimPrefix(url, "http://") + `"` }
@@ -106,18 +106,18 @@ const (
 	otherTTL = `"token_ttl":480000000000`
 )
 
-// maxGrowth is by how many MB memory may grow over all reloads, with caches and what is revoked.
+// maxGrowth limits the growth of memory over all reloads, in MB. It includes caches and revocations.
 const maxGrowth = 3
 
-// noWorse holds the connections that were lost under ours against those under stock Caddy's, of as many clients and as
-// many reloads. A request is lost when it is sent while the former config, which is idle as far as it knows, closes the
-// connection: one for each connection and reload at most, by chance. Two such counts of the same chance differ
-// by more than four times the root of their sum once in some ten thousand runs.
+// noWorse compares the number of lost requests with that of stock Caddy, for as many clients and reloads. A request is lost
+// if it is sent while the former config closes the connection as idle: at most one for each connection and reload, by
+// chance. Two such counts of equal probability differ by more than four times the root of their sum once in some ten
+// thousand runs.
 func noWorse(t testing.TB, name string, ours, stock *load) {
 	t.Helper()
 	lost, by := float64(ours.lost.Load()), float64(stock.lost.Load())
 	if lost-by > 4*math.Sqrt(lost+by)+4 {
-		t.Errorf("%s leaves %s requests unanswered, and stock Caddy %s", name, ours, stock)
+		t.Errorf("%s does not answer %s, and stock Caddy %s", name, ours, stock)
 	}
 	for why, n := range ours.why {
 		if why != "EOF" && why != "reset" && why != "broken pipe" {
@@ -126,9 +126,9 @@ func noWorse(t testing.TB, name string, ours, stock *load) {
 	}
 }
 
-// TestReloadUnderLoad replaces the config of a node, of a door elsewhere and of stock Caddy again and again under the same
-// load, a broken one now and then. Nothing is answered wrongly, nothing is lost, nothing is left behind, and no more
-// requests go unanswered than stock Caddy leaves.
+// TestReloadUnderLoad replaces the config of a node, of a door elsewhere and of stock Caddy repeatedly under the same load,
+// sometimes with a broken config. No answer is wrong, no change is lost, no goroutine or memory leaks, and no more requests
+// are unanswered than with stock Caddy.
 func TestReloadUnderLoad(t *testing.T) {
 	const reloads = 20
 	c := newCluster(t, "token_ttl 9m", nil).start()
@@ -219,7 +219,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			within(t, 30*time.Second, "a token that was revoked is refused elsewhere", func() bool { return n.atDoor(raw).status == 401 })
 		}
 	}
-	for n, configs := range nodes { // the configs that were under load have gone then
+	for n, configs := range nodes { // by then, the configs that were under load are gone
 		n.reload(configs[1])
 		n.reload(configs[0])
 	}

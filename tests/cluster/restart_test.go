@@ -45,10 +45,10 @@ func TestRestartUnderLoad(t *testing.T) {
 		n.begin()
 		within(t, time.Minute, "the node takes connections", func() bool { return listens(n.url) })
 		if a := n.atDoor(last); a.status != 401 {
-			t.Errorf("its first answer to what was revoked before it ended: %s", a)
+			t.Errorf("its first answer to a token that was revoked before it stopped: %s", a)
 		}
 		if a, err := client.token(plain, n.url); err != nil || a.status != 200 {
-			t.Errorf("a client that was made before it ended: %s, %v", a, err)
+			t.Errorf("a client that was created before it stopped: %s, %v", a, err)
 		}
 		n.await()
 	}
@@ -62,7 +62,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	t.Logf("not answered: %s by A, %s by B, %s balanced, %s elsewhere", direct[c.a], direct[c.b], balanced, elsewhere)
 	for _, n := range nodes {
 		if got := must(t, "GET", n.url+"/oauth2/jwks", "").body; got != keys {
-			t.Errorf("it publishes %s, and did %s", got, keys)
+			t.Errorf("it publishes %s, want %s", got, keys)
 		}
 		for _, client := range made {
 			within(t, 10*time.Second, "the client gets a token", func() bool {
@@ -73,7 +73,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	}
 	for _, n := range []*node{c.a, c.b, c.edge} {
 		if a := n.atDoor(w.good); a.status != 200 {
-			t.Errorf("a token of before: %s", a)
+			t.Errorf("a token from before the restart: %s", a)
 		}
 		for _, raw := range w.revoked.list() {
 			within(t, 30*time.Second, "what was revoked is refused", func() bool { return n.atDoor(raw).status == 401 })

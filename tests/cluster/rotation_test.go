@@ -156,17 +156,17 @@ func TestRotation(t *testing.T) {
 		verifiers["jose"] = startScript(t, "node", *jose, c.URL)
 	}
 	watch, seen := watchKeys(t, c.storage)
-	var away atomic.Bool // node B is not there
+	var down atomic.Bool // node B does not run
 	var signers sync.Map // when a key signed first
 	check := func(raw string, got time.Time) {
 		kid := kidOf(raw)
 		signers.LoadOrStore(kid, time.Now())
 		for name, v := range verifiers {
-			missing := away.Load()
+			missing := down.Load()
 			err := v.verify(raw)
 			switch {
-			case err == nil, time.Since(got) > 1900*time.Millisecond: // it may have expired meanwhile
-			case name == "the door of B" && (missing || away.Load()):
+			case err == nil, time.Since(got) > 1900*time.Millisecond: // it may have expired by then
+			case name == "the door of B" && (missing || down.Load()):
 			default:
 				t.Errorf("%s refuses a token of key %s, %s old: %v", name, kid, time.Since(got), err)
 			}
@@ -194,7 +194,7 @@ func TestRotation(t *testing.T) {
 					time.Sleep(time.Until(got.Add(oldest)))
 					check(raw, got)
 				})
-				time.Sleep(20 * time.Millisecond) // all the time, and not at once
+				time.Sleep(20 * time.Millisecond) // the test needs many requests, not the highest rate
 			}
 		})
 	}
@@ -207,11 +207,11 @@ func TestRotation(t *testing.T) {
 		within(t, time.Minute, fmt.Sprint(least, " keys have signed"), func() bool { return signed() >= least || t.Failed() })
 	}
 	rotations(3)
-	away.Store(true)
+	down.Store(true)
 	c.b.kill()
-	rotations(4) // A alone goes on
+	rotations(4) // only A runs
 	c.b.start()
-	away.Store(false)
+	down.Store(false)
 	rotations(5)
 	done.Store(true)
 	clients.Wait()
@@ -227,7 +227,7 @@ func TestRotation(t *testing.T) {
 	})
 	for _, n := range []*node{c.a, c.b} {
 		if n.metric("caddy_m2m_keys", `state="active"`) != "1" || n.metric("caddy_m2m_reload_healthy", `kind="keys"`) != "1" {
-			t.Errorf("the gauges of %s say something else", n.url)
+			t.Errorf("the gauges of %s differ", n.url)
 		}
 	}
 }

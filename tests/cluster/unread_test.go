@@ -51,7 +51,7 @@ func startHeldUp(t *testing.T, n *node, pipe string, segment []byte, good, revok
 	var reading *os.File
 	within(t, time.Minute, "the node reads what is revoked", func() bool {
 		var err error
-		reading, err = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0) // fails until somebody reads
+		reading, err = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0) // fails until the pipe has a reader
 		return err == nil
 	})
 	defer reading.Close()

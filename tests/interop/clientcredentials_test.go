@@ -73,7 +73,7 @@ func TestClientCredentialsOddClientIDs(t *testing.T) {
 	s := newServer(t)
 	for _, id := range oddClientIDs {
 		if err := registry.CheckClientID(id); err != nil {
-			t.Fatalf("%q is no client id: %v", id, err)
+			t.Fatalf("%q is not a client ID: %v", id, err)
 		}
 		for _, style := range authStyles {
 			t.Run(style.name+" "+id, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestClientCredentialsErrorCodes(t *testing.T) {
 		{"all rejected", func(c *clientcredentials.Config) { c.Scopes = []string{"book:*:edit"} }, http.StatusBadRequest, "invalid_scope"},
 		{"no scope", func(c *clientcredentials.Config) { c.Scopes = nil }, http.StatusBadRequest, "invalid_scope"},
 		{"wrong secret", func(c *clientcredentials.Config) { c.ClientSecret = registry.NewSecret() }, http.StatusUnauthorized, "invalid_client"},
-		{"unknown client", func(c *clientcredentials.Config) { c.ClientID = "nobody" }, http.StatusUnauthorized, "invalid_client"},
+		{"unknown client", func(c *clientcredentials.Config) { c.ClientID = "unknown" }, http.StatusUnauthorized, "invalid_client"},
 		{"no secret", func(c *clientcredentials.Config) { c.ClientSecret = "" }, http.StatusUnauthorized, "invalid_client"},
 		{"unknown resource", func(c *clientcredentials.Config) {
 			c.EndpointParams = url.Values{"resource": {"https://elsewhere.example.com"}}

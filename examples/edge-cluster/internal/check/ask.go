@@ -111,9 +111,9 @@ func atDoor(door, path, token string) (answer, error) {
 	return ask("GET", door+path, "", "Authorization", "Bearer "+token)
 }
 
-// taken and refused report how a door answers a token.
-func taken(door, token string) bool   { return doorSays(door, token, 200) }
-func refused(door, token string) bool { return doorSays(door, token, 401) }
+// accepted and refused report how a door answers a token.
+func accepted(door, token string) bool { return doorSays(door, token, 200) }
+func refused(door, token string) bool  { return doorSays(door, token, 401) }
 
 func doorSays(door, token string, status int) bool {
 	a, err := atDoor(door, "/books/1", token)

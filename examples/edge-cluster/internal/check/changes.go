@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// changes are made all the time, at both nodes, so that Redis dies during some of them. Acknowledged changes must
+// changes are made at both nodes all the time, so that Redis dies during some of them. Acknowledged changes must
 // exist at the end.
 type changes struct {
 	done    atomic.Bool
@@ -36,7 +36,7 @@ func (c *cluster) startChanges(bot client) *changes {
 			token := bot.mustToken(n.url)
 			switch a := bot.about(n.url, "revoke", token); a.status {
 			case 200:
-				want(refused(n.url, token), "%s takes what was just revoked there", n.name)
+				want(refused(n.url, token), "%s accepts a token that it has just revoked", n.name)
 				made.note(&made.tokens, token)
 			default:
 				made.refuse("revoking a token at "+n.name, a)
@@ -71,7 +71,7 @@ func (m *changes) refuse(what string, a answer) {
 func (m *changes) end() {
 	m.done.Store(true)
 	m.workers.Wait()
-	log.Printf("       acknowledged were %d clients and %d revocations, and %d were refused", len(m.clients), len(m.tokens), m.refused)
+	log.Printf("       %d clients and %d revocations were acknowledged, and %d changes were refused", len(m.clients), len(m.tokens), m.refused)
 	want(len(m.clients) > 0 && len(m.tokens) > 0, "there were no changes")
 }
 
@@ -83,7 +83,7 @@ func (m *changes) areThere(c *cluster) {
 			want(a.status == 200, "client %s was acknowledged, and %s answers %s", id, n.name, a)
 		}
 		for _, token := range m.tokens {
-			eventually(n.name+" refuses what was revoked", func() bool { return refused(n.url, token) }) // the node may not know the last one yet
+			eventually(n.name+" refuses a revoked token", func() bool { return refused(n.url, token) }) // the node may not know the last one yet
 		}
 	}
 }

@@ -139,14 +139,14 @@ func (c *cluster) reload(n node, port int) {
 	}
 }
 
-// eventually waits until the condition holds, for a little over half a minute at most, and returns how long it waited.
+// eventually waits until the condition holds, for at most 40 seconds, and returns how long it waited.
 func eventually(what string, is func() bool) time.Duration {
 	for begun := time.Now(); time.Since(begun) < 40*time.Second; time.Sleep(50 * time.Millisecond) {
 		if is() {
 			return time.Since(begun)
 		}
 	}
-	log.Fatalf("still not: %s", what)
+	log.Fatalf("timed out waiting until %s", what)
 	return 0
 }
 

@@ -22,7 +22,7 @@ func main() {
 	good, revoked := bot.mustToken(c.issuer), bot.mustToken(c.issuer)
 	want(bot.about(c.a.url, "revoke", revoked).status == 200, "revoking")
 	eventually("B refuses it", func() bool { return refused(c.b.url, revoked) })
-	eventually("the edge takes the good one", func() bool { return taken(c.edge, good) })
+	eventually("the edge accepts the good one", func() bool { return accepted(c.edge, good) })
 	load := startLoad(c.loadOf(bot, disabled, c.a.mustCreate("unseen", 200), good, revoked))
 	made := c.startChanges(bot)
 	keys := c.keys()
@@ -36,14 +36,14 @@ func main() {
 	c.back(keys)
 	made.areThere(c)
 
-	step("under all of that each answer was the right one")
+	step("every answer during the outages was right")
 	load.end()
 
-	step("a config that is loaded anew, and has nothing in memory, knows all of it")
+	step("after a reload, node B reads all changes from Redis")
 	c.reload(c.b, c.port+2)
 	made.areThere(c)
 	want(c.keys() == keys, "the keys are %s, and were %s", c.keys(), keys)
-	step("the cluster does what it promises")
+	step("all checks have passed")
 }
 
 var begun = time.Now()
@@ -55,13 +55,13 @@ func (c *cluster) oneIssuer() {
 	for _, n := range c.nodes() {
 		eventually(n.name+" is healthy", func() bool { return c.healthy(n) })
 	}
-	eventually("the balancer finds them", func() bool {
+	eventually("the balancer reaches the nodes", func() bool {
 		a, err := ask("GET", c.issuer+"/oauth2/jwks", "")
 		return err == nil && a.status == 200
 	})
 	jwks := mustAsk("GET", c.issuer+"/oauth2/jwks", "").body
 	for _, n := range c.nodes() {
-		want(mustAsk("GET", n.url+"/oauth2/jwks", "").body == jwks, "%s has other keys", n.name)
+		want(mustAsk("GET", n.url+"/oauth2/jwks", "").body == jwks, "%s publishes other keys", n.name)
 	}
 }
 
@@ -83,7 +83,7 @@ func (c *cluster) says(status int, who client) func() bool {
 }
 
 func (c *cluster) clients() (bot, disabled client) {
-	step("what is made at one node is known at the other")
+	step("a client that is created at one node gets tokens at both")
 	c.mustM2M("resource", "create", "book", "--action", "read=Read", "--address", c.a.admin)
 	bot, disabled = c.b.mustCreate("bot", 1)[0], c.a.mustCreate("former", 1)[0]
 	eventually("both nodes give tokens", c.says(200, bot))
@@ -91,18 +91,18 @@ func (c *cluster) clients() (bot, disabled client) {
 
 	step("a client that is disabled at one node is refused at both")
 	c.mustM2M("client", "disable", bot.id, "--address", c.a.admin)
-	eventually("both refuse it", c.says(401, bot))
+	eventually("both nodes refuse it", c.says(401, bot))
 	c.mustM2M("client", "enable", bot.id, "--address", c.b.admin)
-	eventually("both take it again", c.says(200, bot))
+	eventually("both nodes give it tokens again", c.says(200, bot))
 	c.mustM2M("client", "disable", disabled.id, "--address", c.b.admin)
-	eventually("both refuse it", c.says(401, disabled))
+	eventually("both nodes refuse it", c.says(401, disabled))
 	return bot, disabled
 }
 
 // revocation revokes tokens at A, by their client and by command, some at the same time. It sends each to B's door and to
 // the edge until they refuse it, and measures the time.
 func (c *cluster) revocation(bot client) {
-	step("what is revoked at node A is refused at the door of node B, and at the edge")
+	step("a token that is revoked at node A is refused at the door of node B and at the edge")
 	// the bound of docs/cluster.md, and the time of a poll and a command on a busy machine
 	bounds := map[string]time.Duration{"node B": 2 * time.Second, "the edge": 10 * time.Second}
 	doors := map[string]string{"node B": c.b.url, "the edge": c.edge}
@@ -117,11 +117,11 @@ func (c *cluster) revocation(bot client) {
 	for _, revoke := range ways {
 		for n := range tries {
 			token := bot.mustToken(c.b.url)
-			want(taken(c.a.url, token) && taken(c.b.url, token) && taken(c.edge, token), "a good token is refused")
+			want(accepted(c.a.url, token) && accepted(c.b.url, token) && accepted(c.edge, token), "a good token is refused")
 			revoking.Go(func() {
 				time.Sleep(time.Duration(n) * 370 * time.Millisecond) // at all phases of B's poll interval
 				revoke(token)
-				want(refused(c.a.url, token), "A takes what was revoked there")
+				want(refused(c.a.url, token), "A accepts a token that it has revoked")
 				for door, at := range doors {
 					revoking.Go(func() {
 						after := eventually(door+" refuses it", func() bool { return refused(at, token) })
@@ -137,19 +137,19 @@ func (c *cluster) revocation(bot client) {
 	for door, all := range took {
 		slices.Sort(all)
 		last := all[len(all)-1]
-		log.Printf("       by %s: after %s (median of %d), %s at most", door, all[len(all)/2].Round(time.Millisecond), len(all), last.Round(time.Millisecond))
+		log.Printf("       refused by %s after %s (median of %d), %s at most", door, all[len(all)/2].Round(time.Millisecond), len(all), last.Round(time.Millisecond))
 		want(last < bounds[door]+4*time.Second, "it took too long")
 	}
 }
 
-// refusing makes Redis answer every read with an error. No object may then count as missing. Redis also lists an object that
-// it does not have, as it does after it died while it stored one.
+// refusing makes Redis answer every read with an error. Then no object may count as missing. Redis also lists an object that
+// it does not have, as after a crash while it stores one.
 func (c *cluster) refusing() {
-	step("a Redis that refuses to be read is told, and no client is taken for unknown")
+	step("if Redis refuses reads, the nodes report it, and no client counts as unknown")
 	unseen := c.a.mustCreate("another", 20)
 	for folder := range strings.FieldsSeq(c.redis("KEYS */revocations")) {
 		if strings.HasSuffix(folder, "/revocations") {
-			c.redis("ZADD " + folder + " 0 999999999999-nobody-00000001.json")
+			c.redis("ZADD " + folder + " 0 999999999999-unseen-00000001.json")
 		}
 	}
 	c.redis("ACL SETUSER default -get")
@@ -170,23 +170,23 @@ func (c *cluster) refusing() {
 }
 
 func (c *cluster) killed(bot client, good string) {
-	step("without Redis what is in memory goes on, what is not is 503, and it is told")
+	step("without Redis, the nodes use what is in memory, answer 503 otherwise, and report it")
 	c.killRedis()
-	c.isAway(bot, good)
+	c.outage(bot, good)
 }
 
 // empty replaces Redis with one without data. A node must not treat it as a new issuer.
 func (c *cluster) empty(bot client, good string) {
-	step("with a Redis that is empty of a sudden it is the same: nothing is guessed, and no key is made")
+	step("with an empty Redis, the same holds, and no key is made")
 	c.killRedis()
 	for _, n := range c.nodes() {
 		eventually(n.name+" says that it is not healthy", func() bool { return c.saysNotHealthy(n) })
 	}
 	c.startRedis("empty")
 	eventually("Redis is there", func() bool { return strings.HasPrefix(c.redis("PING"), "+PONG") })
-	c.isAway(bot, good)
+	c.outage(bot, good)
 	for _, n := range c.nodes() {
-		eventually(n.name+" has looked, and says that the keys and the registry are gone", func() bool {
+		eventually(n.name+" says that the keys and the registry are gone", func() bool {
 			output, _ := c.m2m("status", "--address", n.admin)
 			return strings.Contains(output, "keys is empty, and had keys") && strings.Contains(output, "journal.json: it is gone")
 		})
@@ -199,15 +199,15 @@ func (c *cluster) empty(bot client, good string) {
 	c.killRedis()
 }
 
-// isAway checks what both nodes do without their storage.
-func (c *cluster) isAway(bot client, good string) {
+// outage checks what both nodes do without their storage.
+func (c *cluster) outage(bot client, good string) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	for _, n := range c.nodes() {
 		asking.Go(func() {
 			eventually(n.name+" says that it is not healthy", func() bool { return c.saysNotHealthy(n) })
 			before := n.revocationsAge()
-			eventually("revocations grow old at "+n.name, func() bool { return n.revocationsAge() > before+1 })
+			eventually("the age of the revocations grows at "+n.name, func() bool { return n.revocationsAge() > before+1 })
 		})
 		asking.Go(func() {
 			_, a := n.create("film-bot")
@@ -218,11 +218,11 @@ func (c *cluster) isAway(bot client, good string) {
 			want(a.unavailable(), "revoking at %s answers %s", n.name, a)
 		})
 		asking.Go(func() {
-			a, err := client{fmt.Sprint("nobody-", time.Now().UnixNano()), bot.secret}.token(n.url)
+			a, err := client{fmt.Sprint("unseen-", time.Now().UnixNano()), bot.secret}.token(n.url)
 			want(err == nil && a.unavailable(), "a client that is not in memory at %s: %s, %v", n.name, a, err)
 		})
 		asking.Go(func() {
-			eventually(n.name+" does not call a token active", func() bool { return bot.about(n.url, "introspect", good).unavailable() })
+			eventually(n.name+" does not report a token as active", func() bool { return bot.about(n.url, "introspect", good).unavailable() })
 		})
 	}
 }
@@ -234,7 +234,7 @@ func (n node) revocationsAge() float64 {
 }
 
 func (c *cluster) back(keys string) {
-	step("when Redis is back with its data all is well, unaided")
+	step("when Redis is back with its data, the nodes recover by themselves")
 	c.startRedis("redis")
 	started := time.Now()
 	for _, n := range c.nodes() {
@@ -243,8 +243,8 @@ func (c *cluster) back(keys string) {
 	log.Printf("       both nodes are healthy after %s", time.Since(started).Round(100*time.Millisecond))
 	want(c.keys() == keys, "the keys are %s, and were %s", c.keys(), keys)
 	late := c.a.mustCreate(fmt.Sprint("late-", started.UnixNano()), 1)[0]
-	eventually("both give tokens to a client that was just made", c.says(200, late))
+	eventually("both nodes give tokens to a new client", c.says(200, late))
 	c.mustM2M("client", "disable", late.id, "--address", c.a.admin)
 	took := eventually("B refuses it", c.says(401, late))
-	log.Printf("       a client that A disables then is refused by B after %s", took.Round(time.Millisecond))
+	log.Printf("       B refuses a client %s after A has disabled it", took.Round(time.Millisecond))
 }
