@@ -54,7 +54,7 @@ func TestBundleServedByCaddy(t *testing.T) {
 		t.Errorf("the decision log has %v, want %s", last["revision"], revision)
 	}
 
-	// what is not good is told, and what was good serves on
+	// a bad bundle is logged, and the last good one stays in force
 	for reason, bundle := range map[string]string{
 		"the signature is not good": signedBundle(t, bundleKey+"x", "v3", ttlPolicy(63)),
 		"it is not signed":          bundleOf(t, ttlPolicy(63)),

@@ -99,7 +99,7 @@ func TestFeed(t *testing.T) {
 		}
 	}
 	// and it is made once for all of them
-	servertest.Eventually(t, "whoever asks gets the same", func() bool {
+	servertest.Eventually(t, "both clients get the same feed", func() bool {
 		etags := make(map[string]bool)
 		for ago := int64(0); ago < 600; ago += 60 {
 			etags[feedAt(t, w.issuer, fmt.Sprint("?since=", now-ago)).header.Get("ETag")] = true

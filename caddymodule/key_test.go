@@ -117,7 +117,7 @@ func TestFirstStartFailsWithoutStorage(t *testing.T) {
 	}
 }
 
-// TestReloadFailsWithoutStorage: the config that served before serves on.
+// TestReloadFailsWithoutStorage: the former config stays in force.
 func TestReloadFailsWithoutStorage(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	kid := w.signer()

@@ -227,7 +227,7 @@ func TestNoSetOfFieldsOverridesTheRequest(t *testing.T) {
 	}
 }
 
-// TestNoFieldNamesASecondObject that nobody judged. Whose upstream is to copy says so with trust_header.
+// TestNoFieldNamesASecondObject that the door did not judge. An upstream that copies objects needs trust_header.
 func TestNoFieldNamesASecondObject(t *testing.T) {
 	d := newDoor(t, "trust_header X-Copy-From\nrequire /files/{rest...} file:{rest}:use")
 	for field, arrives := range map[string]bool{"Destination": false, "X-Amz-Copy-Source": false, "X-Copy-From": true, "x-ms-copy-source": false, "X-MS-Rename-Source": false} {
