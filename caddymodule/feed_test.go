@@ -126,7 +126,7 @@ func TestFeedOfAKeyThatHasLeaked(t *testing.T) {
 	w.book()
 	leaked := w.want(200, "GET", "/m2m/status", "").field("issuers", 0, "keys", "active")
 	if a := feedAt(t, w.issuer, ""); a.has("keys", leaked) {
-		t.Errorf("a good key is given up: %v", a.claims)
+		t.Errorf("a good key is revoked: %v", a.claims)
 	}
 	w.want(201, "POST", "/m2m/keys/rotate", `{"now": true, "reason": "leaked"}`)
 	servertest.Eventually(t, "the feed names the key", func() bool {
@@ -138,7 +138,7 @@ func TestFeedOfAKeyThatHasLeaked(t *testing.T) {
 		return err == nil && signed.Header["kid"] != leaked
 	})
 	if a := feedAt(t, w.issuer, ""); !a.has("keys", leaked) {
-		t.Errorf("the key is not given up: %v", a.claims)
+		t.Errorf("the key is not revoked: %v", a.claims)
 	}
 }
 
