@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestALineSaysOnceWhatIsMasked: also where the request, the user and what the plugin adds hold credentials. Of two
-// members of the same name readers of JSON see one.
+// TestALineSaysOnceWhatIsMasked also if the request, the user and the plugin's fields contain credentials. Of two members
+// with the same name, readers of JSON see one.
 func TestALineSaysOnceWhatIsMasked(t *testing.T) {
 	d := newDoorSite(t, doorSite("log {\noutput file "+filepath.Join(t.TempDir(), "access.log")+"\n}\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nreverse_proxy UPSTREAM"))
 	secret := registry.NewSecret()
@@ -59,7 +59,7 @@ func (opaqueWriter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	return next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 }
 
-// TestNoWriterKeepsARequestOutOfTheAccessLog: also that of another plugin, which hides Caddy's recorder.
+// TestNoWriterKeepsARequestOutOfTheAccessLog, not even one of another plugin that hides Caddy's recorder.
 func TestNoWriterKeepsARequestOutOfTheAccessLog(t *testing.T) {
 	d := newDoorSite(t, doorSite("log {\noutput file "+filepath.Join(t.TempDir(), "access.log")+"\n}\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nreverse_proxy UPSTREAM"))
 	d.Change = func(config map[string]any) {
@@ -78,7 +78,7 @@ func TestNoWriterKeepsARequestOutOfTheAccessLog(t *testing.T) {
 	}
 }
 
-// TestMaskedAccessLine: the line of a request with credentials is as Caddy's own, in the same log, and says what is masked.
+// TestMaskedAccessLine: the line of a request with credentials is like Caddy's own, in the same log, and says what is masked.
 func TestMaskedAccessLine(t *testing.T) {
 	d := newDoorSite(t, doorSite("log {\noutput file "+filepath.Join(t.TempDir(), "access.log")+"\n}\nlog_skip /skipped\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\n"+
 		"@down path /down\nreverse_proxy @down 127.0.0.1:1\nreverse_proxy UPSTREAM"))

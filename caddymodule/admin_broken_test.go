@@ -38,7 +38,7 @@ func broken(t *testing.T) *adminWorld {
 	return w
 }
 
-// TestBrokenResourceIsSeen has every answer that would pass for whole without it name it.
+// TestBrokenResourceIsSeen: every answer that would be incomplete without the resource names it.
 func TestBrokenResourceIsSeen(t *testing.T) {
 	w := broken(t)
 	for _, path := range []string{"/m2m/resources", "/m2m/export", "/m2m/resources/rb"} {
@@ -56,7 +56,7 @@ func TestBrokenResourceIsSeen(t *testing.T) {
 	w.want(200, "GET", "/m2m/resources/book", "")
 }
 
-// TestClientsOfABrokenResource are disabled, rotated and changed as others are.
+// TestClientsOfABrokenResource: they can be disabled, rotated and changed like other clients.
 func TestClientsOfABrokenResource(t *testing.T) {
 	w := broken(t)
 	const rbc = "/m2m/clients/rbc"
@@ -71,11 +71,11 @@ func TestClientsOfABrokenResource(t *testing.T) {
 	w.want(200, "DELETE", rbc+"/grants?scope=rb:*:x", "")
 }
 
-// TestBrokenResourceIsRepaired by deleting it, or by a file that names it, and by nothing else.
+// TestBrokenResourceIsRepaired only by deleting it, or by applying a file that has it.
 func TestBrokenResourceIsRepaired(t *testing.T) {
 	w := broken(t)
 	if answer := w.want(409, "POST", "/m2m/resources", `{"code": "rb", "actions": {"z": ""}}`); answer.field("error") != "exists" {
-		t.Errorf("creating it anew: %s", answer.body)
+		t.Errorf("creating it again: %s", answer.body)
 	}
 	w.want(503, "PATCH", "/m2m/resources/rb", `{"description": "x"}`)
 	if answer := w.want(409, "DELETE", "/m2m/resources/rb", ""); answer.field("used_by", 0) != "rbc" {
@@ -101,8 +101,7 @@ func TestBrokenResourceIsRepaired(t *testing.T) {
 	}
 }
 
-// TestBrokenClient is named by lists and by export before the answer has begun, and the audit log does not
-// make up what it was.
+// TestBrokenClient: lists and exports name it before the answer begins, and the audit log does not invent its old state.
 func TestBrokenClient(t *testing.T) {
 	w := startAdmin(t)
 	w.book()
@@ -127,7 +126,7 @@ func TestBrokenClient(t *testing.T) {
 	}
 }
 
-// TestLargeExport is more than is kept in memory.
+// TestLargeExport exports more clients than are kept in memory.
 func TestLargeExport(t *testing.T) {
 	w := startAdmin(t)
 	entries := make(map[string]any)
@@ -156,7 +155,7 @@ func TestLargeExport(t *testing.T) {
 	}
 }
 
-// TestReplacedSecretIsSeen has another hash take the ID of a secret: the change says so, and shows no hash.
+// TestReplacedSecretIsSeen: a change that gives the ID of a secret another hash says so, without the hash.
 func TestReplacedSecretIsSeen(t *testing.T) {
 	w := startAdmin(t)
 	secret := w.book()
@@ -181,7 +180,7 @@ func TestReplacedSecretIsSeen(t *testing.T) {
 	}
 }
 
-// TestSeveralGrantsAtOnce are added and removed in one change.
+// TestSeveralGrantsAtOnce adds and removes several grants in one change.
 func TestSeveralGrantsAtOnce(t *testing.T) {
 	w := startAdmin(t)
 	w.book()

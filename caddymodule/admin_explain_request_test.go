@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestExplainRequest has two doors judge: door 0 for the issuer's audience, and door 1 for films.
+// TestExplainRequest explains a request at two doors: door 0 for the issuer's audience, and door 1 for films.
 func TestExplainRequest(t *testing.T) {
 	w := explainWorld(t)
 	w.want(200, "PATCH", "/m2m/clients/ci-bot", `{"audiences": null}`)
@@ -58,7 +58,7 @@ func TestExplainRequest(t *testing.T) {
 	}
 }
 
-// TestExplainAsksTheDoorsPolicy, which may be one that is not obeyed.
+// TestExplainAsksTheDoorsPolicy also if the door only observes it.
 func TestExplainAsksTheDoorsPolicy(t *testing.T) {
 	w := startAdmin(t)
 	w.book()
@@ -94,7 +94,7 @@ func TestExplainAsksTheDoorsPolicy(t *testing.T) {
 	}
 }
 
-// TestExplainTracesADoorsPolicyThatFails until it fails.
+// TestExplainTracesADoorsPolicyThatFails: the trace ends where the policy fails.
 func TestExplainTracesADoorsPolicyThatFails(t *testing.T) {
 	w := startAdmin(t)
 	w.book()

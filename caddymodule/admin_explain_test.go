@@ -49,11 +49,11 @@ func TestExplainScopes(t *testing.T) {
 		t.Errorf("claims %+v", got.Claims)
 	}
 	if got.Trace != nil || got.Doors != nil {
-		t.Error("there is a trace, or a door, that nobody has asked for")
+		t.Error("the answer has a trace or a door without being asked")
 	}
 }
 
-// TestExplainAgrees: what is explained is what a token request is answered.
+// TestExplainAgrees: an explanation agrees with the answer to the token request.
 func TestExplainAgrees(t *testing.T) {
 	w := explainWorld(t)
 	secret := w.want(201, "POST", "/m2m/clients/ci-bot/secrets", `{}`).field("client_secret")
@@ -161,8 +161,7 @@ func TestExplainBadInput(t *testing.T) {
 	w.want(415, "POST", "/m2m/explain", `{"client": "ci-bot"}`, "Content-Type", "text/plain")
 }
 
-// TestExplainLeavesNoTrace: nothing is logged as a decision or counted, no usage is noted, and no hash of
-// a secret is told.
+// TestExplainLeavesNoTrace: explaining writes no decision, count or usage, and its answer has no hash of a secret.
 func TestExplainLeavesNoTrace(t *testing.T) {
 	w := explainWorld(t)
 	secret := w.want(201, "POST", "/m2m/clients/ci-bot/secrets", `{}`).field("client_secret")

@@ -85,7 +85,7 @@ func stateIn(key any) any {
 	return fields["state"]
 }
 
-// TestKeysWhileStorageIsAway: what cannot be done is said, and not done in memory.
+// TestKeysWhileStorageIsAway: a change that cannot be stored fails, and does not happen in memory.
 func TestKeysWhileStorageIsAway(t *testing.T) {
 	w := startAdmin(t)
 	active := w.want(200, "GET", "/m2m/keys", "").field("keys", 0, "kid")

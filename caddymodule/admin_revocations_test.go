@@ -84,7 +84,7 @@ func TestRevocationsByAPIRefused(t *testing.T) {
 	w.FailStorage("")
 }
 
-// TestRevokeWithARegistryFile: revocations are in storage, whatever the registry is in.
+// TestRevokeWithARegistryFile: revocations are in storage although the registry is a file.
 func TestRevokeWithARegistryFile(t *testing.T) {
 	file := servertest.WriteFile(t, t.TempDir(), "registry.yaml", "clients: {ci-bot: {}}\n")
 	w := startAdmin(t, "registry file "+file)

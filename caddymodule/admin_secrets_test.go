@@ -59,7 +59,7 @@ func TestASecretInUseIsEndedByForceOnly(t *testing.T) {
 			t.Errorf("%v: %s", try, answer.body)
 		}
 	}
-	w.want(204, "DELETE", ciBotSecrets+"/s2", "") // which nobody has used
+	w.want(204, "DELETE", ciBotSecrets+"/s2", "") // which was never used
 	if !w.works(first) || w.works(second) {
 		t.Error("the wrong secret has ended")
 	}
@@ -91,8 +91,8 @@ func TestLastUseOfASecretIsKept(t *testing.T) {
 	}
 }
 
-// TestRotationUnderLoad has a client call all the time, while its secret is rotated and the old one
-// ends. No request fails that should not, and none passes that should not.
+// TestRotationUnderLoad: while a client sends requests, its secret is rotated and the old one expires. Each secret works
+// exactly as long as it should.
 func TestRotationUnderLoad(t *testing.T) {
 	w := startAdmin(t)
 	first := w.book()
@@ -176,8 +176,7 @@ func (*recorder) Handle(_ context.Context, e caddy.Event) error {
 	return nil
 }
 
-// TestChangesAreAudited makes every kind of change, and finds each in the audit log and among Caddy's
-// events; and neither a secret nor a hash anywhere.
+// TestChangesAreAudited: each kind of change is in the audit log and is a Caddy event, without secrets and hashes.
 func TestChangesAreAudited(t *testing.T) {
 	recorded.events = nil
 	w := startAdmin(t)

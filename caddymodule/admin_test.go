@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestWalkthroughByAPI is the whole walkthrough, from an empty server.
+// TestWalkthroughByAPI does the whole walkthrough with the API, from an empty server.
 func TestWalkthroughByAPI(t *testing.T) {
 	w := startAdmin(t)
 	secret := w.book()
@@ -49,8 +49,7 @@ func TestWalkthroughByAPI(t *testing.T) {
 	w.want(204, "DELETE", "/m2m/resources/book", "")
 }
 
-// TestAPIRoutesAreDocumented holds the paths of docs/openapi.yaml against what the API answers, and the
-// other way round.
+// TestAPIRoutesAreDocumented: the API has the paths of docs/openapi.yaml, and no others.
 func TestAPIRoutesAreDocumented(t *testing.T) {
 	w := startAdmin(t)
 	text, err := os.ReadFile("../docs/openapi.yaml")
@@ -195,7 +194,7 @@ func TestAPIRefuses(t *testing.T) {
 	}
 }
 
-// TestAPIIsBehindCaddysGuards sends what a web page could make a browser send.
+// TestAPIIsBehindCaddysGuards sends requests that a web page could make a browser send.
 func TestAPIIsBehindCaddysGuards(t *testing.T) {
 	w := startAdmin(t)
 	for _, header := range [][]string{{"Host", "evil.example.com"}, {"Origin", "http://evil.example.com"}, {"Origin", "null"}, {"Sec-Fetch-Mode", "no-cors"}} {
@@ -207,7 +206,7 @@ func TestAPIIsBehindCaddysGuards(t *testing.T) {
 	w.want(404, "GET", "/m2m/clients/intruder", "")
 }
 
-// TestTwoAdministrators has both look at a client and change it: the second is told.
+// TestTwoAdministrators: of two administrators who read and then change a client, the second gets an error.
 func TestTwoAdministrators(t *testing.T) {
 	w := startAdmin(t)
 	w.book()
@@ -304,7 +303,7 @@ func TestAPIOfARegistryFile(t *testing.T) {
 	}
 }
 
-// TestAPIWithoutStorage has the disk fill up: changes are refused, and tokens go on.
+// TestAPIWithoutStorage: while the disk is full, changes are refused and tokens are issued.
 func TestAPIWithoutStorage(t *testing.T) {
 	w := startAdmin(t)
 	secret := w.book()

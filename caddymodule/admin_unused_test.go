@@ -12,12 +12,11 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestASecretIsNotTakenForUnused has the record of uses unreadable: what nobody can say is unused is
-// ended by force only.
+// TestASecretIsNotTakenForUnused: while the record of uses cannot be read, a secret is deleted only with force.
 func TestASecretIsNotTakenForUnused(t *testing.T) {
 	w := startAdmin(t)
 	w.works(w.book())
-	if err := w.Restart(w.config()); err != nil { // from now on only the storage knows of the use
+	if err := w.Restart(w.config()); err != nil { // now only the storage has the use
 		t.Fatal(err)
 	}
 	records, err := filepath.Glob(filepath.Join(w.Storage, "m2m", "*", "usage", "ci-bot.json"))
@@ -35,7 +34,7 @@ func TestASecretIsNotTakenForUnused(t *testing.T) {
 	w.want(204, "DELETE", ciBotSecrets+"/s1?force=true", "")
 }
 
-// TestUsesAreNotNotedElsewhere: nothing is written where the storage was.
+// TestUsesAreNotNotedElsewhere: nothing is written to the path of a storage that is gone.
 func TestUsesAreNotNotedElsewhere(t *testing.T) {
 	w := startAdmin(t)
 	secret := w.book()
@@ -46,7 +45,7 @@ func TestUsesAreNotNotedElsewhere(t *testing.T) {
 	if err := os.Rename(w.Storage, w.Storage+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Stop(); err != nil { // which notes what is not noted yet
+	if err := caddy.Stop(); err != nil { // which stores uses that are not stored yet
 		t.Fatal(err)
 	}
 	if found, err := filepath.Glob(filepath.Join(w.Storage, "m2m", "*", "*")); err != nil || len(found) > 0 {

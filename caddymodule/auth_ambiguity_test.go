@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestNoRuleIsSteppedAround has a strict rule beside a wide one, and requests that Caddy or an
-// upstream could serve as what the strict one is about.
+// TestNoRuleIsSteppedAround: beside a wide rule, a strict rule also applies to requests that Caddy or an upstream could
+// read as its own.
 func TestNoRuleIsSteppedAround(t *testing.T) {
 	d := newDoor(t, `
 		require /admin/{rest...} admin:*:use
@@ -61,8 +61,8 @@ func TestNoRuleIsSteppedAround(t *testing.T) {
 	}
 }
 
-// TestNoTunnelButWebSocket: an upstream that went along with an upgrade to h2c would take further
-// requests, with any header, over a connection that nobody looks at.
+// TestNoTunnelButWebSocket: after an upgrade to h2c, an upstream would accept further requests, with any header, on a
+// connection that no door sees.
 func TestNoTunnelButWebSocket(t *testing.T) {
 	for name, subdirectives := range map[string]string{"without rules": "", "with rules": "require GET /books/{id} book:{id}:read"} {
 		t.Run(name, func(t *testing.T) {

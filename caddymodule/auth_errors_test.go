@@ -8,7 +8,7 @@ import (
 
 const errorsDoor = "m2m_auth {\nissuer ISSUER\naudience " + doorAudience + "\nrequire GET /books book:*:read\n}\nrespond through\n"
 
-// TestTheBodyIsLeftToHandleErrors has a site that answers errors in its own way.
+// TestTheBodyIsLeftToHandleErrors: a site can answer errors in its own way.
 func TestTheBodyIsLeftToHandleErrors(t *testing.T) {
 	d := newDoorSite(t, doorSite(errorsDoor+"handle_errors {\nheader Content-Type text/plain\nrespond `page {err.status_code}: {http.m2m.error}`\n}"))
 	cases := map[string]struct {
@@ -33,8 +33,7 @@ func TestTheBodyIsLeftToHandleErrors(t *testing.T) {
 	}
 }
 
-// TestTheBodyIsOursWhereNoErrorRouteAnswers has error routes that are for other requests: another
-// host's, another status's.
+// TestTheBodyIsOursWhereNoErrorRouteAnswers: error routes of another host or status do not count.
 func TestTheBodyIsOursWhereNoErrorRouteAnswers(t *testing.T) {
 	for name, caddyfile := range map[string]string{
 		"another site": strings.Replace(doorSite(errorsDoor), "ADDRESS", "ADDRESS, http://door.example.com:PORT", 1) +

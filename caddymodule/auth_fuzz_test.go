@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzDoor sends any request that net/http reads, in which TOKEN stands for a good token of
-// book:1:read. It goes through only with just that token, to just that book, as that client.
+// FuzzDoor sends any request that net/http reads. TOKEN stands for a good token of book:1:read. The request passes only with
+// that token, for that book, as that client.
 func FuzzDoor(f *testing.F) {
 	d := newDoorSite(f, doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\nrequire GET /books/{id} book:{id}:read\nrequire GET /files/{rest...} book:{rest}:read\n}\n"+
 		"respond `{http.request.uri.path}|{http.request.header.X-Client-Id}|{http.request.header.Authorization}`"))

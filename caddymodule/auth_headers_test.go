@@ -64,8 +64,7 @@ func TestIdentityHeadersAreRemovedEvenWhenTheyAreNotSet(t *testing.T) {
 	}
 }
 
-// TestIdentityHeadersInATrailer sends them after the body, where some upstreams merge them into
-// the header.
+// TestIdentityHeadersInATrailer: some upstreams merge the trailer into the header.
 func TestIdentityHeadersInATrailer(t *testing.T) {
 	d := newDoor(t, "")
 	for _, announced := range []string{"X-Client-Id, X-Sum", "x_client_id, X-Sum", "X-Sum"} {
@@ -90,8 +89,7 @@ func TestIdentityHeadersInATrailer(t *testing.T) {
 	}
 }
 
-// TestConnectionNamesNoIdentityHeader sends the connection options that would have a proxy drop
-// what the door has set.
+// TestConnectionNamesNoIdentityHeader: with such a connection option a proxy would drop what the door has set.
 func TestConnectionNamesNoIdentityHeader(t *testing.T) {
 	d := newDoor(t, "header X-Client-Id client_id\nheader X-Team team")
 	token := d.issuer.Sign(d.issuer.Claims(doorAudience, "", map[string]any{"team": "catalogue"}), nil)
@@ -152,7 +150,7 @@ func TestClaimsAsHeaders(t *testing.T) {
 	}
 }
 
-// TestListsThatCannotBeTold has lists that read as another list once they are joined by spaces.
+// TestListsThatCannotBeTold: joined by spaces, these lists would read as other lists.
 func TestListsThatCannotBeTold(t *testing.T) {
 	d := newDoor(t, "header x-groups groups")
 	for name, groups := range map[string][]string{
@@ -181,8 +179,7 @@ func TestAPlaceholderOfAListThatCannotBeToldIsEmpty(t *testing.T) {
 	}
 }
 
-// TestIdentityHeadersAreNotEchoedInRefusals: they are removed before anything else, also where no token
-// is asked for.
+// TestIdentityHeadersAreNotEchoedInRefusals: they are removed first, also from requests that need no token.
 func TestIdentityHeadersAreNotEchoedInRefusals(t *testing.T) {
 	d := newDoorSite(t, doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nhandle_errors {\nrespond `client={http.request.header.X-Client-Id}`\n}"))
 	if got := d.ask("GET", "/", http.Header{"X-Client-Id": {"admin"}}); strings.Contains(got.body, "admin") {

@@ -90,7 +90,7 @@ func TestTwoIssuersAtOneDoor(t *testing.T) {
 	}
 }
 
-// TestTwoIssuersWithTheSameKeyID: a kid is a name within one issuer alone.
+// TestTwoIssuersWithTheSameKeyID: a kid names a key of one issuer only.
 func TestTwoIssuersWithTheSameKeyID(t *testing.T) {
 	d := newTwoIssuerDoor(t, "", "")
 	_, ours := d.issuer.Key()
@@ -105,7 +105,7 @@ func TestTwoIssuersWithTheSameKeyID(t *testing.T) {
 	d.expect("theirs by our key", sign(d.issuer, map[string]any{"iss": d.other.URL}, same), 401, "bad_signature")
 }
 
-// TestOneOfTwoIssuersIsDown leaves the tokens of the other what they are.
+// TestOneOfTwoIssuersIsDown: tokens of the other issuer are still accepted.
 func TestOneOfTwoIssuersIsDown(t *testing.T) {
 	d := newTwoIssuerDoor(t, "", "")
 	d.other.SetDown(true)
@@ -114,7 +114,7 @@ func TestOneOfTwoIssuersIsDown(t *testing.T) {
 	d.expect("ours again", sign(d.issuer, nil, nil), 200, "")
 }
 
-// TestQuirksOfAnIssuer are taken only from the issuer that has them.
+// TestQuirksOfAnIssuer: the options of an issuer apply only to its own tokens.
 func TestQuirksOfAnIssuer(t *testing.T) {
 	const audience = "https://other-api.example.com"
 	d := newTwoIssuerDoor(t, "audience "+audience+"\ntyp JWT at+jwt\nscope_claim scp\nclient_claim azp\nallow_missing jti iat sub typ", "")
@@ -143,7 +143,7 @@ func TestQuirksOfAnIssuer(t *testing.T) {
 	}
 }
 
-// TestScopesOfAQuirkOpenRoutes: scopes in an array count as those in a string do.
+// TestScopesOfAQuirkOpenRoutes: scopes in an array count like those in a string.
 func TestScopesOfAQuirkOpenRoutes(t *testing.T) {
 	d := newTwoIssuerDoor(t, "scope_claim scp", "require GET / film:read")
 	d.expect("with the scope in scp", sign(d.other, map[string]any{"scp": []string{"film:*:read"}}, nil), 200, "")
@@ -155,7 +155,7 @@ func TestScopesOfAQuirkOpenRoutes(t *testing.T) {
 	}
 }
 
-// TestThePolicySeesWhoseATokenIs: one policy judges the tokens of all issuers of its door.
+// TestThePolicySeesWhoseATokenIs: one policy decides on the tokens of all issuers of its door.
 func TestThePolicySeesWhoseATokenIs(t *testing.T) {
 	path := servertest.WriteFile(t, t.TempDir(), "door.rego", `package m2m.request
 

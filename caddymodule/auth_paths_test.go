@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestAmbiguousPathsAreRefused sends paths that two parsers may read differently, with a token
-// for everything.
+// TestAmbiguousPathsAreRefused sends paths that two parsers can read differently, with a token for everything.
 func TestAmbiguousPathsAreRefused(t *testing.T) {
 	d := newDoor(t, "require /{rest...} book:{rest}:read\nrequire /{$} book:read")
 	token := d.token("*")
@@ -39,7 +38,7 @@ func TestAmbiguousPathsAreRefused(t *testing.T) {
 	})
 }
 
-// TestRequestTargetsThatAreNoPath are refused by Caddy or by the door, never passed on.
+// TestRequestTargetsThatAreNoPath: Caddy or the door refuses them.
 func TestRequestTargetsThatAreNoPath(t *testing.T) {
 	d := newDoor(t, "")
 	token := d.token("*")

@@ -89,7 +89,7 @@ func TestDoorWithAPolicy(t *testing.T) {
 	}
 }
 
-// TestHeadersOfAPolicyCannotBeSent: nobody but the policy sets them, and no hop drops them.
+// TestHeadersOfAPolicyCannotBeSent: only the policy sets them, and no hop drops them.
 func TestHeadersOfAPolicyCannotBeSent(t *testing.T) {
 	d, _ := newPolicyDoor(t, "package m2m.request\n\nheaders[\"X-Route\"] := \"set\" if input.request.method == \"PUT\"\n",
 		"input_header X-Tenant\nupstream_header X-Route")
@@ -106,7 +106,7 @@ func TestHeadersOfAPolicyCannotBeSent(t *testing.T) {
 	}
 }
 
-// TestDoorWhosePolicyFails is closed, and says why in the log alone.
+// TestDoorWhosePolicyFails: the door refuses the request, and only the log says why.
 func TestDoorWhosePolicyFails(t *testing.T) {
 	for name, rule := range map[string]string{
 		"a builtin fails":        `denied contains {"reason": "x"} if to_number(input.request.host) > 3`,
@@ -159,7 +159,7 @@ func TestObservingDoor(t *testing.T) {
 	}
 }
 
-// TestDoorFollowsItsPolicy: a change is taken, and a broken one is not.
+// TestDoorFollowsItsPolicy: a change comes into force unless it is broken.
 func TestDoorFollowsItsPolicy(t *testing.T) {
 	d, file := newPolicyDoor(t, "package m2m.request\n\ndenied contains {\"reason\": \"closed\"}\n", "")
 	token := d.token("book:*:read")
@@ -181,7 +181,7 @@ func TestDoorFollowsItsPolicy(t *testing.T) {
 	}
 }
 
-// TestDoorWithItsIssuersPolicy has one policy for tokens and for requests, and a door without rules.
+// TestDoorWithItsIssuersPolicy: one policy is for tokens and for requests.
 func TestDoorWithItsIssuersPolicy(t *testing.T) {
 	w := startIssuer(t, issuerSettings{site: "m2m_auth {\npolicy\n}\nrespond ok", policy: map[string]string{"all.rego": `package m2m.request
 

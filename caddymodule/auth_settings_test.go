@@ -52,7 +52,7 @@ func TestAnyOfSeveralAudiences(t *testing.T) {
 	}
 }
 
-// TestResourceMetadata is RFC 9728: what a challenge names says where to get a token.
+// TestResourceMetadata: the document that a challenge names says where to get a token (RFC 9728).
 func TestResourceMetadata(t *testing.T) {
 	d := newDoor(t, "")
 	got := d.ask("GET", "/.well-known/oauth-protected-resource", nil)
@@ -128,7 +128,7 @@ func TestPlaceholdersOfTheToken(t *testing.T) {
 	}
 }
 
-// TestIssuerAndAudienceOfTheEnvironment are resolved when the config is.
+// TestIssuerAndAudienceOfTheEnvironment: placeholders are replaced when the config is loaded.
 func TestIssuerAndAudienceOfTheEnvironment(t *testing.T) {
 	t.Setenv("DOOR_AUDIENCE", doorAudience)
 	d := newDoorSite(t, doorSite("m2m_auth {\nissuer ISSUER\naudience {env.DOOR_AUDIENCE}\n}\nreverse_proxy UPSTREAM"))

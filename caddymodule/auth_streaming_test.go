@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// TestWebSocketPasses upgrades a connection through the door, with a Connection header that also
-// names an identity header, and talks both ways.
+// TestWebSocketPasses: an upgraded connection transports both ways, although its Connection header names an identity header.
 func TestWebSocketPasses(t *testing.T) {
 	d := newDoor(t, "require GET /socket socket:open")
 	d.upstream.answerWith(echoUpgraded)
@@ -62,7 +61,7 @@ func echoUpgraded(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(conn, buffered)
 }
 
-// TestServerSentEventsArriveAtOnce has the upstream wait for the client before each further event.
+// TestServerSentEventsArriveAtOnce: the upstream waits for the client before each further event.
 func TestServerSentEventsArriveAtOnce(t *testing.T) {
 	d := newDoor(t, "")
 	received := make(chan struct{})
@@ -96,8 +95,8 @@ func TestServerSentEventsArriveAtOnce(t *testing.T) {
 	}
 }
 
-// TestLargeUploadsAreStreamed sends 64 MiB of which the upstream has to have read each part
-// before the client sends the next, so nothing on the way can hold it back.
+// TestLargeUploadsAreStreamed sends 64 MiB. The client sends a part after the upstream has read the former one, so nothing
+// between them can buffer the body.
 func TestLargeUploadsAreStreamed(t *testing.T) {
 	const part, parts = 8 << 20, 8
 	d := newDoor(t, "require PUT /upload upload:write")

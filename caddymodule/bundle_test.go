@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestBundleServedByCaddy is the life of a policy that comes from a static server, which Caddy is here itself.
+// TestBundleServedByCaddy: an issuer follows a bundle on a static server, which is the same Caddy.
 func TestBundleServedByCaddy(t *testing.T) {
 	w := newBundleWorld(t)
 	if err := w.Validate(w.caddyfile()); err != nil {
@@ -54,7 +54,7 @@ func TestBundleServedByCaddy(t *testing.T) {
 		t.Errorf("the decision log has %v, want %s", last["revision"], revision)
 	}
 
-	// what is not good is told, and what was good serves on
+	// a bad bundle is logged, and the last good one stays in force
 	for reason, bundle := range map[string]string{
 		"the signature is not good": signedBundle(t, bundleKey+"x", "v3", ttlPolicy(63)),
 		"it is not signed":          bundleOf(t, ttlPolicy(63)),
@@ -103,7 +103,7 @@ func TestBundleServedByCaddy(t *testing.T) {
 	}
 }
 
-// TestValidateReadsBundleFiles finds in a file what a server's bundle shows only when it comes.
+// TestValidateReadsBundleFiles: faults of a bundle file are found, unlike those of a bundle that is yet to be downloaded.
 func TestValidateReadsBundleFiles(t *testing.T) {
 	t.Setenv("BUNDLE_KEY", bundleKey)
 	tests := map[string]struct {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// TestClientIP: what networks are compared with has one spelling, and is "" when it is no address.
+// TestClientIP: the address is in its canonical form, or "" if it is not an address.
 func TestClientIP(t *testing.T) {
 	for _, c := range []struct{ said, connection, want string }{
 		{"", "192.0.2.7:1234", "192.0.2.7"},

@@ -13,22 +13,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// These tests hold the door to one property: the request that it judged is the request that the
-// upstream reads. The upstream here is not net/http. It keeps the bytes that it gets, and
-// readJudged, which shares no code with the door, reads them.
+// These tests check one property: the request that the door judged is the request that the upstream reads. The upstream
+// is not net/http: it records the bytes, and readJudged, which shares no code with the door, reads them.
 
-// judgedCaddyfile has a door behind each of the ways in which Caddy changes a path before it.
-const judgedCaddyfile = `
-(door) {
-	m2m_auth {
-		issuer LOCAL
-		issuer ELSEWHERE
-		audience ` + doorAudience + `
+// judgedRules are the rules of the doors. judgedReading.route has the same.
+const judgedRules = `audience ` + doorAudience + `
 		require GET /books/{id} book:{id}:read
 		require PUT /books/{id} book:{id}:edit
 		require GET /books/{id}/pages/{page} page:{id}:{page}:read
@@ -37,7 +30,15 @@ const judgedCaddyfile = `
 		require GET /keys/{key} drawer:{key}:open
 		require POST /t/{tenant}/d/{doc} doc:{tenant}~{doc}:write
 		require GET /Shop/{Item} item:x-{Item}-y:buy
-		require GET /bücher/{id} buch:{id}:lesen
+		require GET /bücher/{id} buch:{id}:lesen`
+
+// judgedCaddyfile has a door behind each of the ways in which Caddy can change a path.
+const judgedCaddyfile = `
+(door) {
+	m2m_auth {
+		issuer LOCAL
+		issuer ELSEWHERE
+		` + judgedRules + `
 		policy POLICY {
 			timeout 20s
 			upstream_header X-Judged
@@ -72,7 +73,7 @@ http://:PORT {
 }
 `
 
-// judgedPolicy tells the upstream what the policy saw.
+// judgedPolicy sends the input of the policy to the upstream.
 const judgedPolicy = `package m2m.request
 
 headers["X-Judged"] := base64.encode(json.marshal(input.request))
@@ -104,7 +105,7 @@ func newJudgedWorld(t testing.TB) *judgedWorld {
 	return w
 }
 
-// judgedAsk is a request as it goes out, byte for byte.
+// judgedAsk is a request as it is sent, byte for byte.
 type judgedAsk struct{ method, target, host string }
 
 func (a judgedAsk) String() string { return fmt.Sprintf("%s %q (Host %q)", a.method, a.target, a.host) }
@@ -152,7 +153,7 @@ func (w *judgedWorld) hangUp() {
 	}
 }
 
-// check asks with several tokens, and reports whether the request goes through with one for everything.
+// check sends a request with several tokens. It reports whether the request passes with a token for everything.
 func (w *judgedWorld) check(t *testing.T, a judgedAsk) bool {
 	t.Helper()
 	all := w.ask(a, "*:*:*")
@@ -186,7 +187,7 @@ func (w *judgedWorld) check(t *testing.T, a judgedAsk) bool {
 	return true
 }
 
-// sameHead compares the first lines: the others have a token's id and the like.
+// sameHead compares the first lines. Other lines differ, for example by the token's ID.
 func sameHead(a, b string) bool {
 	first, _, _ := strings.Cut(a, "\r\n")
 	second, _, _ := strings.Cut(b, "\r\n")
@@ -209,7 +210,7 @@ func checkSeenByPolicy(t *testing.T, a judgedAsk, read judgedReading) {
 	}
 }
 
-// checkExplained asks explain about the request that the upstream got.
+// checkExplained explains the request that the upstream received.
 func (w *judgedWorld) checkExplained(t *testing.T, a judgedAsk, read judgedReading) {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"client": "ci-bot", "scopes": []string{"book:*:read"}, "request": map[string]any{
@@ -228,274 +229,10 @@ func (w *judgedWorld) checkExplained(t *testing.T, a judgedAsk, read judgedReadi
 	}
 }
 
-// rawUpstream answers every request, and keeps the last one as it came.
-type rawUpstream struct {
-	listener net.Listener
-	got      chan string
-}
-
-func startRawUpstream(t testing.TB) *rawUpstream {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	u := &rawUpstream{listener: listener, got: make(chan string, 100)}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go u.serve(conn)
-		}
-	}()
-	return u
-}
-
-func (u *rawUpstream) serve(conn net.Conn) {
-	defer conn.Close()
-	reader := bufio.NewReader(conn)
-	for {
-		var head strings.Builder
-		for !strings.HasSuffix(head.String(), "\r\n\r\n") {
-			line, err := reader.ReadString('\n')
-			if err != nil {
-				return
-			}
-			head.WriteString(line)
-		}
-		u.got <- head.String()
-		if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
-			return
-		}
-	}
-}
-
-// take returns what the upstream got since the last call, "" for nothing. The upstream answers after
-// it has put a request there.
-func (u *rawUpstream) take() string {
-	select {
-	case head := <-u.got:
-		return head
-	default:
-		return ""
-	}
-}
-
-// judgedReading is what the upstream makes of a request.
-type judgedReading struct {
-	method, target, host string
-	path                 []string
-	fields               map[string]string // names in lower case
-	parameters           map[string]string
-	resource, action     string
-	identifier           string
-	scope                string
-}
-
-// readJudged reads a request as a simple upstream does, and says which scope it needs.
-func readJudged(head string) (judgedReading, bool) {
-	lines := strings.Split(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n")
-	words := strings.Split(lines[0], " ")
-	if len(words) != 3 {
-		return judgedReading{}, false
-	}
-	r := judgedReading{method: words[0], target: words[1], fields: make(map[string]string)}
-	for _, line := range lines[1:] {
-		name, value, _ := strings.Cut(line, ": ")
-		r.fields[strings.ToLower(name)] = value
-	}
-	r.host = strings.ToLower(r.fields["host"])
-	if end := strings.IndexByte(r.host, ']'); end > 0 {
-		r.host = r.host[:end+1]
-	} else {
-		r.host, _, _ = strings.Cut(r.host, ":")
-	}
-	r.host = strings.TrimSuffix(r.host, ".")
-	path, _, _ := strings.Cut(r.target, "?")
-	for _, segment := range strings.Split(path, "/")[1:] {
-		r.path = append(r.path, percentDecode(segment))
-	}
-	r.route()
-	if r.resource == "" || slices.Contains(slices.Collect(maps.Values(r.parameters)), "") {
-		return r, false
-	}
-	r.scope = r.resource + ":" + r.identifier + ":" + r.action
-	return r, true
-}
-
-// route holds the same rules as the Caddyfile.
-func (r *judgedReading) route() {
-	read := r.method == "GET" || r.method == "HEAD"
-	last := ""
-	if len(r.path) > 0 {
-		last = r.path[len(r.path)-1]
-	}
-	is := func(pattern ...string) bool {
-		return len(pattern) == len(r.path) && !slices.ContainsFunc(pattern, func(literal string) bool {
-			at := slices.Index(pattern, literal)
-			return literal != "*" && r.path[at] != literal
-		})
-	}
-	found := func(resource, identifier, action string, parameters ...string) {
-		r.resource, r.identifier, r.action, r.parameters = resource, identifier, action, make(map[string]string)
-		for n := 0; n < len(parameters); n += 2 {
-			r.parameters[parameters[n]] = parameters[n+1]
-		}
-	}
-	switch {
-	case is("books", "*") && read:
-		found("book", asIdentifier(last, ""), "read", "id", last)
-	case is("books", "*") && r.method == "PUT":
-		found("book", asIdentifier(last, ""), "edit", "id", last)
-	case len(r.path) == 4 && r.path[0] == "books" && r.path[2] == "pages" && read:
-		found("page", asIdentifier(r.path[1], ":")+":"+asIdentifier(last, ""), "read", "id", r.path[1], "page", last)
-	case len(r.path) > 1 && r.path[0] == "files":
-		rest := strings.Join(r.path[1:], "/")
-		found("file", asIdentifier(rest, ""), "use", "rest", rest)
-	case is("keys", "*") && read && r.host == "vault.example.com":
-		found("vault", asIdentifier(last, ""), "open", "key", last)
-	case is("keys", "*") && read:
-		found("drawer", asIdentifier(last, ""), "open", "key", last)
-	case len(r.path) == 4 && r.path[0] == "t" && r.path[2] == "d" && r.method == "POST":
-		found("doc", asIdentifier(r.path[1], "~")+"~"+asIdentifier(last, ""), "write", "tenant", r.path[1], "doc", last)
-	case is("Shop", "*") && read:
-		found("item", "x-"+asIdentifier(last, "")+"-y", "buy", "Item", last)
-	case is("bücher", "*") && read:
-		found("buch", asIdentifier(last, ""), "lesen", "id", last)
-	}
-}
-
-// others are scopes for other objects than the one that the upstream reads.
-func (r judgedReading) others() []string {
-	var others []string
-	for _, identifier := range []string{
-		strings.ToLower(r.identifier), strings.ToUpper(r.identifier), strings.ToTitle(r.identifier), r.identifier + "x", "x" + r.identifier,
-		r.identifier[:len(r.identifier)-1], strings.ReplaceAll(r.identifier, "%", ""), percentDecode(r.identifier),
-		strings.ToLower(percentDecode(r.identifier)), asIdentifier(strings.ToLower(percentDecode(r.identifier)), ""),
-		asIdentifier(strings.ToUpper(percentDecode(r.identifier)), ""),
-	} {
-		scope := r.resource + ":" + identifier + ":" + r.action
-		if identifier != r.identifier && identifier != "" && !strings.ContainsAny(identifier, " *\"\\") && !slices.Contains(others, scope) {
-			others = append(others, scope)
-		}
-	}
-	return append(others, r.resource+":"+r.identifier+":other", "other:"+r.identifier+":"+r.action)
-}
-
-// percentDecode leaves alone what is not an encoding.
-func percentDecode(text string) string {
-	var decoded []byte
-	for i := 0; i < len(text); i++ {
-		var c byte
-		if text[i] == '%' && i+2 < len(text) {
-			if _, err := fmt.Sscanf(text[i+1:i+3], "%02x", &c); err == nil {
-				decoded = append(decoded, c)
-				i += 2
-				continue
-			}
-		}
-		decoded = append(decoded, text[i])
-	}
-	return string(decoded)
-}
-
-// asIdentifier writes a value in a scope as docs/reference.md says.
-func asIdentifier(value, separator string) string {
-	const plain = "!#$&'()+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~"
-	var text strings.Builder
-	for i := range len(value) {
-		if c := string(value[i : i+1]); strings.Contains(plain, c) && c != separator {
-			text.WriteString(c)
-		} else {
-			fmt.Fprintf(&text, "%%%02X", value[i])
-		}
-	}
-	return text.String()
-}
-
-// judgedGenerator makes requests, of which many are for some route.
-type judgedGenerator struct{ *rand.Rand }
-
-func pick[T any](g judgedGenerator, from ...T) T { return from[g.IntN(len(from))] }
-
-// value is an identifier of letters of both cases and several scripts; odd has characters that a path
-// cannot have as they are, or that cause the request to be refused.
-func (g judgedGenerator) value(odd bool) string {
-	letters := []string{"a", "K", "z", "Q", "1", "9", "-", "_", ".x", "é", "É", "ß", "ẞ", "K", "ſ", "İ", "ı", "Σ", "ς", "Ж", "ж", "Ａ", "本", "ᾳ", "ǅ", "~", ":", "*", "@", "+", "=", ",", "!", "'", "(", "$", "&", "{id}", "[", " ", "\"", "<", "|", "^", "`", "%zz", "100%-"}
-	if odd {
-		letters = append(letters, "/", "//", "..", ".", ";", "?", "#", "\\", "\x00", "\n", "\x7f", "%2f", "%41", "\xff", "")
-	}
-	var value strings.Builder
-	for range 1 + g.IntN(5) {
-		value.WriteString(pick(g, letters...))
-	}
-	return value.String()
-}
-
-// encode writes a segment in one of the ways in which a client may: what must be encoded is, and what
-// need not be may be.
-func (g judgedGenerator) encode(segment string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@"
-	more := pick(g, "", "", "[]|^{}`\"<>", "\x80-\xff") // some clients leave these as they are
-	style := g.IntN(4)
-	var text strings.Builder
-	for i := range len(segment) {
-		c := segment[i]
-		asItIs := strings.IndexByte(plain, c) >= 0 || more != "" && (c < 0x80 && strings.IndexByte(more, c) >= 0 || c >= 0x80 && more[0] == 0x80)
-		switch {
-		case asItIs && (style > 0 || g.IntN(3) > 0):
-			text.WriteByte(c)
-		case style%2 == 0:
-			fmt.Fprintf(&text, "%%%02x", c)
-		default:
-			fmt.Fprintf(&text, "%%%02X", c)
-		}
-	}
-	return text.String()
-}
-
-// request reports whether it must go through, and the name that its target begins with.
-func (g judgedGenerator) request() (a judgedAsk, clean bool) {
-	odd := g.IntN(4) == 0
-	value := func() string { return g.encode(g.value(odd)) }
-	kind := pick(g, [2]string{"GET", "/books/V"}, [2]string{"PUT", "/books/V"}, [2]string{"GET", "/books/V/pages/V"}, [2]string{"DELETE", "/files/V"},
-		[2]string{"GET", "/files/V/V/V"}, [2]string{"GET", "/keys/V"}, [2]string{"POST", "/t/V/d/V"}, [2]string{"GET", "/Shop/V"},
-		[2]string{"GET", "/b%C3%BCcher/V"}, [2]string{"GET", "/b%c3%bccher/V"})
-	a = judgedAsk{method: kind[0], host: pick(g, "api.example.com", "vault.example.com", "VAULT.example.com", "vault.example.com:8443", "vault.example.com.", "127.0.0.1", "[::1]:80")}
-	if a.method == "GET" && g.IntN(5) == 0 {
-		a.method = "HEAD"
-	}
-	for part := range strings.SplitSeq(kind[1], "V") {
-		if a.target != "" {
-			a.target += value()
-		}
-		a.target += part
-	}
-	clean = !odd
-	if g.IntN(10) == 0 {
-		a.method = pick(g, "get", "POST", "PATCH", "M-SEARCH", "OPTIONS", "TRACE", "Put")
-		clean = false
-	}
-	if g.IntN(10) == 0 {
-		a.target = pick(g, strings.ToUpper(a.target), strings.ToLower(a.target), a.target+"/", "/"+a.target, a.target+"/../x", a.target+"//", "http://other.example.com"+a.target)
-		clean = false
-	}
-	a.target = pick(g, "", "", "/api", "/strip", "/old", "/API", "/mirror", "/path", "/%61pi") + a.target + pick(g, "", "", "?x=1", "?", "?/books/other;y#")
-	if strings.Contains(a.target, "/http:") || strings.HasPrefix(a.target, "/path") || strings.HasPrefix(a.target, "/mirror") || strings.HasPrefix(a.target, "/API") || strings.HasPrefix(a.target, "/%61pi") {
-		clean = false
-	}
-	return a, clean
-}
-
-// TestTheRequestThatWasJudgedIsTheOneForwarded holds generated requests to the property. Each run has other
-// ones.
+// TestTheRequestThatWasJudgedIsTheOneForwarded checks the property with generated requests.
 func TestTheRequestThatWasJudgedIsTheOneForwarded(t *testing.T) {
 	w := newJudgedWorld(t)
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	g := judgedGenerator{rand.New(rand.NewPCG(seed, 0))}
+	g := newJudgedGenerator(t)
 	through, prefixed := 0, 0
 	const requests = 400
 	for range requests {
@@ -516,7 +253,7 @@ func TestTheRequestThatWasJudgedIsTheOneForwarded(t *testing.T) {
 	}
 }
 
-// FuzzJudgedRequest holds any request line and host to the same property.
+// FuzzJudgedRequest checks the property with any request line and host.
 func FuzzJudgedRequest(f *testing.F) {
 	w := newJudgedWorld(f)
 	g := judgedGenerator{rand.New(rand.NewPCG(1, 2))}
@@ -531,4 +268,68 @@ func FuzzJudgedRequest(f *testing.F) {
 		w.t = t
 		w.check(t, judgedAsk{method, target, host})
 	})
+}
+
+// judgedHTTP2Site accepts HTTP/2 without TLS, and has the same rules as judgedCaddyfile.
+const judgedHTTP2Site = `{
+	servers {
+		protocols h1 h2c
+	}
+}
+(door) {
+	m2m_auth {
+		issuer ISSUER
+		` + judgedRules + `
+	}
+	reverse_proxy RAW
+}
+ADDRESS {
+	bind 127.0.0.1
+	handle_path /api/* {
+		import door
+	}
+	route /strip/* {
+		uri replace /strip/ / 1
+		import door
+	}
+	handle /mirror/* {
+		rewrite * /files{uri}
+		import door
+	}
+	handle {
+		import door
+	}
+}
+`
+
+// TestHTTP2IsJudgedLikeHTTP1: with both protocols a request gets the same answer and reaches the upstream in the same form.
+func TestHTTP2IsJudgedLikeHTTP1(t *testing.T) {
+	upstream := startRawUpstream(t)
+	d := newDoorSite(t, strings.ReplaceAll(judgedHTTP2Site, "RAW", upstream.listener.Addr().String()))
+	g := newJudgedGenerator(t)
+	token := d.token("*")
+	arrived := func() string {
+		line, _, _ := strings.Cut(upstream.take(), "\r\n")
+		return line
+	}
+	through := 0
+	const requests = 300
+	for range requests {
+		a, _ := g.request()
+		if !strings.HasPrefix(a.target, "/") || a.method == http.MethodHead {
+			continue // impossible in HTTP/2, or without a body to compare
+		}
+		one := d.askRaw(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", a.method, a.target, a.host, token))
+		first := arrived()
+		two := d.askHTTP2([]string{":method", a.method, ":scheme", "http", ":path", a.target, ":authority", a.host, "authorization", "Bearer " + token})
+		if second := arrived(); one.status != two.status || one.reason() != two.reason() || first != second {
+			t.Fatalf("%s: HTTP/1.1 has %d %s and %q, HTTP/2 %d %s and %q", a, one.status, one.reason(), first, two.status, two.reason(), second)
+		}
+		if one.status == http.StatusOK {
+			through++
+		}
+	}
+	if through < requests/4 {
+		t.Errorf("only %d of %d requests went through", through, requests)
+	}
 }

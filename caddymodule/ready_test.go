@@ -29,7 +29,7 @@ func TestReadyOfAnIssuer(t *testing.T) {
 	}
 }
 
-// TestReadyWithTheLastGoodOne: what is broken now does not take the node away, while what was good serves on.
+// TestReadyWithTheLastGoodOne: a node is ready as long as the last good version is in force.
 func TestReadyWithTheLastGoodOne(t *testing.T) {
 	w := startIssuer(t, issuerSettings{site: "m2m_ready /ready", policy: map[string]string{"a.rego": "package m2m.token\n"}})
 	w.writeRegistry("clients: [")
@@ -45,7 +45,7 @@ func TestReadyWithTheLastGoodOne(t *testing.T) {
 	}
 }
 
-// TestReadyWaitsForAPolicy: a bundle that was never there is no policy, of an issuer or of a door.
+// TestReadyWaitsForAPolicy: an issuer and a door are not ready before the first bundle.
 func TestReadyWaitsForAPolicy(t *testing.T) {
 	away := servertest.FreeURL(t)
 	url := servertest.FreeURL(t)
@@ -71,8 +71,7 @@ func TestReadyWaitsForAPolicy(t *testing.T) {
 	}
 }
 
-// TestReadyKeepsTheKeysOfRemoteIssuers: they are fetched before any token comes, and the node is not ready
-// before they are there.
+// TestReadyKeepsTheKeysOfRemoteIssuers: they are fetched before any token arrives, and the node is not ready before that.
 func TestReadyKeepsTheKeysOfRemoteIssuers(t *testing.T) {
 	other := servertest.StartIssuer(t)
 	other.SetDown(true)
@@ -100,7 +99,7 @@ func TestReadyKeepsTheKeysOfRemoteIssuers(t *testing.T) {
 	}
 }
 
-// TestReadyOfARegistryInStorage is so after its first reading.
+// TestReadyOfARegistryInStorage: it is ready after its first read.
 func TestReadyOfARegistryInStorage(t *testing.T) {
 	url := servertest.FreeURL(t)
 	s := servertest.Start(t, fmt.Sprintf("{\nm2m {\nissuer %s\n}\n}\n%s {\nm2m_ready\n}\n", url, url))

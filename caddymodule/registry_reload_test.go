@@ -86,7 +86,7 @@ func TestEditsTakeEffectWithoutReload(t *testing.T) {
 	}
 }
 
-// breakAndMend breaks the file: what was good serves on, and one line of the log says where the
+// breakAndMend breaks the file: the former registry stays in force, and one line of the log says where the
 // fault is. Mended it is healthy again, also with the very content that is being served.
 func (w *issuerWorld) breakAndMend(t *testing.T, e edits) {
 	for _, mended := range []struct{ content, granted string }{{e.before, e.granted}, {e.changed, e.grantedChanged}, {e.before, e.granted}} {
@@ -109,8 +109,8 @@ func (w *issuerWorld) breakAndMend(t *testing.T, e edits) {
 	}
 }
 
-// TestLostFileServesOn: a registry that is removed is as good as a broken one.
-func TestLostFileServesOn(t *testing.T) {
+// TestLostFileIsLikeABrokenOne: the former registry stays in force.
+func TestLostFileIsLikeABrokenOne(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	servertest.Remove(t, w.dir, "registry.yaml")
 	w.awaitHealth("registry", "0")

@@ -60,7 +60,7 @@ func (w *issuerWorld) status(form string) int {
 	return response.StatusCode
 }
 
-// TestReloadsLeaveNoGoroutines: what watches and decides ends with its config.
+// TestReloadsLeaveNoGoroutines: all goroutines end with their config.
 func TestReloadsLeaveNoGoroutines(t *testing.T) {
 	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("film")}})
 	w.granted(w.ask("demo", "book:read"))
@@ -95,7 +95,7 @@ func ownGoroutines() int {
 	return count
 }
 
-// TestFailedReloadLeavesTheFormerConfig: whatever is wrong with the new one.
+// TestFailedReloadLeavesTheFormerConfig with any error in the new config.
 func TestFailedReloadLeavesTheFormerConfig(t *testing.T) {
 	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("film")}})
 	good := w.caddyfile()

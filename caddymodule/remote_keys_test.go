@@ -17,8 +17,8 @@ import (
 // bigNumber is base64url of a number with that many bits.
 func bigNumber(bits int) string { return "g" + strings.Repeat("A", (bits/8*8+5)/6-2) + "Q" }
 
-// TestBadKeysOfARemoteIssuer: whatever is published in place of good keys, these serve on, and the log
-// says whose keys are bad and why.
+// TestBadKeysOfARemoteIssuer: while an issuer publishes bad keys, the former keys stay in use, and the log says whose keys
+// are bad and why.
 func TestBadKeysOfARemoteIssuer(t *testing.T) {
 	body := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
@@ -83,7 +83,7 @@ func TestBadKeysOfARemoteIssuer(t *testing.T) {
 	}
 }
 
-// TestBadKeysBesideGoodOnes do no harm: the good ones are taken, and the log says why the bad are not.
+// TestBadKeysBesideGoodOnes: the good keys are used, and the log says why the bad keys are not.
 func TestBadKeysBesideGoodOnes(t *testing.T) {
 	d := newDoor(t, "")
 	d.issuer.Publish(func(w http.ResponseWriter, _ *http.Request) {
@@ -119,8 +119,7 @@ func TestBadKeysBesideGoodOnes(t *testing.T) {
 	}
 }
 
-// TestMetricsOfRemoteKeys: they have an age once they are there, and are unhealthy while they cannot be
-// fetched.
+// TestMetricsOfRemoteKeys: fetched keys have an age, and keys that cannot be fetched are unhealthy.
 func TestMetricsOfRemoteKeys(t *testing.T) {
 	d := newDoorSite(t, doorSite("route {\nmetrics /metrics\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nrespond ok\n}"))
 	metric := func(series string) string {

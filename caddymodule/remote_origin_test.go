@@ -70,7 +70,7 @@ func TestKeysOnAnotherOriginThatIsNamed(t *testing.T) {
 	}
 }
 
-// TestFeedOnAnotherOrigin is refused, also where the keys may be there.
+// TestFeedOnAnotherOrigin is refused, although the keys may be on that origin.
 func TestFeedOnAnotherOrigin(t *testing.T) {
 	d, connections := originDoor(t, "m2m_revocations_uri", "jwks_origin OTHER")
 	if got := d.ask("GET", "/", bearer(d.token(""))); got.status != http.StatusServiceUnavailable || connections.Load() != 0 {
@@ -81,7 +81,7 @@ func TestFeedOnAnotherOrigin(t *testing.T) {
 	}
 }
 
-// TestMovedKeysOfADoor: after a reload the issuer's former keys do not serve a door that allows other origins.
+// TestMovedKeysOfADoor: after a reload, a door that allows other origins does not use the issuer's former keys.
 func TestMovedKeysOfADoor(t *testing.T) {
 	d, connections := originDoor(t, "jwks_uri", "jwks_origin OTHER")
 	raw := d.token("")
@@ -105,8 +105,8 @@ func TestMovedKeysOfADoor(t *testing.T) {
 	}
 }
 
-// TestOriginsThatAreConfigErrors are found also where a placeholder hides them from the Caddyfile's parser, and an
-// issuer whose doors disagree about its origins is not served by the first one's.
+// TestOriginsThatAreConfigErrors: they are also found behind a placeholder, which hides them from the Caddyfile's parser. It
+// is an error if doors name different origins for an issuer.
 func TestOriginsThatAreConfigErrors(t *testing.T) {
 	d := newDoor(t, "")
 	t.Setenv("DOOR_ORIGIN", "https://keys.example.com/path")

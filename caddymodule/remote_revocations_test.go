@@ -87,8 +87,8 @@ func (d *door) sign(changes map[string]any) string {
 	return d.issuer.Sign(d.issuer.Claims(doorAudience, "", changes), nil)
 }
 
-// TestRemoteRevocations: what an issuer elsewhere publishes is refused, from the first token on, and what it adds is
-// within one interval. It outlives a reload of the config while the issuer is down.
+// TestRemoteRevocations: what a remote issuer has revoked is refused from the first token on, and what it revokes later after
+// the next read of its feed. Revocations outlive a reload of the config while the issuer is down.
 func TestRemoteRevocations(t *testing.T) {
 	servertest.SkipUnlessLong(t)
 	d, f := feedDoor(t, "")
@@ -112,11 +112,11 @@ func TestRemoteRevocations(t *testing.T) {
 	}
 	d.want(good, http.StatusUnauthorized, "revoked")
 	d.want(fresh, http.StatusOK, "")
-	servertest.Eventually(t, "it is told that the feed is away", func() bool {
+	servertest.Eventually(t, "the log says that the feed fails", func() bool {
 		return strings.Contains(d.Log(), "revocations of a remote issuer cannot be read")
 	})
 	d.issuer.SetDown(false)
-	servertest.Eventually(t, "it is told that it is back", func() bool {
+	servertest.Eventually(t, "the log says that it works again", func() bool {
 		return strings.Contains(d.Log(), "revocations of a remote issuer are known again")
 	})
 }
@@ -137,7 +137,7 @@ func TestRemoteKeyIsGivenUp(t *testing.T) {
 }
 
 // TestFirstTokenOfAKeyThatIsGivenUp: the issuer, or a cache before it, still publishes the key, and the first token is
-// verified before it is known that the key was given up.
+// verified before it is known that the key was revoked.
 func TestFirstTokenOfAKeyThatIsGivenUp(t *testing.T) {
 	d, f := feedDoor(t, "")
 	raw := d.sign(nil)
@@ -147,8 +147,8 @@ func TestFirstTokenOfAKeyThatIsGivenUp(t *testing.T) {
 	d.want(raw, http.StatusUnauthorized, "revoked")
 }
 
-// TestRemoteRevocationsThatAreTooOld: 503, unless the door is told to put up with it. What is known to be revoked is
-// refused all the same.
+// TestRemoteRevocationsThatAreTooOld: the door answers 503, unless it has `revocation_stale allow`. It always refuses tokens
+// that are known to be revoked.
 func TestRemoteRevocationsThatAreTooOld(t *testing.T) {
 	for _, test := range []struct {
 		options string
@@ -185,7 +185,7 @@ func TestRemoteRevocationsThatAreTooOld(t *testing.T) {
 	}
 }
 
-// TestNoFirstFeed: before anything is known no token is let through.
+// TestNoFirstFeed: a door accepts no token before the first feed.
 func TestNoFirstFeed(t *testing.T) {
 	d, f := feedDoor(t, "")
 	f.set(nil, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusNotFound) })
@@ -194,8 +194,7 @@ func TestNoFirstFeed(t *testing.T) {
 	servertest.Eventually(t, "it goes on", func() bool { return d.ask("GET", "/", bearer(d.sign(nil))).status == 200 })
 }
 
-// TestNoFirstFeedAtALaxDoor: one that puts up with the age of what it knows has to know something, and tells that it
-// does not, also where no load balancer asks it.
+// TestNoFirstFeedAtALaxDoor: a door with `revocation_stale allow` needs a first feed, and the log says that it is missing.
 func TestNoFirstFeedAtALaxDoor(t *testing.T) {
 	var f *feedOf
 	d := newDoorFor(t, func(issuer *servertest.Issuer) { f = publishFeed(issuer) },
@@ -212,7 +211,7 @@ func TestNoFirstFeedAtALaxDoor(t *testing.T) {
 	servertest.Eventually(t, "it goes on", func() bool { return ask() == http.StatusOK })
 }
 
-// TestIssuerWithoutFeed is one that is not ours: its tokens are taken, unless the door insists.
+// TestIssuerWithoutFeed: a door accepts the tokens of such an issuer, unless it requires the feed.
 func TestIssuerWithoutFeed(t *testing.T) {
 	for options, want := range map[string]struct {
 		status int
@@ -237,7 +236,7 @@ func TestIssuerWithoutFeed(t *testing.T) {
 			if want.reason == "" {
 				time.Sleep(1500 * time.Millisecond) // after which it would be told
 				if told() {
-					t.Error("something is missing that nobody needs")
+					t.Error("a feed is missing, although none is required")
 				}
 				return
 			}

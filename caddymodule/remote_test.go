@@ -22,8 +22,8 @@ func TestRemoteIssuerIsFoundByDiscoveryOnTheFirstToken(t *testing.T) {
 	}
 }
 
-// TestUnknownKeysDoNotFloodTheIssuer sends tokens with made-up kids: only the first has the keys
-// fetched anew. A key that is new at the issuer is found that way.
+// TestUnknownKeysDoNotFloodTheIssuer: of many tokens with made-up kids, only the first causes a fetch. A new key of the
+// issuer is found that way.
 func TestUnknownKeysDoNotFloodTheIssuer(t *testing.T) {
 	d := newDoor(t, "")
 	d.ask("GET", "/", bearer(d.token("")))
@@ -43,7 +43,7 @@ func TestUnknownKeysDoNotFloodTheIssuer(t *testing.T) {
 	}
 }
 
-// TestADoorWhoseIssuerIsDown answers 503, which is no word about the token, until the issuer is back.
+// TestADoorWhoseIssuerIsDown answers 503, which does not say anything about the token, until the issuer answers again.
 func TestADoorWhoseIssuerIsDown(t *testing.T) {
 	d := newDoor(t, "")
 	d.issuer.SetDown(true)
@@ -72,8 +72,7 @@ func TestADoorWhoseIssuerIsDown(t *testing.T) {
 	}
 }
 
-// TestDoorsOfOneRemoteIssuerShareItsKeys also shows that they outlive a reload of the config, which
-// may come while the issuer is down.
+// TestDoorsOfOneRemoteIssuerShareItsKeys: the keys also outlive a reload of the config while the issuer is down.
 func TestDoorsOfOneRemoteIssuerShareItsKeys(t *testing.T) {
 	caddyfile := doorSite("route /a/* {\nm2m_auth {\nissuer ISSUER\naudience a\n}\n}\nroute /b/* {\nm2m_auth {\nissuer ISSUER\naudience b\n}\n}\nreverse_proxy UPSTREAM")
 	d := newDoorSite(t, caddyfile)

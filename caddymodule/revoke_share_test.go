@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
-// TestOneClientRevokesNoMoreThanItsShare: beyond that its tokens stay valid, and others revoke theirs.
+// TestOneClientRevokesNoMoreThanItsShare: after that its tokens stay valid, and other clients can revoke theirs.
 func TestOneClientRevokesNoMoreThanItsShare(t *testing.T) {
 	limitRevocations(t, 3)
 	w := startIssuer(t, issuerSettings{})
@@ -31,7 +31,7 @@ func TestOneClientRevokesNoMoreThanItsShare(t *testing.T) {
 	w.revoke("careful", token("careful"))
 }
 
-// TestOneTokenCountsOnce: however many requests revoke it at a time.
+// TestOneTokenCountsOnce although many requests revoke it at a time.
 func TestOneTokenCountsOnce(t *testing.T) {
 	limitRevocations(t, 3)
 	w := startIssuer(t, issuerSettings{})

@@ -167,7 +167,7 @@ func TestConfigIsRefusedWithoutRevocations(t *testing.T) {
 	w.revokedAtDoor(raw) // by the former config
 }
 
-// TestBrokenRevocations: a broken object is told, and no other is lost.
+// TestBrokenRevocations: a broken object is reported, and no other is lost.
 func TestBrokenRevocations(t *testing.T) {
 	w := startIntrospection(t)
 	raw, lost := w.token("careful"), w.token("careful")
@@ -207,7 +207,7 @@ func TestBrokenRevocations(t *testing.T) {
 	}
 }
 
-// TestTokenOfADamagedKey: of a token whose key cannot be read nothing is said, and above all not that it is revoked.
+// TestTokenOfADamagedKey: the answer says nothing about a token whose key cannot be read, above all not that it is revoked.
 func TestTokenOfADamagedKey(t *testing.T) {
 	w := startIntrospection(t)
 	raw := w.token("careful")
@@ -233,8 +233,8 @@ func TestTokenOfADamagedKey(t *testing.T) {
 	}
 }
 
-// TestRevocationsOutliveTheirObjectInAReload: what the config that is replaced knows, the next one does, also where the
-// storage does not tell it any more.
+// TestRevocationsOutliveTheirObjectInAReload: the next config keeps the revocations of the former one, even if the storage
+// no longer has them.
 func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
 	w := startIntrospection(t)
 	raw := w.token("careful")
@@ -280,7 +280,7 @@ func TestRevocationsAgeIsShown(t *testing.T) {
 	servertest.Eventually(t, "the age is more than 5 seconds", func() bool { return age() >= "5" && age() < "6" })
 }
 
-// TestRevocationsInAFlood: many clients revoke at once while the door is used, and all is refused.
+// TestRevocationsInAFlood: many clients revoke at once while the door is in use, and every token is refused.
 func TestRevocationsInAFlood(t *testing.T) {
 	w := startIntrospection(t)
 	tokens := make([]string, 60)

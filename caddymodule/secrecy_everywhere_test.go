@@ -277,8 +277,8 @@ func (w *plantsWorld) atTheAdminAPI() {
 // what is asked of it, and the proxy what it sends.
 var caddysOwn = []string{`"logger":"admin.api"`, `"logger":"http.handlers.reverse_proxy"`}
 
-// TestCredentialsReachNoLog plants a real token, a real secret and a made-up token wherever a caller can put words, and
-// looks for them in all logs, in errors, in the metrics and in the config.
+// TestCredentialsReachNoLog sends a real token, a real secret and a made-up token in every place that a caller controls, and
+// searches all logs, errors, metrics and the config for them.
 func TestCredentialsReachNoLog(t *testing.T) {
 	var plants []string
 	planted := ""

@@ -10,8 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// TestNoSecretIsLogged sends secrets and gets tokens in every way, good and bad, and looks for them
-// in the whole debug log, access log included.
+// TestNoSecretIsLogged sends secrets and gets tokens in every way, good and bad, and searches the whole debug log for them.
 func TestNoSecretIsLogged(t *testing.T) {
 	w := startIssuer(t, issuerSettings{
 		global: "debug", site: "log\nrespond /echo 200\nhandle_errors {\nrespond 500\n}",

@@ -11,7 +11,7 @@ import (
 
 const formType = "application/x-www-form-urlencoded"
 
-// TestTokenEndpointBadForms sends forms with one thing wrong each.
+// TestTokenEndpointBadForms sends forms with one error each.
 func TestTokenEndpointBadForms(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	good := w.form("demo", "")
@@ -140,8 +140,7 @@ func TestTokenEndpointMethods(t *testing.T) {
 	}
 }
 
-// TestTokenEndpointBodySize: the limit comes before any look at the credentials, whether the length
-// is known at first or not.
+// TestTokenEndpointBodySize: the limit applies before the credentials are read, with and without a Content-Length.
 func TestTokenEndpointBodySize(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	const limit = 64 << 10

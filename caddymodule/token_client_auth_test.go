@@ -108,8 +108,8 @@ func (a tokenAnswer) whole() string {
 	return b.String() + a.body
 }
 
-// TestFailedAuthenticationTellsNothing compares whole responses: nobody learns which clients there
-// are, nor which secret was right once.
+// TestFailedAuthenticationTellsNothing compares whole responses: they do not tell which clients exist, or which secret was
+// once valid.
 func TestFailedAuthenticationTellsNothing(t *testing.T) {
 	const lapsed = `  lapsed: {expires: 2020-01-01T00:00:00Z, secrets: [{id: s1, sha256: HASH}], grants: [{resource: book, identifiers: ["*"], actions: [read]}]}` + "\n"
 	w := startIssuer(t, issuerSettings{registry: catalogue + lapsed})

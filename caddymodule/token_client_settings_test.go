@@ -92,7 +92,7 @@ func TestSourceNetworksBehindProxy(t *testing.T) {
 	}
 }
 
-// TestAddressesAreLoggedInOneSpelling: what policies compare with networks is what the log says.
+// TestAddressesAreLoggedInOneSpelling: the log has the address that policies compare with networks.
 func TestAddressesAreLoggedInOneSpelling(t *testing.T) {
 	w := startSettings(t, issuerSettings{global: behindProxy})
 	for forwarded, want := range map[string]string{
@@ -176,8 +176,8 @@ func TestClientAudiencesRefused(t *testing.T) {
 	}
 }
 
-// TestPolicyCannotWidenTheAudience has a policy that grants everything, also what the registry does
-// not know; a scope of that would bring the issuer's audience into the token.
+// TestPolicyCannotWidenTheAudience: the policy grants everything, also scopes that the registry does not have. Such a scope
+// would bring the issuer's audience into the token.
 func TestPolicyCannotWidenTheAudience(t *testing.T) {
 	const generous = "package m2m.token\n\ngranted contains s.raw if some s in input.scopes\n"
 	w := startSettings(t, issuerSettings{policy: map[string]string{"all.rego": generous}, policyOptions: "timeout 20s\ndefaults off"})

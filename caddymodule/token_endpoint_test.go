@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTokenEndpointGrants asks with the grants that the reference tells of.
+// TestTokenEndpointGrants asks for tokens with the grants of the reference.
 func TestTokenEndpointGrants(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	for name, c := range map[string]struct{ client, ask, granted, rejected string }{
@@ -28,7 +28,7 @@ func TestTokenEndpointGrants(t *testing.T) {
 		"deny wins over allow":                 {"careful", "book:secret-1:read book:1:read", "book:1:read", "book:secret-1:read"},
 		"deny rejects all that reaches it":     {"careful", "book:1:read book:*:read book:read book:s*:read", "book:1:read", "book:*:read book:read book:s*:read"},
 		"everything in three ways":             {"almighty", "* *:* *:*:*", "* *:* *:*:*", ""},
-		"a grant on all is no grant on others": {"almighty", "book magazine:read book:1:burn", "book", "magazine:read book:1:burn"},
+		"a grant on all does not cover others": {"almighty", "book magazine:read book:1:burn", "book", "magazine:read book:1:burn"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)

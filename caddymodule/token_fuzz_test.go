@@ -10,9 +10,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
-// FuzzTokenEndpoint sends bodies and headers to the whole server, where SECRET stands for the right
-// secret: nothing panics, nothing is a fault of ours, every answer is JSON that nobody may store,
-// and there is no token without the secret.
+// FuzzTokenEndpoint sends bodies and headers to the whole server. SECRET stands for the right secret. No request causes a
+// panic or a server error, every answer is JSON that must not be stored, and there is no token without the secret.
 func FuzzTokenEndpoint(f *testing.F) {
 	w := startIssuer(f, issuerSettings{options: "audience " + issuerAudience})
 	handler := w.Handler()

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 )
 
-// TestMaxStaleOfADoor is what its issuer says, or a day.
+// TestMaxStaleOfADoor is the setting of its issuer, or a day.
 func TestMaxStaleOfADoor(t *testing.T) {
 	for given, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: time.Hour} {
 		app := &App{remotes: make(map[string]*remote.Issuer)}

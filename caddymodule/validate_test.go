@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestValidateCreatesNothing: neither a key nor anything else is in storage after it.
+// TestValidateCreatesNothing: validating stores no key or other object.
 func TestValidateCreatesNothing(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{policy: map[string]string{"fine.rego": "package m2m.token\n\nttl contains 60\n"}})
 	if err := w.Validate(w.caddyfile()); err != nil {

@@ -67,8 +67,7 @@ func (w *world) caddyfile() string {
 	return fmt.Sprintf(worldCaddyfile, w.issuer, w.upstream, w.registry, w.policy, strings.TrimPrefix(w.upstream, "http://"))
 }
 
-// TestSeedWalkthrough is the walkthrough that this project re-creates: a client that may read
-// books asks to read and to edit them.
+// TestSeedWalkthrough does the walkthrough of the reference: a client that may read books asks to read and to edit them.
 func TestSeedWalkthrough(t *testing.T) {
 	w := newWorld(t)
 	for _, body := range []struct{ contentType, text string }{

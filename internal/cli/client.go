@@ -179,34 +179,27 @@ func (h *Host) listClientsCommand() *cobra.Command {
 		if limit < 0 {
 			return api.Invalid("--limit is negative")
 		}
-		clients := []*api.Client{}
-		query := url.Values{"prefix": {prefix}, "after": {after}}
-		next := ""
-		for {
+		list := api.ClientList{Clients: []*api.Client{}, Next: after}
+		for more := true; more; more = list.Next != "" && (limit == 0 || len(list.Clients) < limit) {
 			size := 1000
 			if limit > 0 {
-				size = min(size, limit-len(clients))
+				size = min(size, limit-len(list.Clients))
 			}
-			query.Set("limit", strconv.Itoa(size))
 			var page api.ClientList
+			query := url.Values{"prefix": {prefix}, "after": {list.Next}, "limit": {strconv.Itoa(size)}}
 			if err := s.call(http.MethodGet, "/clients", query, nil, &page); err != nil {
 				return err
 			}
-			clients = append(clients, page.Clients...)
-			if next = page.Next; next == "" || limit > 0 && len(clients) >= limit {
-				break
-			}
-			query.Set("after", page.Next)
+			list.Clients, list.Next = append(list.Clients, page.Clients...), page.Next
 		}
-		answer := api.ClientList{Clients: clients, Next: next}
-		return s.print(answer, func() {
+		return s.print(list, func() {
 			rows := [][]string{{"ID", "STATE", "SECRETS", "GRANTS", "DESCRIPTION"}}
-			for _, c := range clients {
+			for _, c := range list.Clients {
 				rows = append(rows, []string{c.ID, c.State(), strconv.Itoa(c.LiveSecrets()), strconv.Itoa(len(c.Grants)), c.Description})
 			}
 			s.table(rows...)
-			if next != "" {
-				s.warnf("There are more: --after %s\n", shellWord(next))
+			if list.Next != "" {
+				s.warnf("There are more: --after %s\n", shellWord(list.Next))
 			}
 		})
 	})

@@ -71,21 +71,18 @@ func (h *Host) listResourcesCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list [flags]", Short: "Lists resources", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only resources whose code has this prefix")
 	return h.administer(cmd, func(s *session, _ []string) error {
-		resources := []*api.Resource{}
-		for query := (url.Values{"prefix": {prefix}, "limit": {"1000"}}); ; {
+		list := api.ResourceList{Resources: []*api.Resource{}}
+		for more := true; more; more = list.Next != "" {
 			var page api.ResourceList
+			query := url.Values{"prefix": {prefix}, "after": {list.Next}, "limit": {"1000"}}
 			if err := s.call(http.MethodGet, "/resources", query, nil, &page); err != nil {
 				return err
 			}
-			resources = append(resources, page.Resources...)
-			if page.Next == "" {
-				break
-			}
-			query.Set("after", page.Next)
+			list.Resources, list.Next = append(list.Resources, page.Resources...), page.Next
 		}
-		return s.print(api.ResourceList{Resources: resources}, func() {
+		return s.print(list, func() {
 			rows := [][]string{{"CODE", "ACTIONS", "AUDIENCE", "DESCRIPTION"}}
-			for _, r := range resources {
+			for _, r := range list.Resources {
 				rows = append(rows, []string{r.Code, strings.Join(slices.Sorted(maps.Keys(r.Actions)), " "), orDash(r.Audience), r.Description})
 			}
 			s.table(rows...)

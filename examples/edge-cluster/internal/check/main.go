@@ -188,7 +188,7 @@ func (c *cluster) empty(bot client, good string) {
 	for _, n := range c.nodes() {
 		eventually(n.name+" says that the keys and the registry are gone", func() bool {
 			output, _ := c.m2m("status", "--address", n.admin)
-			return strings.Contains(output, "keys is empty, and had keys") && strings.Contains(output, "journal.json: it is gone")
+			return strings.Contains(output, "keys is empty, and had keys") && strings.Contains(output, "journal.json: it was there and is gone")
 		})
 	}
 	has := c.redis("KEYS *")

@@ -22,7 +22,7 @@ func (w *issuerWorld) metricOf(name, label string) string {
 	return ""
 }
 
-// TestStorageAwayWhileKeysAreDue: tokens go on, it is told, and the rotation comes when storage does.
+// TestStorageAwayWhileKeysAreDue: the issuer goes on signing, reports the fault, and rotates when storage works again.
 func TestStorageAwayWhileKeysAreDue(t *testing.T) {
 	servertest.SkipUnlessLong(t)
 	w := newIssuerWorld(t, issuerSettings{options: "token_ttl 5s"})
@@ -40,12 +40,12 @@ func TestStorageAwayWhileKeysAreDue(t *testing.T) {
 	w.FailStorage("")
 	servertest.Eventually(t, "the next key signs", func() bool { return w.signer() != kid })
 	if n := strings.Count(w.Log(), "signing keys could not all be read or rotated"); n != 1 {
-		t.Errorf("the log says %d times that storage is away", n)
+		t.Errorf("the log says %d times that storage fails", n)
 	}
 }
 
-// TestKeyEncryptionOfAServer goes through the config: what is stored is encrypted, and a start with another key, or
-// with a key that others may read, fails.
+// TestKeyEncryptionOfAServer: the config makes stored keys encrypted, and a start with another key, or with a key that
+// others can read, fails.
 func TestKeyEncryptionOfAServer(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key")
 	write := func(letter string, mode os.FileMode) {

@@ -70,7 +70,7 @@ func (d *door) wantNoTrailer(announced string, keepsToken bool) {
 	}
 }
 
-// TestNoTrailerReachesTheUpstreamOverHTTP2 has net/http's other server read them.
+// TestNoTrailerReachesTheUpstreamOverHTTP2 reads them with net/http's HTTP/2 server.
 func TestNoTrailerReachesTheUpstreamOverHTTP2(t *testing.T) {
 	d := newDoorExpecting(t, "", "")
 	for _, announced := range announcements {

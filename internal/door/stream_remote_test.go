@@ -1,4 +1,4 @@
-package caddymodule
+package door
 
 import (
 	"fmt"
@@ -9,27 +9,19 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/remote"
 	"github.com/caddy-m2m/caddy-m2m/internal/remote/remotetest"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// These are how often a door checks a stream, and the reason of a refusal that does not know what is revoked.
-const (
-	streamInterval      = time.Second
-	reasonNoRevocations = "no_revocations"
-)
-
 // feedInterval is how often package remote reads a feed.
 const feedInterval = 5 * time.Second
 
-// testRemote runs a test with a remote issuer whose keys are known, under a fake clock.
+// testRemote runs a test under a fake clock, with a remote issuer whose keys have been fetched.
 func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, issuer *remote.Issuer)) {
 	key, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
@@ -46,21 +38,21 @@ func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, issu
 	})
 }
 
-// doorOfRemote returns a door without leeway that takes tokens of a remote issuer.
-func doorOfRemote(t *testing.T, issuer *remote.Issuer, bounds remote.Bounds) *door.Door {
+// doorOfRemote returns a door without leeway that accepts tokens of a remote issuer.
+func doorOfRemote(t *testing.T, issuer *remote.Issuer, bounds remote.Bounds) *Door {
 	t.Helper()
 	m, err := metrics.New(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	bounds.KeysMaxStale = time.Hour
-	d, err := door.New(door.Config{
-		Issuers: []*door.TrustedIssuer{{
+	d, err := New(Config{
+		Issuers: []*TrustedIssuer{{
 			Issuer:  issuer.Trust(bounds),
 			Expect:  token.Expect{Issuer: remotetest.URL, Audiences: []string{"api"}},
 			Metrics: m.Door(remotetest.URL),
 		}},
-		Audience: []string{"api"}, Host: caddyHost{}, Logger: zap.NewNop(),
+		Audience: []string{"api"}, Host: testHost{}, Logger: zap.NewNop(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +60,7 @@ func doorOfRemote(t *testing.T, issuer *remote.Issuer, bounds remote.Bounds) *do
 	return d
 }
 
-// streamRequest returns a request with a token that ends after half an hour.
+// streamRequest returns a request with a token that expires after half an hour.
 func streamRequest(t *testing.T, key *token.SigningKey) *http.Request {
 	t.Helper()
 	now := time.Now()
@@ -82,14 +74,14 @@ func streamRequest(t *testing.T, key *token.SigningKey) *http.Request {
 	return r
 }
 
-// TestStreamsOfARemoteIssuer end when a new request with the token would be refused, and how late.
+// TestStreamsOfARemoteIssuer: a stream ends when a new request with its token would be refused, within the stated time.
 func TestStreamsOfARemoteIssuer(t *testing.T) {
 	soon := time.Now().Add(100 * 365 * 24 * time.Hour).Unix() // also by the fake clock
 	bound := remote.Bounds{RevocationsMaxAge: time.Minute}
 	for name, test := range map[string]struct {
 		bound    remote.Bounds
 		change   func(f *remotetest.Issuer, issuer *remote.Issuer)
-		reason   string // "" is that the stream lives on
+		reason   string
 		from, to time.Duration
 	}{
 		"exp":       {bound: bound, reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
@@ -98,27 +90,23 @@ func TestStreamsOfARemoteIssuer(t *testing.T) {
 			reason: "revoked", to: feedInterval + streamInterval},
 		"the key":       {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.RevokeKey(soon) }, reason: "revoked", to: feedInterval + streamInterval},
 		"another token": {bound: bound, change: revokes("tokens", map[string]int64{remotetest.DigestOf("B"): soon}), reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"a feed that is away": {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
+		"a feed that fails": {bound: bound, change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
 			reason: "unknown", from: 50 * time.Second, to: time.Minute + 2*streamInterval},
-		"a feed that is away, and allowed to be": {bound: remote.Bounds{RevocationsMaxAge: time.Minute, AllowStale: true},
+		"a feed that fails, and may": {bound: remote.Bounds{RevocationsMaxAge: time.Minute, AllowStale: true},
 			change: func(f *remotetest.Issuer, _ *remote.Issuer) { f.Change(func() { f.Status = 500 }) },
 			reason: "expired", from: 30 * time.Minute, to: 30 * time.Minute},
-		"an issuer that no config has": {bound: bound, change: func(_ *remotetest.Issuer, issuer *remote.Issuer) { _ = issuer.Destruct() },
+		"an issuer that is not in the config": {bound: bound, change: func(_ *remotetest.Issuer, issuer *remote.Issuer) { _ = issuer.Destruct() },
 			reason: "unknown", to: streamInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			testRemote(t, func(t *testing.T, f *remotetest.Issuer, issuer *remote.Issuer) {
 				d, passed := doorOfRemote(t, issuer, test.bound), false
-				next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+				next := handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 					passed = true
 					if test.change != nil {
 						test.change(f, issuer)
 					}
-					select {
-					case <-r.Context().Done():
-					case <-time.After(time.Hour):
-					}
-					return nil
+					return waiting(w, r)
 				})
 				begun, answer := time.Now(), httptest.NewRecorder()
 				if err := d.ServeHTTP(answer, streamRequest(t, f.Key), next); err != nil || !passed {

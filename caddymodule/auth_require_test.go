@@ -21,8 +21,8 @@ const requireLines = `
 	require GET /stats/{$} public:read
 `
 
-// TestRequiredScopesAreCovered is a table of a token's scopes and a request. Where need is not "",
-// the request is refused for want of it; noRule is a request that no line is about.
+// TestRequiredScopesAreCovered has a table of the scopes of a token and a request. If need is not "", the request is refused
+// because it needs that scope. With noRule, no line matches the request.
 func TestRequiredScopesAreCovered(t *testing.T) {
 	const granted, noRule = "", "-"
 	d := newDoor(t, requireLines)
@@ -131,7 +131,7 @@ func TestRequirementsOfAHost(t *testing.T) {
 	}
 }
 
-// TestTheScopeThatIsNamedWillDo asks again with just what the refusal named.
+// TestTheScopeThatIsNamedWillDo: a request passes with the scope that its refusal named.
 func TestTheScopeThatIsNamedWillDo(t *testing.T) {
 	d := newDoor(t, requireLines)
 	for _, target := range []string{"/books", "/books/1", "/books/a:b", "/books/a%20b", "/books/*", "/books/%C3%A9", "/files/a/b", "/books/1/pages/2"} {
