@@ -43,11 +43,16 @@ const adminConfig = `{
 }
 `
 
+// newAdmin returns a world whose server has yet to load its config.
+func newAdmin(t testing.TB) *adminWorld {
+	w := &adminWorld{Server: servertest.New(t), t: t, issuer: servertest.FreeURL(t), admin: servertest.FreeURL(t)}
+	w.Admin = strings.TrimPrefix(w.admin, "http://")
+	return w
+}
+
 func startAdmin(t testing.TB, options ...string) *adminWorld {
 	t.Helper()
-	w := &adminWorld{Server: servertest.New(t), t: t, issuer: servertest.FreeURL(t)}
-	w.Admin = strings.TrimPrefix(servertest.FreeURL(t), "http://")
-	w.admin = "http://" + w.Admin
+	w := newAdmin(t)
 	if err := w.Load(w.config(options...)); err != nil {
 		t.Fatalf("starting Caddy: %v", err)
 	}

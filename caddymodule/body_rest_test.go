@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestTheRestOfABodyIsNoRequest: what is left of a body is not taken for requests, however the first request ends. A
-// proxy in front would give the answers to other clients.
+// TestTheRestOfABodyIsNoRequest: the server does not read the rest of a body as requests, however the first request ends. A
+// proxy in front would give their answers to other clients.
 func TestTheRestOfABodyIsNoRequest(t *testing.T) {
 	servertest.SkipUnlessLong(t)
 	for name, subdirectives := range map[string]string{"by default": "", "with keep_streams": "keep_streams\n"} {

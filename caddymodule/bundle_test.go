@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestBundleServedByCaddy is the life of a policy that comes from a static server, which Caddy is here itself.
+// TestBundleServedByCaddy: an issuer follows a bundle on a static server, which is the same Caddy.
 func TestBundleServedByCaddy(t *testing.T) {
 	w := newBundleWorld(t)
 	if err := w.Validate(w.caddyfile()); err != nil {
@@ -103,7 +103,7 @@ func TestBundleServedByCaddy(t *testing.T) {
 	}
 }
 
-// TestValidateReadsBundleFiles finds in a file what a server's bundle shows only when it comes.
+// TestValidateReadsBundleFiles: faults of a bundle file are found, unlike those of a bundle that is yet to be downloaded.
 func TestValidateReadsBundleFiles(t *testing.T) {
 	t.Setenv("BUNDLE_KEY", bundleKey)
 	tests := map[string]struct {

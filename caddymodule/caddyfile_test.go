@@ -18,8 +18,8 @@ var updateFixtures = flag.Bool("update-adapt", false, "write what Caddyfiles ada
 
 const fixtureSeparator = "\n----------\n"
 
-// TestCaddyfilesAdapt holds each fixture's Caddyfile against the JSON or the error below it, as
-// Caddy's own caddyfile_adapt tests do. What adapts must provision, too.
+// TestCaddyfilesAdapt compares each Caddyfile with the JSON or the error below it, like Caddy's own caddyfile_adapt tests.
+// A config that adapts must also provision.
 func TestCaddyfilesAdapt(t *testing.T) {
 	t.Setenv("REGISTRY", "testdata/adapt/registry.yaml")
 	t.Setenv("KEY_ENCRYPTION", strings.Repeat("A", 43)+"=")

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestDevLines does what `caddy m2m dev` prints, as it is printed.
+// TestDevLines runs the commands that `caddy m2m dev` prints.
 func TestDevLines(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
@@ -73,7 +73,7 @@ func TestDevPolicyEdited(t *testing.T) {
 	servertest.Eventually(t, "tokens last 60 s", func() bool { return dev.ask("book:*:read").ExpiresIn == 60 })
 }
 
-// TestDevLeavesNothing ends the server in every way that is not violent.
+// TestDevLeavesNothing ends the server in every way short of killing it.
 func TestDevLeavesNothing(t *testing.T) {
 	ends := map[string]func(*devProcess) error{
 		"SIGINT":  func(d *devProcess) error { return d.cmd.Process.Signal(os.Interrupt) },
@@ -164,7 +164,7 @@ func TestDevRefuses(t *testing.T) {
 	}
 }
 
-// TestDevRefusesSharedPort has another Caddy listen, which would share the port.
+// TestDevRefusesSharedPort: another Caddy listens, which would share the port.
 func TestDevRefusesSharedPort(t *testing.T) {
 	first := startDev(t)
 	second := newDev(t, strings.TrimPrefix(first.issuer, "http://"), freeAddress(t))
@@ -177,7 +177,7 @@ func TestDevRefusesSharedPort(t *testing.T) {
 	second.isEmpty("tmp")
 }
 
-// TestDevFailsToStart has Caddy itself refuse the config.
+// TestDevFailsToStart: Caddy itself refuses the config.
 func TestDevFailsToStart(t *testing.T) {
 	dir := t.TempDir()
 	servertest.WriteFile(t, dir, "policy/broken.rego", "package m2m.token\n\ngranted contains")

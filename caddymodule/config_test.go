@@ -138,7 +138,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 	}
 }
 
-// TestJSONConfigsOfNull takes null for what is not there, as JSON's readers do.
+// TestJSONConfigsOfNull: null is like an absent member.
 func TestJSONConfigsOfNull(t *testing.T) {
 	servertest.New(t)
 	for _, settings := range []string{"", `, "audience": null, "require": null, "headers": null, "leeway": null, "issuers": null`, `, "issuers": [], "audience": [], "require": [], "headers": {}`} {
@@ -148,7 +148,7 @@ func TestJSONConfigsOfNull(t *testing.T) {
 	}
 }
 
-// TestAThousandRequirementsAreQuickToRead: each is checked as it is read, without those before it.
+// TestAThousandRequirementsAreQuickToRead: a requirement is checked when it is read, and only once.
 func TestAThousandRequirementsAreQuickToRead(t *testing.T) {
 	var lines strings.Builder
 	for n := range 1000 {

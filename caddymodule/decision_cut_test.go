@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/replay"
 )
 
-// TestLargestRequestGivesABoundedLine: the line says what it does not have, and a replay does not judge it.
+// TestLargestRequestGivesABoundedLine: the line says what it leaves out, and a replay does not judge it.
 func TestLargestRequestGivesABoundedLine(t *testing.T) {
 	const maxBody, maxLine, scopes = 64 << 10, 16 << 10, 100
 	w := startIssuer(t, issuerSettings{})

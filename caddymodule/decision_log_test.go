@@ -105,7 +105,7 @@ func TestMaskThatFailsIsCounted(t *testing.T) {
 	}
 }
 
-// TestLogWithoutDecisions: a log that leaves them out has none, and tokens are issued.
+// TestLogWithoutDecisions: tokens are issued although a log excludes decisions.
 func TestLogWithoutDecisions(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{})
 	w.Silent = []string{"m2m.decisions"}
@@ -118,7 +118,7 @@ func TestLogWithoutDecisions(t *testing.T) {
 	}
 }
 
-// TestStrangersFillNoLog: what anybody can cause at will is logged at debug level only.
+// TestStrangersFillNoLog: what requests without credentials can cause is logged at debug level only.
 func TestStrangersFillNoLog(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	before := len(w.Log())

@@ -124,7 +124,7 @@ func TestPublicDocumentsCanBeCached(t *testing.T) {
 	}
 }
 
-// TestTwoIssuersOnOneSite: each has routes, keys and tokens of its own.
+// TestTwoIssuersOnOneSite: each has its own routes, keys and tokens.
 func TestTwoIssuersOnOneSite(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{})
 	one, two := w.url+"/one", w.url+"/one/two"
@@ -151,7 +151,7 @@ func TestTwoIssuersOnOneSite(t *testing.T) {
 	}
 }
 
-// TestIssuerIsNeverTakenFromTheRequest: neither Host nor what proxies may forward changes a URL.
+// TestIssuerIsNeverTakenFromTheRequest: neither Host nor a forwarded header changes a URL.
 func TestIssuerIsNeverTakenFromTheRequest(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{})
 	host := strings.TrimPrefix(w.url, "http://")

@@ -120,13 +120,13 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// TestFeedOfAKeyThatHasLeaked: the feed names it, signed with the new one.
+// TestFeedOfAKeyThatHasLeaked: the feed names the key, and is signed with the new one.
 func TestFeedOfAKeyThatHasLeaked(t *testing.T) {
 	w := startAdmin(t)
 	w.book()
 	leaked := w.want(200, "GET", "/m2m/status", "").field("issuers", 0, "keys", "active")
 	if a := feedAt(t, w.issuer, ""); a.has("keys", leaked) {
-		t.Errorf("a good key is given up: %v", a.claims)
+		t.Errorf("a good key is revoked: %v", a.claims)
 	}
 	w.want(201, "POST", "/m2m/keys/rotate", `{"now": true, "reason": "leaked"}`)
 	servertest.Eventually(t, "the feed names the key", func() bool {
@@ -138,7 +138,7 @@ func TestFeedOfAKeyThatHasLeaked(t *testing.T) {
 		return err == nil && signed.Header["kid"] != leaked
 	})
 	if a := feedAt(t, w.issuer, ""); !a.has("keys", leaked) {
-		t.Errorf("the key is not given up: %v", a.claims)
+		t.Errorf("the key is not revoked: %v", a.claims)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestFeedSaysAsOfWhen(t *testing.T) {
 	servertest.Eventually(t, "it catches up", func() bool { return feedAt(t, w.url, "").number("as_of") > lost+3 })
 }
 
-// TestFeedInAFlood: while tokens are revoked one after another, and many ask for the feed, none is lost from it.
+// TestFeedInAFlood: while tokens are revoked and many clients read the feed, it loses no revocation.
 func TestFeedInAFlood(t *testing.T) {
 	w := startIntrospection(t)
 	done := make(chan struct{})

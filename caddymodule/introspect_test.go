@@ -116,8 +116,8 @@ func TestIntrospectionSaysNothingElse(t *testing.T) {
 	}
 }
 
-// TestReferencesWantTheClientAsTokensDo: the endpoints answer a client that does not prove who it is byte
-// for byte as the token endpoint does.
+// TestReferencesWantTheClientAsTokensDo: the endpoints answer a client that fails to authenticate with the same bytes as the
+// token endpoint.
 func TestReferencesWantTheClientAsTokensDo(t *testing.T) {
 	w := startIntrospection(t)
 	raw := w.token("careful")
@@ -192,8 +192,8 @@ func (w *issuerWorld) parsedIntrospection(raw string) *jwt.Token {
 	return parsed
 }
 
-// TestIntrospectionWithoutStorage: when it cannot be known what others have revoked, no token is called
-// active; what is none is still called so.
+// TestIntrospectionWithoutStorage: while revocations of other nodes cannot be read, no token is active, and text that is
+// not a token is inactive as always.
 func TestIntrospectionWithoutStorage(t *testing.T) {
 	w := startIntrospection(t)
 	raw := w.token("careful")
@@ -217,8 +217,8 @@ func TestIntrospectionWithoutStorage(t *testing.T) {
 	}
 }
 
-// FuzzReferenceEndpoints sends bodies and headers to the whole server, where SECRET stands for the right
-// secret and TOKEN for a good token: nothing is a fault of ours, and nothing is told without the secret.
+// FuzzReferenceEndpoints sends bodies and headers to the whole server. SECRET stands for the right secret, and TOKEN for a
+// good token. No request causes a server error, and no answer tells anything without the secret.
 func FuzzReferenceEndpoints(f *testing.F) {
 	w := startIntrospection(f)
 	handler := w.Handler()

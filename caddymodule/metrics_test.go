@@ -50,7 +50,7 @@ func TestMetricsCountTokenRequests(t *testing.T) {
 	}
 }
 
-// TestMetricLabelsAreBounded: whatever strangers send, there are no more time series.
+// TestMetricLabelsAreBounded: requests of strangers add no time series.
 func TestMetricLabelsAreBounded(t *testing.T) {
 	w := startIssuer(t, issuerSettings{site: "m2m_auth /books/* {\nrequire GET /books/{id} book:{id}:read\n}\nrespond /books/* ok"})
 	stranger := func(n int) {
@@ -85,7 +85,7 @@ func TestMetricLabelsAreBounded(t *testing.T) {
 	}
 }
 
-// TestStorageAndAgesAreShown, in the status and as metrics.
+// TestStorageAndAgesAreShown in the status and as metrics.
 func TestStorageAndAgesAreShown(t *testing.T) {
 	w := startAdmin(t)
 	number := func(text string) float64 {
@@ -131,8 +131,8 @@ func TestStorageAndAgesAreShown(t *testing.T) {
 	})
 }
 
-// TestMetricsStartAnew: each config has a registry of metrics of its own.
-func TestMetricsStartAnewWithAConfig(t *testing.T) {
+// TestMetricsStartAtZeroWithAConfig: each config has its own registry of metrics.
+func TestMetricsStartAtZeroWithAConfig(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	w.granted(w.ask("demo", "book:read"))
 	for range 3 {

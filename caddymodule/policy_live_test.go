@@ -25,8 +25,7 @@ test_frozen if {
 `, resource)
 }
 
-// TestAPolicyThatFailsItsTestsIsRefused, and an event, the log and a gauge tell; so they do of one that is
-// taken.
+// TestAPolicyThatFailsItsTestsIsRefused: an event, the log and a gauge report it, and also the policy that replaces it.
 func TestAPolicyThatFailsItsTestsIsRefused(t *testing.T) {
 	recorded.events = nil
 	w := startIssuer(t, issuerSettings{
@@ -65,9 +64,8 @@ func TestAPolicyThatFailsItsTestsIsRefused(t *testing.T) {
 	}
 }
 
-// TestEachDecisionIsByOneWholePolicy swaps the policy's folder, as a ConfigMap is swapped, while clients
-// ask. Each token is by the one or the other policy and never by parts of both, and its line of the
-// decision log names the one.
+// TestEachDecisionIsByOneWholePolicy replaces the policy's folder like a ConfigMap while clients ask for tokens. Each decision
+// uses one of the two policies, never parts of both, and its line in the decision log names that one.
 func TestEachDecisionIsByOneWholePolicy(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{policy: map[string]string{}})
 	for _, version := range []string{"a", "b"} {

@@ -71,8 +71,7 @@ func TestReadyWaitsForAPolicy(t *testing.T) {
 	}
 }
 
-// TestReadyKeepsTheKeysOfRemoteIssuers: they are fetched before any token comes, and the node is not ready
-// before they are there.
+// TestReadyKeepsTheKeysOfRemoteIssuers: they are fetched before any token arrives, and the node is not ready before that.
 func TestReadyKeepsTheKeysOfRemoteIssuers(t *testing.T) {
 	other := servertest.StartIssuer(t)
 	other.SetDown(true)
@@ -100,7 +99,7 @@ func TestReadyKeepsTheKeysOfRemoteIssuers(t *testing.T) {
 	}
 }
 
-// TestReadyOfARegistryInStorage is so after its first reading.
+// TestReadyOfARegistryInStorage: it is ready after its first read.
 func TestReadyOfARegistryInStorage(t *testing.T) {
 	url := servertest.FreeURL(t)
 	s := servertest.Start(t, fmt.Sprintf("{\nm2m {\nissuer %s\n}\n}\n%s {\nm2m_ready\n}\n", url, url))

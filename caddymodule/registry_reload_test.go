@@ -109,8 +109,8 @@ func (w *issuerWorld) breakAndMend(t *testing.T, e edits) {
 	}
 }
 
-// TestLostFileServesOn: a registry that is removed is as good as a broken one.
-func TestLostFileServesOn(t *testing.T) {
+// TestLostFileIsLikeABrokenOne: the former registry stays in force.
+func TestLostFileIsLikeABrokenOne(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	servertest.Remove(t, w.dir, "registry.yaml")
 	w.awaitHealth("registry", "0")

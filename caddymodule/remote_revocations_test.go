@@ -137,7 +137,7 @@ func TestRemoteKeyIsGivenUp(t *testing.T) {
 }
 
 // TestFirstTokenOfAKeyThatIsGivenUp: the issuer, or a cache before it, still publishes the key, and the first token is
-// verified before it is known that the key was given up.
+// verified before it is known that the key was revoked.
 func TestFirstTokenOfAKeyThatIsGivenUp(t *testing.T) {
 	d, f := feedDoor(t, "")
 	raw := d.sign(nil)

@@ -13,6 +13,19 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
+func listIssuers(a *request) error {
+	answer := api.IssuerList{Issuers: []api.Issuer{}}
+	for _, i := range a.system.Issuers {
+		source, path := i.RegistrySource()
+		answer.Issuers = append(answer.Issuers, api.Issuer{
+			Issuer: i.URL, Registry: source, Path: path, Audience: i.Audience, SigningAlg: i.SigningAlg,
+			TokenTTL: i.TokenTTL.String(), TokenEndpoint: i.URL + "/oauth2/token",
+		})
+	}
+	writeJSON(a.w, http.StatusOK, answer)
+	return nil
+}
+
 func serveStatus(a *request) error {
 	issuers := a.system.Issuers
 	if a.issuer != nil {

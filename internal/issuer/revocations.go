@@ -47,7 +47,7 @@ func (s *Server) lookForRevocations() {
 	case err != nil:
 		s.Logger.Error("revocations of other nodes cannot be read, those that are known stay in force", zap.Error(err))
 	case !was && healthy:
-		s.Logger.Info("revocations are whole again", zap.Int("count", s.Revocations.Set().Len()))
+		s.Logger.Info("revocations are healthy again", zap.Int("count", s.Revocations.Set().Len()))
 	}
 	s.Metrics.SetHealthy("revocations", healthy)
 }

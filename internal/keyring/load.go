@@ -105,7 +105,7 @@ func (r *Ring) record(problem *problem) {
 	former := r.problem.Swap(problem)
 	switch {
 	case problem == nil && former != nil:
-		r.logger.Info("signing keys are whole again")
+		r.logger.Info("signing keys are healthy again")
 	case problem != nil && (former == nil || former.text != problem.text) && r.loaded.Load() != nil:
 		r.logger.Error("signing keys could not all be read or rotated, the loaded ones stay in use", zap.String("error", problem.text))
 	}

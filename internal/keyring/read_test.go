@@ -56,7 +56,7 @@ func TestDamagedTimes(t *testing.T) {
 			"the name of a member":  {`"revoked"`, `"revokee"`},
 			"when it signs, before": {`"signs_from":"2027`, `"signs_from":"2023`},
 			"when it signs, after":  {`"signs_from":"2027`, `"signs_from":"2127`},
-			"when it was given up":  {`"at":"2027`, `"at":"2023`},
+			"when it was revoked":   {`"at":"2027`, `"at":"2023`},
 			"for how long":          {`"token_ttl":6`, `"token_ttl":2`},
 			"the checksum's name":   {`sha256:`, `sha257:`},
 		} {
@@ -79,7 +79,7 @@ func TestDamagedTimes(t *testing.T) {
 						t.Errorf("a look answers %v", err)
 					}
 					if node.published().Has(leaked) || node.signerID() != signer {
-						t.Errorf("the key that was given up is taken; problem %q", node.Problem())
+						t.Errorf("the revoked key is taken; problem %q", node.Problem())
 					}
 				}
 				if kids := c.stored(); len(kids) != 2 {

@@ -128,7 +128,7 @@ func TestRevokedByAnEncryptedObject(t *testing.T) {
 			t.Errorf("a look answers %v", err)
 		}
 		if set, err := behind.KeySet(context.Background(), leaked); err != nil || set.Has(leaked) {
-			t.Errorf("the key that was given up: %v", err)
+			t.Errorf("the revoked key: %v", err)
 		}
 		if set, err := behind.KeySet(context.Background(), done.Made.ID); err == nil {
 			t.Errorf("it says that the new key is none of its %d, and cannot know", set.Len())

@@ -97,17 +97,9 @@ func (r *Ring) create(ctx context.Context, signsFrom time.Time) (*storedKey, err
 
 // partlySealed reports whether only some keys are encrypted as configured: an earlier reseal failed.
 func (r *Ring) partlySealed(keys []*storedKey) bool {
-	done, left := 0, 0
-	for _, key := range keys {
-		switch {
-		case key.SigningKey == nil:
-		case key.sealedBy == r.seal.current():
-			done++
-		default:
-			left++
-		}
-	}
-	return r.seal != nil && done > 0 && left > 0
+	done := func(key *storedKey) bool { return key.SigningKey != nil && key.sealedBy == r.seal.current() }
+	left := func(key *storedKey) bool { return key.SigningKey != nil && key.sealedBy != r.seal.current() }
+	return r.seal != nil && slices.ContainsFunc(keys, done) && slices.ContainsFunc(keys, left)
 }
 
 // reseal encrypts the keys that are not encrypted as configured.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -41,13 +42,7 @@ func (c *contents) has(key *storedKey) bool {
 }
 
 // err returns why the broken objects cannot be read.
-func (c *contents) err() error {
-	var all []error
-	for _, err := range c.broken {
-		all = append(all, err)
-	}
-	return joinSorted(all)
-}
+func (c *contents) err() error { return joinSorted(slices.Collect(maps.Values(c.broken))) }
 
 // joinSorted joins errors in the order of their texts, so that the same errors always give the same text.
 func joinSorted(errs []error) error {

@@ -16,7 +16,7 @@ const (
 	tooMuch   = "too many parameters"
 )
 
-// TestParseJSON holds what is taken and, where a body has several faults, which one is told: the first.
+// TestParseJSON holds what is accepted and, if a body has several faults, which one is reported: the first.
 func TestParseJSON(t *testing.T) {
 	deep := strings.Repeat("[", 9_999) + strings.Repeat("]", 9_999)
 	full := strings.TrimSuffix(manyMembers(maxParams), "}")

@@ -12,7 +12,14 @@ import (
 // error to that caller while do continues for the others. A panic in do becomes an error: do runs in a goroutine of its
 // own, where a panic would end the process.
 func Shared[T any](ctx context.Context, group *singleflight.Group, key string, do func(context.Context) (T, error)) (value T, err error) {
-	result := group.DoChan(key, func() (any, error) { return recovering(context.WithoutCancel(ctx), do) })
+	result := group.DoChan(key, func() (value any, err error) {
+		defer func() {
+			if problem := recover(); problem != nil {
+				err = fmt.Errorf("panic: %v\n%s", problem, debug.Stack())
+			}
+		}()
+		return do(context.WithoutCancel(ctx))
+	})
 	select {
 	case <-ctx.Done():
 		return value, ctx.Err()
@@ -22,13 +29,4 @@ func Shared[T any](ctx context.Context, group *singleflight.Group, key string, d
 		}
 		return r.Val.(T), nil
 	}
-}
-
-func recovering[T any](ctx context.Context, do func(context.Context) (T, error)) (value T, err error) {
-	defer func() {
-		if problem := recover(); problem != nil {
-			err = fmt.Errorf("panic: %v\n%s", problem, debug.Stack())
-		}
-	}()
-	return do(ctx)
 }

@@ -19,16 +19,12 @@ func (d *decoder) checkIdentifier(at position, id string) {
 		return
 	}
 	if canonical := canonicalIdentifier(id); id != canonical {
-		d.problems.add(at, `an identifier: "%%" is valid only in upper-case escapes such as %%C3, and not of letters or digits%s`, advice(canonical))
+		advice := ""
+		if isShown(canonical) { // it is short, and cannot be a secret
+			advice = ": write " + quoted(canonical)
+		}
+		d.problems.add(at, `an identifier: "%%" is valid only in upper-case escapes such as %%C3, and not of letters or digits%s`, advice)
 	}
-}
-
-// advice ends the message with the identifier to write, unless that is too long or may be a secret.
-func advice(canonical string) string {
-	if !isShown(canonical) {
-		return ""
-	}
-	return ": write " + quoted(canonical)
 }
 
 // canonicalIdentifier returns an identifier as a door may write it. A door escapes characters that a scope cannot hold,

@@ -133,18 +133,16 @@ func (p *plan) client(ctx context.Context, c *Client, resources []*Resource) (Ch
 	if err != nil {
 		return Change{}, err
 	}
-	after := *c
 	if c.Secrets == nil && before != nil {
-		after.Secrets = before.Secrets
+		c = new(*c)
+		c.Secrets = before.Secrets
 	}
-	if p.CheckClient == nil {
-		return ClientChange(c.ID, before, damage, &after), nil
+	if p.CheckClient != nil {
+		if c, err = p.CheckClient(c, resources); err != nil {
+			return Change{}, err
+		}
 	}
-	checked, err := p.CheckClient(&after, resources)
-	if err != nil {
-		return Change{}, err
-	}
-	return ClientChange(c.ID, before, damage, checked), nil
+	return ClientChange(c.ID, before, damage, c), nil
 }
 
 // current returns the client of the base. A client whose object is broken can be replaced, so that its damage is not an

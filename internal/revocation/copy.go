@@ -57,7 +57,7 @@ func (c *Copy) Take(f *Feed, since time.Time) error {
 		next.keys[kid] = true
 	}
 	if len(next.keys) > maxCopiedKeys {
-		return fmt.Errorf("these are more than %d keys that were given up", maxCopiedKeys)
+		return fmt.Errorf("these are more than %d revoked keys", maxCopiedKeys)
 	}
 	if asOf := time.Unix(f.AsOf, 0); asOf.After(next.asOf) {
 		next.asOf = asOf

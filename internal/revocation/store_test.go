@@ -31,7 +31,7 @@ type memory struct {
 	ghosts  []string // are listed, too
 }
 
-var errAway = errors.New("the storage is away")
+var errAway = errors.New("the storage is unavailable")
 
 func newMemory() *memory { return &memory{objects: make(map[string][]byte), ops: make(map[string]int)} }
 
@@ -418,7 +418,7 @@ func (r *refusing) Delete(ctx context.Context, key string) error {
 	return r.memory.Delete(ctx, key)
 }
 
-// TestDeletionsThatAreRefused are told once, and tried again from time to time.
+// TestDeletionsThatAreRefused are reported once, and tried again from time to time.
 func TestDeletionsThatAreRefused(t *testing.T) {
 	const objects = 200
 	storage := &refusing{memory: newMemory(), refuses: true}
@@ -452,7 +452,7 @@ func TestDeletionsThatAreRefused(t *testing.T) {
 	storage.refuses = true
 	storage.flood(t, objects)
 	if look(31); len(n.faults) != 2 {
-		t.Errorf("refused anew, it told %q", n.faults)
+		t.Errorf("refused again, it reported %q", n.faults)
 	}
 }
 
@@ -640,8 +640,8 @@ func TestLostSegmentsAreStoredAgain(t *testing.T) {
 
 func later(id string) Entry { return OfToken(id, noon.Add(12*time.Hour)) }
 
-// TestDamagedSegmentThatNobodyReadStays: nobody knows all that was in it.
-func TestDamagedSegmentThatNobodyReadStays(t *testing.T) {
+// TestDamagedSegmentThatWasNeverReadStays: no node knows all that was in it.
+func TestDamagedSegmentThatWasNeverReadStays(t *testing.T) {
 	storage := newMemory()
 	newNode(t, storage).revoke(later("A"))
 	key := storage.names()[0]
@@ -994,7 +994,7 @@ func TestAge(t *testing.T) {
 	}
 	a.at.Store(int64(31 * time.Second))
 	if a.Fresh() == nil || a.Healthy() {
-		t.Error("nobody has looked for 31 s, and all is well")
+		t.Error("the last look was 31 s ago, and the store is healthy")
 	}
 }
 

@@ -295,5 +295,5 @@ func TestLocksOfThisProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer note.Close()
-	soon(t, "nobody has the note of a lock that was given back", func() bool { return flock(note) })
+	soon(t, "no process has the note of a released lock", func() bool { return flock(note) })
 }

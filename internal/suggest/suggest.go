@@ -15,7 +15,7 @@ func Nearest(name string, known iter.Seq[string]) string {
 	nearest, distance := "", 0
 	for candidate := range known {
 		limit := min(2, len(candidate)/2)
-		if abs(len(name)-len(candidate)) > 4*limit { // at most four bytes for a letter
+		if max(len(name)-len(candidate), len(candidate)-len(name)) > 4*limit { // at most four bytes for a letter
 			continue
 		}
 		d := levenshtein.ComputeDistance(name, candidate)
@@ -25,5 +25,3 @@ func Nearest(name string, known iter.Seq[string]) string {
 	}
 	return nearest
 }
-
-func abs(n int) int { return max(n, -n) }

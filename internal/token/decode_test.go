@@ -18,16 +18,16 @@ func TestDecode(t *testing.T) {
 		audience    []string
 		reason      Reason
 	}{
-		"unsigned":            {raw: unsigned(`{"alg":"none"}`, `{"iss":"https://a.example.com","aud":"b"}`), issuer: "https://a.example.com", audience: []string{"b"}},
-		"several audiences":   {raw: unsigned(`{}`, `{"aud":["b",1,"c"]}`), audience: []string{"b", "c"}},
-		"claims of odd types": {raw: unsigned(`{}`, `{"iss":1,"aud":2}`)},
-		"two parts":           {raw: "e30.e30", reason: Malformed},
-		"four parts":          {raw: "e30.e30.e30.e30", reason: Malformed},
-		"empty":               {raw: "", reason: Malformed},
-		"header is no object": {raw: unsigned(`[]`, `{}`), reason: Malformed},
-		"claims repeated":     {raw: unsigned(`{}`, `{"a":1,"a":2}`), reason: Malformed},
-		"padding":             {raw: "e30=.e30.", reason: Malformed},
-		"too large":           {raw: strings.Repeat("e", MaxTokenSize) + ".e30.", reason: Malformed},
+		"unsigned":                {raw: unsigned(`{"alg":"none"}`, `{"iss":"https://a.example.com","aud":"b"}`), issuer: "https://a.example.com", audience: []string{"b"}},
+		"several audiences":       {raw: unsigned(`{}`, `{"aud":["b",1,"c"]}`), audience: []string{"b", "c"}},
+		"claims of odd types":     {raw: unsigned(`{}`, `{"iss":1,"aud":2}`)},
+		"two parts":               {raw: "e30.e30", reason: Malformed},
+		"four parts":              {raw: "e30.e30.e30.e30", reason: Malformed},
+		"empty":                   {raw: "", reason: Malformed},
+		"header is not an object": {raw: unsigned(`[]`, `{}`), reason: Malformed},
+		"claims repeated":         {raw: unsigned(`{}`, `{"a":1,"a":2}`), reason: Malformed},
+		"padding":                 {raw: "e30=.e30.", reason: Malformed},
+		"too large":               {raw: strings.Repeat("e", MaxTokenSize) + ".e30.", reason: Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Decode(test.raw)

@@ -71,7 +71,7 @@ func FuzzKeyID(f *testing.F) {
 	})
 }
 
-// FuzzIssuer: whoever a token is chosen to be of is whom Verify finds in it, and no other token passes.
+// FuzzIssuer: the issuer by which a token is chosen is the one that Verify finds in it, and no other token passes.
 func FuzzIssuer(f *testing.F) {
 	key := fuzzKey(f)
 	f.Add(claimsOf(f, testMint()), "")

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestParseHeader holds which headers are taken and, where one has several faults, which one is told.
+// TestParseHeader holds which headers are accepted and, if one has several faults, which one is reported.
 func TestParseHeader(t *testing.T) {
 	const (
 		wrong  = "malformed: header is not one JSON object with members of the right type"

@@ -35,20 +35,20 @@ func TestVerifierChoosesByIssuer(t *testing.T) {
 		reason Reason
 		asked  string // whose keys; "" is that none were
 	}{
-		"ours":                    {signed(t, ours, of(testIssuer)), "", testIssuer},
-		"theirs":                  {signed(t, theirs, of(otherIssuer)), "", otherIssuer},
-		"ours with their key":     {signed(t, theirs, of(testIssuer)), UnknownKey, testIssuer},
-		"theirs with our key":     {signed(t, ours, of(otherIssuer)), UnknownKey, otherIssuer},
-		"a stranger's":            {signed(t, ours, of("https://evil.example.com")), WrongIssuer, ""},
-		"one with a slash":        {signed(t, ours, of(testIssuer+"/")), WrongIssuer, ""},
-		"in capitals":             {signed(t, ours, of(strings.ToUpper(testIssuer))), WrongIssuer, ""},
-		"without iss":             {signedClaims(t, ours, testClaims(t, map[string]any{"iss": nil})), BadClaims, ""},
-		"iss is a list":           {signedClaims(t, ours, testClaims(t, map[string]any{"iss": []string{testIssuer}})), BadClaims, ""},
-		"iss twice":               {signedClaims(t, ours, strings.Replace(testClaims(t, nil), "{", `{"iss":"`+otherIssuer+`",`, 1)), Malformed, ""},
-		"payload is no object":    {signedClaims(t, ours, `["iss"]`), Malformed, ""},
-		"payload spelt otherwise": {signedParts(t, ours, encodeBase64([]byte(`{"alg":"ES256","kid":"a","typ":"at+jwt"}`)), "e31"), Malformed, ""},
-		"header with jku":         {signedHeader(t, ours, `{"alg":"ES256","kid":"a","typ":"at+jwt","jku":"x"}`), Unsupported, ""},
-		"no token":                {"x", Malformed, ""},
+		"ours":                     {signed(t, ours, of(testIssuer)), "", testIssuer},
+		"theirs":                   {signed(t, theirs, of(otherIssuer)), "", otherIssuer},
+		"ours with their key":      {signed(t, theirs, of(testIssuer)), UnknownKey, testIssuer},
+		"theirs with our key":      {signed(t, ours, of(otherIssuer)), UnknownKey, otherIssuer},
+		"a stranger's":             {signed(t, ours, of("https://evil.example.com")), WrongIssuer, ""},
+		"one with a slash":         {signed(t, ours, of(testIssuer+"/")), WrongIssuer, ""},
+		"in capitals":              {signed(t, ours, of(strings.ToUpper(testIssuer))), WrongIssuer, ""},
+		"without iss":              {signedClaims(t, ours, testClaims(t, map[string]any{"iss": nil})), BadClaims, ""},
+		"iss is a list":            {signedClaims(t, ours, testClaims(t, map[string]any{"iss": []string{testIssuer}})), BadClaims, ""},
+		"iss twice":                {signedClaims(t, ours, strings.Replace(testClaims(t, nil), "{", `{"iss":"`+otherIssuer+`",`, 1)), Malformed, ""},
+		"payload is not an object": {signedClaims(t, ours, `["iss"]`), Malformed, ""},
+		"payload spelt otherwise":  {signedParts(t, ours, encodeBase64([]byte(`{"alg":"ES256","kid":"a","typ":"at+jwt"}`)), "e31"), Malformed, ""},
+		"header with jku":          {signedHeader(t, ours, `{"alg":"ES256","kid":"a","typ":"at+jwt","jku":"x"}`), Unsupported, ""},
+		"no token":                 {"x", Malformed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // the second time it may be remembered
@@ -66,7 +66,7 @@ func TestVerifierChoosesByIssuer(t *testing.T) {
 	}
 }
 
-// TestVerifierOfSeveralRemembersWhoseATokenIs: it is judged anew by what its own issuer's tokens must say.
+// TestVerifierOfSeveralRemembersWhoseATokenIs: a remembered token is judged by the rules of its own issuer.
 func TestVerifierOfSeveralRemembersWhoseATokenIs(t *testing.T) {
 	key := testKey(t, ES256)
 	keys := NewKeySet(key)

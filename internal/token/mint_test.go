@@ -99,7 +99,7 @@ func TestMintRefuses(t *testing.T) {
 	}
 }
 
-// TestMintNamesTheClaim: of many, the one that is not taken is told.
+// TestMintNamesTheClaim: of many claims, the error names the one that is refused.
 func TestMintNamesTheClaim(t *testing.T) {
 	long := strings.Repeat("n", 129)
 	for name, c := range map[string]struct {

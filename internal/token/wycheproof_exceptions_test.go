@@ -30,7 +30,7 @@ const (
 	symmetric     = "an HMAC: an issuer's secret is not shared with who verifies, so that symmetric keys are never taken"
 	emptyPayload  = "valid as a JWS, but a JWT has claims, so that no part of it is empty"
 	keyAlgDiffers = "the token's alg is not that of the JWK: one algorithm per key (RFC 8725 3.1)"
-	unknownAlg    = "the JWK says ES521, which is no name of an algorithm (RFC 7518 3.1)"
+	unknownAlg    = "the JWK says ES521, which is not the name of an algorithm (RFC 7518 3.1)"
 	factorable    = "a factorable key that a faulty chip made (ROCA): keys are taken on their issuer's word, bounded by size and exponent, and not attacked to find out"
 	smallExponent = "the key's exponent is 3: keys below 65537 are refused (FIPS 186-5 A.1.1)"
 	sameSalt      = "refused there as the salt is not empty; its 32 bytes are those of RFC 7518 3.5"

@@ -87,7 +87,7 @@ func (r *vectorRun) finish(want int) {
 	}
 }
 
-// Tokens go through gate, key set and signature check. They are no access tokens, so that typ and
+// Tokens go through gate, key set and signature check. They are not access tokens, so that typ and
 // claims are left out.
 func TestWycheproofTokens(t *testing.T) {
 	t.Parallel()

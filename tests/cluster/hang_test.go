@@ -163,7 +163,7 @@ func TestStorageThatHangs(t *testing.T) {
 
 	c.mount(c.storage)
 	back := time.Now()
-	within(t, time.Minute, "B is whole again", func() bool {
+	within(t, time.Minute, "B is healthy again", func() bool {
 		hanging.answer()
 		return c.b.healthy(true, stored...)
 	})

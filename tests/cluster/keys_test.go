@@ -53,12 +53,9 @@ func (w *keyWatch) look() {
 			SignsFrom time.Time `json:"signs_from"`
 		}
 		object, err := os.ReadFile(file)
-		if err != nil {
+		_, content, _ := bytes.Cut(object, []byte("\n")) // after the line with the checksum
+		if err != nil || json.Unmarshal(content, &key) != nil {
 			continue // it was deleted by then
-		}
-		_, content, _ := bytes.Cut(object, []byte("\n")) // the first line is a checksum
-		if json.Unmarshal(content, &key) != nil {
-			continue // it is being written
 		}
 		w.mu.Lock()
 		w.begins[strings.TrimSuffix(filepath.Base(file), ".json")] = key.SignsFrom

@@ -61,7 +61,7 @@ func TestBrokenHalfIsNotReported(t *testing.T) {
 	write(t, path, "clients: {two:")
 	look(t, f, false)
 	if !f.Healthy() {
-		t.Error("a half-written file is told as a broken one")
+		t.Error("a half-written file is reported as a broken one")
 	}
 	write(t, path, "clients: {two: {}}")
 	later(f, settleTime)

@@ -117,7 +117,10 @@ func (f *File) problem() string {
 func (f *File) take(data []byte) (changed bool, err error) {
 	sum := sha256.Sum256(data)
 	if !f.isKnown(sum) && !f.debounce.isOver(sum, f.seen) {
-		return false, f.reportRestless()
+		if !f.debounce.isRestless(f.seen.read) {
+			return false, nil
+		}
+		return false, f.reportUnreadable(&registry.FileError{File: f.path, Msg: restless})
 	}
 	f.debounce = debounce{}
 	f.unreadable.Succeeded()
@@ -149,13 +152,6 @@ func (f *File) load(data []byte, sum [sha256.Size]byte) (changed bool, err error
 	f.current.Store(snapshot)
 	f.loaded, f.broken = sum, nil
 	return true, nil
-}
-
-func (f *File) reportRestless() error {
-	if !f.debounce.isRestless(f.seen.read) {
-		return nil
-	}
-	return f.reportUnreadable(&registry.FileError{File: f.path, Msg: restless})
 }
 
 func (f *File) reportUnreadable(err error) error {

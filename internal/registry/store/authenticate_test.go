@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,8 +37,8 @@ func (r recorder) Has(ctx context.Context, key string) (bool, error) {
 	return r.memory.Exists(ctx, key), r.fault("has", key)
 }
 
-// stranger is a store with some clients, none of which is in memory, and a clock.
-type stranger struct {
+// unauthenticated is a store with some clients, none of which is in memory, and a clock.
+type unauthenticated struct {
 	t *testing.T
 	*store.Store
 	storage *memory
@@ -48,9 +47,9 @@ type stranger struct {
 	now     time.Time
 }
 
-func newStranger(t *testing.T) *stranger {
+func newUnauthenticated(t *testing.T) *unauthenticated {
 	m, here := newBookStore(t)
-	s := &stranger{t: t, storage: m, secret: registry.NewSecret(), now: time.Now()}
+	s := &unauthenticated{t: t, storage: m, secret: registry.NewSecret(), now: time.Now()}
 	for _, id := range []string{"demo", "demo-2", "Demo-3", "off", "over", "lapsed", "damaged", "torn"} {
 		if _, err := here.EditClient(ctx, id, func(*registry.Client) (*registry.Client, error) {
 			c := &registry.Client{ID: id, Disabled: id == "off", Secrets: []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(s.secret)}}}
@@ -73,9 +72,9 @@ func newStranger(t *testing.T) *stranger {
 }
 
 // open returns a new store on the same storage.
-func (s *stranger) open() {
+func (s *unauthenticated) open() {
 	s.Store = newStore(s.storage)
-	s.SetLookups(recorder{s.storage, "stranger ", &s.calls}, recorder{s.storage, "known ", &s.calls})
+	s.SetLookups(recorder{s.storage, "unauthenticated ", &s.calls}, recorder{s.storage, "known ", &s.calls})
 	s.SetNow(func() time.Time { return s.now })
 	if err := s.Open(ctx); err != nil {
 		s.t.Fatal(err)
@@ -83,7 +82,7 @@ func (s *stranger) open() {
 }
 
 // asks authenticates a client and returns the calls of the storage.
-func (s *stranger) asks(id, secret string) (calls []string, err error) {
+func (s *unauthenticated) asks(id, secret string) (calls []string, err error) {
 	s.calls = nil
 	loads := s.storage.loads
 	client, secretID, err := s.Authenticate(ctx, id, secret, s.now)
@@ -96,14 +95,14 @@ func (s *stranger) asks(id, secret string) (calls []string, err error) {
 	return s.calls, err
 }
 
-func (s *stranger) refused(id, secret string, want ...string) {
+func (s *unauthenticated) refused(id, secret string, want ...string) {
 	s.t.Helper()
 	if calls, err := s.asks(id, secret); !errors.Is(err, registry.ErrRefused) || !slices.Equal(calls, want) {
 		s.t.Errorf("%s asks %q, want %q; %v", id, calls, want, err)
 	}
 }
 
-func (s *stranger) taken(id string, want ...string) {
+func (s *unauthenticated) taken(id string, want ...string) {
 	s.t.Helper()
 	if calls, err := s.asks(id, s.secret); err != nil || !slices.Equal(calls, want) {
 		s.t.Errorf("%s asks %q, want %q; %v", id, calls, want, err)
@@ -115,14 +114,14 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 	for _, c := range []struct {
 		name, id string
 		right    bool // the secret is right
-		before   func(*stranger)
+		before   func(*unauthenticated)
 	}{
 		{"unknown", "nobody", false, nil},
-		{"in memory", "demo", false, func(s *stranger) { s.taken("demo", "stranger load") }},
+		{"in memory", "demo", false, func(s *unauthenticated) { s.taken("demo", "unauthenticated load") }},
 		{"not in memory", "demo", false, nil},
-		{"no longer in memory", "demo", false, func(s *stranger) {
+		{"no longer in memory", "demo", false, func(s *unauthenticated) {
 			s.SetCacheSize(1)
-			s.taken("demo-2", "stranger load")
+			s.taken("demo-2", "unauthenticated load")
 		}},
 		{"in capitals", "Demo-3", false, nil},
 		{"without secrets", "ci-bot", true, nil},
@@ -133,7 +132,7 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 		{"cut off", "torn", true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newStranger(t)
+			s := newUnauthenticated(t)
 			if c.before != nil {
 				c.before(s)
 			}
@@ -142,14 +141,14 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 				secret = s.secret
 			}
 			for range 2 {
-				s.refused(c.id, secret, "stranger load", "stranger list", "stranger has", "stranger load")
+				s.refused(c.id, secret, "unauthenticated load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 				s.refused(c.id, secret)
 				s.refused(c.id, registry.NewSecret())
 				s.now = s.now.Add(6 * time.Second)
 			}
 			s.storage.failing("load", "")
 			if calls, err := s.asks(c.id, secret); !errors.Is(err, registry.ErrUnavailable) || len(calls) != 1 {
-				t.Errorf("while the storage is away it asks %q; %v", calls, err)
+				t.Errorf("while the storage is unavailable it asks %q; %v", calls, err)
 			}
 			s.storage.failing("has", "")
 			if calls, err := s.asks(c.id, secret); !errors.Is(err, registry.ErrUnavailable) || len(calls) != 3 {
@@ -161,21 +160,21 @@ func TestStoreAsksAlikeForEachRefusal(t *testing.T) {
 
 // A client whose authentication was refused can still authenticate, even after it has left the memory.
 func TestStoreRefusalIsOfASecret(t *testing.T) {
-	s := newStranger(t)
+	s := newUnauthenticated(t)
 	s.SetCacheSize(1)
-	s.refused("demo", registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
+	s.refused("demo", registry.NewSecret(), "unauthenticated load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 	s.taken("demo")
-	s.taken("demo-2", "stranger load") // takes its place in memory
+	s.taken("demo-2", "unauthenticated load") // takes its place in memory
 	s.taken("demo")
 	s.refused("demo", registry.NewSecret())
 	s.now = s.now.Add(6 * time.Second)
 	s.taken("demo", "known load")
-	s.refused("demo-2", registry.NewSecret(), "known load", "stranger list", "stranger has", "stranger load")
+	s.refused("demo-2", registry.NewSecret(), "known load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 }
 
 // Only the owner of a damaged client learns that it is damaged.
 func TestStoreDamagedClientIsKnownToItsOwner(t *testing.T) {
-	s := newStranger(t)
+	s := newUnauthenticated(t)
 	var told []string
 	s.OnFault = func(_ string, err error) { told = append(told, err.Error()) }
 	for range 2 {
@@ -194,17 +193,17 @@ func TestStoreDamagedClientIsKnownToItsOwner(t *testing.T) {
 	}
 }
 
-func (s *stranger) refusedAtAll(id string) {
+func (s *unauthenticated) refusedAtAll(id string) {
 	s.t.Helper()
 	if _, err := s.asks(id, registry.NewSecret()); !errors.Is(err, registry.ErrRefused) {
-		s.t.Errorf("a stranger gets %v", err)
+		s.t.Errorf("an unauthenticated caller gets %v", err)
 	}
 }
 
 // A malformed id or secret causes no call to the storage.
 func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
-	s := newStranger(t)
-	s.taken("demo", "stranger load")
+	s := newUnauthenticated(t)
+	s.taken("demo", "unauthenticated load")
 	for _, id := range []string{"", ".", "..", "a:b", "dé", "a\x00", strings.Repeat("d", 129), strings.Repeat("D", 128)} {
 		s.refused(id, registry.NewSecret())
 	}
@@ -217,11 +216,11 @@ func TestStoreAsksNothingForWhatCannotBe(t *testing.T) {
 
 // A record that an operator restores by hand is not in the journal, but is found soon.
 func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
-	s := newStranger(t)
+	s := newUnauthenticated(t)
 	const key = "test/registry/clients/demo.json"
 	object := s.storage.objects[key]
 	delete(s.storage.objects, key)
-	s.refused("demo", s.secret, "stranger load", "stranger list", "stranger has", "stranger load")
+	s.refused("demo", s.secret, "unauthenticated load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 	if _, err := s.Client(ctx, "demo"); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("while it is gone: %v", err)
 	}
@@ -229,29 +228,29 @@ func TestStoreFindsAClientThatIsRestoredByHand(t *testing.T) {
 	s.now = s.now.Add(4 * time.Second)
 	s.refused("demo", s.secret)
 	s.now = s.now.Add(2 * time.Second)
-	s.taken("demo", "stranger load")
+	s.taken("demo", "unauthenticated load")
 }
 
 // The same is true before the first change, when there is no journal.
 func TestStoreAsksAlikeWithoutAJournal(t *testing.T) {
-	s := newStranger(t)
+	s := newUnauthenticated(t)
 	delete(s.storage.objects, "test/registry/journal.json")
 	s.open()
 	for _, id := range []string{"nobody", "demo"} {
-		s.refused(id, registry.NewSecret(), "stranger load", "stranger list")
+		s.refused(id, registry.NewSecret(), "unauthenticated load", "unauthenticated list")
 	}
 	s.now = s.now.Add(6 * time.Second)
 	s.storage.failing("list", "")
 	for _, id := range []string{"nobody", "demo"} {
 		if _, err := s.asks(id, registry.NewSecret()); !errors.Is(err, registry.ErrUnavailable) {
-			t.Errorf("%s, while the storage is away: %v", id, err)
+			t.Errorf("%s, while the storage is unavailable: %v", id, err)
 		}
 	}
 }
 
 // A change of the client ends the memory of a refusal.
 func TestStoreRefusalEndsWithAChange(t *testing.T) {
-	s := newStranger(t)
+	s := newUnauthenticated(t)
 	other := newStore(s.storage)
 	change := func(id string, edit func(*registry.Client)) {
 		if _, err := other.EditClient(ctx, id, func(c *registry.Client) (*registry.Client, error) {
@@ -271,10 +270,10 @@ func TestStoreRefusalEndsWithAChange(t *testing.T) {
 		c.Secrets = []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(s.secret)}}
 	}
 	for _, id := range []string{"nobody", "off", "ci-bot"} {
-		s.refused(id, s.secret, "stranger load", "stranger list", "stranger has", "stranger load")
+		s.refused(id, s.secret, "unauthenticated load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 		change(id, func(c *registry.Client) { c.Disabled = false; newSecret(c) })
 	}
-	s.taken("nobody", "stranger load")
+	s.taken("nobody", "unauthenticated load")
 	s.taken("off", "known load") // it was in memory
 	s.taken("ci-bot", "known load")
 	change("off", func(c *registry.Client) { c.Disabled = true })
@@ -285,144 +284,12 @@ func TestStoreRefusalEndsWithAChange(t *testing.T) {
 
 // TestStoreRemembersFewRefusals: a limited number of refusals is remembered, and they push no client out of memory.
 func TestStoreRemembersFewRefusals(t *testing.T) {
-	s := newStranger(t)
-	s.taken("demo", "stranger load")
+	s := newUnauthenticated(t)
+	s.taken("demo", "unauthenticated load")
 	for n := range 1001 {
-		s.refused(fmt.Sprint("made-up-", n), registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
+		s.refused(fmt.Sprint("made-up-", n), registry.NewSecret(), "unauthenticated load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 	}
 	s.refused("made-up-1000", registry.NewSecret())
-	s.refused("made-up-0", registry.NewSecret(), "stranger load", "stranger list", "stranger has", "stranger load")
+	s.refused("made-up-0", registry.NewSecret(), "unauthenticated load", "unauthenticated list", "unauthenticated has", "unauthenticated load")
 	s.taken("demo")
-}
-
-// TestStoreRefusalsDuringChanges: a refusal that was remembered before a change of the client has no effect after it, even
-// if there are many refusals at the same time.
-func TestStoreRefusalsDuringChanges(t *testing.T) {
-	s := newStore(newMemory())
-	s.SetCacheSize(2)
-	secret := registry.NewSecret()
-	var asking sync.WaitGroup
-	ctx, stop := context.WithCancel(t.Context())
-	for n := range 4 {
-		asking.Go(func() {
-			for ctx.Err() == nil {
-				_, _, _ = s.Authenticate(ctx, "demo", registry.NewSecret(), time.Now())
-				_, _, _ = s.Authenticate(ctx, fmt.Sprint("other-", n), registry.NewSecret(), time.Now())
-			}
-		})
-	}
-	for n := range 200 {
-		disabled := n%2 == 1
-		if _, err := s.EditClient(ctx, "demo", func(*registry.Client) (*registry.Client, error) {
-			return &registry.Client{ID: "demo", Disabled: disabled, Secrets: []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(secret)}}}, nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		for range 3 {
-			if _, _, err := s.Authenticate(ctx, "demo", secret, time.Now()); errors.Is(err, registry.ErrRefused) != disabled {
-				t.Fatalf("change %d: disabled %v, and %v", n, disabled, err)
-			}
-		}
-	}
-	stop()
-	asking.Wait()
-}
-
-// slowLookups delays its answers about objects that do not exist.
-type slowLookups struct {
-	recorder
-	asked, let chan struct{}
-}
-
-func (l slowLookups) Load(ctx context.Context, key string) ([]byte, error) {
-	object, err := l.memory.Load(ctx, key)
-	if err != nil {
-		l.asked <- struct{}{}
-		<-l.let
-	}
-	return object, err
-}
-
-// TestStoreTakesNoClientOfAnotherCaller: a caller that found a client in memory just before a change, and calls the storage
-// just after it, does not pass that client on to other callers.
-func TestStoreTakesNoClientOfAnotherCaller(t *testing.T) {
-	s := newStranger(t)
-	slow := slowLookups{recorder{s.storage, "", &s.calls}, make(chan struct{}), make(chan struct{})}
-	s.SetLookups(slow, slow)
-	before, _, err := s.Authenticate(ctx, "demo", s.secret, s.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh := registry.NewSecret()
-	if _, err := s.EditClient(ctx, "demo", func(c *registry.Client) (*registry.Client, error) {
-		c.Secrets[0].SHA256 = registry.SumSecret(fresh)
-		return c, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	var asking sync.WaitGroup
-	asking.Go(func() {
-		if err := s.LookUp(ctx, before); err != nil {
-			t.Error(err)
-		}
-	})
-	<-slow.asked
-	for secret, want := range map[string]error{fresh: nil, s.secret: registry.ErrRefused} {
-		asking.Go(func() {
-			if _, _, err := s.Authenticate(ctx, "demo", secret, s.now); !errors.Is(err, want) {
-				t.Errorf("%v, want %v", err, want)
-			}
-		})
-	}
-	go func() { // the refused caller loads an object that does not exist
-		for range slow.asked {
-			continue
-		}
-	}()
-	time.Sleep(50 * time.Millisecond)
-	close(slow.let)
-	asking.Wait()
-	close(slow.asked)
-}
-
-// hangingJournal is a storage that hangs when the journal is loaded.
-type hangingJournal struct {
-	*memory
-	let chan struct{}
-}
-
-func (h hangingJournal) Load(ctx context.Context, key string) ([]byte, error) {
-	if strings.HasSuffix(key, "/journal.json") {
-		<-h.let
-	}
-	return h.memory.Load(ctx, key)
-}
-
-// TestStoreIsOpenedOnce: callers before the store is open share one look, and each waits for as long as its context allows.
-func TestStoreIsOpenedOnce(t *testing.T) {
-	h := hangingJournal{newMemory(), make(chan struct{})}
-	s := newStore(h)
-	var asking sync.WaitGroup
-	for range 50 {
-		asking.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			if _, _, err := s.Authenticate(ctx, "demo", registry.NewSecret(), time.Now()); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("while the storage hangs: %v", err)
-			}
-		})
-	}
-	asking.Wait()
-	h.fail = func(string, string) error { return errDisk }
-	close(h.let)
-	if err := s.Open(ctx); !errors.Is(err, registry.ErrUnavailable) {
-		t.Errorf("opening says %v", err)
-	}
-	if h.loads > 2 { // the look for all of them, and at most one more
-		t.Errorf("the journal was loaded %d times", h.loads)
-	}
-	h.failing("nothing", "")
-	if err := s.Open(ctx); err != nil {
-		t.Errorf("opening, once the storage is back: %v", err)
-	}
 }

@@ -3,7 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -23,20 +23,12 @@ func (s *Store) checkClient(id string, stored, c *registry.Client, resources []*
 	if err != nil {
 		return nil, err
 	}
-	if n := liveSecrets(checked, s.now()); n > MaxLiveSecrets {
+	now := s.now()
+	live := slices.DeleteFunc(slices.Clone(checked.Secrets), func(s registry.Secret) bool { return !s.Live(now) })
+	if n := len(live); n > MaxLiveSecrets {
 		return nil, invalid(fmt.Sprintf("a client may have %d secrets that work at a time, not %d", MaxLiveSecrets, n))
 	}
 	return checked, nil
-}
-
-func liveSecrets(c *registry.Client, now time.Time) int {
-	live := 0
-	for _, s := range c.Secrets {
-		if s.Live(now) {
-			live++
-		}
-	}
-	return live
 }
 
 func checkResource(code string, r *registry.Resource) (*registry.Resource, error) {

@@ -66,7 +66,7 @@ func (s *Store) writeLocked(ctx context.Context, change func(context.Context, *w
 	if _, err := s.follow(ctx, j); err != nil {
 		return err
 	}
-	// The change is completed even if the caller goes away.
+	// The change is completed even if the caller leaves.
 	return change(context.WithoutCancel(ctx), &writer{store: s, journal: j})
 }
 

@@ -62,8 +62,8 @@ func overridesIn(seen *http.Request) (found []string) {
 
 var namesOfMethods = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Override-Method", "X-Original-Method", "X-Forwarded-Method"}
 
-// TestNoHeaderOverridesTheRequest sends every field of the list in every spelling, to doors with rules
-// and without: those for the method are refused, the others do not arrive.
+// TestNoHeaderOverridesTheRequest sends every field of the list in every spelling, to doors with and without rules. Fields
+// for the method are refused, and the others do not arrive.
 func TestNoHeaderOverridesTheRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		subdirectives, expected string
@@ -104,8 +104,7 @@ func newDoorExpecting(t *testing.T, options, subdirectives string) *door {
 		doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n"+subdirectives+"\n}\nreverse_proxy UPSTREAM"))
 }
 
-// TestTheMethodIsJudgedBeforeTheToken and at every door, because a matcher of Caddy may have chosen the
-// door by the method.
+// TestTheMethodIsJudgedBeforeTheToken, at every door, because a matcher of Caddy may have selected the door by the method.
 func TestTheMethodIsJudgedBeforeTheToken(t *testing.T) {
 	d := newDoor(t, "")
 	for _, c := range []struct{ method, target, field string }{
@@ -142,8 +141,7 @@ func TestForwardedHeadersHaveOneSpelling(t *testing.T) {
 	}
 }
 
-// TestTrustedHeaders go on in the one spelling that is named, and what the upstream makes of them is
-// not judged.
+// TestTrustedHeaders: they pass in the spelling that is named, and the door does not judge what they override.
 func TestTrustedHeaders(t *testing.T) {
 	d := newDoorExpecting(t, "expected_underscore_headers script_name", "trust_header X-Forwarded-Prefix SCRIPT_NAME\ntrust_header X-HTTP-Method-Override\nrequire POST /books book:*:read\nrequire DELETE /books book:*:edit")
 	for spelling, arrives := range map[string]bool{

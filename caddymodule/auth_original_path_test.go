@@ -41,8 +41,7 @@ func (u *fastCGIUpstream) take() string {
 	return uri
 }
 
-// TestTheOriginalPathIsUnambiguous: directives before the door clean the path, and a FastCGI upstream
-// gets the path as it came.
+// TestTheOriginalPathIsUnambiguous: directives before the door clean the path, but a FastCGI upstream gets the original one.
 func TestTheOriginalPathIsUnambiguous(t *testing.T) {
 	upstream := startFastCGIUpstream(t)
 	door := "m2m_auth {\nissuer ISSUER\naudience " + doorAudience + "\nrequire GET /books/{id} book:{id}:read\n}\n" +

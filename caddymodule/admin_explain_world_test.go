@@ -45,9 +45,7 @@ func explainWorld(t *testing.T) *adminWorld {
 	if err := os.WriteFile(filepath.Join(dir, "trial.rego"), []byte(trialPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := &adminWorld{Server: servertest.New(t), t: t, issuer: servertest.FreeURL(t)}
-	w.Admin = strings.TrimPrefix(servertest.FreeURL(t), "http://")
-	w.admin = "http://" + w.Admin
+	w := newAdmin(t)
 	config := w.config("policy "+dir+" {\ntimeout 20s\n}", "audience https://api.example.com") + fmt.Sprintf(`
 http://localhost:%d {
 	m2m_auth {

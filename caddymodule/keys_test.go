@@ -136,8 +136,8 @@ func TestReloadFailsWithoutStorage(t *testing.T) {
 	}
 }
 
-// TestStorageFaultHidesNoKey: while one of two keys cannot be read, the other one alone would be
-// published, and tokens of the first refused everywhere.
+// TestStorageFaultHidesNoKey: if only the readable one of two keys were published, all doors would refuse tokens of the
+// other.
 func TestStorageFaultHidesNoKey(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	former := filepath.Base(w.storedKeys()[0])
@@ -154,7 +154,7 @@ func TestStorageFaultHidesNoKey(t *testing.T) {
 	}
 }
 
-// TestBrokenKeyIsNotReplaced: a new key in its place would make all who have the old one disagree.
+// TestBrokenKeyIsNotReplaced: a new key would contradict every copy of the old one.
 func TestBrokenKeyIsNotReplaced(t *testing.T) {
 	resealed := func(change func(string) string) func([]byte) []byte {
 		return func(object []byte) []byte {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestNoHostStepsAroundARule has a strict rule for a host beside a wide one without, and hosts that an
-// upstream may take for the strict rule's.
+// TestNoHostStepsAroundARule: beside a wide rule, the strict rule of a host also applies to hosts that an upstream could read
+// as that one.
 func TestNoHostStepsAroundARule(t *testing.T) {
 	d := newDoorExpecting(t, "", "require admin.local/{rest...} admin:*:use\nrequire [2001:db8::1]/{rest...} admin:*:use\nrequire /{rest...} book:*:read")
 	token := d.token("book:*:read")
