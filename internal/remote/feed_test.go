@@ -58,7 +58,7 @@ func trust(r *feed, bounds Bounds) *Trusted { return (&Issuer{feed: r}).Trust(bo
 
 func (f *feed) has(t *testing.T, id string) bool {
 	t.Helper()
-	revoked, err := trust(r, Bounds{AllowStale: true}).IsRevoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, "")
+	revoked, err := trust(f, Bounds{AllowStale: true}).IsRevoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
