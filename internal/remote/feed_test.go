@@ -56,9 +56,9 @@ func pass(d time.Duration) {
 // trust returns a door's view of an issuer of which only the feed is asked.
 func trust(r *feed, bounds Bounds) *Trusted { return (&Issuer{feed: r}).Trust(bounds) }
 
-func (r *feed) has(t *testing.T, id string) bool {
+func (f *feed) has(t *testing.T, id string) bool {
 	t.Helper()
-	revoked, err := trust(r, Bounds{AllowStale: true}).IsRevoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, "")
+	revoked, err := trust(f, Bounds{AllowStale: true}).IsRevoked(t.Context(), &token.Claims{ID: id, IssuedAt: time.Now()}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
