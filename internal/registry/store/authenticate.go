@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +126,9 @@ func decoyOf(key string) string { return strings.TrimSuffix(key, recordSuffix) +
 
 // refuse remembers that an id was refused, after checking that the storage works.
 func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) error {
-	_, err := poll.Shared(ctx, &s.refusing, id, func(ctx context.Context) (none struct{}, _ error) {
+	// a refusal from before a change may find the object of a client that did not exist then
+	key := strconv.FormatUint(read.generation, 36) + " " + id
+	_, err := poll.Shared(ctx, &s.refusing, key, func(ctx context.Context) (none struct{}, _ error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		looked := s.clientKey(name)

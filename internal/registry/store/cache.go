@@ -1,6 +1,7 @@
 package store
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type clientCache struct {
 	refused    *lru.Cache[string, refusal]
 	left       *lru.Cache[string, struct{}] // ids of clients that were known, and were dropped
 	generation atomic.Uint64
+	mu         sync.Mutex // of changes, so that none of an earlier generation comes in after a drop
 }
 
 // refusal remembers that an id was refused. It holds the client, so that a known id costs no more than an unknown one
@@ -61,45 +63,48 @@ func (c *clientCache) get(id string, now time.Time) (client *registry.Client, re
 	return nil, false
 }
 
-// put keeps a client that was read in that generation.
+// put keeps a client that was read in that generation, unless it is from before a change.
 func (c *clientCache) put(generation uint64, id string, client *registry.Client) {
-	c.known.Add(id, client)
-	c.left.Remove(id)
-	if c.generation.Load() != generation { // checked last, because a drop raises it first
-		c.remove(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation.Load() == generation {
+		c.known.Add(id, client)
+		c.left.Remove(id)
 	}
 }
 
 // refuse remembers that an id was refused. The client is the one that the id had in that generation, or nil.
 func (c *clientCache) refuse(generation uint64, id string, client *registry.Client, now time.Time) {
-	c.refused.Add(id, refusal{client, now.Add(refusedFor)})
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if isWhole(client) {
-		if current, ok := c.known.Peek(id); !ok || current != client { // checked last, because a drop removes it first
-			c.refused.Remove(id)
+		if current, ok := c.known.Peek(id); !ok || current != client {
+			return
 		}
+	} else if c.generation.Load() != generation {
 		return
+	} else {
+		c.left.Remove(id)
 	}
-	c.left.Remove(id)
-	if c.generation.Load() != generation {
-		c.remove(id)
-	}
+	c.refused.Add(id, refusal{client, now.Add(refusedFor)})
 }
 
 // wasKnown reports whether a client of that id was in memory before, as far as that is remembered.
 func (c *clientCache) wasKnown(id string) bool { return c.left.Contains(id) }
 
+// drop forgets a client that was changed. When it returns, get no longer returns the client from before the change.
 func (c *clientCache) drop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.generation.Add(1)
-	c.remove(id)
+	c.known.Remove(id)
+	c.refused.Remove(id)
 }
 
 func (c *clientCache) dropAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.generation.Add(1)
 	c.known.Purge()
 	c.refused.Purge()
-}
-
-func (c *clientCache) remove(id string) {
-	c.known.Remove(id)
-	c.refused.Remove(id)
 }
