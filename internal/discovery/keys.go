@@ -38,8 +38,9 @@ type Config[T any] struct {
 	Parse func(jwks []byte) (T, error)
 	// Has reports whether a key set has the key.
 	Has func(keys T, kid string) bool
-	// OnFetch is called after every fetch, on a goroutine of the cache, with its error or nil. It must not call Close.
-	// Default: nothing is called.
+	// OnFetch is called after every fetch, on a goroutine of the cache, with its error or nil. Those who wait for the
+	// fetch go on after it, so what it logs stands before the answers that the fetch caused. It must not call methods of
+	// the cache. Default: nothing is called.
 	OnFetch func(error)
 	// OnMetadata is called in the same way after every discovery that succeeds, and after every one that fails while
 	// the location of the keys is known. The keys are then fetched from that location. Other failures are passed to
@@ -205,10 +206,10 @@ func (k *Keys[T]) fetch() {
 	ctx, cancel := context.WithTimeout(k.ctx, Timeout)
 	defer cancel()
 	e, err := k.load(ctx)
-	k.finish(e, err, time.Now())
 	if k.cfg.OnFetch != nil {
 		k.cfg.OnFetch(err)
 	}
+	k.finish(e, err, time.Now())
 }
 
 // finish stores the outcome of a fetch. After a failure the previous key set stays.
