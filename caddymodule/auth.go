@@ -88,6 +88,10 @@ type AuthHandler struct {
 	// metadata is served only if the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	trusted []*TrustedIssuer // from Issuer or Issuers, at least one
 	door    *door.Door
 	routes  *door.Routes // of the `require` lines that are parsed so far

@@ -60,6 +60,7 @@ func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, erro
 // UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
 func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	h.Position = position(d)
 	if err := noArgs(d); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // parseRequire compiles the requirement at once, so that an error names its line.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	requirement := new(door.Requirement)
+	requirement := &door.Requirement{Position: position(d)}
 	if len(args) > 0 && !strings.Contains(args[0], "/") {
 		requirement.Method, args = args[0], args[1:]
 	}

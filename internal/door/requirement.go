@@ -28,6 +28,10 @@ type Requirement struct {
 	// identifier, as in book:{id}:read; there it stands for itself alone, whatever it contains.
 	// Required.
 	Scopes []string `json:"scopes"`
+
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
 }
 
 func (r *Requirement) check() error {
