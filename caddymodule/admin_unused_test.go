@@ -54,6 +54,7 @@ func TestUsesAreNotNotedElsewhere(t *testing.T) {
 }
 
 func TestIDsOfExpiredSecretsAreNotGivenAgain(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startAdmin(t)
 	w.book()
 	expires := time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339Nano)

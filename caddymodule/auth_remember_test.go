@@ -16,6 +16,7 @@ import (
 // TestRefusedTokensTakeNoMemory: a client with a valid secret can get any number of genuine tokens. The door remembers
 // those that it lets in. It does not remember one that lacks a scope, is for another audience, has expired or is revoked.
 func TestRefusedTokensTakeNoMemory(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	d := newDoorFor(t, func(issuer *servertest.Issuer) {
 		publishFeed(issuer).feed.Clients[digestOf("revoked")] = revocation.FeedClient{Before: time.Now().Unix() + 600, Expires: time.Now().Unix() + 600}
 	}, doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\nrequire GET /books book:*:read\n}\nrespond ok"))

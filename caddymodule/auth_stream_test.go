@@ -37,6 +37,7 @@ func streamDoor(t *testing.T) (*door, *streamUpstream) {
 // TestStreamsEndWithTheToken: streams of all kinds end when the token expires, and not before, unless the door keeps
 // streams.
 func TestStreamsEndWithTheToken(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	d, u := streamDoor(t)
 	before := ownGoroutines()
 	exp := time.Now().Add(6 * time.Second).Truncate(time.Second)
@@ -186,6 +187,7 @@ func allAlive(t *testing.T, groups ...[]*streamClient) {
 // TestRevokedStreamsEnd: by jti, by client and by key, also those that were let through before the config was replaced.
 // When the issuer leaves the config all end, because this process no longer learns what it revokes.
 func TestRevokedStreamsEnd(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w, u := localStreams(t)
 	address, raw := strings.TrimPrefix(w.url, "http://"), w.token("careful")
 	byToken, kept := open(t, address, "/held/token", raw), open(t, address, "/kept", raw)
@@ -221,6 +223,7 @@ func TestRevokedStreamsEnd(t *testing.T) {
 // TestStreamsEndWhenRevocationsAreTooOld, as a new request would be refused. A stream that was let through while there
 // was no feed goes on.
 func TestStreamsEndWhenRevocationsAreTooOld(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	var f *feedOf
 	own := func(path, options string) string {
 		return "m2m_auth " + path + " {\nissuer ISSUER {\naudience " + doorAudience + "\nrevocation_max_age 1m\n" + options + "\n}\n}\n"

@@ -261,6 +261,7 @@ func quietSocket(t *testing.T, d *door, authorization string, quiet time.Duratio
 
 // TestTimeoutOfAnswers: `write` ends a stream that sends events, but not an upgraded connection.
 func TestTimeoutOfAnswers(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	d := timeoutDoor(t, "write 2s")
 	d.upstream.answerWith(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/socket" {

@@ -14,6 +14,7 @@ import (
 
 // TestBundleServedByCaddy: an issuer follows a bundle on a static server, which is the same Caddy.
 func TestBundleServedByCaddy(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := newBundleWorld(t)
 	if err := w.Validate(w.caddyfile()); err != nil {
 		t.Fatalf("a config is not valid without its bundle: %v", err)

@@ -174,6 +174,7 @@ func TestFailedAuthenticationCostsAlike(t *testing.T) {
 // TestFloodOfMadeUpIDs: while the storage answers no request for them, other work goes on. Revocations of another node
 // arrive, and a client that is in memory gets its tokens.
 func TestFloodOfMadeUpIDs(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w, secret := startStranger(t)
 	if a := w.authenticate("token", "demo", secret); a.status != 200 {
 		t.Fatal(a)

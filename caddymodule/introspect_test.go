@@ -195,6 +195,7 @@ func (w *issuerWorld) parsedIntrospection(raw string) *jwt.Token {
 // TestIntrospectionWithoutStorage: while revocations of other nodes cannot be read, no token is active, and text that is
 // not a token is inactive as always.
 func TestIntrospectionWithoutStorage(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIntrospection(t)
 	raw := w.token("careful")
 	w.FailStorage("List")

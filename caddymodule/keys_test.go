@@ -77,6 +77,7 @@ func TestSigningKeyIsMadeOnceAndFoundAgain(t *testing.T) {
 }
 
 func TestTokenOfFormerAlgorithmStaysValid(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIssuer(t, issuerSettings{})
 	former := w.ask("demo", "book:read")
 	w.granted(former)
@@ -156,6 +157,7 @@ func TestStorageFaultHidesNoKey(t *testing.T) {
 
 // TestBrokenKeyIsNotReplaced: a new key would contradict every copy of the old one.
 func TestBrokenKeyIsNotReplaced(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	resealed := func(change func(string) string) func([]byte) []byte {
 		return func(object []byte) []byte {
 			header, content, _ := strings.Cut(string(object), "\n")

@@ -87,6 +87,7 @@ func TestMetricLabelsAreBounded(t *testing.T) {
 
 // TestStorageAndAgesAreShown in the status and as metrics.
 func TestStorageAndAgesAreShown(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startAdmin(t)
 	number := func(text string) float64 {
 		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)

@@ -73,6 +73,7 @@ func TestReadyWaitsForAPolicy(t *testing.T) {
 
 // TestReadyKeepsTheKeysOfRemoteIssuers: they are fetched before any token arrives, and the node is not ready before that.
 func TestReadyKeepsTheKeysOfRemoteIssuers(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	other := servertest.StartIssuer(t)
 	other.SetDown(true)
 	d := newDoorSite(t, strings.ReplaceAll(doorSite("m2m_ready /ready\nm2m_auth {\nissuer ISSUER\nissuer OTHER\naudience "+doorAudience+"\n}\nrespond ok"), "OTHER", other.URL))

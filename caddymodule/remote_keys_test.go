@@ -121,6 +121,7 @@ func TestBadKeysBesideGoodOnes(t *testing.T) {
 
 // TestMetricsOfRemoteKeys: fetched keys have an age, and keys that cannot be fetched are unhealthy.
 func TestMetricsOfRemoteKeys(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	d := newDoorSite(t, doorSite("route {\nmetrics /metrics\nm2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\n}\nrespond ok\n}"))
 	metric := func(series string) string {
 		for line := range strings.Lines(d.ask("GET", "/metrics", nil).body) {

@@ -42,6 +42,7 @@ func originDoor(t *testing.T, member, option string) (*door, *atomic.Int64) {
 // TestKeysOnAnotherOrigin: a loopback issuer whose metadata names another port of this host does not make the door
 // send anything there. The log says once what to do.
 func TestKeysOnAnotherOrigin(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	d, connections := originDoor(t, "jwks_uri", "")
 	for range 2 {
 		if got := d.ask("GET", "/", bearer(d.token(""))); got.status != http.StatusServiceUnavailable || got.reason() != "no_keys" {

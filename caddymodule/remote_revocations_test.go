@@ -124,6 +124,7 @@ func TestRemoteRevocations(t *testing.T) {
 // TestRemoteKeyIsGivenUp: its tokens are refused, also those that were verified before and while the issuer goes on
 // publishing the key, and so is a feed that is signed with it.
 func TestRemoteKeyIsGivenUp(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	d, f := feedDoor(t, "")
 	raw := d.sign(nil)
 	d.want(raw, http.StatusOK, "")
@@ -150,6 +151,7 @@ func TestFirstTokenOfAKeyThatIsGivenUp(t *testing.T) {
 // TestRemoteRevocationsThatAreTooOld: the door answers 503, unless it has `revocation_stale allow`. It always refuses tokens
 // that are known to be revoked.
 func TestRemoteRevocationsThatAreTooOld(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	for _, test := range []struct {
 		options string
 		age     time.Duration
@@ -196,6 +198,7 @@ func TestNoFirstFeed(t *testing.T) {
 
 // TestNoFirstFeedAtALaxDoor: a door with `revocation_stale allow` needs a first feed, and the log says that it is missing.
 func TestNoFirstFeedAtALaxDoor(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	var f *feedOf
 	d := newDoorFor(t, func(issuer *servertest.Issuer) { f = publishFeed(issuer) },
 		doorSite("metrics /metrics\nm2m_auth /books {\nissuer ISSUER {\naudience "+doorAudience+"\nrevocation_stale allow\n}\n}\nreverse_proxy /books UPSTREAM"))
@@ -213,6 +216,7 @@ func TestNoFirstFeedAtALaxDoor(t *testing.T) {
 
 // TestIssuerWithoutFeed: a door accepts the tokens of such an issuer, unless it requires the feed.
 func TestIssuerWithoutFeed(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	for options, want := range map[string]struct {
 		status int
 		reason string

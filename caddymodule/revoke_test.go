@@ -169,6 +169,7 @@ func TestConfigIsRefusedWithoutRevocations(t *testing.T) {
 
 // TestBrokenRevocations: a broken object is reported, and no other is lost.
 func TestBrokenRevocations(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIntrospection(t)
 	raw, lost := w.token("careful"), w.token("careful")
 	node := w.otherNode()
@@ -209,6 +210,7 @@ func TestBrokenRevocations(t *testing.T) {
 
 // TestTokenOfADamagedKey: the answer says nothing about a token whose key cannot be read, above all not that it is revoked.
 func TestTokenOfADamagedKey(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIntrospection(t)
 	raw := w.token("careful")
 	w.options += "\nsigning_alg EdDSA"
@@ -236,6 +238,7 @@ func TestTokenOfADamagedKey(t *testing.T) {
 // TestRevocationsOutliveTheirObjectInAReload: the next config keeps the revocations of the former one, even if the storage
 // no longer has them.
 func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIntrospection(t)
 	raw := w.token("careful")
 	w.revoke("careful", raw)
@@ -264,6 +267,7 @@ func TestRevocationsOutliveTheirObjectInAReload(t *testing.T) {
 
 // TestRevocationsAgeIsShown: it grows while the storage is unreachable.
 func TestRevocationsAgeIsShown(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIntrospection(t)
 	age := func() string {
 		for line := range strings.Lines(w.get(w.url + "/metrics").body) {

@@ -216,6 +216,7 @@ func TestPoliciesSeeTheClientsSettings(t *testing.T) {
 
 // TestSettingsTakeEffectWithoutReload: the next request finds them.
 func TestSettingsTakeEffectWithoutReload(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	w := startIssuer(t, issuerSettings{})
 	for setting, code := range map[string]string{
 		"expires: 2020-01-01T00:00:00Z":            "invalid_client",

@@ -73,6 +73,15 @@ func insufficientScope(required []scope.Scope) *Refusal {
 	return forbidden(oauth.CodeInsufficientScope, "the token does not cover what this request needs", scopeList(required))
 }
 
+// forTokenOf adds the scopes that a request of this match needs to the refusal of its token, so that a client asks for
+// them at once (RFC 6750 §3). Those that a policy requires are not known yet.
+func (r *Refusal) forTokenOf(m match) *Refusal {
+	if r.Status == http.StatusUnauthorized {
+		r.Scope = scopeList(m.required)
+	}
+	return r
+}
+
 // scopeList is the space-separated list of RFC 6749 §3.3.
 func scopeList(scopes []scope.Scope) string {
 	raw := make([]string, len(scopes))

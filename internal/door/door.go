@@ -131,12 +131,16 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		}
 		return nil
 	}
-	verified, refused := d.authenticate(r)
-	if refused != nil {
+	if refused := d.ambiguity(r); refused != nil {
 		return d.refuse(w, r, refused)
 	}
+	m, unmatched := d.match(r)
+	verified, refused := d.authenticate(r)
+	if refused != nil {
+		return d.refuse(w, r, refused.forTokenOf(m))
+	}
 	claims := verified.Claims
-	headers, refused := d.authorize(r, claims)
+	headers, refused := d.authorize(r, claims, m, unmatched)
 	if refused != nil {
 		refused.issuer = claims.Issuer
 		return d.refuse(w, r, refused)

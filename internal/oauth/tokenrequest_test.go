@@ -39,7 +39,10 @@ func TestParseTokenRequestAccepts(t *testing.T) {
 		ClientID: "ci-bot", ClientSecret: "s3cret", AuthMethod: ClientSecretPost,
 	}
 	odd := TokenRequest{
-		GrantType: "client_credentials", ClientID: "a:b c+d%/", ClientSecret: `p:q&"\ +%`, AuthMethod: ClientSecretBasic,
+		GrantType: "client_credentials", ClientID: "a:b+c%/", ClientSecret: `p:q&"\+%`, AuthMethod: ClientSecretBasic,
+	}
+	uri := TokenRequest{
+		GrantType: "client_credentials", ClientID: "https://app.example.com/x+y?z#:", ClientSecret: "p+q/=~", AuthMethod: ClientSecretBasic,
 	}
 	bare := TokenRequest{
 		GrantType: "client_credentials", ClientID: "ci-bot", ClientSecret: "s3cret", AuthMethod: ClientSecretBasic,
@@ -64,6 +67,10 @@ func TestParseTokenRequestAccepts(t *testing.T) {
 		"basic":                  {request("grant_type=client_credentials", "Authorization", basic("ci-bot", "s3cret")), bare},
 		"basic scheme case":      {request("grant_type=client_credentials", "Authorization", "bASIC  Y2ktYm90OnMzY3JldA=="), bare},
 		"basic form-encoded":     {request("grant_type=client_credentials", "Authorization", basic(odd.ClientID, odd.ClientSecret)), odd},
+		"basic URI form-encoded": {request("grant_type=client_credentials", "Authorization", basic(uri.ClientID, uri.ClientSecret)), uri},
+		"basic URI not encoded":  {request("grant_type=client_credentials", "Authorization", basicRaw(uri.ClientID+":"+uri.ClientSecret)), uri},
+		"basic URI partly encoded": {request("grant_type=client_credentials", "Authorization",
+			basicRaw("https:%2f%2Fapp.example.com/x+y?z#%3a:p%2Bq/=~")), uri},
 		"basic and same id":      {request("grant_type=client_credentials&client_id=ci-bot", "Authorization", basic("ci-bot", "s3cret")), bare},
 		"basic and empty secret": {request("grant_type=client_credentials&client_secret=", "Authorization", basic("ci-bot", "s3cret")), bare},
 		"empty scope":            {request("grant_type=client_credentials&scope=", "Authorization", basic("ci-bot", "s3cret")), bare},

@@ -138,6 +138,8 @@ func (e Expect) check(c *Claims) error {
 		return refuse(WrongIssuer, "iss is another issuer")
 	case !e.AnyAudience && !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(e.Audiences, aud) }):
 		return refuse(WrongAudience, "aud holds none of the audiences here")
+	case c.senderConstrained():
+		return refuse(SenderConstrained, "cnf binds the token to a key of its client, and only bearer tokens are accepted")
 	case !now.Before(c.Expires.Add(leeway)):
 		return refuse(Expired, "exp has passed")
 	case now.Add(leeway).Before(c.NotBefore):

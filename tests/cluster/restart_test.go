@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // TestRestartUnderLoad stops and kills each node in turn and starts it again. Some requests are not answered meanwhile, but
 // none is answered wrongly. What a node acknowledged is in force from its first response on, and at the other node. With a
 // balancer that tries the other node, every request is answered.
 func TestRestartUnderLoad(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	t.Parallel()
 	c := newCluster(t, "", nil).start()
 	w := c.prepare()

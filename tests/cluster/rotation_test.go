@@ -142,6 +142,7 @@ func (s *script) verify(raw string) error {
 // TestRotation checks that over more than three rotations by two nodes, one of which is killed meanwhile, no verifier refuses
 // a new token or one that is about to expire, and that there is one rotation in each period.
 func TestRotation(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	c := newCluster(t, "token_ttl 2s", servertest.QuickKeys(period)).start()
 	bot := c.client("ci-bot")
 	within(t, 10*time.Second, "B knows the client", bot.answered(c.b, 200))
