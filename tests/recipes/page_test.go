@@ -31,11 +31,12 @@ func block(t *testing.T, page, heading, language string, nth int) string {
 	level, _, _ := strings.Cut(heading, " ")
 	section, _, _ = strings.Cut(section, "\n"+level+" ")
 	for range nth {
-		_, section, found = strings.Cut(section, "\n```"+language+"\n")
+		_, section, found = strings.Cut(section, "\n```"+language)
 		if !found {
 			t.Fatalf("docs/%s has fewer than %d blocks of %s below %q", page, nth, language, heading)
 		}
 	}
+	_, section, _ = strings.Cut(section, "\n") // a mark for tests/docs
 	text, _, _ := strings.Cut(section, "\n```")
 	return text + "\n"
 }
