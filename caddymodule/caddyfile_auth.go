@@ -22,6 +22,8 @@ import (
 //			scope_claim   <claim>
 //			client_claim  <claim>
 //			allow_missing <name...>
+//			alg           <alg...>
+//			ignore_parameter <name...>
 //			jwks_origin   <origin...>
 //			max_stale     <duration>
 //			revocation_max_age <duration>
@@ -206,6 +208,8 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"scope_claim":        once(t.checked(oneArg(&t.ScopeClaim))),
 		"client_claim":       once(t.checked(oneArg(&t.ClientClaim))),
 		"allow_missing":      once(t.checked(someArgs(&t.AllowMissing))),
+		"alg":                once(t.checked(someArgs(&t.Algs))),
+		"ignore_parameter":   once(t.checked(someArgs(&t.IgnoreParameters))),
 		"jwks_origin":        once(t.parseOrigins),
 		"max_stale":          once(duration(&t.MaxStale, minMaxStale, maxMaxStale)),
 		"revocation_max_age": once(duration(&t.RevocationMaxAge, minMaxStale, maxMaxStale)),
