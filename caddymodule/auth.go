@@ -88,6 +88,16 @@ type AuthHandler struct {
 	// metadata is served only if the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
+	// ForwardAuth makes the handler answer a proxy that asks whether it may forward a request (nginx's auth_request, the
+	// forward_auth of Caddy, Traefik's ForwardAuth, Envoy's ext_authz), instead of passing the request on. The answer is 200
+	// with the identity headers, or the refusal. The value says where the handler finds the request that the proxy asks
+	// about: "same_request", if the proxy repeats its method, host and URL; "x_forwarded", in X-Forwarded-Method,
+	// X-Forwarded-Host and X-Forwarded-Uri; "x_original", in X-Original-Method and X-Original-URL. Name headers only if the
+	// proxy sets them on every request, because a client that can send them chooses what is judged. A request is refused
+	// with 400 if a header is missing, or if it has a header that this handler would otherwise remove. No protected
+	// resource metadata is served. KeepToken and KeepStreams are then errors. Default: the request is passed on.
+	ForwardAuth door.ForwardAuth `json:"forward_auth,omitempty"`
+
 	trusted []*TrustedIssuer // from Issuer or Issuers, at least one
 	door    *door.Door
 	routes  *door.Routes // of the `require` lines that are parsed so far
@@ -117,7 +127,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	}
 	c := door.Config{
 		Audience: h.Audience, Require: h.Require, Headers: h.Headers, NoHeaders: h.NoHeaders, TrustHeaders: h.TrustHeaders,
-		KeepToken: h.KeepToken, KeepStreams: h.KeepStreams, NoMetadata: h.NoMetadata,
+		KeepToken: h.KeepToken, KeepStreams: h.KeepStreams, NoMetadata: h.NoMetadata, ForwardAuth: h.ForwardAuth,
 		Host: caddyHost{}, Metrics: h.metrics, Logger: h.logger,
 	}
 	for _, t := range h.trusted {

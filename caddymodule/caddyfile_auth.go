@@ -22,6 +22,8 @@ import (
 //			scope_claim   <claim>
 //			client_claim  <claim>
 //			allow_missing <name...>
+//			alg           <alg...>
+//			ignore_parameter <name...>
 //			jwks_origin   <origin...>
 //			max_stale     <duration>
 //			revocation_max_age <duration>
@@ -43,6 +45,7 @@ import (
 //		keep_token
 //		keep_streams
 //		metadata off
+//		forward_auth same_request|x_forwarded|x_original
 //	}
 func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AuthHandler)
@@ -64,7 +67,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	defer h.settleIssuer()
-	return parseBlock(d, subdirectives{
+	err := parseBlock(d, subdirectives{
 		"issuer":       repeatable(h.parseIssuer),
 		"audience":     once(someArgs(&h.Audience)),
 		"require":      repeatable(h.parseRequire),
@@ -75,7 +78,12 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"keep_token":   once(flag(&h.KeepToken)),
 		"keep_streams": once(flag(&h.KeepStreams)),
 		"metadata":     once(off(&h.NoMetadata)),
+		"forward_auth": once(h.parseForwardAuth),
 	})
+	if err != nil {
+		return err
+	}
+	return located(d, door.CheckForwardAuth(h.ForwardAuth, h.KeepToken, h.KeepStreams))
 }
 
 // parseRequire compiles the requirement at once, so that an error names its line.
@@ -104,6 +112,17 @@ func (h *AuthHandler) parseTrustHeader(d *caddyfile.Dispenser) error {
 	}
 	h.TrustHeaders = append(h.TrustHeaders, names...)
 	return located(d, door.CheckTrustHeaders(h.TrustHeaders))
+}
+
+// parseForwardAuth checks the value at once, so that an error names its line.
+func (h *AuthHandler) parseForwardAuth(d *caddyfile.Dispenser) error {
+	if err := oneArg((*string)(&h.ForwardAuth))(d); err != nil {
+		return err
+	}
+	if h.ForwardAuth == "" {
+		return d.ArgErr()
+	}
+	return located(d, door.CheckForwardAuth(h.ForwardAuth, false, false))
 }
 
 func (h *AuthHandler) parsePolicy(d *caddyfile.Dispenser) error {
@@ -189,6 +208,8 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"scope_claim":        once(t.checked(oneArg(&t.ScopeClaim))),
 		"client_claim":       once(t.checked(oneArg(&t.ClientClaim))),
 		"allow_missing":      once(t.checked(someArgs(&t.AllowMissing))),
+		"alg":                once(t.checked(someArgs(&t.Algs))),
+		"ignore_parameter":   once(t.checked(someArgs(&t.IgnoreParameters))),
 		"jwks_origin":        once(t.parseOrigins),
 		"max_stale":          once(duration(&t.MaxStale, minMaxStale, maxMaxStale)),
 		"revocation_max_age": once(duration(&t.RevocationMaxAge, minMaxStale, maxMaxStale)),

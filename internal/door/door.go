@@ -39,6 +39,7 @@ type Config struct {
 	KeepToken    bool
 	KeepStreams  bool
 	NoMetadata   bool
+	ForwardAuth  ForwardAuth // "" if the door passes requests on
 
 	Host    Host
 	Metrics *metrics.Door // for requests of which no issuer is known, if there are several
@@ -90,7 +91,10 @@ func New(c Config) (*Door, error) {
 	if d.identity, err = newIdentityHeaders(c.Headers, c.NoHeaders); err != nil {
 		return nil, err
 	}
-	if !c.NoMetadata {
+	if err := CheckForwardAuth(c.ForwardAuth, c.KeepToken, c.KeepStreams); err != nil {
+		return nil, err
+	}
+	if !c.NoMetadata && c.ForwardAuth == "" { // an answer 200 with the document would let the request through
 		d.metadata = newResourceMetadata(c.Audience[0], c.Issuers)
 	}
 	if c.Policy != nil {
@@ -110,8 +114,15 @@ func New(c Config) (*Door, error) {
 	return d, nil
 }
 
-// ServeHTTP refuses the request or passes it to next.
+// ServeHTTP refuses the request or passes it to next. With ForwardAuth it answers instead.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
+	if d.ForwardAuth != "" {
+		asked, refused := d.asked(r)
+		if refused != nil {
+			return d.refuse(w, r, refused)
+		}
+		r, next = asked, answer{d}
+	}
 	d.strip(r)
 	if d.metadata.serves(r) {
 		httpguard.BoundBody(w, r)

@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -125,7 +126,7 @@ func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []s
 	if _, challenge := oauth.BearerToken(sent); challenge != nil {
 		return &Refusal{Challenge: challenge}
 	}
-	if !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(audiences, aud) }) {
+	if !uri.NamesOneOf(claims.Audience, audiences) {
 		return invalidToken(&token.Error{Reason: token.WrongAudience})
 	}
 	return d.identity.check(claims)
