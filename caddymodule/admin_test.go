@@ -92,7 +92,7 @@ func TestAPIRefuses(t *testing.T) {
 		code, message      string
 		headers            []string
 	}{
-		"id outside the grammar":         {400, "POST", "/m2m/clients", `{"id": "a:b"}`, "invalid", "a client's id", nil},
+		"id outside the grammar":         {400, "POST", "/m2m/clients", `{"id": "a%b"}`, "invalid", "a client's id", nil},
 		"no id":                          {400, "POST", "/m2m/clients", `{}`, "invalid", "a client's id: empty", nil},
 		"id of dots":                     {400, "POST", "/m2m/clients", `{"id": ".."}`, "invalid", `"." and ".."`, nil},
 		"code outside the grammar":       {400, "POST", "/m2m/resources", `{"code": "a b", "actions": {"x": ""}}`, "invalid", "a resource's code", nil},

@@ -143,6 +143,25 @@ func TestQuirksOfAnIssuer(t *testing.T) {
 	}
 }
 
+// TestHeaderParametersThatAreIgnored: only by option, only of the issuer that has it, and nothing follows them.
+func TestHeaderParametersThatAreIgnored(t *testing.T) {
+	d := newTwoIssuerDoor(t, "ignore_parameter jku x5c\nalg ES256", "")
+	elsewhere := servertest.StartIssuer(t)
+	jku := map[string]any{"jku": elsewhere.URL + "/jwks"}
+	d.expect("of the issuer with the option", sign(d.other, nil, jku), 200, "")
+	d.expect("a chain of certificates", sign(d.other, nil, map[string]any{"x5c": []string{strings.Repeat("MIIB", 500)}}), 200, "")
+	d.expect("another parameter", sign(d.other, nil, map[string]any{"x5u": elsewhere.URL}), 401, "unsupported")
+	d.expect("of the other issuer", sign(d.issuer, nil, jku), 401, "unsupported")
+	d.expect("a large header of the other issuer", sign(d.issuer, nil, map[string]any{"x": strings.Repeat("x", 2000)}), 401, "malformed")
+	_, kid := elsewhere.Key()
+	forged := map[string]any{"iss": d.other.URL}
+	d.expect("by the key at the jku", sign(elsewhere, forged, jku), 401, "unknown_key")
+	d.expect("by the key at the jku, without a kid", sign(elsewhere, forged, map[string]any{"kid": nil, "jku": jku["jku"]}), 401, "bad_signature")
+	if n := elsewhere.Fetches(); n != 0 || kid == "" {
+		t.Errorf("the jku was followed %d times", n)
+	}
+}
+
 // TestScopesOfAQuirkOpenRoutes: scopes in an array count like those in a string.
 func TestScopesOfAQuirkOpenRoutes(t *testing.T) {
 	d := newTwoIssuerDoor(t, "scope_claim scp", "require GET / film:read")

@@ -31,7 +31,7 @@ func TestAdministration(t *testing.T) {
 				env.Setenv("ISSUER"+name, issuer)
 				env.Setenv("ADMIN"+name, admin)
 				env.Setenv("SITE"+name, strings.TrimPrefix(issuer, "http://"))
-				config := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tm2m {\n\t\tissuer %s {\n\t\t\tpolicy {\n\t\t\t\ttimeout 20s\n\t\t\t}\n\t\t}\n\t}\n}\n%s {\n\tm2m_issuer\n\tm2m_auth /books/* {\n\t\trequire GET /books/{id} book:{id}:read\n\t}\n}\n", admin, issuer, issuer)
+				config := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tlog {\n\t\toutput discard\n\t}\n\tm2m {\n\t\tissuer %s {\n\t\t\tpolicy {\n\t\t\t\ttimeout 20s\n\t\t\t}\n\t\t}\n\t}\n}\n%s {\n\tm2m_issuer\n\tm2m_auth /books/* {\n\t\trequire GET /books/{id} book:{id}:read\n\t}\n\trespond /books/* `{\"client\":\"{http.request.header.X-Client-Id}\"}`\n}\n", admin, issuer, issuer)
 				if err := os.WriteFile(filepath.Join(env.WorkDir, "Caddyfile"+name), []byte(config), 0o600); err != nil {
 					return err
 				}

@@ -68,12 +68,15 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 }
 
 func (h *AuthHandler) lintModel() *lint.Door {
-	model := &lint.Door{Position: h.Position, KeepToken: h.KeepToken}
+	model := &lint.Door{Position: h.Position, KeepToken: h.KeepToken, Answers: h.ForwardAuth != ""}
 	for _, t := range h.trusted {
 		model.Issuers = append(model.Issuers, lint.DoorIssuer{URL: t.URL, Audience: t.Audience})
 	}
 	for _, r := range h.Require {
 		model.Require = append(model.Require, lint.Requirement{Position: r.Position, Method: r.Method, Path: r.Path, Scopes: r.Scopes})
+	}
+	for _, p := range h.Public {
+		model.Public = append(model.Public, lint.Requirement{Position: p.Position, Method: p.Method, Path: p.Path})
 	}
 	return model
 }

@@ -40,7 +40,7 @@ func TestBadKeysOfARemoteIssuer(t *testing.T) {
 		"cut off":          {body(`{"keys":[` + good), "not one JSON object"},
 		"to another place": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/jwks", http.StatusFound) }, "redirected to another origin"},
 		"an error page":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }, "status 403"},
-		"duplicate kids":   {set(good, good), "several keys share this kid"},
+		"keys twice":       {body(`{"keys":[` + good + `],"keys":[]}`), "not one JSON object with an array of keys"},
 		"RSA-1024":         {set(rsa(1024)), "RSA modulus must have 2048 to 8192 bits"},
 		"RSA-16384":        {set(rsa(16384)), "RSA modulus must have 2048 to 8192 bits"},
 		"a private key":    {set(strings.Replace(good, "{", `{"d":"hunter2",`, 1)), "treat it as compromised"},
@@ -116,6 +116,83 @@ func TestBadKeysBesideGoodOnes(t *testing.T) {
 	}
 	if got := d.ask("GET", "/", bearer(signed)); got.reason() != "wrong_algorithm" {
 		t.Errorf("by the symmetric key: %d %s", got.status, got.body)
+	}
+}
+
+// TestOddKeySetsOfRemoteIssuers: a set whose keys share a kid, have none, or name no algorithm verifies tokens.
+func TestOddKeySetsOfRemoteIssuers(t *testing.T) {
+	d := newDoor(t, "")
+	key := strings.TrimSuffix(strings.TrimPrefix(string(d.issuer.JWKS()), `{"keys":[`), "]}")
+	_, kid := d.issuer.Key()
+	other := strings.Replace(string(servertest.StartIssuer(t).JWKS()), `{"keys":[`, "", 1)
+	other = strings.TrimSuffix(other, "]}")
+	encryption := fmt.Sprintf(`{"kty":"RSA","kid":%q,"use":"enc","alg":"RSA-OAEP","e":"AQAB","n":%q}`, kid, bigNumber(2048))
+	unnamed := strings.Replace(key, fmt.Sprintf(`"kid":%q,`, kid), "", 1)
+	if unnamed == key {
+		t.Fatalf("no kid in %s", key)
+	}
+	no := map[string]any{"kid": nil}
+	for name, c := range map[string]struct {
+		keys   []string
+		header map[string]any
+	}{
+		"a key for encryption under its kid": {[]string{encryption, key}, nil},
+		"the key twice":                      {[]string{key, strings.Replace(key, `"use":"sig",`, "", 1)}, nil},
+		"an RSA key under its kid":           {[]string{strings.Replace(encryption, `"use":"enc","alg":"RSA-OAEP",`, "", 1), key}, nil},
+		"no kid in the set":                  {[]string{unnamed}, nil},
+		"no kid in the set and the token":    {[]string{unnamed}, no},
+		"no kid in the token":                {[]string{other, key}, no},
+		"no alg":                             {[]string{strings.Replace(key, `"alg":"ES256",`, "", 1)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := servertest.StartIssuer(t)
+			issuer.Publish(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, `{"keys":[`+strings.Join(c.keys, ",")+`]}`)
+			})
+			if err := d.Load(strings.ReplaceAll(d.caddyfile, d.issuer.URL, issuer.URL)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				raw := d.issuer.Sign(d.issuer.Claims(doorAudience, "", map[string]any{"iss": issuer.URL}), c.header)
+				if got := d.ask("GET", "/", bearer(raw)); got.status != http.StatusOK {
+					t.Errorf("%d %s", got.status, got.body)
+				}
+			}
+			forged := issuer.Sign(issuer.Claims(doorAudience, "", nil), map[string]any{"kid": kid})
+			if got := d.ask("GET", "/", bearer(forged)); got.reason() != "bad_signature" {
+				t.Errorf("by another key: %d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+// TestKeysWithoutKidRotate: a token without a kid has new keys fetched when no known key verifies it, and not too often.
+func TestKeysWithoutKidRotate(t *testing.T) {
+	d := newDoor(t, "")
+	no := map[string]any{"kid": nil}
+	d.issuer.Publish(func(w http.ResponseWriter, _ *http.Request) {
+		_, kid := d.issuer.Key()
+		_, _ = io.WriteString(w, strings.ReplaceAll(string(d.issuer.JWKS()), fmt.Sprintf(`"kid":%q,`, kid), ""))
+	})
+	ask := func() answer {
+		return d.ask("GET", "/", bearer(d.issuer.Sign(d.issuer.Claims(doorAudience, "", nil), no)))
+	}
+	if got := ask(); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	d.issuer.Rotate()
+	if got := ask(); got.status != http.StatusOK {
+		t.Errorf("by the new key: %d %s", got.status, got.body)
+	}
+	before, stranger := d.issuer.Fetches(), servertest.StartIssuer(t)
+	for range 5 {
+		raw := stranger.Sign(stranger.Claims(doorAudience, "", map[string]any{"iss": d.issuer.URL}), no)
+		if got := d.ask("GET", "/", bearer(raw)); got.reason() != "bad_signature" {
+			t.Errorf("by no key of the issuer: %d %s", got.status, got.body)
+		}
+	}
+	if n := d.issuer.Fetches() - before; n != 0 {
+		t.Errorf("they made %d requests", n)
 	}
 }
 

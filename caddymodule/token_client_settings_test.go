@@ -19,7 +19,7 @@ clients:
   remote: {networks: [192.0.2.0/24, "2001:db8::/32"], GRANTED}
   all4: {networks: [0.0.0.0/0], GRANTED}
   all6: {networks: ["::/0"], GRANTED}
-  films: {audiences: ["https://films.example.com"], GRANTED}
+  films: {audiences: ["https://FILMS.example.com:443/"], GRANTED}
   two: {audiences: ["https://songs.example.com", "https://films.example.com", "https://gone.example.com"], GRANTED}
   issuers: {audiences: ["https://api.example.com"], GRANTED}
   nowhere: {audiences: ["https://gone.example.com"], GRANTED}

@@ -61,6 +61,17 @@ type TrustedIssuer struct {
 	// none.
 	AllowMissing []string `json:"allow_missing,omitempty"`
 
+	// Algs are the accepted signature algorithms (RFC 7518 §3.1, RFC 9864): any of ES256, ES384, ES512, RS256, RS384, RS512,
+	// PS256, PS384, PS512 and Ed25519, which is also called EdDSA. A key that names its `alg` verifies no other. An RSA key
+	// without `alg` verifies each of these. Default: those of the issuer's keys, in which an RSA key without `alg` counts
+	// as one for RS256.
+	Algs []string `json:"alg,omitempty"`
+
+	// IgnoreParameters are parameters of a token's header that are ignored instead of refused, although they say where the key
+	// could be found (RFC 7515 §4.1): any of jku, x5u and x5c. They are never read or followed: only the keys of the
+	// issuer's own key set count. Default: none.
+	IgnoreParameters []string `json:"ignore_parameters,omitempty"`
+
 	// JWKSOrigins are the origins, in addition to the issuer's own, that the `jwks_uri` of its metadata (RFC 8414 §2) may have.
 	// Metadata that names another origin is refused, and no request is sent there. An origin is `https://host` or
 	// `https://host:port`, in lower case, without the default port and without a path. It may be http with a loopback host
@@ -91,7 +102,7 @@ type TrustedIssuer struct {
 // hasQuirks reports whether an option other than the URL and the audience is set.
 func (t *TrustedIssuer) hasQuirks() bool {
 	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 ||
-		len(t.JWKSOrigins) > 0 || t.MaxStale != 0 || t.RevocationMaxAge != 0 || t.RevocationStale != ""
+		len(t.Algs) > 0 || len(t.IgnoreParameters) > 0 || len(t.JWKSOrigins) > 0 || t.MaxStale != 0 || t.RevocationMaxAge != 0 || t.RevocationStale != ""
 }
 
 // check checks the settings that do not depend on other settings.
@@ -116,6 +127,9 @@ func (t *TrustedIssuer) check() error {
 	}
 	if t.RevocationStale != "" && t.RevocationStale != staleRefuse && t.RevocationStale != staleAllow {
 		return fmt.Errorf("revocation_stale is %q; it is %s or %s", t.RevocationStale, staleRefuse, staleAllow)
+	}
+	if _, err := token.ParseAcceptedAlgs(t.Algs); err != nil {
+		return fmt.Errorf("alg: %w", err)
 	}
 	return t.expect().Check()
 }
@@ -200,8 +214,10 @@ func (t *TrustedIssuer) provisionRemote(app *App) error {
 
 // expect returns the checks of the issuer's tokens, without the leeway.
 func (t *TrustedIssuer) expect() token.Expect {
+	algs, _ := token.ParseAcceptedAlgs(t.Algs) // check returns the error
 	return token.Expect{
 		Issuer: t.URL, Audiences: t.Audience,
 		Types: t.Types, ScopeClaim: t.ScopeClaim, ClientClaim: t.ClientClaim, AllowMissing: t.AllowMissing,
+		Algs: algs, IgnoreParams: t.IgnoreParameters, NoKeyID: t.remote != nil,
 	}
 }

@@ -10,11 +10,10 @@ import (
 )
 
 // authorize compares the scopes of a token with what its route requires, and asks the policy, if there is one. It
-// returns the headers that the policy sets for the upstream.
-func (d *Door) authorize(r *http.Request, claims *token.Claims) (map[string]string, *Refusal) {
-	m, refused := d.match(r)
-	if refused != nil {
-		return nil, refused
+// returns the headers that the policy sets for the upstream. A request that matches no route is unmatched.
+func (d *Door) authorize(r *http.Request, claims *token.Claims, m match, unmatched *Refusal) (map[string]string, *Refusal) {
+	if unmatched != nil {
+		return nil, unmatched
 	}
 	if refused := requireScopes(claims, m.required); refused != nil {
 		return nil, refused

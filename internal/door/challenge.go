@@ -30,6 +30,7 @@ const (
 	reasonAmbiguousMethod = "ambiguous_method"
 	reasonAmbiguousPath   = "ambiguous_path"
 	reasonDenied          = "denied_by_policy"
+	reasonForwardAuth     = "bad_forward_auth"
 	reasonNoDecision      = "no_decision"
 	reasonNoKeys          = "no_keys"
 	reasonNoRevocations   = "no_revocations"
@@ -70,6 +71,15 @@ func forbidden(reason, description, scope string) *Refusal {
 // insufficientScope refuses a token that does not cover all the required scopes.
 func insufficientScope(required []scope.Scope) *Refusal {
 	return forbidden(oauth.CodeInsufficientScope, "the token does not cover what this request needs", scopeList(required))
+}
+
+// forTokenOf adds the scopes that a request of this match needs to the refusal of its token, so that a client asks for
+// them at once (RFC 6750 §3). Those that a policy requires are not known yet.
+func (r *Refusal) forTokenOf(m match) *Refusal {
+	if r.Status == http.StatusUnauthorized {
+		r.Scope = scopeList(m.required)
+	}
+	return r
 }
 
 // scopeList is the space-separated list of RFC 6749 §3.3.

@@ -11,9 +11,6 @@ import (
 
 // authenticate finds and verifies the token of a request.
 func (d *Door) authenticate(r *http.Request) (token.Verified, *Refusal) {
-	if refused := d.ambiguity(r); refused != nil {
-		return token.Verified{}, refused
-	}
 	raw, challenge := oauth.BearerToken(r)
 	if challenge != nil {
 		return token.Verified{}, &Refusal{Challenge: challenge}

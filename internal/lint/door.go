@@ -25,11 +25,13 @@ func (k *checker) door(d *Door, f flow) {
 				" removes the token; keep one of them, or add keep_token to the first")
 		}
 	}
-	if !f.answered {
+	if !d.Answers && !f.answered {
 		k.report(d.Position, "nothing answers the requests that pass this m2m_auth, so they get an empty 200; add reverse_proxy, or `respond 204` if that is meant")
 	}
-	for _, r := range d.Require {
-		k.requirement(r, f)
+	for _, r := range slices.Concat(d.Require, d.Public) {
+		if !d.Answers {
+			k.requirement(r, f)
+		}
 	}
 	if !k.audience(d) {
 		return
@@ -53,9 +55,9 @@ func (k *checker) requirement(r Requirement, f flow) {
 	host, path, _ := strings.Cut(r.Path, "/")
 	switch {
 	case host != "" && !f.admitsHost(host):
-		problem = fmt.Sprintf("`require %s` never matches: the site of this m2m_auth does not serve the host %s", r, host)
+		problem = fmt.Sprintf("`%s` never matches: the site of this m2m_auth does not serve the host %s", r, host)
 	case !f.mayMatch("/" + path):
-		problem = fmt.Sprintf("`require %s` never matches: a matcher, handle or handle_path around this m2m_auth gives it other paths, "+
+		problem = fmt.Sprintf("`%s` never matches: a matcher, handle or handle_path around this m2m_auth gives it other paths, "+
 			"and requests for this one are not checked here", r)
 	}
 	key := Finding{r.Position, r.String()}
@@ -74,11 +76,12 @@ func (k *checker) shadowed(f flow, route *Route) {
 		return
 	}
 	for _, g := range f.gates {
-		if len(g.door.Require) == 0 || g.path != f.path || slices.ContainsFunc(g.door.Require, func(r Requirement) bool { return mayBeFor(r, paths) }) {
+		lines := slices.Concat(g.door.Require, g.door.Public)
+		if len(g.door.Require) == 0 || g.path != f.path || slices.ContainsFunc(lines, func(r Requirement) bool { return mayBeFor(r, paths) }) {
 			continue
 		}
 		k.report(g.door.Position, fmt.Sprintf("%s for %s is never reached: this m2m_auth runs before it and refuses all its requests, "+
-			"because none of its lines matches them; add a line for them", route.Handlers[n].Name, strings.Join(paths, " ")))
+			"because none of its lines matches them; add a line for them, such as `public GET /path`", route.Handlers[n].Name, strings.Join(paths, " ")))
 	}
 }
 
@@ -144,13 +147,13 @@ func (k *checker) scopes(d *Door, r Requirement) {
 			return
 		}
 		if problem := unknownName(s, issuers); problem != "" {
-			k.report(r.Position, fmt.Sprintf("`require %s` needs %s, which no token can have: %s", r, raw, problem))
+			k.report(r.Position, fmt.Sprintf("`%s` needs %s, which no token can have: %s", r, raw, problem))
 			return
 		}
 		accepted = accepted || acceptedFrom(s, issuers, d)
 	}
 	if !accepted {
-		k.report(r.Position, fmt.Sprintf("`require %s` needs %s, whose tokens are for an audience that this m2m_auth does not accept: add the resource's audience to `audience`",
+		k.report(r.Position, fmt.Sprintf("`%s` needs %s, whose tokens are for an audience that this m2m_auth does not accept: add the resource's audience to `audience`",
 			r, strings.Join(r.Scopes, " ")))
 	}
 }

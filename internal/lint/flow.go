@@ -198,6 +198,9 @@ func (k *checker) handler(h *Handler, f flow) (ender string, gates []gate) {
 	switch {
 	case h.Routes != nil:
 		return k.walk(h.Routes, f)
+	case h.Door != nil && h.Door.Answers:
+		k.door(h.Door, f)
+		return h.Name, nil
 	case h.Door != nil:
 		k.door(h.Door, f)
 		return "", []gate{{h.Door, f.path}}
@@ -247,5 +250,5 @@ func (h *Handler) mayAnswer() bool {
 	if h.Routes != nil {
 		return mayAnswer(h.Routes)
 	}
-	return !h.Passive && h.Door == nil && h.Issuer == nil
+	return !h.Passive && h.Issuer == nil && (h.Door == nil || h.Door.Answers)
 }

@@ -56,7 +56,7 @@ type Matcher struct {
 	Other string   // the other conditions, "" if there are none
 }
 
-// Handler is a handler of a route. At most one of the fields after Name is set.
+// Handler is a handler of a route. At most one of Routes and the fields after it is set.
 type Handler struct {
 	// Name is what a Caddyfile calls it.
 	Name string
@@ -83,7 +83,9 @@ type Door struct {
 	Position  string
 	Issuers   []DoorIssuer
 	Require   []Requirement
+	Public    []Requirement // without scopes
 	KeepToken bool
+	Answers   bool // it judges the request that another proxy describes, and answers that proxy
 }
 
 // DoorIssuer is an issuer whose tokens a door accepts.
@@ -99,7 +101,14 @@ type Requirement struct {
 	Scopes       []string
 }
 
-func (r Requirement) String() string { return strings.TrimSpace(r.Method + " " + r.Path) }
+// String returns the line as a Caddyfile has it, without its scopes.
+func (r Requirement) String() string {
+	directive := "require "
+	if len(r.Scopes) == 0 {
+		directive = "public "
+	}
+	return directive + strings.TrimSpace(r.Method+" "+r.Path)
+}
 
 // Check returns the findings in the order of the config, each of them once.
 func Check(c *Config) []Finding {

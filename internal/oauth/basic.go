@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"net/url"
@@ -10,7 +11,11 @@ import (
 // maxBasic bounds the encoded credentials, in which every byte may be percent-encoded.
 const maxBasic = (3*(maxClientID+maxClientSecret) + 1 + 2) / 3 * 4
 
-// parseBasic reads HTTP Basic credentials (RFC 7617) whose halves are each encoded as a form field (RFC 6749 §2.3.1).
+// parseBasic reads HTTP Basic credentials (RFC 7617) whose halves are each encoded as a form field (RFC 6749 §2.3.1). Many
+// clients do not encode them, and both must be read in the same way. So
+//
+//   - the last colon separates the halves: an id such as urn:app has others, and no secret has one;
+//   - "+" is not a space: ids and secrets can have "+", and no space.
 func parseBasic(authorization string) (credentials, *Error) {
 	encoded, ok := afterScheme(authorization, "Basic")
 	if !ok {
@@ -34,12 +39,12 @@ func decodeBasic(encoded string) (credentials, error) {
 	if err != nil {
 		return credentials{}, errBasic
 	}
-	id, secret, ok := strings.Cut(string(pair), ":")
-	if !ok {
+	colon := bytes.LastIndexByte(pair, ':')
+	if colon < 0 {
 		return credentials{}, errBasic
 	}
-	id, idErr := url.QueryUnescape(id)
-	secret, secretErr := url.QueryUnescape(secret)
+	id, idErr := url.PathUnescape(string(pair[:colon]))
+	secret, secretErr := url.PathUnescape(string(pair[colon+1:]))
 	if idErr != nil || secretErr != nil || id == "" || secret == "" {
 		return credentials{}, errBasic
 	}

@@ -27,21 +27,23 @@ func (c *Client) isOpen(now time.Time) bool {
 // after the same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the
 // error for the right secret is the damage.
 //
-// A secret that CheckSecret refuses never works, whatever hash the registry holds.
+// A secret that CheckSecret refuses never works, whatever hash the registry holds, unless it is imported and CheckImported
+// accepts it.
 func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID string, _ error) {
-	wellFormed := CheckSecret(secret) == nil
+	own := CheckSecret(secret) == nil
+	imported := !own && CheckImported(secret) == nil
 	digest := SumSecret(secret)
 	if c == nil {
 		c = &unknownClient
 	}
 	matches, matching := 0, 0
 	for i := range max(MaxSecrets, len(c.Secrets)) {
-		s, works := c.secretAt(i, now)
+		s, works := c.secretAt(i, imported, now)
 		match := subtle.ConstantTimeCompare(digest[:], s.SHA256[:]) & works
 		matches |= match
 		matching = subtle.ConstantTimeSelect(match, i, matching)
 	}
-	if !wellFormed || !c.isOpen(now) || matches != 1 {
+	if !own && !imported || !c.isOpen(now) || matches != 1 {
 		return nil, "", ErrRefused
 	}
 	if c.Damage != nil {
@@ -50,14 +52,17 @@ func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID
 	return c, c.Secrets[matching].ID, nil
 }
 
-// secretAt returns the client's i-th secret, and 1 if it works at now. Beyond the last it returns a stand-in that never
-// works.
-func (c *Client) secretAt(i int, now time.Time) (s *Secret, works int) {
+// MayWork reports whether some client's secret may be s.
+func MayWork(s string) bool { return CheckSecret(s) == nil || CheckImported(s) == nil }
+
+// secretAt returns the client's i-th secret, and 1 if it is of this kind and works at now. Beyond the last it returns a
+// stand-in that never works.
+func (c *Client) secretAt(i int, imported bool, now time.Time) (s *Secret, works int) {
 	if i >= len(c.Secrets) {
 		return &noSecret, 0
 	}
 	s = &c.Secrets[i]
-	if s.Live(now) {
+	if s.Live(now) && s.Imported == imported {
 		return s, 1
 	}
 	return s, 0

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
@@ -62,11 +63,13 @@ func (d *decoder) audiences(n *node, what string) []string {
 const MaxIDLength = 128
 
 // CheckClientID returns an error if id is not valid as a client_id. An id has 1 to MaxIDLength of the printable ASCII
-// characters that RFC 6749 allows (appendix A.1), except for
+// characters that RFC 6749 allows (appendix A.1), so it can be a URI such as https://app.example.com/x or urn:app. The
+// exceptions are
 //
-//   - ":", "%", "+" and space, because Basic authentication carries the form-encoded id (RFC 6749 §2.3.1), many clients
-//     send it without encoding, and both must mean the same client;
-//   - `"` and `\`, because ids are in quoted strings of headers and logs.
+//   - "%" and space: Basic authentication carries the form-encoded id (RFC 6749 §2.3.1), many clients send it without
+//     encoding, and both must mean the same client;
+//   - `"` and `\`, because ids are in quoted strings of headers and logs;
+//   - a URI that has a password or another credential, because logs leave that out, and two ids would look the same.
 //
 // Errors do not repeat the id.
 func CheckClientID(id string) error {
@@ -77,9 +80,12 @@ func CheckClientID(id string) error {
 		return fmt.Errorf("longer than %d bytes", MaxIDLength)
 	}
 	for i := range len(id) {
-		if c := id[i]; c <= ' ' || c > '~' || strings.IndexByte(`:%+"\`, c) >= 0 {
+		if c := id[i]; c <= ' ' || c > '~' || strings.IndexByte(`%"\`, c) >= 0 {
 			return fmt.Errorf("character 0x%02x at byte %d is not allowed", c, i+1)
 		}
+	}
+	if strings.Contains(id, ":") && credential.Mask(id) != id {
+		return errors.New("a URI with a password or another credential is not allowed")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
@@ -51,18 +53,26 @@ func New(source Source, client *http.Client, logger func() *zap.Logger) *Issuer 
 			if text := fmt.Sprint(all); text != skipped {
 				skipped = text
 				for _, why := range all {
-					named().Warn("a key of a remote issuer is left out", zap.Error(why))
+					named().Log(levelOf(why), "a key of a remote issuer is left out", zap.Error(why))
 				}
 			}
 			return set, err
 		},
-		Has:     (*token.KeySet).Has,
+		Has:     (*token.KeySet).HasFor,
 		OnFetch: poll.OncePerReason(func(err error) { named().Error("keys of a remote issuer cannot be refreshed", zap.Error(err)) }),
 		OnMetadata: poll.OncePerReason(func(err error) {
 			named().Error("metadata of a remote issuer cannot be read, its keys are fetched from where they were", zap.Error(err))
 		}),
 	})
 	return &Issuer{source: source, keys: keys, feed: newFeed(source.URL, client, keys, named)}
+}
+
+// levelOf returns the level at which a key that is left out is logged. Many issuers also publish keys for encryption.
+func levelOf(why error) zapcore.Level {
+	if errors.Is(why, token.ErrOtherUse) {
+		return zap.InfoLevel
+	}
+	return zap.WarnLevel
 }
 
 // Source returns the Source that the issuer was made with.

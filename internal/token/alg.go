@@ -3,6 +3,7 @@ package token
 import (
 	"crypto"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -15,7 +16,7 @@ const (
 	ES256 Alg = "ES256" // ECDSA on P-256; the default
 	RS256 Alg = "RS256" // RSASSA-PKCS1-v1_5, for verifiers that know nothing else
 	PS256 Alg = "PS256" // RSASSA-PSS
-	EdDSA Alg = "EdDSA" // Ed25519
+	EdDSA Alg = "EdDSA" // Ed25519; see algNamed
 )
 
 // The algorithms that only verify, for the tokens of other issuers.
@@ -90,16 +91,37 @@ var algorithms = map[Alg]algorithm{
 	PS512: {kty: ktyRSA, pss: crypto.SHA512},
 }
 
-// algOfKey returns the algorithm of a key without alg. The curve of an EC or OKP key determines it. An RSA key fits six
-// algorithms. It gets RS256, the default of OpenID Connect, because accepting any of the six would let the token choose.
-func algOfKey(kty, crv string) (Alg, bool) {
-	if kty == ktyRSA {
-		return RS256, true
+// algNamed returns the algorithm of a name in a header or a JWK. RFC 9864 §2.2 deprecates the name EdDSA, which several
+// curves share, in favour of Ed25519. Both name the same signatures of the same keys here.
+func algNamed(name string) Alg {
+	if name == "Ed25519" {
+		return EdDSA
 	}
-	for _, alg := range []Alg{ES256, ES384, ES512, EdDSA} {
+	return Alg(name)
+}
+
+// ParseAcceptedAlgs reads the names of algorithms whose signatures are to be accepted. Symmetric algorithms and "none" are
+// not among them.
+func ParseAcceptedAlgs(names []string) ([]Alg, error) {
+	var algs []Alg
+	for _, name := range names {
+		alg := algNamed(name)
+		if algorithms[alg] == (algorithm{}) {
+			return nil, fmt.Errorf("unsupported signature algorithm %q: it must be one of %s", name, joinAlgs(slices.Sorted(maps.Keys(algorithms))))
+		}
+		algs = append(algs, alg)
+	}
+	return algs, nil
+}
+
+// algsOfKey returns the algorithms that a key without alg fits. The curve of an EC or OKP key determines it. An RSA key
+// fits six.
+func algsOfKey(kty, crv string) []Alg {
+	var algs []Alg
+	for _, alg := range slices.Sorted(maps.Keys(algorithms)) {
 		if a := algorithms[alg]; a.kty == kty && a.crv == crv {
-			return alg, true
+			algs = append(algs, alg)
 		}
 	}
-	return "", false
+	return algs
 }

@@ -47,7 +47,7 @@ func BenchmarkSignatureCheck(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := key.public.check(input, sig); err != nil {
+				if err := key.public.check(alg, input, sig); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -19,7 +19,7 @@ type compact struct {
 }
 
 // openCompact splits a token of at most limit bytes and reads its header.
-func openCompact(raw string, limit int) (c compact, err error) {
+func openCompact(raw string, limit int, rules headerRules) (c compact, err error) {
 	if len(raw) > limit {
 		return c, refuse(Malformed, "larger than a token may be")
 	}
@@ -35,28 +35,30 @@ func openCompact(raw string, limit int) (c compact, err error) {
 	if err != nil {
 		return c, refuse(Malformed, "header is not canonical base64url")
 	}
-	c.header, err = parseHeader(decoded)
+	c.header, err = parseHeader(decoded, rules)
 	c.input, c.payload, c.signature = raw[:len(head)+1+len(payload)], payload, signature
 	return c, err
 }
 
-// verify finds the key, checks the signature and returns the payload.
-func (c compact) verify(keys *KeySet) ([]byte, error) {
-	key := keys.key(string(c.header.Kid))
-	if key == nil {
-		return nil, refuse(UnknownKey, "kid names no known key")
-	}
-	if Alg(c.header.Alg) != key.alg {
-		return nil, refuse(WrongAlgorithm, "alg is not the algorithm of the key")
+// verify finds the key, checks the signature and returns the payload with the ID of the key. The algorithms are those that
+// are accepted, or nil for those of the keys.
+func (c compact) verify(keys *KeySet, algs []Alg) (payload []byte, keyID string, err error) {
+	alg := c.header.alg()
+	candidates, err := keys.candidates(string(c.header.Kid), alg, algs)
+	if err != nil {
+		return nil, "", err
 	}
 	signature, err := decodeBase64(c.signature)
 	if err != nil {
-		return nil, refuse(Malformed, "signature is not canonical base64url")
+		return nil, "", refuse(Malformed, "signature is not canonical base64url")
 	}
-	if err := key.check([]byte(c.input), signature); err != nil {
-		return nil, err
+	for _, key := range candidates {
+		if err = key.check(alg, []byte(c.input), signature); err == nil {
+			payload, err = c.claims()
+			return payload, key.id, err
+		}
 	}
-	return c.claims()
+	return nil, "", err
 }
 
 // claims returns the bytes of the payload, which may not be verified.
@@ -74,14 +76,9 @@ func KeyID(raw string) (kid string, err error) {
 	return StatementKeyID(raw, MaxTokenSize)
 }
 
-// Issuer checks the form of a token and returns its iss, so that the issuer can be chosen before its keys are looked up. The
-// iss is not verified. Choosing by it is safe because Verify requires the iss that it expects, and because both read the
-// payload in the same way. Errors are those of Verify.
-func Issuer(raw string) (string, error) {
-	c, err := openCompact(raw, MaxTokenSize)
-	if err != nil {
-		return "", err
-	}
+// issuer returns iss, so that the issuer can be chosen before its keys are looked up. The iss is not verified. Choosing by it
+// is safe because Verify requires the iss that it expects, and because both read the payload in the same way.
+func (c compact) issuer() (string, error) {
 	data, err := c.claims()
 	if err != nil {
 		return "", err

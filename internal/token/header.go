@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -14,13 +15,36 @@ const AccessTokenType = "at+jwt"
 // maxTypeSize bounds typ, in bytes.
 const maxTypeSize = 64
 
-// header holds the members of a JOSE header.
+// header holds the members of a JOSE header. A kid of "" is a missing one.
 type header struct {
 	Alg    text              `json:"alg"`
 	Kid    text              `json:"kid"`
 	Typ    text              `json:"typ"`
 	Others map[string]offset `json:",embed"`
+
+	size int
 }
+
+// headerRules say what a header may have beyond the headers of this program's own tokens.
+type headerRules struct {
+	ignored []string // of ignorable, the parameters that are ignored
+	noKid   bool     // the kid may be missing
+}
+
+// ignorable are the parameters that can be ignored instead of refused: they only say where the key could be found. They
+// are never read.
+var ignorable = []string{"jku", "x5u", "x5c"}
+
+// maxSize returns the bound of a header. A certificate chain takes some KiB.
+func (r headerRules) maxSize() int {
+	if slices.Contains(r.ignored, "x5c") {
+		return MaxTokenSize
+	}
+	return maxHeaderSize
+}
+
+// alg returns the algorithm that the header names.
+func (h header) alg() Alg { return algNamed(string(h.Alg)) }
 
 // text is a JSON string. It refuses null, which json.Unmarshal takes for an empty string.
 type text string
@@ -49,7 +73,7 @@ func (o *offset) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // refusedParams may not be in a header. crit and b64 change what a token means. jwk, jku, x5c and x5u bring the sender's own
-// key. zip, enc and the next ones belong to encrypted tokens. cty says that the payload is not a claims set but, for
+// key; headerRules can let some of them be ignored. zip, enc and the next ones belong to encrypted tokens. cty says that the payload is not a claims set but, for
 // instance, another token (RFC 7519 §5.2). All other unknown parameters are ignored (RFC 7515 §4), such as the thumbprints
 // x5t and x5t#S256: only kid chooses the key.
 var refusedParams = map[string]bool{
@@ -62,26 +86,29 @@ var refusedParams = map[string]bool{
 var errHeader = errors.New("not a JOSE header")
 
 // parseHeader reads one JSON object without repeated members. It does not compare the key and the type with those expected.
-func parseHeader(data []byte) (header, error) {
+func parseHeader(data []byte, rules headerRules) (header, error) {
 	var h header
-	if len(data) > maxHeaderSize {
+	if len(data) > rules.maxSize() {
 		return h, refuse(Malformed, "header is larger than a header may be")
 	}
 	if err := json.Unmarshal(data, &h); err != nil || jsontext.Value(data).Kind() != jsontext.KindBeginObject {
 		return h, refuse(Malformed, "header is not one JSON object with members of the right type")
 	}
-	return h, h.check()
+	h.size = len(data)
+	return h, h.check(rules)
 }
 
-func (h header) check() error {
-	switch refused := h.refused(); {
+func (h header) check(rules headerRules) error {
+	switch refused := h.refused(rules.ignored); {
+	case h.size > rules.maxSize():
+		return refuse(Malformed, "header is larger than a header may be")
 	case refused != "":
 		return refuse(Unsupported, "header has "+refused)
 	case h.Alg == "":
 		return refuse(Malformed, "header has no alg")
-	case algorithms[Alg(h.Alg)] == algorithm{}:
+	case algorithms[h.alg()] == algorithm{}:
 		return refuse(WrongAlgorithm, "alg is none, symmetric or unknown")
-	case h.Kid == "":
+	case h.Kid == "" && !rules.noKid:
 		return refuse(UnknownKey, "header has no kid")
 	case len(h.Kid) > MaxKeyIDSize:
 		return refuse(Malformed, "kid is longer than a kid may be")
@@ -92,10 +119,10 @@ func (h header) check() error {
 }
 
 // refused returns the last member that may not be in a header, or "" if there is none.
-func (h header) refused() (name string) {
+func (h header) refused(ignored []string) (name string) {
 	last := offset(-1)
 	for other, end := range h.Others {
-		if refusedParams[other] && end > last {
+		if refusedParams[other] && end > last && !slices.Contains(ignored, other) {
 			name, last = other, end
 		}
 	}

@@ -46,7 +46,7 @@ func TestParseHeader(t *testing.T) {
 		"{" + good + `,"tag":1}`: of("tag"), "{" + good + `,"p2s":1}`: of("p2s"), "{" + good + `,"p2c":1}`: of("p2c"), `{"cty":"JWT",` + good + "}": of("cty"),
 		`{"crit":[],"x":1,` + good + `,"cty":""}`: of("cty"), "{" + good + `,"cty":"","crit":[]}`: of("crit"),
 	} {
-		h, err := parseHeader([]byte(text))
+		h, err := parseHeader([]byte(text), headerRules{})
 		got := string(h.Alg + " " + h.Kid + " " + h.Typ)
 		if err != nil {
 			got = err.Error()

@@ -21,11 +21,11 @@ func TestSignIntrospection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := openCompact(signed, MaxTokenSize)
+		c, err := openCompact(signed, MaxTokenSize, headerRules{})
 		if err != nil || string(c.header.Typ) != "token-introspection+jwt" {
 			t.Fatalf("typ %q, %v", string(c.header.Typ), err)
 		}
-		payload, err := c.verify(NewKeySet(key))
+		payload, _, err := c.verify(NewKeySet(key), nil)
 		const want = `{"iss":"https://auth.example.com","aud":"api","iat":1900000000,"token_introspection":{"active":true,"exp":1900000300,"tenant":{"id":"a"}}}`
 		if err != nil || string(payload) != want {
 			t.Errorf("%s: %s, %v", alg, payload, err)

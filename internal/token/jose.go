@@ -90,6 +90,23 @@ func rawKey(members, raw any) error {
 	return key.Raw(raw)
 }
 
+// thumbprint returns the thumbprint of a key by RFC 7638.
+func thumbprint(j publicJWK) (string, error) {
+	data, err := json.Marshal(j.material())
+	if err != nil {
+		return "", fmt.Errorf("encoding key: %w", err)
+	}
+	key, err := jwk.ParseKey(data)
+	if err != nil {
+		return "", fmt.Errorf("parsing key: %w", err)
+	}
+	hash, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("hashing key: %w", err)
+	}
+	return encodeBase64(hash), nil
+}
+
 // newPrivateJWK returns a private key as a JWK, whose kid is the thumbprint of RFC 7638.
 func newPrivateJWK(alg Alg, private crypto.Signer) (privateJWK, error) {
 	key, err := jwk.FromRaw(private)

@@ -34,6 +34,11 @@ type publicJWK struct {
 	E   string `json:"e,omitzero"`
 }
 
+// material returns the members that are the key itself.
+func (j publicJWK) material() publicJWK {
+	return publicJWK{Kty: j.Kty, Crv: j.Crv, X: j.X, Y: j.Y, N: j.N, E: j.E}
+}
+
 // privateJWK is a key as it is stored.
 type privateJWK struct {
 	publicJWK
@@ -109,7 +114,7 @@ func (j publicJWK) public(alg Alg) (crypto.PublicKey, error) {
 	if err := j.check(alg); err != nil {
 		return nil, err
 	}
-	raw, err := rawPublic(publicJWK{Kty: j.Kty, Crv: j.Crv, X: j.X, Y: j.Y, N: j.N, E: j.E})
+	raw, err := rawPublic(j.material())
 	if err != nil {
 		return nil, err
 	}

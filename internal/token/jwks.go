@@ -3,7 +3,6 @@ package token
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/go-json-experiment/json"
@@ -38,49 +37,64 @@ type secretMembers struct {
 	K   jsontext.Value `json:"k"`
 }
 
+// any reports whether one is there. Serializers of some issuers write null for a member that a key does not have.
 func (m secretMembers) any() bool {
 	return slices.ContainsFunc([]jsontext.Value{m.D, m.P, m.Q, m.DP, m.DQ, m.QI, m.Oth, m.K},
-		func(v jsontext.Value) bool { return v != nil })
+		func(v jsontext.Value) bool { return v != nil && v.Kind() != jsontext.KindNull })
 }
 
+// Errors of keys that are left out of a set.
+var (
+	// ErrOtherUse is the error of a key that is not for signatures, as many issuers publish.
+	ErrOtherUse    = errors.New("it is not for signatures")
+	errCompromised = errors.New("a symmetric or private key was published: treat it as compromised")
+)
+
 // ParseKeySet reads a JWK Set (RFC 7517 §5) of another issuer. It leaves out a key that cannot verify tokens, is weak or is
-// malformed, and all keys that share a kid. For each of them skipped has an error that names the key and says why.
-// ParseKeySet fails if jwks is not a JWK Set, is larger than MaxJWKSSize or MaxKeys, or has no usable key.
-//
-// A key without alg gets the algorithm of its curve. An RSA key gets RS256.
+// malformed, because one odd key says nothing of the others. For each of them skipped has an error that names the key and
+// says why. Keys may share a kid, and may have none. ParseKeySet fails if jwks is not a JWK Set, is larger than MaxJWKSSize
+// or MaxKeys, or has no usable key.
 func ParseKeySet(jwks []byte) (keys *KeySet, skipped []error, err error) {
 	list, err := splitJWKS(jwks)
 	if err != nil {
 		return nil, nil, fmt.Errorf("parsing key set: %w", err)
 	}
-	usable := make(map[string]*publicKey, len(list))
-	seen := make(map[string]int, len(list))
+	var usable []*publicKey
+	compromised := make(map[publicJWK]bool)
 	for i, data := range list {
-		kid, key, err := parseRemoteKey(data)
-		if kid != "" {
-			seen[kid]++
+		j, key, err := parseRemoteKey(data)
+		switch {
+		case err != nil:
+			skipped = append(skipped, fmt.Errorf("key %d, %s: %w", i+1, quoteKeyID(j.Kid), err))
+			if errors.Is(err, errCompromised) {
+				compromised[j.material()] = true
+			}
+		case !slices.ContainsFunc(usable, func(other *publicKey) bool { return other.jwk == key.jwk }):
+			usable = append(usable, key)
 		}
-		if err != nil {
-			skipped = append(skipped, fmt.Errorf("key %d, %s: %w", i+1, quoteKeyID(kid), err))
-			continue
-		}
-		usable[kid] = key
 	}
-	skipped = append(skipped, dropRepeated(usable, seen)...)
+	usable = slices.DeleteFunc(usable, func(key *publicKey) bool {
+		if compromised[key.jwk.material()] {
+			skipped = append(skipped, fmt.Errorf("%s: %w", quoteKeyID(key.jwk.Kid), errCompromised))
+			return true
+		}
+		return false
+	})
 	if len(usable) == 0 {
 		return nil, skipped, errors.New("parsing key set: it holds no usable key")
 	}
 	return newKeySet(usable), skipped, nil
 }
 
+// splitJWKS returns the keys of a set as they stand. What is odd within one is an error of that key alone.
 func splitJWKS(data []byte) ([]jsontext.Value, error) {
 	if len(data) > MaxJWKSSize {
 		return nil, fmt.Errorf("larger than %d bytes", MaxJWKSSize)
 	}
 	var set struct {
-		Keys []jsontext.Value `json:"keys"`
+		Keys onlyKeys `json:"keys"`
 	}
-	if err := json.Unmarshal(data, &set); err != nil {
+	if err := json.Unmarshal(data, &set, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, errors.New("not one JSON object with an array of keys")
 	}
 	if set.Keys == nil {
@@ -92,57 +106,56 @@ func splitJWKS(data []byte) ([]jsontext.Value, error) {
 	return set.Keys, nil
 }
 
-func parseRemoteKey(data jsontext.Value) (kid string, _ *publicKey, _ error) {
+// onlyKeys are the keys of a set that has one array of them.
+type onlyKeys []jsontext.Value
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (k *onlyKeys) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if *k != nil {
+		return errors.New("repeated keys")
+	}
+	return json.UnmarshalDecode(dec, (*[]jsontext.Value)(k))
+}
+
+func parseRemoteKey(data jsontext.Value) (publicJWK, *publicKey, error) {
 	var j remoteJWK
 	if data.Kind() != '{' {
-		return "", nil, errors.New("not an object")
+		return publicJWK{}, nil, errors.New("not an object")
 	}
 	if err := json.Unmarshal(data, &j); err != nil {
-		return j.Kid, nil, errors.New("a member has a value of the wrong type")
+		return j.publicJWK, nil, errors.New("it is malformed, or a member has a value of the wrong type")
 	}
-	alg, err := j.usableAlg()
-	if err != nil {
-		return j.Kid, nil, err
+	if err := j.check(); err != nil {
+		return j.publicJWK, nil, err
 	}
-	key, err := newPublicKey(j.publicJWK, alg)
-	return j.Kid, key, err
+	algs := algsOfKey(j.Kty, j.Crv)
+	if j.Alg != "" {
+		algs = []Alg{algNamed(j.Alg)}
+	}
+	key, err := newKeyOf(j.publicJWK, algs)
+	return j.publicJWK, key, err
 }
 
-// usableAlg returns the algorithm that the key verifies with. It fails if the key is for something else.
-func (j remoteJWK) usableAlg() (Alg, error) {
+// check fails if the key is for something else than to verify tokens.
+func (j remoteJWK) check() error {
 	switch {
-	case j.Kid == "":
-		return "", errors.New("no kid")
-	case len(j.Kid) > MaxKeyIDSize:
-		return "", fmt.Errorf("kid is longer than %d bytes", MaxKeyIDSize)
 	case j.secretMembers.any():
-		return "", errors.New("a symmetric or private key was published: treat it as compromised")
+		return errCompromised
+	case len(j.Kid) > MaxKeyIDSize:
+		return fmt.Errorf("kid is longer than %d bytes", MaxKeyIDSize)
 	case j.Use != "" && j.Use != useSignature:
-		return "", errors.New("its use is not sig")
+		return fmt.Errorf("its use is not sig: %w", ErrOtherUse)
 	case j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify"):
-		return "", errors.New("its key_ops do not hold verify")
-	case j.Alg != "":
-		return Alg(j.Alg), nil
+		return fmt.Errorf("its key_ops do not hold verify: %w", ErrOtherUse)
 	}
-	alg, ok := algOfKey(j.Kty, j.Crv)
-	if !ok {
-		return "", errors.New("unsupported key type or curve")
-	}
-	return alg, nil
-}
-
-func dropRepeated(usable map[string]*publicKey, seen map[string]int) (skipped []error) {
-	for _, kid := range slices.Sorted(maps.Keys(seen)) {
-		if seen[kid] > 1 && usable[kid] != nil {
-			delete(usable, kid)
-			skipped = append(skipped, fmt.Errorf("%s: several keys share this kid", quoteKeyID(kid)))
-		}
-	}
-	return skipped
+	return nil
 }
 
 func quoteKeyID(kid string) string {
 	const shown = 64
+	if kid == "" {
+		return "no kid"
+	}
 	if len(kid) > shown {
 		return fmt.Sprintf("kid %q...", kid[:shown])
 	}

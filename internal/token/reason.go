@@ -26,6 +26,8 @@ const (
 	WrongIssuer Reason = "wrong_issuer"
 	// WrongAudience: the token is for another audience.
 	WrongAudience Reason = "wrong_audience"
+	// SenderConstrained: cnf binds the token to a key of its client, as with DPoP or mutual TLS.
+	SenderConstrained Reason = "sender_constrained"
 	// Expired: exp has passed.
 	Expired Reason = "expired"
 	// NotYetValid: nbf or iat lies in the future.

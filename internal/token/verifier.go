@@ -9,7 +9,8 @@ import (
 // and each further use of the token costs only a hash. Its memory is bounded in tokens and in bytes. It is safe for
 // concurrent use.
 type Verifier struct {
-	expects []Expect // one for each issuer
+	expects []Expect    // one for each issuer
+	rules   headerRules // what any of them allows
 	memory  *memory
 }
 
@@ -21,8 +22,8 @@ type Verified struct {
 	known bool
 }
 
-// KeyID returns the kid of the key that signed the token.
-func (t Verified) KeyID() string { return t.kid }
+// KeyID returns the ID of the key that signed the token, by which KeySet.Has knows it.
+func (t Verified) KeyID() string { return t.keyID }
 
 // ChosenIssuer returns the issuer whose keys Verify asked for, also if it failed then; "" if it failed before that.
 func (t Verified) ChosenIssuer() string {
@@ -37,7 +38,7 @@ func (t Verified) ChosenIssuer() string {
 type passed struct {
 	id     tokenID
 	expect *Expect
-	kid    string
+	keyID  string
 	// keys is weak, so that an idle token does not keep a replaced key set in memory.
 	keys weak.Pointer[KeySet]
 }
@@ -48,11 +49,19 @@ type tokenID [sha256.Size]byte
 // NewVerifier returns a Verifier that remembers at least one and at most the given number of tokens, within the given number
 // of bytes. Each Expect is for another issuer.
 func NewVerifier(tokens, bytes int, expects ...Expect) *Verifier {
-	return &Verifier{expects: expects, memory: newMemory(max(tokens, 1), bytes)}
+	v := &Verifier{expects: expects, memory: newMemory(max(tokens, 1), bytes)}
+	for _, e := range expects {
+		v.rules.ignored = append(v.rules.ignored, e.IgnoreParams...)
+		v.rules.noKid = v.rules.noKid || e.NoKeyID
+	}
+	return v
 }
 
-// KeysFor returns the keys of an issuer. The token names the key kid.
+// KeysFor returns the keys of an issuer. The token names the key kid. It names none if kid is "".
 type KeysFor func(issuer, kid string) (*KeySet, error)
+
+// missingKey is a kid that no key has. Asking for it has the keys of the issuer looked up again, as for any unknown kid.
+const missingKey = "\x00"
 
 // Verify calls the function Verify with the keys that keysFor returns. If there are several issuers, the token's iss chooses
 // one. It does not call keysFor for an unknown issuer, which is a WrongIssuer error. Verify returns an error of keysFor
@@ -69,7 +78,7 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 		return v.verifyNew(id, raw, keysFor)
 	}
 	refused := Verified{passed: passed{expect: known.expect}}
-	keys, err := keysFor(known.expect.Issuer, known.kid)
+	keys, err := keysFor(known.expect.Issuer, known.keyID)
 	if err != nil {
 		return refused, err
 	}
@@ -100,32 +109,53 @@ func (v *Verifier) Forget(t Verified) {
 }
 
 func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified, error) {
-	kid, err := KeyID(raw)
+	c, err := openCompact(raw, MaxTokenSize, v.rules)
 	if err != nil {
 		return Verified{}, err
 	}
-	expect, err := v.choose(raw)
+	expect, err := v.choose(c)
 	if err != nil {
 		return Verified{}, err
 	}
 	refused := Verified{passed: passed{expect: expect}}
+	if err := c.header.check(expect.headerRules()); err != nil {
+		return refused, err
+	}
+	kid := string(c.header.Kid)
 	keys, err := keysFor(expect.Issuer, kid)
 	if err != nil {
 		return refused, err
 	}
-	claims, err := Verify(raw, keys, *expect)
+	claims, keyID, err := verify(raw, keys, *expect)
+	if expect.NoKeyID && mayLackKey(kid, err) {
+		newer, failed := keysFor(expect.Issuer, missingKey)
+		if failed != nil {
+			return refused, failed
+		}
+		if newer != keys {
+			keys = newer
+			claims, keyID, err = verify(raw, keys, *expect)
+		}
+	}
 	if err != nil {
 		return refused, err
 	}
-	return Verified{Claims: claims, passed: passed{id, expect, kid, weak.Make(keys)}}, nil
+	return Verified{Claims: claims, passed: passed{id, expect, keyID, weak.Make(keys)}}, nil
+}
+
+// mayLackKey reports whether the key of a token may be missing although there are keys for its kid: one with another
+// algorithm or, if the token has no kid, any.
+func mayLackKey(kid string, err error) bool {
+	reason := ErrorReason(err)
+	return reason == WrongAlgorithm || kid == "" && (reason == BadSignature || reason == UnknownKey)
 }
 
 // choose returns what is expected of the token, by its issuer. If there is only one issuer, Verify checks iss.
-func (v *Verifier) choose(raw string) (*Expect, error) {
+func (v *Verifier) choose(c compact) (*Expect, error) {
 	if len(v.expects) == 1 {
 		return &v.expects[0], nil
 	}
-	issuer, err := Issuer(raw)
+	issuer, err := c.issuer()
 	if err != nil {
 		return nil, err
 	}

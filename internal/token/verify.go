@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // How far the clocks of the issuer and of those that check its tokens may be apart, by default and at most.
@@ -18,7 +20,7 @@ const (
 type Expect struct {
 	// Issuer must be the token's iss, character by character.
 	Issuer string
-	// Audiences are the names of the verifier. One of them must be in aud.
+	// Audiences are the names of the verifier. One of them must be in aud, as uri.NamesOneOf compares them.
 	Audiences []string
 	// AnyAudience accepts tokens for any audience. It is for the issuer's introspection and revocation of its own tokens.
 	AnyAudience bool
@@ -38,12 +40,21 @@ type Expect struct {
 	ScopeClaim string
 	// ClientClaim is the claim that holds the client. The default is "client_id".
 	ClientClaim string
+	// Algs are the accepted algorithms, from ParseAcceptedAlgs. An RSA key that does not name its algorithm verifies any of them. By default the keys
+	// say which algorithms are accepted, and such a key verifies RS256 only.
+	Algs []Alg
+	// NoKeyID accepts a token without a kid. Up to maxCandidates keys of its algorithm are tried then.
+	NoKeyID bool
+	// IgnoreParams are header parameters that are ignored although they say where the key could be found: any of "jku", "x5u"
+	// and "x5c". Nothing reads them. By default a token with one of them is refused.
+	IgnoreParams []string
 }
 
 // optional lists what AllowMissing may name.
 var optional = []string{"sub", "client_id", "jti", "iat", "typ"}
 
-// Check returns an error if a value of Types is not valid or if AllowMissing has a name that is never optional.
+// Check returns an error if a value of Types is not valid, or if AllowMissing or IgnoreParams has a name that it
+// cannot have.
 func (e Expect) Check() error {
 	for _, typ := range e.Types {
 		if !isName(typ) || len(typ) > maxTypeSize {
@@ -55,8 +66,15 @@ func (e Expect) Check() error {
 			return fmt.Errorf("%q cannot be missing; only %s can", name, strings.Join(optional, ", "))
 		}
 	}
+	for _, name := range e.IgnoreParams {
+		if !slices.Contains(ignorable, name) {
+			return fmt.Errorf("%q cannot be ignored in a header; only %s can", name, strings.Join(ignorable, ", "))
+		}
+	}
 	return nil
 }
+
+func (e Expect) headerRules() headerRules { return headerRules{e.IgnoreParams, e.NoKeyID} }
 
 // optional returns the names of claims that may be missing.
 func (e Expect) optional() []string {
@@ -89,26 +107,31 @@ func (e Expect) now() time.Time {
 // Verify checks a token: its form, its signature with the key in keys that it names, and its claims. If the token is not
 // valid, the error is an *Error.
 func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
-	c, err := openCompact(raw, MaxTokenSize)
+	claims, _, err := verify(raw, keys, e)
+	return claims, err
+}
+
+// verify is Verify. It also returns the ID of the key.
+func verify(raw string, keys *KeySet, e Expect) (claims *Claims, keyID string, err error) {
+	c, err := openCompact(raw, MaxTokenSize, e.headerRules())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if !e.takesType(string(c.header.Typ)) {
-		return nil, refuse(WrongType, "typ is not that of an access token")
+		return nil, "", refuse(WrongType, "typ is not that of an access token")
 	}
-	data, err := c.verify(keys)
+	data, keyID, err := c.verify(keys, e.Algs)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	all, err := parsePayload(data)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	claims, err := readClaims(all, e)
-	if err != nil {
-		return nil, err
+	if claims, err = readClaims(all, e); err != nil {
+		return nil, "", err
 	}
-	return claims, e.check(claims)
+	return claims, keyID, e.check(claims)
 }
 
 // readClaims checks the form of claims and that those are there which RFC 9068 §2.2 requires.
@@ -136,8 +159,10 @@ func (e Expect) check(c *Claims) error {
 	switch {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")
-	case !e.AnyAudience && !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(e.Audiences, aud) }):
+	case !e.AnyAudience && !uri.NamesOneOf(c.Audience, e.Audiences):
 		return refuse(WrongAudience, "aud holds none of the audiences here")
+	case c.senderConstrained():
+		return refuse(SenderConstrained, "cnf binds the token to a key of its client, and only bearer tokens are accepted")
 	case !now.Before(c.Expires.Add(leeway)):
 		return refuse(Expired, "exp has passed")
 	case now.Add(leeway).Before(c.NotBefore):

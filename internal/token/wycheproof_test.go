@@ -110,11 +110,11 @@ func TestWycheproofTokens(t *testing.T) {
 }
 
 func acceptsSignature(raw string, keys *KeySet) bool {
-	c, err := openCompact(raw, MaxTokenSize)
+	c, err := openCompact(raw, MaxTokenSize, headerRules{})
 	if err != nil {
 		return false
 	}
-	_, err = c.verify(keys)
+	_, _, err = c.verify(keys, nil)
 	return err == nil
 }
 
@@ -155,7 +155,7 @@ func TestWycheproofSignatures(t *testing.T) {
 			for _, group := range file.Groups {
 				key, err := newPublicKey(vectorKey(t, group.Key), alg)
 				for _, v := range group.Tests {
-					run.check(v, err == nil && key.check(unhex(t, v.Msg), unhex(t, v.Sig)) == nil)
+					run.check(v, err == nil && key.check(alg, unhex(t, v.Msg), unhex(t, v.Sig)) == nil)
 				}
 			}
 			run.finish(file.NumberOfTests)
@@ -186,7 +186,7 @@ func TestWycheproofForeignParameters(t *testing.T) {
 			}
 			for _, v := range group.Tests {
 				v.Result = "invalid"
-				run.check(v, key.check(unhex(t, v.Msg), unhex(t, v.Sig)) == nil)
+				run.check(v, key.check(alg, unhex(t, v.Msg), unhex(t, v.Sig)) == nil)
 			}
 		}
 		run.finish(file.NumberOfTests)

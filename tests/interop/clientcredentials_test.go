@@ -32,6 +32,10 @@ var oddClientIDs = []string{
 	"~(ci)'*!$|{bot}[1]<2>^`",
 	"=",
 	"#/-_.",
+	"urn:app",
+	"https://app.example.com/x",
+	"https://app.example.com/x+y/?z=:",
+	"a::b:",
 }
 
 func (s *server) config(style oauth2.AuthStyle, scopes ...string) *clientcredentials.Config {

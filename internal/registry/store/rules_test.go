@@ -26,7 +26,7 @@ func TestStoreRefuses(t *testing.T) {
 		"unknown resource":   {"c", registry.Client{Grants: []scope.Grant{grant("bok", "*", "read")}}, `unknown resource "bok": did you mean "book"?`},
 		"unknown action":     {"c", registry.Client{Grants: []scope.Grant{grant("book", "*", "raed")}}, `unknown action "raed": did you mean "read"?`},
 		"identifier":         {"c", registry.Client{Grants: []scope.Grant{grant("book", "a*b", "read")}}, `"*" stands only at the end`},
-		"colon in the id":    {"a:b", registry.Client{}, "a client's id: character 0x3a"},
+		"percent in the id":  {"a%b", registry.Client{}, "a client's id: character 0x25"},
 		"empty id":           {"", registry.Client{}, "a client's id: empty"},
 		"dots":               {"..", registry.Client{}, `"." and ".."`},
 		"very long":          {strings.Repeat("=", 128), registry.Client{}, "too long for the storage"},
