@@ -38,7 +38,7 @@ func TestOperatorsFindAFailingClient(t *testing.T) {
 	same := fail("token", "made-up-client", wrong)
 	for _, c := range []struct{ endpoint, id, secret string }{
 		{"introspect", "made-up-client-2", w.secret}, {"token", w.secret, wrong},
-		{"token", "demo", wrong}, {"token", "demo", wrong}, {"introspect", "careful", w.secret[1:]}, {"revoke", "former", w.secret},
+		{"token", "demo", wrong}, {"token", "demo", wrong}, {"introspect", "careful", w.secret[:len(w.secret)-1]}, {"revoke", "former", w.secret},
 		{"token", "outdated", w.secret}, {"token", "over", w.secret},
 	} {
 		if got := fail(c.endpoint, c.id, c.secret); got != same {

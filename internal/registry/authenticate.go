@@ -27,20 +27,23 @@ func (c *Client) isOpen(now time.Time) bool {
 // same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the error for the
 // right secret is the damage.
 //
-// A secret that CheckSecret refuses never works, whatever hash the registry holds.
+// A secret that CheckSecret refuses never works, whatever hash the registry holds, unless it is imported and CheckImported
+// accepts it.
 func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID string, _ error) {
-	tried := attempt{wellFormed: CheckSecret(secret) == nil, known: c != nil}
+	own := CheckSecret(secret) == nil
+	imported := !own && CheckImported(secret) == nil
+	tried := attempt{wellFormed: own || imported, known: c != nil}
 	digest := SumSecret(secret)
 	if c == nil {
 		c = &unknownClient
 	}
 	matching := 0
 	for i := range max(MaxSecrets, len(c.Secrets)) {
-		s, works := c.secretAt(i, now)
-		match := subtle.ConstantTimeCompare(digest[:], s.SHA256[:])
+		s, isOfKind, isLive := c.secretAt(i, imported, now)
+		match := subtle.ConstantTimeCompare(digest[:], s.SHA256[:]) & isOfKind
 		tried.matches |= match
-		tried.works |= match & works
-		matching = subtle.ConstantTimeSelect(match&works, i, matching)
+		tried.works |= match & isLive
+		matching = subtle.ConstantTimeSelect(match&isLive, i, matching)
 	}
 	if reason := c.refusal(tried, now); reason != "" {
 		return nil, "", &Refusal{Reason: reason, ClientID: c.ID}
@@ -79,15 +82,21 @@ func (c *Client) refusal(tried attempt, now time.Time) string {
 	return ""
 }
 
-// secretAt returns the client's i-th secret, and 1 if it works at now. Beyond the last it returns a stand-in that never
-// works.
-func (c *Client) secretAt(i int, now time.Time) (s *Secret, works int) {
+// MayWork reports whether some client's secret may be s.
+func MayWork(s string) bool { return CheckSecret(s) == nil || CheckImported(s) == nil }
+
+// secretAt returns the client's i-th secret, 1 if it is imported or not as asked for, and 1 if it has not expired at now. Beyond
+// the last it returns a stand-in, which never works.
+func (c *Client) secretAt(i int, imported bool, now time.Time) (s *Secret, isOfKind, isLive int) {
 	if i >= len(c.Secrets) {
-		return &noSecret, 0
+		return &noSecret, 0, 0
 	}
 	s = &c.Secrets[i]
-	if s.Live(now) {
-		return s, 1
+	if s.Imported == imported {
+		isOfKind = 1
 	}
-	return s, 0
+	if s.Live(now) {
+		isLive = 1
+	}
+	return s, isOfKind, isLive
 }

@@ -105,6 +105,9 @@ type Secret struct {
 	Created time.Time
 	// Expires is when the secret stops working. The zero time means never.
 	Expires time.Time
+	// Imported means that another program made the secret. Such a secret works only if CheckImported accepts it, and any
+	// other only if CheckSecret does.
+	Imported bool
 }
 
 // Fingerprint returns 8 hex digits that distinguish the secret from another of the same ID in logs and lists. They are of

@@ -128,7 +128,7 @@ func TestRefusalSaysWhy(t *testing.T) {
 		reason, id string
 	}{
 		{"wrong", client, NewSecret(), WrongSecret, "c"},
-		{"mistyped", client, good[1:], MalformedSecret, "c"},
+		{"mistyped", client, good[:len(good)-1], MalformedSecret, "c"},
 		{"made up, with its hash in the registry", client, "madeup", MalformedSecret, "c"},
 		{"expired", client, expired, SecretExpired, "c"},
 		{"disabled", disabled, good, ClientDisabled, "c"},
@@ -138,7 +138,7 @@ func TestRefusalSaysWhy(t *testing.T) {
 		{"damaged, wrong", damaged, NewSecret(), WrongSecret, "c"},
 		{"without secrets", &Client{ID: "c"}, good, WrongSecret, "c"},
 		{"unknown", nil, good, UnknownClient, ""},
-		{"unknown, mistyped", nil, good[1:], MalformedSecret, ""},
+		{"unknown, mistyped", nil, good[:len(good)-1], MalformedSecret, ""},
 	} {
 		_, _, err := c.client.Authenticate(c.secret, now)
 		var refusal *Refusal

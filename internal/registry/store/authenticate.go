@@ -29,7 +29,7 @@ func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Ti
 		return found, secretID, err
 	}
 	name, invalid := clientName(id)
-	if invalid != nil || registry.CheckSecret(secret) != nil {
+	if invalid != nil || !registry.MayWork(secret) {
 		return nil, "", err
 	}
 	if err := s.Open(ctx); err != nil {
