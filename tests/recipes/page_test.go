@@ -123,6 +123,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	fmt.Fprintf(w, "%s %s body=%s\n", r.Method, r.RequestURI, body)
 	_ = r.Header.Write(w)
+	_ = r.Trailer.Write(w)
 }
 
 // answer is a response that was read.
