@@ -44,6 +44,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		oerr = t.serve(w)
 	}
 	if oerr != nil {
+		t.countUnusable(oerr)
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
@@ -151,6 +152,7 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 		return nil
 	}
 	t.logDecision("")
+	t.noteNetwork()
 	if t.byDefault() {
 		return t.invalidScope("none of the default scopes is granted")
 	}
