@@ -64,6 +64,7 @@ func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, erro
 // UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
 func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	h.Position = position(d)
 	if err := noArgs(d); err != nil {
 		return err
 	}
@@ -90,17 +91,19 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // parseRequire compiles the requirement at once, so that an error names its line.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
+	where := position(d)
 	method, args := routeArgs(d)
 	if len(args) < 2 {
 		return d.ArgErr()
 	}
-	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:]}
+	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:], Position: where}
 	h.Require = append(h.Require, requirement)
 	return located(d, h.parsedRoutes().Add(requirement))
 }
 
 // parsePublic compiles the route at once, so that an error names its line.
 func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
+	where := position(d)
 	method, args := routeArgs(d)
 	switch {
 	case len(args) == 0:
@@ -108,7 +111,7 @@ func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
 	case len(args) > 1:
 		return d.Errf("public: unexpected %q: a public route has one pattern and needs no scope", args[1])
 	}
-	route := &door.PublicRoute{Method: method, Path: args[0]}
+	route := &door.PublicRoute{Method: method, Path: args[0], Position: where}
 	h.Public = append(h.Public, route)
 	return located(d, h.parsedRoutes().AddPublic(route))
 }

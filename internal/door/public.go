@@ -17,6 +17,10 @@ type PublicRoute struct {
 	// Path is a pattern, as in Requirement. The most specific pattern wins, among those of public routes and of
 	// requirements together. Required.
 	Path string `json:"path"`
+
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
 }
 
 // requirement returns the route in the form of those that need a token.

@@ -29,6 +29,10 @@ type Requirement struct {
 	// Required.
 	Scopes []string `json:"scopes"`
 
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	public bool // needs no token, and no scope
 }
 
