@@ -144,6 +144,8 @@ type Status struct {
 	Healthy bool
 	// Err is why it is not healthy, or nil if it is.
 	Err error
+	// Failed are the decisions of the policy in force that could not be made. They do not make the policy unhealthy.
+	Failed Failures
 	// Downloaded is when the bundle in force was fetched from its server, Confirmed is when the server last confirmed
 	// that it has no other, and ETag is the server's name for it. All are zero for files.
 	Downloaded, Confirmed time.Time
@@ -162,6 +164,9 @@ func (e *Engine) Status() Status {
 		s.Err = errNoBundle
 	}
 	s.Healthy = s.Err == nil
+	if current := e.current.Load(); current != nil {
+		s.Failed = current.failed.get()
+	}
 	if b := e.bundle; b != nil {
 		s.Source, s.Where = FromBundle, []string{b.source.Where()}
 		s.Downloaded, s.Confirmed, s.ETag = b.downloaded, b.confirmed, b.etag

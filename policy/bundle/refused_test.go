@@ -101,3 +101,11 @@ func TestRefusedBundleIsNotLongPolled(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 }
+
+// TestByteOrderMarks is a bundle whose files begin with one, as some editors write them.
+func TestByteOrderMarks(t *testing.T) {
+	b, err := bundle.Read(pack(t, map[string]string{"/a.rego": "\ufeff" + ttlFile(60), "/data.json": "\ufeff{\"a\": 1}"}), nil)
+	if err != nil || len(b.Files) != 2 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+}

@@ -12,7 +12,7 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
-	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
+	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
 	"internal/poll", "internal/scope", "internal/suggest",
 }
 
@@ -69,6 +69,7 @@ var own = map[string][]string{
 		"policy/replay",
 		"rego",
 	},
+	"internal/claimname":   {},
 	"internal/credential":  {},
 	"internal/decisionlog": {"internal/logmask", "policy"},
 	"internal/discovery":   {},
