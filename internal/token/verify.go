@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // How far the clocks of the issuer and of those that check its tokens may be apart, by default and at most.
@@ -18,7 +20,7 @@ const (
 type Expect struct {
 	// Issuer must be the token's iss, character by character.
 	Issuer string
-	// Audiences are the names of the verifier. One of them must be in aud.
+	// Audiences are the names of the verifier. One of them must be in aud, as uri.NamesOneOf compares them.
 	Audiences []string
 	// AnyAudience accepts tokens for any audience. It is for the issuer's introspection and revocation of its own tokens.
 	AnyAudience bool
@@ -157,7 +159,7 @@ func (e Expect) check(c *Claims) error {
 	switch {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")
-	case !e.AnyAudience && !slices.ContainsFunc(c.Audience, func(aud string) bool { return slices.Contains(e.Audiences, aud) }):
+	case !e.AnyAudience && !uri.NamesOneOf(c.Audience, e.Audiences):
 		return refuse(WrongAudience, "aud holds none of the audiences here")
 	case c.senderConstrained():
 		return refuse(SenderConstrained, "cnf binds the token to a key of its client, and only bearer tokens are accepted")

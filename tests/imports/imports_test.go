@@ -14,6 +14,8 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 var plain = []string{
 	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
 	"internal/poll", "internal/scope", "internal/suggest",
+	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
+	"internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
@@ -29,6 +31,7 @@ var own = map[string][]string{
 		"internal/httpguard",
 		"internal/issuer",
 		"internal/keyring",
+		"internal/lint",
 		"internal/logmask",
 		"internal/metrics",
 		"internal/oauth",
@@ -102,6 +105,7 @@ var own = map[string][]string{
 		"policy",
 	},
 	"internal/keyring":           {"internal/oauth", "internal/token"},
+	"internal/lint":              {},
 	"internal/logmask":           {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
@@ -118,6 +122,7 @@ var own = map[string][]string{
 	"internal/scope":             {},
 	"internal/servertest":        {"caddymodule", "internal/token"},
 	"internal/storage":           {},
+	"internal/uri":               {},
 	"internal/suggest":           {},
 	"internal/token":             {},
 	"policy":                     {"policy/bundle", "policy/files", "rego"},
