@@ -17,11 +17,14 @@ type PublicRoute struct {
 	// Path is a pattern, as in Requirement. The most specific pattern wins, among those of public routes and of
 	// requirements together. Required.
 	Path string `json:"path"`
+
+	// EncodedSlash is as in Requirement. Default: false.
+	EncodedSlash bool `json:"encoded_slash,omitempty"`
 }
 
 // requirement returns the route in the form of those that need a token.
 func (p *PublicRoute) requirement() *Requirement {
-	return &Requirement{Method: p.Method, Path: p.Path, public: true}
+	return &Requirement{Method: p.Method, Path: p.Path, EncodedSlash: p.EncodedSlash, public: true}
 }
 
 // passPublic has the next handlers serve a request that needs no token. All other checks have been made. A token that is
