@@ -103,6 +103,10 @@ type AuthHandler struct {
 	// resource metadata is served. KeepToken and KeepStreams are then errors. Default: the request is passed on.
 	ForwardAuth door.ForwardAuth `json:"forward_auth,omitempty"`
 
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	trusted []*TrustedIssuer // from Issuer or Issuers, at least one
 	door    *door.Door
 	routes  *door.Routes // of the `require` and `public` lines that are parsed so far

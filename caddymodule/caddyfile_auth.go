@@ -68,6 +68,7 @@ func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, erro
 // UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
 func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	h.Position = position(d)
 	if err := noArgs(d); err != nil {
 		return err
 	}
@@ -94,11 +95,12 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // parseRequire compiles the requirement at once, so that an error names its line.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
+	where := position(d)
 	method, args := routeArgs(d)
 	if len(args) < 2 {
 		return d.ArgErr()
 	}
-	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:]}
+	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:], Position: where}
 	if err := parseBlock(d, subdirectives{"encoded_slash": once(flag(&requirement.EncodedSlash))}); err != nil {
 		return err
 	}
@@ -108,6 +110,7 @@ func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 
 // parsePublic compiles the route at once, so that an error names its line.
 func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
+	where := position(d)
 	method, args := routeArgs(d)
 	switch {
 	case len(args) == 0:
@@ -115,7 +118,7 @@ func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
 	case len(args) > 1:
 		return d.Errf("public: unexpected %q: a public route has one pattern and needs no scope", args[1])
 	}
-	route := &door.PublicRoute{Method: method, Path: args[0]}
+	route := &door.PublicRoute{Method: method, Path: args[0], Position: where}
 	if err := parseBlock(d, subdirectives{"encoded_slash": once(flag(&route.EncodedSlash))}); err != nil {
 		return err
 	}

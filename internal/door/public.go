@@ -20,6 +20,10 @@ type PublicRoute struct {
 
 	// EncodedSlash is as in Requirement. Default: false.
 	EncodedSlash bool `json:"encoded_slash,omitempty"`
+
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
 }
 
 // requirement returns the route in the form of those that need a token.
