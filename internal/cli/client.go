@@ -14,7 +14,9 @@ import (
 )
 
 func (h *Host) clientCommand() *cobra.Command {
-	return group("client", "Administers the clients of a running server",
+	return group("client", "Administers the clients of a running server", `  $ caddy m2m client create ci-bot --description 'Nightly import' --grant 'book:*:read'
+  $ caddy m2m client list --prefix ci-
+  $ caddy m2m client disable ci-bot --revoke`,
 		h.createClientCommand(),
 		h.listClientsCommand(),
 		getCommand(h, &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}, "/clients%s", (*session).printClient),

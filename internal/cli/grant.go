@@ -11,7 +11,9 @@ import (
 
 func (h *Host) grantCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list <client>", Short: "Lists the grants of a client", Args: cobra.ExactArgs(1)}
-	return group("grant", "Administers what clients may do",
+	return group("grant", "Administers what clients may do", `  $ caddy m2m grant add ci-bot 'book:*:read' 'book:*:edit'
+  $ caddy m2m grant add ci-bot 'book:secret-*:*' --deny
+  $ caddy m2m grant list ci-bot`,
 		h.addGrantCommand(), getCommand(h, list, "/clients%s/grants", (*session).printGrants), h.removeGrantCommand())
 }
 

@@ -16,7 +16,9 @@ import (
 
 func (h *Host) secretCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
-	return group("secret", "Works with client secrets",
+	return group("secret", "Works with client secrets", `  $ caddy m2m secret rotate ci-bot --overlap 24h
+  $ caddy m2m secret list ci-bot
+  $ caddy m2m secret check < client-secret`,
 		newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), h.importSecretCommand(), getCommand(h, list, "/clients%s/secrets", (*session).printSecrets),
 		h.rotateSecretCommand(), h.revokeSecretCommand())
 }
