@@ -58,4 +58,11 @@ func (s *session) printGrants(list api.GrantList) {
 		rows = append(rows, []string{g.Effect, g.Scope})
 	}
 	s.table(rows...)
+	if len(list.Grants) == 0 {
+		s.hintGrants(s.cmd.Flags().Arg(0))
+	}
+}
+
+func (s *session) hintGrants(client string) {
+	s.warnf("The client has no grants, so it gets no scope. To add one: caddy m2m grant add %s <scope>\n", shellWord(client))
 }

@@ -89,6 +89,13 @@ func (h *Host) listResourcesCommand() *cobra.Command {
 				rows = append(rows, []string{r.Code, strings.Join(slices.Sorted(maps.Keys(r.Actions)), " "), orDash(r.Audience), r.Description})
 			}
 			s.table(rows...)
+			switch {
+			case len(list.Resources) > 0:
+			case prefix != "":
+				s.warnf("No resource matches: leave out --prefix to list all.\n")
+			default:
+				s.warnf("There are no resources yet. To create one: caddy m2m resource create <code> --action <name>=<description>\n")
+			}
 		})
 	})
 }
