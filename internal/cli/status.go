@@ -111,7 +111,7 @@ func (s *session) printParts(title string, parts ...statusPart) {
 
 // shortRevision leaves out the middle of a long revision, which --format json shows.
 func shortRevision(revision string) string {
-	const longest = 44
+	const longest = 36
 	if len(revision) <= longest {
 		return revision
 	}
