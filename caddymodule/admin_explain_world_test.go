@@ -28,7 +28,7 @@ observed contains {"scope": s.raw, "reason": "too wide"} if {
 
 claims.team := input.client.attributes.team
 
-claims.iss := "x" if input.client.attributes.team == "forger"
+claims[{"forger": "iss"}[input.client.attributes.team]] := "x"
 
 ttl contains 60 if input.request.remote_ip == "192.0.2.1"
 
@@ -52,6 +52,7 @@ http://localhost:%d {
 		require GET /books/{id} book:{id}:read
 		require PUT /books/{id} book:{id}:edit shelf:{id}:lock
 		require api.example.com/admin book:*:*
+		public GET /healthz
 	}
 }
 http://localhost:%d {

@@ -49,6 +49,11 @@ type AuthHandler struct {
 	// Require maps requests to the scopes that they need. If there is an entry, a request that matches none is refused with
 	// 403. Default: none, and a valid token is enough.
 	Require []*door.Requirement `json:"require,omitempty"`
+	// Public are the requests that need no token, such as those of a health check. The most specific pattern of Require and
+	// Public wins. All checks of the path, the host and the method apply, and the identity headers are removed. A token
+	// that is sent anyway is not checked, and does not reach the next handler, also with KeepToken. Policy is not asked.
+	// A Public without Require leaves other requests as they are: a valid token is enough. Default: none.
+	Public []*door.PublicRoute `json:"public,omitempty"`
 
 	// Policy also decides, in Rego, on the requests that Require passes. Default: none.
 	Policy *RequestPolicy `json:"policy,omitempty"`
@@ -98,9 +103,13 @@ type AuthHandler struct {
 	// resource metadata is served. KeepToken and KeepStreams are then errors. Default: the request is passed on.
 	ForwardAuth door.ForwardAuth `json:"forward_auth,omitempty"`
 
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	trusted []*TrustedIssuer // from Issuer or Issuers, at least one
 	door    *door.Door
-	routes  *door.Routes // of the `require` lines that are parsed so far
+	routes  *door.Routes // of the `require` and `public` lines that are parsed so far
 	metrics *metrics.Door
 	logger  *zap.Logger
 	logs    accessLogs
@@ -126,7 +135,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c := door.Config{
-		Audience: h.Audience, Require: h.Require, Headers: h.Headers, NoHeaders: h.NoHeaders, TrustHeaders: h.TrustHeaders,
+		Audience: h.Audience, Require: h.Require, Public: h.Public, Headers: h.Headers, NoHeaders: h.NoHeaders, TrustHeaders: h.TrustHeaders,
 		KeepToken: h.KeepToken, KeepStreams: h.KeepStreams, NoMetadata: h.NoMetadata, ForwardAuth: h.ForwardAuth,
 		Host: caddyHost{}, Metrics: h.metrics, Logger: h.logger,
 	}

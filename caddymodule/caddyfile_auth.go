@@ -31,6 +31,7 @@ import (
 //		}
 //		audience <url...>
 //		require  [<METHOD>] <pattern> <scope...>
+//		public   [<METHOD>] <pattern>
 //		policy   [<path...>] {
 //			input_header    <name...>
 //			upstream_header <name...>
@@ -63,6 +64,7 @@ func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, erro
 // UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
 func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	h.Position = position(d)
 	if err := noArgs(d); err != nil {
 		return err
 	}
@@ -71,6 +73,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"issuer":       repeatable(h.parseIssuer),
 		"audience":     once(someArgs(&h.Audience)),
 		"require":      repeatable(h.parseRequire),
+		"public":       repeatable(h.parsePublic),
 		"policy":       once(h.parsePolicy),
 		"leeway":       once(h.parseLeeway),
 		"header":       repeatable(h.parseHeader),
@@ -88,20 +91,45 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // parseRequire compiles the requirement at once, so that an error names its line.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	requirement := new(door.Requirement)
-	if len(args) > 0 && !strings.Contains(args[0], "/") {
-		requirement.Method, args = args[0], args[1:]
-	}
+	where := position(d)
+	method, args := routeArgs(d)
 	if len(args) < 2 {
 		return d.ArgErr()
 	}
-	requirement.Path, requirement.Scopes = args[0], args[1:]
+	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:], Position: where}
 	h.Require = append(h.Require, requirement)
+	return located(d, h.parsedRoutes().Add(requirement))
+}
+
+// parsePublic compiles the route at once, so that an error names its line.
+func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
+	where := position(d)
+	method, args := routeArgs(d)
+	switch {
+	case len(args) == 0:
+		return d.ArgErr()
+	case len(args) > 1:
+		return d.Errf("public: unexpected %q: a public route has one pattern and needs no scope", args[1])
+	}
+	route := &door.PublicRoute{Method: method, Path: args[0], Position: where}
+	h.Public = append(h.Public, route)
+	return located(d, h.parsedRoutes().AddPublic(route))
+}
+
+// routeArgs returns the method of a line, "" if it has none, and the arguments after it.
+func routeArgs(d *caddyfile.Dispenser) (method string, args []string) {
+	args = d.RemainingArgs()
+	if len(args) > 0 && !strings.Contains(args[0], "/") {
+		return args[0], args[1:]
+	}
+	return "", args
+}
+
+func (h *AuthHandler) parsedRoutes() *door.Routes {
 	if h.routes == nil {
 		h.routes = door.NewRoutes()
 	}
-	return located(d, h.routes.Add(requirement))
+	return h.routes
 }
 
 // parseTrustHeader checks the names at once, so that an error names their line.

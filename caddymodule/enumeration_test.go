@@ -163,6 +163,13 @@ func TestFailedAuthenticationCostsAlike(t *testing.T) {
 			t.Errorf("%s: costs %q, then %q, and is answered %s", c.name, first, again, answer)
 		}
 	}
+	for _, want := range []string{ // operators learn the reason
+		`"client_id":"demo","reason":"wrong_secret"`, `"client_id":"demo","reason":"malformed_secret"`, `"client_id":"Demo-2","reason":"wrong_secret"`,
+		`"client_id":"bare","reason":"wrong_secret"`, `"client_id":"off","reason":"client_disabled"`, `"client_id":"over","reason":"client_expired"`,
+		`"client_id":"lapsed","reason":"secret_expired"`, `"client_id":"hurt","reason":"wrong_secret"`,
+	} {
+		servertest.Eventually(t, "the log has "+want, func() bool { return strings.Contains(w.Log(), want) })
+	}
 	if a := w.authenticate("token", "demo", secret); a.status != 200 {
 		t.Errorf("the right secret after wrong ones: %s", a)
 	}

@@ -204,7 +204,7 @@ func TestPoliciesSeeTheClientsSettings(t *testing.T) {
 	const claims = "package m2m.token\n\nclaims[\"settings\"] := [input.client.audiences, input.client.networks]\n"
 	w := startSettings(t, issuerSettings{policy: map[string]string{"claims.rego": claims}})
 	for client, want := range map[string]string{
-		"local": "[[] [192.0.2.9/32 127.0.0.0/8]]", "films": "[[" + filmAudience + "] []]",
+		"local": "[[] [192.0.2.9/32 127.0.0.0/8]]", "films": "[[https://FILMS.example.com:443/] []]",
 	} {
 		a := w.ask(client, "film")
 		w.granted(a)

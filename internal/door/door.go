@@ -1,7 +1,7 @@
 // Package door decides whether a request goes through to its upstream: the m2m_auth directive without Caddy. New makes
 // a Door of a Config, and Door.ServeHTTP checks each request in this order: it strips headers, refuses what is
-// ambiguous, verifies the token, asks whether it was revoked, finds the required scopes, and asks the policy. The
-// package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
+// ambiguous, finds the route and passes the request if the route is public. Otherwise it verifies the token, asks whether
+// it was revoked, compares its scopes with those that the route requires, and asks the policy. The package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
 // and the web server through Host.
 package door
 
@@ -31,6 +31,7 @@ type Config struct {
 	Issuers      []*TrustedIssuer // at least one, each with another URL
 	Audience     []string         // at least one; the first names the resource
 	Require      []*Requirement
+	Public       []*PublicRoute
 	Policy       *Policy // nil if there is none
 	Leeway       time.Duration
 	Headers      map[string]string // header name to claim name
@@ -85,7 +86,7 @@ func New(c Config) (*Door, error) {
 	}
 	d := &Door{Config: c}
 	var err error
-	if d.routes, err = compileRequirements(c.Require); err != nil {
+	if d.routes, err = compileRoutes(c.Require, c.Public); err != nil {
 		return nil, err
 	}
 	if d.identity, err = newIdentityHeaders(c.Headers, c.NoHeaders); err != nil {
@@ -135,6 +136,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return d.refuse(w, r, refused)
 	}
 	m, unmatched := d.match(r)
+	if m.needsNoToken() {
+		return d.passPublic(w, r, next)
+	}
 	verified, refused := d.authenticate(r)
 	if refused != nil {
 		return d.refuse(w, r, refused.forTokenOf(m))

@@ -13,7 +13,7 @@ import (
 
 func compile(t *testing.T, requirements ...*Requirement) *Routes {
 	t.Helper()
-	compiled, err := compileRequirements(requirements)
+	compiled, err := compileRoutes(requirements, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +75,48 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 		"not UTF-8":                           {Path: "/a%ff/", Scopes: []string{"x"}},
 		"percent-encoded twice":               {Path: "/a%252e", Scopes: []string{"x"}},
 	} {
-		_, err := compileRequirements([]*Requirement{{Path: "/admin/{y}", Scopes: []string{"y"}}, r})
+		_, err := compileRoutes([]*Requirement{{Path: "/admin/{y}", Scopes: []string{"y"}}, r}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", r, err, want)
 		}
+	}
+}
+
+// TestPatternsOfOtherRouters: a pattern in the notation of another router is refused with the right one. ServeMux would match
+// most of them with the characters as they are.
+func TestPatternsOfOtherRouters(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"/books/*":                `write /books/{id} for one segment, /books/{rest...} for all below, and %2A`,
+		"/books/**":               "/books/{rest...} for all below",
+		"/*":                      "write /{id} for one segment, /{rest...} for all below",
+		"api.example.com/books/*": "write /books/{id} for one segment",
+		"/books/{rest*}":          "/books/{rest...} for all below",
+		"/books/{*rest}":          "/books/{rest...} for all below",
+		"/books/*/pages":          "one segment is {id}",
+		"/books*":                 "one segment is {id}",
+		"*.example.com/books":     "without a host, as in /books",
+		"https://a.example/books": "a pattern has no scheme",
+		"/books/:id":              ":id is not a parameter; write {id}",
+		"/books/:id/pages":        "write {id}, and %3A",
+		"/books/<id>":             "a parameter is {id}",
+		"/books/<int:id>":         "a parameter is {id}",
+		"/books/[id]":             "a parameter is {id}",
+		"/books/[0-9]+":           "not a regular expression",
+		"/books/(a|b)":            "not a regular expression",
+		"/^books$":                "not a regular expression",
+		"/books/{id:[0-9]+}":      "not a regular expression",
+		"/books/{id:int}":         "a name of letters, digits and _",
+		"/books/{id?}":            "a name of letters, digits and _",
+		"/books/{book-id}":        "a name of letters, digits and _",
+		"/books/{id}.json":        "a whole segment",
+	} {
+		_, err := compileRoutes([]*Requirement{{Path: pattern, Scopes: []string{"x"}}}, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", pattern, err, want)
+		}
+	}
+	for _, pattern := range []string{"/v1/books:batchGet", "/%3Aid", "/$metadata", "/Books(1)", "/{$}", "/{größe}", "/{_id2}/{rest...}", "/a,b+c=d&e'f!@~", "/bücher", "/%5B1%5D", "/%2A"} {
+		compile(t, &Requirement{Path: pattern, Scopes: []string{"x"}})
 	}
 }
 
@@ -87,7 +125,7 @@ func TestHostsThatNoRequestHas(t *testing.T) {
 	for _, host := range []string{
 		"bücher.example", "admin.local.", "admin..local", "admin,x", "*.example.com", "0x7f.1", "127.1", "[admin.local]", "[0:0:0:0:0:0:0:1]", "[::1%25lo]", "::1", "admin.local:", "xn--admin-.local", "user@admin.local",
 	} {
-		if _, err := compileRequirements([]*Requirement{{Path: host + "/x", Scopes: []string{"x"}}}); err == nil {
+		if _, err := compileRoutes([]*Requirement{{Path: host + "/x", Scopes: []string{"x"}}}, nil); err == nil {
 			t.Errorf("%q is taken", host)
 		}
 	}
@@ -136,7 +174,7 @@ func hasTemplateParameter(t scopeTemplate, name string) bool {
 
 func TestRequirementsThatHaveEscapes(t *testing.T) {
 	for _, path := range []string{"/", "/{$}", "/docs/{$}", "/docs/", "[2001:db8::1]/x", "/{x}/y", "/%2A/{rest...}", "/100%/x", "/%7Bid%7D", "/a%20b", "/%C3%9C/{x}"} {
-		c, err := compileRequirements([]*Requirement{{Path: path, Scopes: []string{"x"}}})
+		c, err := compileRoutes([]*Requirement{{Path: path, Scopes: []string{"x"}}}, nil)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue

@@ -59,6 +59,7 @@ type Server struct {
 	Store    *store.Store // the registry if it is in storage, else nil
 	document atomic.Pointer[metadataDocument]
 	crowd    atomic.Int64 // the time of the last warning of warnOfCrowd
+	failing  failing
 
 	Revocations *revocation.Store
 	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.

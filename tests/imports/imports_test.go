@@ -12,6 +12,8 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
+	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
+	"internal/poll", "internal/scope", "internal/suggest",
 	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
 	"internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
@@ -29,6 +31,7 @@ var own = map[string][]string{
 		"internal/httpguard",
 		"internal/issuer",
 		"internal/keyring",
+		"internal/lint",
 		"internal/logmask",
 		"internal/metrics",
 		"internal/oauth",
@@ -69,6 +72,7 @@ var own = map[string][]string{
 		"policy/replay",
 		"rego",
 	},
+	"internal/claimname":   {},
 	"internal/credential":  {},
 	"internal/decisionlog": {"internal/logmask", "policy"},
 	"internal/discovery":   {},
@@ -101,6 +105,7 @@ var own = map[string][]string{
 		"policy",
 	},
 	"internal/keyring":           {"internal/oauth", "internal/token"},
+	"internal/lint":              {},
 	"internal/logmask":           {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
