@@ -83,7 +83,7 @@ func (d *Door) explain(r *http.Request, q Question) explanation {
 		e.refuse(refused)
 		return e
 	}
-	refused := d.explainToken(r, q.Claims, of.Audiences)
+	refused := d.explainToken(r, q.Claims, of)
 	e.refuse(refused)
 	e.TakesToken = refused == nil
 	m, refused := d.match(r)
@@ -114,7 +114,7 @@ func (d *Door) explainAmbiguity(r *http.Request) *Refusal {
 }
 
 // explainToken returns the refusal of a token with these claims, nil if the door takes it.
-func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []string) *Refusal {
+func (d *Door) explainToken(r *http.Request, claims *token.Claims, expect token.Expect) *Refusal {
 	if claims == nil {
 		return &Refusal{Challenge: &oauth.Challenge{
 			Status: http.StatusUnauthorized, Reason: oauth.ReasonMissingToken, Description: "no token would be issued",
@@ -125,7 +125,7 @@ func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []s
 	if _, challenge := oauth.BearerToken(sent); challenge != nil {
 		return &Refusal{Challenge: challenge}
 	}
-	if !slices.ContainsFunc(claims.Audience, func(aud string) bool { return slices.Contains(audiences, aud) }) {
+	if !expect.TakesAudience(claims.Audience) {
 		return invalidToken(&token.Error{Reason: token.WrongAudience})
 	}
 	return d.identity.check(claims)
