@@ -52,6 +52,7 @@ http://localhost:%d {
 		require GET /books/{id} book:{id}:read
 		require PUT /books/{id} book:{id}:edit shelf:{id}:lock
 		require api.example.com/admin book:*:*
+		public GET /healthz
 	}
 }
 http://localhost:%d {

@@ -100,6 +100,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.maintainRemotes()
+	a.lint()
 	a.waitForNetwork()
 	return nil
 }
@@ -129,6 +130,9 @@ func (a *App) Stop() error {
 
 // Cleanup releases what Provision acquired, also if Provision failed.
 func (a *App) Cleanup() error {
+	if a.validated() {
+		a.lint()
+	}
 	for _, issuer := range a.Issuers {
 		if issuer != nil && issuer.server != nil {
 			issuer.server.Close()

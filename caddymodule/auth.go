@@ -49,6 +49,11 @@ type AuthHandler struct {
 	// Require maps requests to the scopes that they need. If there is an entry, a request that matches none is refused with
 	// 403. Default: none, and a valid token is enough.
 	Require []*door.Requirement `json:"require,omitempty"`
+	// Public are the requests that need no token, such as those of a health check. The most specific pattern of Require and
+	// Public wins. All checks of the path, the host and the method apply, and the identity headers are removed. A token
+	// that is sent anyway is not checked, and does not reach the next handler, also with KeepToken. Policy is not asked.
+	// A Public without Require leaves other requests as they are: a valid token is enough. Default: none.
+	Public []*door.PublicRoute `json:"public,omitempty"`
 
 	// Policy also decides, in Rego, on the requests that Require passes. Default: none.
 	Policy *RequestPolicy `json:"policy,omitempty"`
@@ -88,9 +93,23 @@ type AuthHandler struct {
 	// metadata is served only if the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
 
+	// ForwardAuth makes the handler answer a proxy that asks whether it may forward a request (nginx's auth_request, the
+	// forward_auth of Caddy, Traefik's ForwardAuth, Envoy's ext_authz), instead of passing the request on. The answer is 200
+	// with the identity headers, or the refusal. The value says where the handler finds the request that the proxy asks
+	// about: "same_request", if the proxy repeats its method, host and URL; "x_forwarded", in X-Forwarded-Method,
+	// X-Forwarded-Host and X-Forwarded-Uri; "x_original", in X-Original-Method and X-Original-URL. Name headers only if the
+	// proxy sets them on every request, because a client that can send them chooses what is judged. A request is refused
+	// with 400 if a header is missing, or if it has a header that this handler would otherwise remove. No protected
+	// resource metadata is served. KeepToken and KeepStreams are then errors. Default: the request is passed on.
+	ForwardAuth door.ForwardAuth `json:"forward_auth,omitempty"`
+
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	trusted []*TrustedIssuer // from Issuer or Issuers, at least one
 	door    *door.Door
-	routes  *door.Routes // of the `require` lines that are parsed so far
+	routes  *door.Routes // of the `require` and `public` lines that are parsed so far
 	metrics *metrics.Door
 	logger  *zap.Logger
 	logs    accessLogs
@@ -116,8 +135,8 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c := door.Config{
-		Audience: h.Audience, Require: h.Require, Headers: h.Headers, NoHeaders: h.NoHeaders, TrustHeaders: h.TrustHeaders,
-		KeepToken: h.KeepToken, KeepStreams: h.KeepStreams, NoMetadata: h.NoMetadata,
+		Audience: h.Audience, Require: h.Require, Public: h.Public, Headers: h.Headers, NoHeaders: h.NoHeaders, TrustHeaders: h.TrustHeaders,
+		KeepToken: h.KeepToken, KeepStreams: h.KeepStreams, NoMetadata: h.NoMetadata, ForwardAuth: h.ForwardAuth,
 		Host: caddyHost{}, Metrics: h.metrics, Logger: h.logger,
 	}
 	for _, t := range h.trusted {

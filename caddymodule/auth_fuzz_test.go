@@ -9,9 +9,9 @@ import (
 )
 
 // FuzzDoor sends any request that net/http reads. TOKEN stands for a good token of book:1:read. The request passes only with
-// that token, for that book, as that client.
+// that token, for that book, as that client, or to the public route, as no client.
 func FuzzDoor(f *testing.F) {
-	d := newDoorSite(f, doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\nrequire GET /books/{id} book:{id}:read\nrequire GET /files/{rest...} book:{rest}:read\n}\n"+
+	d := newDoorSite(f, doorSite("m2m_auth {\nissuer ISSUER\naudience "+doorAudience+"\nrequire GET /books/{id} book:{id}:read\nrequire GET /files/{rest...} book:{rest}:read\npublic GET /public/{x}\n}\n"+
 		"respond `{http.request.uri.path}|{http.request.header.X-Client-Id}|{http.request.header.Authorization}`"))
 	token, handler := d.token("book:1:read"), d.Handler()
 	for _, seed := range []string{
@@ -21,6 +21,8 @@ func FuzzDoor(f *testing.F) {
 		"GET /books/1?access_token=TOKEN HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /books/%2e%2e/1 HTTP/1.0\r\nAuthorization: Bearer TOKEN\r\n\r\n",
 		"GET /.well-known/oauth-protected-resource HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n",
+		"GET /public/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b.c\r\nx_client_id: admin\r\nConnection: X-Client-Id\r\n\r\n",
+		"GET /public/..;/books/1 HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /books/1 HTTP/1.1\r\nHost: x\r\nTrailer: X-Client-Id\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer TOKEN\r\n\r\n0\r\nX-Client-Id: a\r\n\r\n",
 	} {
 		f.Add(seed)
@@ -42,7 +44,9 @@ func FuzzDoor(f *testing.F) {
 			}
 		case http.StatusOK:
 			through := strings.HasSuffix(authorization, token) && (body == "/books/1|demo|" || body == "/files/1|demo|" || body == "" && request.Method == http.MethodHead)
-			if !metadata && !through {
+			name, public := strings.CutPrefix(strings.TrimSuffix(body, "||"), "/public/")
+			public = public && strings.HasSuffix(body, "||") && name != "" && !strings.Contains(name, "/") || body == "" && request.Method == http.MethodHead && strings.HasPrefix(request.URL.Path, "/public/")
+			if !metadata && !through && !public {
 				t.Fatalf("%q goes through: %s", text, body)
 			}
 		default:

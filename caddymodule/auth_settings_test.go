@@ -37,6 +37,7 @@ func TestAnyOfSeveralAudiences(t *testing.T) {
 	d := newDoorSite(t, doorSite("m2m_auth {\nissuer ISSUER\naudience https://a.example.com/v1 https://b.example.com books\n}\nreverse_proxy UPSTREAM"))
 	for audience, want := range map[string]int{
 		"https://a.example.com/v1": 200, "https://b.example.com": 200, "books": 200, "https://a.example.com": 401, "book": 401,
+		"HTTPS://A.example.com:443/v1": 200, "https://b.example.com/": 200, "https://a.example.com/v1/": 401, "https://a.example.com/x/../v1": 401, "Books": 401,
 	} {
 		if got := d.ask("GET", "/", bearer(d.issuer.Sign(d.issuer.Claims(audience, "", nil), nil))); got.status != want {
 			t.Errorf("aud %s: %d %s", audience, got.status, got.body)

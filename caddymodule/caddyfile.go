@@ -84,6 +84,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // UnmarshalCaddyfile parses one issuer; parseApp shows the grammar.
 func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	i.Position = position(d)
 	if !d.AllArgs(&i.URL) {
 		return d.ArgErr()
 	}
@@ -212,6 +213,7 @@ func declaredApp(h httpcaddyfile.Helper) (app *App, known bool) {
 // UnmarshalCaddyfile parses the directive; parseIssuerHandler shows the grammar.
 func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	h.Position = position(d)
 	if d.NextArg() {
 		h.Issuer = d.Val()
 	}

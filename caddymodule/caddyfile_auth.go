@@ -37,6 +37,7 @@ import (
 //		}
 //		audience <url...>
 //		require  [<METHOD>] <pattern> <scope...>
+//		public   [<METHOD>] <pattern>
 //		policy   [<path...>] {
 //			input_header    <name...>
 //			upstream_header <name...>
@@ -51,6 +52,7 @@ import (
 //		keep_token
 //		keep_streams
 //		metadata off
+//		forward_auth same_request|x_forwarded|x_original
 //	}
 func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(AuthHandler)
@@ -68,14 +70,16 @@ func parseAuthHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, erro
 // UnmarshalCaddyfile parses the directive; parseAuthHandler shows the grammar.
 func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	h.Position = position(d)
 	if err := noArgs(d); err != nil {
 		return err
 	}
 	defer h.settleIssuer()
-	return parseBlock(d, subdirectives{
+	err := parseBlock(d, subdirectives{
 		"issuer":       repeatable(h.parseIssuer),
 		"audience":     once(someArgs(&h.Audience)),
 		"require":      repeatable(h.parseRequire),
+		"public":       repeatable(h.parsePublic),
 		"policy":       once(h.parsePolicy),
 		"leeway":       once(h.parseLeeway),
 		"header":       repeatable(h.parseHeader),
@@ -83,25 +87,55 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"keep_token":   once(flag(&h.KeepToken)),
 		"keep_streams": once(flag(&h.KeepStreams)),
 		"metadata":     once(off(&h.NoMetadata)),
+		"forward_auth": once(h.parseForwardAuth),
 	})
+	if err != nil {
+		return err
+	}
+	return located(d, door.CheckForwardAuth(h.ForwardAuth, h.KeepToken, h.KeepStreams))
 }
 
 // parseRequire compiles the requirement at once, so that an error names its line.
 func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	requirement := new(door.Requirement)
-	if len(args) > 0 && !strings.Contains(args[0], "/") {
-		requirement.Method, args = args[0], args[1:]
-	}
+	where := position(d)
+	method, args := routeArgs(d)
 	if len(args) < 2 {
 		return d.ArgErr()
 	}
-	requirement.Path, requirement.Scopes = args[0], args[1:]
+	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:], Position: where}
 	h.Require = append(h.Require, requirement)
+	return located(d, h.parsedRoutes().Add(requirement))
+}
+
+// parsePublic compiles the route at once, so that an error names its line.
+func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
+	where := position(d)
+	method, args := routeArgs(d)
+	switch {
+	case len(args) == 0:
+		return d.ArgErr()
+	case len(args) > 1:
+		return d.Errf("public: unexpected %q: a public route has one pattern and needs no scope", args[1])
+	}
+	route := &door.PublicRoute{Method: method, Path: args[0], Position: where}
+	h.Public = append(h.Public, route)
+	return located(d, h.parsedRoutes().AddPublic(route))
+}
+
+// routeArgs returns the method of a line, "" if it has none, and the arguments after it.
+func routeArgs(d *caddyfile.Dispenser) (method string, args []string) {
+	args = d.RemainingArgs()
+	if len(args) > 0 && !strings.Contains(args[0], "/") {
+		return args[0], args[1:]
+	}
+	return "", args
+}
+
+func (h *AuthHandler) parsedRoutes() *door.Routes {
 	if h.routes == nil {
 		h.routes = door.NewRoutes()
 	}
-	return located(d, h.routes.Add(requirement))
+	return h.routes
 }
 
 // parseTrustHeader checks the names at once, so that an error names their line.
@@ -112,6 +146,17 @@ func (h *AuthHandler) parseTrustHeader(d *caddyfile.Dispenser) error {
 	}
 	h.TrustHeaders = append(h.TrustHeaders, names...)
 	return located(d, door.CheckTrustHeaders(h.TrustHeaders))
+}
+
+// parseForwardAuth checks the value at once, so that an error names its line.
+func (h *AuthHandler) parseForwardAuth(d *caddyfile.Dispenser) error {
+	if err := oneArg((*string)(&h.ForwardAuth))(d); err != nil {
+		return err
+	}
+	if h.ForwardAuth == "" {
+		return d.ArgErr()
+	}
+	return located(d, door.CheckForwardAuth(h.ForwardAuth, false, false))
 }
 
 func (h *AuthHandler) parsePolicy(d *caddyfile.Dispenser) error {

@@ -27,6 +27,7 @@ type metadata struct {
 	Introspection        string   `json:"introspection_endpoint"`
 	IntrospectionMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAlgs    []string `json:"introspection_signing_alg_values_supported"`
+	CodeChallenges       []string `json:"code_challenge_methods_supported"`
 	Revocation           string   `json:"revocation_endpoint"`
 	RevocationMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 }
@@ -51,16 +52,23 @@ func (w *issuerWorld) metadata(address string) (m metadata) {
 	return m
 }
 
+// TestDiscoveryDocuments reads both documents of an issuer. They are the same, because programs apply the schema of one to the
+// other.
 func TestDiscoveryDocuments(t *testing.T) {
 	for name, path := range map[string]string{"at the root": "", "below a path": "/tenants/one"} {
 		t.Run(name, func(t *testing.T) {
 			w := startIssuer(t, issuerSettings{url: servertest.FreeURL(t) + path, options: "signing_alg EdDSA"})
 			openID, server := wellKnown(w.url)
-			w.checkMetadata(w.metadata(server))
 			m := w.metadata(openID)
 			w.checkMetadata(m)
+			if a, b := w.get(openID).body, w.get(server).body; a != b {
+				t.Errorf("%s is %s, and %s is %s", openID, a, server, b)
+			}
 			if !slices.Equal(m.Subjects, []string{"public"}) || !slices.Equal(m.IDTokenAlgs, []string{"EdDSA"}) {
-				t.Errorf("OpenID's own members are %+v", m)
+				t.Errorf("the members of OpenID Connect are %+v", m)
+			}
+			if m.Authorization != w.url+"/oauth2/authorize" || !slices.Equal(m.CodeChallenges, []string{"S256"}) {
+				t.Errorf("the members for codes are %+v", m)
 			}
 			refusedToken(t, w.get(m.Authorization+"?response_type=code&client_id=demo"), http.StatusBadRequest, "unsupported_response_type")
 			refusedToken(t, w.do(w.request(http.MethodPost, m.Authorization, nil)), http.StatusBadRequest, "unsupported_response_type")
@@ -117,7 +125,7 @@ func TestPublicDocumentsCanBeCached(t *testing.T) {
 			}
 			post := w.do(w.request(http.MethodPost, address, nil))
 			refusedToken(t, post, http.StatusMethodNotAllowed, "invalid_request")
-			if post.header.Get("Allow") != "GET, HEAD" {
+			if post.header.Get("Allow") != "GET, HEAD, OPTIONS" {
 				t.Errorf("Allow is %q", post.header.Get("Allow"))
 			}
 		})

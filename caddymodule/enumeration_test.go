@@ -152,16 +152,23 @@ func TestFailedAuthenticationCostsAlike(t *testing.T) {
 	}
 	for _, c := range []struct{ name, id, secret string }{ // of no client, whichever there are
 		{"a secret of another kind", "demo", "hunter2"},
-		{"a misspelt secret", "demo", secret[1:]},
+		{"a misspelt secret", "demo", secret[:len(secret)-1]},
 		{"such a secret of an unknown id", "nobody-6", "hunter2"},
 		{"dots", "..", wrong},
-		{"a colon", "de:mo", wrong},
+		{"a percent sign", "de%mo", wrong},
 		{"a long id", strings.Repeat("d", 129), wrong},
 		{"an id too long for the storage", strings.Repeat("D", 128), wrong},
 	} {
 		if first, again, answer := fails("token", c.id, c.secret); len(first)+len(again) > 0 || answer != want {
 			t.Errorf("%s: costs %q, then %q, and is answered %s", c.name, first, again, answer)
 		}
+	}
+	for _, want := range []string{ // operators learn the reason
+		`"client_id":"demo","reason":"wrong_secret"`, `"client_id":"demo","reason":"malformed_secret"`, `"client_id":"Demo-2","reason":"wrong_secret"`,
+		`"client_id":"bare","reason":"wrong_secret"`, `"client_id":"off","reason":"client_disabled"`, `"client_id":"over","reason":"client_expired"`,
+		`"client_id":"lapsed","reason":"secret_expired"`, `"client_id":"hurt","reason":"wrong_secret"`,
+	} {
+		servertest.Eventually(t, "the log has "+want, func() bool { return strings.Contains(w.Log(), want) })
 	}
 	if a := w.authenticate("token", "demo", secret); a.status != 200 {
 		t.Errorf("the right secret after wrong ones: %s", a)

@@ -115,7 +115,7 @@ func TestFeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body := servertest.Body(t, response); response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD" {
+	if body := servertest.Body(t, response); response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD, OPTIONS" {
 		t.Errorf("POST: %d %s", response.StatusCode, body)
 	}
 }

@@ -21,7 +21,7 @@ import (
 // withAPIs is the catalogue with APIs that introspect, and a client whose tokens are soon over.
 const withAPIs = catalogue + `  api:
     secrets: [{id: s1, sha256: HASH}]
-    introspects: ["https://api.example.com", "https://nobody.example.com"]
+    introspects: ["https://API.example.com:443/", "https://nobody.example.com"]
   films:
     secrets: [{id: s1, sha256: HASH}]
     introspects: ["https://films.example.com"]

@@ -49,6 +49,10 @@ type Issuer struct {
 	// published until its last token has expired. Placeholders: {env.*} and {file.*}. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	KeySettings
 
 	server *issuer.Server // set by provision

@@ -24,6 +24,10 @@ type IssuerHandler struct {
 	// Default: the app's only issuer.
 	Issuer string `json:"issuer,omitempty"`
 
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
 	routes map[string]http.HandlerFunc
 	logs   accessLogs
 }
@@ -46,7 +50,7 @@ func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.routes = issuer.server.Routes()
+	h.Issuer, h.routes = issuer.URL, issuer.server.Routes()
 	h.logs = newAccessLogs(ctx)
 	return nil
 }

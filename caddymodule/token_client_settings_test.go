@@ -19,7 +19,7 @@ clients:
   remote: {networks: [192.0.2.0/24, "2001:db8::/32"], GRANTED}
   all4: {networks: [0.0.0.0/0], GRANTED}
   all6: {networks: ["::/0"], GRANTED}
-  films: {audiences: ["https://films.example.com"], GRANTED}
+  films: {audiences: ["https://FILMS.example.com:443/"], GRANTED}
   two: {audiences: ["https://songs.example.com", "https://films.example.com", "https://gone.example.com"], GRANTED}
   issuers: {audiences: ["https://api.example.com"], GRANTED}
   nowhere: {audiences: ["https://gone.example.com"], GRANTED}
@@ -204,7 +204,7 @@ func TestPoliciesSeeTheClientsSettings(t *testing.T) {
 	const claims = "package m2m.token\n\nclaims[\"settings\"] := [input.client.audiences, input.client.networks]\n"
 	w := startSettings(t, issuerSettings{policy: map[string]string{"claims.rego": claims}})
 	for client, want := range map[string]string{
-		"local": "[[] [192.0.2.9/32 127.0.0.0/8]]", "films": "[[" + filmAudience + "] []]",
+		"local": "[[] [192.0.2.9/32 127.0.0.0/8]]", "films": "[[https://FILMS.example.com:443/] []]",
 	} {
 		a := w.ask(client, "film")
 		w.granted(a)

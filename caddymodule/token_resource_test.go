@@ -29,15 +29,18 @@ func TestAudienceOfToken(t *testing.T) {
 		"more than needed":         {"demo", "book:read", []string{filmAudience, issuerAudience}, issuerAudience, "book:read", ""},
 		"chosen for every":         {"almighty", "* book:read", []string{filmAudience}, filmAudience, "*", "book:read"},
 		"chosen twice":             {"almighty", "*", []string{filmAudience, filmAudience}, filmAudience, "*", ""},
+		"in another form":          {"demo", "film:read book:read", []string{"HTTPS://Films.EXAMPLE.com:443/"}, filmAudience, "film:read", "book:read"},
+		"with the slash of a host": {"demo", "film:read book:read", []string{issuerAudience + "/"}, issuerAudience, "book:read", "film:read"},
 		"a wildcard of a resource": {"almighty", "film", nil, filmAudience, "film", ""},
 	} {
-		var more []string
+		var more, audience []string
 		for _, resource := range c.resources {
-			more = append(more, "resource", resource)
+			more, audience = append(more, "resource", resource), append(audience, "audience", resource)
 		}
 		answers := map[string]func() tokenAnswer{
-			"form": func() tokenAnswer { return w.ask(c.client, c.ask, more...) },
-			"JSON": func() tokenAnswer { return w.postJSON(w.json(c.client, c.ask, c.resources)) },
+			"form":     func() tokenAnswer { return w.ask(c.client, c.ask, more...) },
+			"audience": func() tokenAnswer { return w.ask(c.client, c.ask, audience...) },
+			"JSON":     func() tokenAnswer { return w.postJSON(w.json(c.client, c.ask, c.resources)) },
 		}
 		for kind, ask := range answers {
 			t.Run(name+" as "+kind, func(t *testing.T) {
@@ -82,7 +85,8 @@ func TestResourceThatIsNotHere(t *testing.T) {
 	}{
 		"unknown":              {[]string{"https://other.example.com"}, "invalid_target"},
 		"one of two unknown":   {[]string{issuerAudience, "https://other.example.com"}, "invalid_target"},
-		"with a slash":         {[]string{issuerAudience + "/"}, "invalid_target"},
+		"with a path":          {[]string{issuerAudience + "/x"}, "invalid_target"},
+		"with another port":    {[]string{issuerAudience + ":8443"}, "invalid_target"},
 		"with a fragment":      {[]string{issuerAudience + "#x"}, "invalid_target"},
 		"relative":             {[]string{"/api"}, "invalid_target"},
 		"no scope is there":    {[]string{filmAudience}, "invalid_scope"},
@@ -97,4 +101,8 @@ func TestResourceThatIsNotHere(t *testing.T) {
 			refusedToken(t, w.ask("demo", "book:read", more...), http.StatusBadRequest, c.code)
 		})
 	}
+	t.Run("resource and audience", func(t *testing.T) {
+		a := w.in(t).ask("demo", "book:read", "resource", issuerAudience, "audience", filmAudience)
+		refusedToken(t, a, http.StatusBadRequest, "invalid_target")
+	})
 }

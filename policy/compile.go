@@ -101,7 +101,7 @@ func compileModules(modules map[string]*ast.Module, store storage.Store) (*ast.C
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, explainLoad(compiler.Errors)
 	}
-	return compiler, checkNames(compiler)
+	return compiler, checkUse(compiler)
 }
 
 // newCompiler returns a compiler that is as strict as possible: an unused variable or import in a policy is usually a

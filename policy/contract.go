@@ -2,7 +2,6 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -70,8 +69,8 @@ func checkModule(module *ast.Module) error {
 func checkTest(module *ast.Module) error {
 	path := packageOf(module)
 	if !strings.HasSuffix(path, "_test") && (path == "data.m2m" || strings.HasPrefix(path, "data.m2m.")) {
-		return fmt.Errorf("%sa test is in a package of its own: write package %s_test",
-			at(module.Package.Location), strings.TrimPrefix(path, "data."))
+		return errorAt(module.Package.Location, "a test is in a package of its own: write package %s_test",
+			strings.TrimPrefix(path, "data."))
 	}
 	return nil
 }
@@ -82,8 +81,8 @@ func packageOf(module *ast.Module) string { return module.Package.Path.String() 
 // a similar name, where nothing evaluates it.
 func misplaced(module *ast.Module) error {
 	name := strings.TrimPrefix(packageOf(module), "data.")
-	return fmt.Errorf("%spackage %s is not for policies: add rules to package m2m.token, m2m.request or m2m.log, or use a name of your own",
-		at(module.Package.Location), name)
+	return errorAt(module.Package.Location,
+		"package %s is not for policies: add rules to package m2m.token, m2m.request or m2m.log, or use a name of your own", name)
 }
 
 // checkRules finds rules of the contract that do not merge with those of other files.
@@ -92,7 +91,7 @@ func (c contract) checkRules(module *ast.Module) error {
 	for _, rule := range module.Rules {
 		name := ruleName(rule)
 		if usage, ok := c.rules[name]; ok && !isPartial(rule, name) {
-			errs = append(errs, fmt.Errorf("%s%s is a partial rule: write %s", at(rule.Location), name, usage))
+			errs = append(errs, errorAt(rule.Location, "%s is a partial rule: write %s", name, usage))
 		}
 	}
 	return errors.Join(errs...)

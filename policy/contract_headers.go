@@ -2,7 +2,6 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -17,7 +16,7 @@ func checkHeaderCase(module *ast.Module) error {
 	check := func(name *ast.Term) {
 		text, ok := name.Value.(ast.String)
 		if lower := strings.ToLower(string(text)); ok && lower != string(text) {
-			errs = append(errs, fmt.Errorf("%sheaders have their names in lower case: write %q", at(name.Location), lower))
+			errs = append(errs, errorAt(name.Location, "headers have their names in lower case: write %q", lower))
 		}
 	}
 	ast.WalkTerms(module, func(term *ast.Term) bool {

@@ -49,8 +49,13 @@ var someRules = []string{
 	`ttl contains min(ttl_of) if count(ttl_of) > 0`,
 }
 
+// helperRules are libraries, because not every policy uses them.
 const helperRules = `
+# METADATA
+# custom: {library: true}
 helper contains s.raw if { some s in input.scopes; input.client.id == "other" }
+# METADATA
+# custom: {library: true}
 ttl_of contains 120 if some s in granted with input.client.id as "ci-bot"
 `
 

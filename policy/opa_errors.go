@@ -11,7 +11,36 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// explainLoad formats OPA's errors of a policy as "file:line: text", one on each line.
+// LoadError is one thing that is wrong with a policy, at a place in a file. [Load] and [Candidate.Check] return several
+// of them joined, beside errors without a place.
+type LoadError struct {
+	File         string
+	Line, Column int
+	// Code is OPA's name for the kind of the error, such as rego_parse_error, or "".
+	Code    string
+	Message string
+	// Source shows where the error is: lines of the file, a caret below them, and what OPA expected there. It may be
+	// empty.
+	Source []string
+}
+
+// Error returns the error on one line, as "file:line: message".
+func (e *LoadError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
+
+// errorAt returns an error at a place, with the line that is there.
+func errorAt(location *ast.Location, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if location == nil || location.File == "" {
+		return err
+	}
+	located := &LoadError{File: location.File, Line: max(1, location.Row), Column: location.Col, Message: err.Error()}
+	if line, _, _ := strings.Cut(string(location.Text), "\n"); strings.TrimSpace(line) != "" {
+		located.Source = []string{strings.TrimRight(line, " \t\r"), "^"}
+	}
+	return located
+}
+
+// explainLoad returns OPA's errors of a policy as [LoadError] values.
 func explainLoad(err error) error {
 	var several ast.Errors
 	var one *ast.Error
@@ -24,7 +53,15 @@ func explainLoad(err error) error {
 	}
 	explained := make([]error, len(several))
 	for i, one := range several {
-		explained[i] = fmt.Errorf("%s%s", at(one.Location), explainOne(one))
+		explained[i] = errorAt(one.Location, "%s", explainOne(one))
+		var located *LoadError
+		if !errors.As(explained[i], &located) {
+			continue
+		}
+		located.Code = one.Code
+		if one.Details != nil {
+			located.Source = one.Details.Lines()
+		}
 	}
 	return errors.Join(explained...)
 }

@@ -227,7 +227,11 @@ func TestInputThatIsNotJSON(t *testing.T) {
 
 func TestHelperRulesAreNotAsked(t *testing.T) {
 	e := loadFiles(t, map[string]string{"a.rego": `package m2m.token
+# METADATA
+# custom: {library: true}
 broken := to_number("x")
+# METADATA
+# custom: {library: true}
 print_me if print("to nobody")
 granted contains "book:1:edit" if {
 	team := input.client.attributes.team

@@ -29,19 +29,27 @@ func listSecrets(a *request) error {
 }
 
 func createSecret(a *request) error {
-	fields := a.optionalFields("a new secret", "expires")
-	expires := fields.future("expires")
+	fields := a.optionalFields("a new secret", "client_secret", "expires")
+	expires, existing := fields.future("expires"), fields.existingSecret(a.r.PathValue("id"))
 	if fields.err != nil {
 		return fields.err
 	}
+	operation := "secret.create"
+	if existing != "" {
+		operation = "secret.import"
+	}
 	var created api.CreatedSecret
 	used := a.lastUsed(a.r.PathValue("id"))
-	_, err := clients.edit(a, "secret.create", func(c *registry.Client) (*registry.Client, error) {
+	_, err := clients.edit(a, operation, func(c *registry.Client) (*registry.Client, error) {
 		id := nextSecretID(c, used)
 		if live := dropExpired(c); live == store.MaxLiveSecrets {
 			return nil, api.Errorf(api.CodeTooManySecrets, "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
-		created = addSecret(c, id, expires)
+		if existing != "" {
+			created = importSecret(c, id, existing, expires)
+		} else {
+			created = addSecret(c, id, expires)
+		}
 		return c, nil
 	})
 	if err != nil {
@@ -49,6 +57,18 @@ func createSecret(a *request) error {
 	}
 	writeJSON(a.w, http.StatusCreated, created)
 	return nil
+}
+
+// existingSecret returns a secret to import for a client, or "" if the request has none.
+func (f *bodyFields) existingSecret(client string) string {
+	secret, given := f.text("client_secret")
+	if !given {
+		return ""
+	}
+	if err := registry.CheckImport(secret, client); err != nil {
+		f.fail("client_secret: %v", err)
+	}
+	return secret
 }
 
 func rotateSecret(a *request) error {
@@ -195,6 +215,14 @@ func addSecret(c *registry.Client, id string, expires time.Time) api.CreatedSecr
 	added := registry.Secret{ID: id, SHA256: registry.SumSecret(secret), Created: time.Now().UTC().Truncate(time.Second), Expires: expires.UTC()}
 	c.Secrets = append(c.Secrets, added)
 	return api.CreatedSecret{ClientID: c.ID, ClientSecret: secret, SecretID: added.ID, Expires: added.Expires}
+}
+
+// importSecret adds a secret that the client has already. The answer does not repeat it.
+func importSecret(c *registry.Client, id, secret string, expires time.Time) api.CreatedSecret {
+	added := registry.ImportedSecret(secret)
+	added.ID, added.Created, added.Expires = id, time.Now().UTC().Truncate(time.Second), expires.UTC()
+	c.Secrets = append(c.Secrets, added)
+	return api.CreatedSecret{ClientID: c.ID, SecretID: added.ID, Expires: added.Expires}
 }
 
 // nextSecretID returns an ID that no secret of the client is known to have had. Call it before expired secrets are dropped.

@@ -26,7 +26,7 @@ func viewSecrets(c *registry.Client, lastUsed map[string]time.Time) []api.Secret
 	for _, s := range c.Secrets {
 		views = append(views, api.Secret{
 			ID: s.ID, Fingerprint: s.Fingerprint(), Created: s.Created, Expires: s.Expires,
-			LastUsed: lastUsed[s.ID], Live: s.Live(time.Now()),
+			LastUsed: lastUse(s, lastUsed[s.ID]), Imported: s.Imported, Live: s.Live(time.Now()),
 		})
 	}
 	return views
@@ -49,4 +49,16 @@ func viewEntry(entry any) any {
 		return api.Broken{Broken: e.Reason}
 	}
 	return nil
+}
+
+// lastUse returns when a secret was last used, which is known to the minute. It is not before the secret was made, and an
+// earlier use was one of another secret with that ID.
+func lastUse(s registry.Secret, at time.Time) time.Time {
+	switch {
+	case at.Before(s.Created.Truncate(time.Minute)):
+		return time.Time{}
+	case at.Before(s.Created):
+		return s.Created
+	}
+	return at
 }

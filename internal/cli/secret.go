@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +17,7 @@ import (
 func (h *Host) secretCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
 	return group("secret", "Works with client secrets",
-		newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), getCommand(h, list, "/clients%s/secrets", (*session).printSecrets),
+		newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), h.importSecretCommand(), getCommand(h, list, "/clients%s/secrets", (*session).printSecrets),
 		h.rotateSecretCommand(), h.revokeSecretCommand())
 }
 
@@ -29,8 +26,9 @@ func checkSecretCommand() *cobra.Command {
 		Use:   "check < secret",
 		Short: "Detects a mistyped secret, without a server",
 		Long: `
-Reads a secret from standard input and verifies its checksum. It does not know
-whether a client has this secret.
+Reads a secret from standard input and verifies its checksum. It reports white space
+around the secret, except for the line break at its end. It does not know whether a
+client has this secret.
 
 The exit code is 0 for a well-formed secret and 5 otherwise.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -40,14 +38,14 @@ The exit code is 0 for a well-formed secret and 5 otherwise.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 1<<16))
+			secret, err := readSecret(cmd)
 			if err != nil {
 				return err
 			}
-			if len(bytes.TrimSpace(text)) == 0 {
-				return api.Invalid("nothing was read: the secret is read from standard input")
-			}
-			if err := registry.CheckSecret(strings.TrimSpace(string(text))); err != nil {
+			if err := registry.CheckSecret(secret); err != nil {
+				if registry.CheckImported(secret) == nil {
+					err = fmt.Errorf("%w; \"caddy m2m secret import\" accepts this one", err)
+				}
 				return &exitError{exitInvalid, err}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "well-formed")
@@ -112,6 +110,9 @@ func (s *session) printSecrets(list api.SecretList) {
 		works := "no"
 		if secret.Live {
 			works = "yes"
+		}
+		if secret.Imported {
+			works += ", imported"
 		}
 		rows = append(rows, []string{secret.ID, works, timeOr(secret.Created, "-"), timeOr(secret.Expires, "never"), timeOr(secret.LastUsed, "never")})
 	}

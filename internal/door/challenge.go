@@ -30,6 +30,7 @@ const (
 	reasonAmbiguousMethod = "ambiguous_method"
 	reasonAmbiguousPath   = "ambiguous_path"
 	reasonDenied          = "denied_by_policy"
+	reasonForwardAuth     = "bad_forward_auth"
 	reasonNoDecision      = "no_decision"
 	reasonNoKeys          = "no_keys"
 	reasonNoRevocations   = "no_revocations"

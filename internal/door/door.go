@@ -1,7 +1,7 @@
 // Package door decides whether a request goes through to its upstream: the m2m_auth directive without Caddy. New makes
 // a Door of a Config, and Door.ServeHTTP checks each request in this order: it strips headers, refuses what is
-// ambiguous, verifies the token, asks whether it was revoked, finds the required scopes, and asks the policy. The
-// package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
+// ambiguous, finds the route and passes the request if the route is public. Otherwise it verifies the token, asks whether
+// it was revoked, compares its scopes with those that the route requires, and asks the policy. The package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
 // and the web server through Host.
 package door
 
@@ -31,6 +31,7 @@ type Config struct {
 	Issuers      []*TrustedIssuer // at least one, each with another URL
 	Audience     []string         // at least one; the first names the resource
 	Require      []*Requirement
+	Public       []*PublicRoute
 	Policy       *Policy // nil if there is none
 	Leeway       time.Duration
 	Headers      map[string]string // header name to claim name
@@ -39,6 +40,7 @@ type Config struct {
 	KeepToken    bool
 	KeepStreams  bool
 	NoMetadata   bool
+	ForwardAuth  ForwardAuth // "" if the door passes requests on
 
 	Host    Host
 	Metrics *metrics.Door // for requests of which no issuer is known, if there are several
@@ -84,13 +86,16 @@ func New(c Config) (*Door, error) {
 	}
 	d := &Door{Config: c}
 	var err error
-	if d.routes, err = compileRequirements(c.Require); err != nil {
+	if d.routes, err = compileRoutes(c.Require, c.Public); err != nil {
 		return nil, err
 	}
 	if d.identity, err = newIdentityHeaders(c.Headers, c.NoHeaders); err != nil {
 		return nil, err
 	}
-	if !c.NoMetadata {
+	if err := CheckForwardAuth(c.ForwardAuth, c.KeepToken, c.KeepStreams); err != nil {
+		return nil, err
+	}
+	if !c.NoMetadata && c.ForwardAuth == "" { // an answer 200 with the document would let the request through
 		d.metadata = newResourceMetadata(c.Audience[0], c.Issuers)
 	}
 	if c.Policy != nil {
@@ -110,8 +115,15 @@ func New(c Config) (*Door, error) {
 	return d, nil
 }
 
-// ServeHTTP refuses the request or passes it to next.
+// ServeHTTP refuses the request or passes it to next. With ForwardAuth it answers instead.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) error {
+	if d.ForwardAuth != "" {
+		asked, refused := d.asked(r)
+		if refused != nil {
+			return d.refuse(w, r, refused)
+		}
+		r, next = asked, answer{d}
+	}
 	d.strip(r)
 	if d.metadata.serves(r) {
 		httpguard.BoundBody(w, r)
@@ -124,6 +136,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 		return d.refuse(w, r, refused)
 	}
 	m, unmatched := d.match(r)
+	if m.needsNoToken() {
+		return d.passPublic(w, r, next)
+	}
 	verified, refused := d.authenticate(r)
 	if refused != nil {
 		return d.refuse(w, r, refused.forTokenOf(m))

@@ -58,11 +58,14 @@ func Explain(ctx context.Context, all []*Door, q Question) ([]api.DoorExplanatio
 	return explanations, nil
 }
 
-// patterns returns the patterns of the door's requirements.
+// patterns returns the patterns of the door's routes.
 func (d *Door) patterns() []string {
 	patterns := []string{}
 	for _, r := range d.Require {
 		patterns = append(patterns, r.Pattern())
+	}
+	for _, p := range d.Public {
+		patterns = append(patterns, p.requirement().Pattern())
 	}
 	return patterns
 }
@@ -83,15 +86,19 @@ func (d *Door) explain(r *http.Request, q Question) explanation {
 		e.refuse(refused)
 		return e
 	}
+	m, unmatched := d.match(r)
+	if m.route != nil {
+		e.Pattern = m.route.pattern
+	}
+	if m.needsNoToken() {
+		e.LetThrough, e.Description = true, "the route is public: the door needs no token, and removes one that is sent"
+		return e
+	}
 	refused := d.explainToken(r, q.Claims, of)
 	e.refuse(refused)
 	e.TakesToken = refused == nil
-	m, refused := d.match(r)
-	e.refuse(refused)
-	if refused == nil {
-		if m.route != nil {
-			e.Pattern = m.route.pattern
-		}
+	e.refuse(unmatched)
+	if unmatched == nil {
 		var held []scope.Scope
 		if q.Claims != nil {
 			held = q.Claims.Scopes

@@ -26,7 +26,7 @@ func FuzzRequire(f *testing.F) {
 		f.Add(seed.method, seed.path, seed.scope, seed.request)
 	}
 	f.Fuzz(func(t *testing.T, method, path, rawScope, request string) {
-		rules, err := compileRequirements([]*Requirement{{Method: method, Path: path, Scopes: []string{rawScope}}})
+		rules, err := compileRoutes([]*Requirement{{Method: method, Path: path, Scopes: []string{rawScope}}}, nil)
 		if (err == nil) != (rules != nil) {
 			t.Fatalf("%v, %v", rules, err)
 		}

@@ -40,13 +40,14 @@ func (m *resourceMetadata) serves(r *http.Request) bool {
 	return m != nil && r.URL.Path == m.path
 }
 
-func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) error {
-	document, err := m.document(r.Context())
-	if err != nil {
-		return err
-	}
-	document.ServeHTTP(w, r)
-	return nil
+func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) (err error) {
+	oauth.Public(func(w http.ResponseWriter, r *http.Request) {
+		var document *oauth.Document
+		if document, err = m.document(r.Context()); err == nil {
+			document.ServeHTTP(w, r)
+		}
+	})(w, r)
+	return err
 }
 
 func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error) {

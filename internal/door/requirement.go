@@ -28,34 +28,58 @@ type Requirement struct {
 	// identifier, as in book:{id}:read; there it stands for itself alone, whatever it contains.
 	// Required.
 	Scopes []string `json:"scopes"`
+
+	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
+	// the config name it; nothing else uses it. Default: none.
+	Position string `json:"position,omitempty"`
+
+	public bool // needs no token, and no scope
 }
 
 func (r *Requirement) check() error {
-	switch {
-	case r.Path == "":
-		return errors.New("a requirement has no path")
-	case !strings.Contains(r.Path, "/"):
-		return fmt.Errorf("requiring for %q: the path has no /", r.Path)
-	case strings.ContainsAny(r.Path, " \t"):
-		return fmt.Errorf("requiring for %q: the path has white space", r.Path)
-	case strings.Contains(r.Path, "{http."):
-		return fmt.Errorf("requiring for %q: this parameter name is a placeholder of the Caddyfile; choose another", r.Path)
-	case httpguard.FoldHost(r.host()) != r.host():
-		return fmt.Errorf("requiring for %q: the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form", r.Path)
-	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
-		return fmt.Errorf("requiring for %q: no request can match its host: %s", r.Path, httpguard.AmbiguousHostname(r.host()))
-	case strings.ToUpper(r.Method) != r.Method:
-		return fmt.Errorf("requiring for %s: method %q is not in upper case", r.Path, r.Method)
-	case r.Method == http.MethodConnect:
-		return fmt.Errorf("requiring for %s: no request can match the method CONNECT; a WebSocket is a GET", r.Path)
-	case strings.Contains(r.Path, "*"):
-		return fmt.Errorf("requiring for %q: a * in the path is not a wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A", r.Path)
-	case r.ambiguity() != "":
-		return fmt.Errorf("requiring for %q: no request can match its path: %s", r.Path, r.ambiguity())
-	case len(r.Scopes) == 0:
-		return fmt.Errorf("requiring for %s: no scope is named", r.Pattern())
+	if err := r.checkPattern(); err != nil {
+		return err
+	}
+	if len(r.Scopes) == 0 && !r.public {
+		return r.errorf("no scope is named")
 	}
 	return nil
+}
+
+// checkPattern fails on a method and a path that no request can match.
+func (r *Requirement) checkPattern() error {
+	switch {
+	case r.Path == "":
+		return errors.New("a route has no path")
+	case !strings.Contains(r.Path, "/"):
+		return r.errorf("the path has no /")
+	case strings.ContainsAny(r.Path, " \t"):
+		return r.errorf("the path has white space")
+	case strings.Contains(r.Path, "{http."):
+		return r.errorf("this parameter name is a placeholder of the Caddyfile; choose another")
+	case httpguard.FoldHost(r.host()) != r.host():
+		return r.errorf("the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form")
+	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
+		return r.errorf("no request can match its host: %s", httpguard.AmbiguousHostname(r.host()))
+	case strings.ToUpper(r.Method) != r.Method:
+		return r.errorf("method %q is not in upper case", r.Method)
+	case r.Method == http.MethodConnect:
+		return r.errorf("no request can match the method CONNECT; a WebSocket is a GET")
+	case strings.Contains(r.Path, "*"):
+		return r.errorf("a * in the path is not a wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A")
+	case r.ambiguity() != "":
+		return r.errorf("no request can match its path: %s", r.ambiguity())
+	}
+	return nil
+}
+
+// errorf returns an error about the route.
+func (r *Requirement) errorf(format string, args ...any) error {
+	what := "requiring for"
+	if r.public {
+		what = "public route"
+	}
+	return fmt.Errorf("%s %q: %w", what, r.Pattern(), fmt.Errorf(format, args...))
 }
 
 // Pattern returns the method and the path, as net/http.ServeMux takes them.

@@ -19,17 +19,27 @@ type Routes struct {
 	// folded has the same routes in lower case. Caddy's own path matchers ignore the case of letters. A path that folds
 	// to another route would be judged by one rule and served by another.
 	folded *http.ServeMux
+	// required reports that there is a requirement. Without one, a token is enough for what no public route matches.
+	required bool
 }
 
 // NewRoutes returns routes that match no request.
 func NewRoutes() *Routes { return &Routes{mux: http.NewServeMux(), folded: http.NewServeMux()} }
 
-// compileRequirements returns nil if there are no requirements.
-func compileRequirements(all []*Requirement) (*Routes, error) {
-	if len(all) == 0 {
+// compileRoutes returns nil if there are no routes.
+func compileRoutes(all []*Requirement, public []*PublicRoute) (*Routes, error) {
+	if len(all)+len(public) == 0 {
 		return nil, nil
 	}
 	routes := NewRoutes()
+	for _, p := range public {
+		if p == nil {
+			return nil, errors.New("a public route is null")
+		}
+		if err := routes.AddPublic(p); err != nil {
+			return nil, err
+		}
+	}
 	for _, requirement := range all {
 		if requirement == nil {
 			return nil, errors.New("a requirement is null")
@@ -41,25 +51,33 @@ func compileRequirements(all []*Requirement) (*Routes, error) {
 	return routes, nil
 }
 
+// AddPublic adds a route that needs no token. It fails as Add does.
+func (c *Routes) AddPublic(p *PublicRoute) error { return c.add(p.requirement()) }
+
 // Add adds the route of a requirement. It fails on a pattern or scope that is malformed, on a parameter that the
 // pattern does not have, and on a conflict with another pattern.
 func (c *Routes) Add(r *Requirement) error {
+	c.required = true
+	return c.add(r)
+}
+
+func (c *Routes) add(r *Requirement) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	route := &route{pattern: r.Pattern(), parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
+	route := &route{pattern: r.Pattern(), public: r.public, parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
 	for n, raw := range r.Scopes {
 		template, err := parseScopeTemplate(raw, r.Path)
 		if err != nil {
-			return fmt.Errorf("requiring %q for %s: %w", raw, r.Pattern(), err)
+			return r.errorf("scope %q: %w", raw, err)
 		}
 		route.scopes[n] = template
 	}
 	if err := handle(c.mux, r.Pattern(), route); err != nil {
-		return fmt.Errorf("requiring for %s: %w", r.Pattern(), err)
+		return r.errorf("%w", err)
 	}
 	if err := handle(c.folded, foldPattern(r.Pattern()), route); err != nil {
-		return fmt.Errorf("requiring for %s: without regard to case, as Caddy matches paths: %w", r.Pattern(), err)
+		return r.errorf("without regard to case, as Caddy matches paths: %w", err)
 	}
 	return nil
 }
@@ -86,6 +104,9 @@ type match struct {
 	parameters map[string]string // the pattern's, with their values
 }
 
+// needsNoToken reports whether the request matches a public route.
+func (m match) needsNoToken() bool { return m.route != nil && m.route.public }
+
 // match returns the route of the request as it reaches the upstream. It refuses a request that matches none, and one
 // that Caddy or an upstream may take for another request.
 func (c *Routes) match(r *http.Request) (match, *Refusal) {
@@ -98,6 +119,9 @@ func (c *Routes) match(r *http.Request) (match, *Refusal) {
 		if why := c.ambiguity(seen, found.route); why != "" {
 			return match{}, ambiguous(reasonAmbiguousPath, why)
 		}
+	}
+	if found.route == nil && !c.required {
+		return match{method: method}, nil
 	}
 	required, ok := found.route.fill(found.values)
 	if !ok {
@@ -134,6 +158,7 @@ func (c *Routes) foldedRoute(seen *http.Request, path string) *route {
 // route is what requests of one pattern need. It is the pattern's handler, and writes itself into a muxAnswer.
 type route struct {
 	pattern    string
+	public     bool // needs no token
 	parameters []string
 	scopes     []scopeTemplate
 }

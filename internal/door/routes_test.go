@@ -13,7 +13,7 @@ import (
 
 func compile(t *testing.T, requirements ...*Requirement) *Routes {
 	t.Helper()
-	compiled, err := compileRequirements(requirements)
+	compiled, err := compileRoutes(requirements, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 		"not UTF-8":                           {Path: "/a%ff/", Scopes: []string{"x"}},
 		"percent-encoded twice":               {Path: "/a%252e", Scopes: []string{"x"}},
 	} {
-		_, err := compileRequirements([]*Requirement{{Path: "/admin/{y}", Scopes: []string{"y"}}, r})
+		_, err := compileRoutes([]*Requirement{{Path: "/admin/{y}", Scopes: []string{"y"}}, r}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", r, err, want)
 		}
@@ -87,7 +87,7 @@ func TestHostsThatNoRequestHas(t *testing.T) {
 	for _, host := range []string{
 		"bücher.example", "admin.local.", "admin..local", "admin,x", "*.example.com", "0x7f.1", "127.1", "[admin.local]", "[0:0:0:0:0:0:0:1]", "[::1%25lo]", "::1", "admin.local:", "xn--admin-.local", "user@admin.local",
 	} {
-		if _, err := compileRequirements([]*Requirement{{Path: host + "/x", Scopes: []string{"x"}}}); err == nil {
+		if _, err := compileRoutes([]*Requirement{{Path: host + "/x", Scopes: []string{"x"}}}, nil); err == nil {
 			t.Errorf("%q is taken", host)
 		}
 	}
@@ -136,7 +136,7 @@ func hasTemplateParameter(t scopeTemplate, name string) bool {
 
 func TestRequirementsThatHaveEscapes(t *testing.T) {
 	for _, path := range []string{"/", "/{$}", "/docs/{$}", "/docs/", "[2001:db8::1]/x", "/{x}/y", "/%2A/{rest...}", "/100%/x", "/%7Bid%7D", "/a%20b", "/%C3%9C/{x}"} {
-		c, err := compileRequirements([]*Requirement{{Path: path, Scopes: []string{"x"}}})
+		c, err := compileRoutes([]*Requirement{{Path: path, Scopes: []string{"x"}}}, nil)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue

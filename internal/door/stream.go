@@ -44,15 +44,20 @@ type stream struct {
 // pass has the next handlers serve a request that was let through, for as long as its token is valid.
 func (d *Door) pass(w http.ResponseWriter, r *http.Request, next Handler, claims *token.Claims, kid string) error {
 	if d.KeepStreams {
-		if hasBody(r) {
-			r.Body = &requestBody{r.Body, r.ProtoMajor}
-		}
-		return next.ServeHTTP(w, r)
+		return passUnwatched(w, r, next)
 	}
 	s := d.newStream(w, r, claims, kid)
 	defer s.report(r) // also when a handler panics, as reverse_proxy does when a response breaks off
 	err := next.ServeHTTP(s, s.request(r))
 	return s.finish(r, err)
+}
+
+// passUnwatched has the next handlers serve a request that no token ends.
+func passUnwatched(w http.ResponseWriter, r *http.Request, next Handler) error {
+	if hasBody(r) {
+		r.Body = &requestBody{r.Body, r.ProtoMajor}
+	}
+	return next.ServeHTTP(w, r)
 }
 
 // newStream arms the timer of a stream. The caller must call end.

@@ -8,10 +8,12 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // chooseAudience checks that each `resource` of the request is an audience of this issuer (RFC 8707 §2) that the client
-// may have, and finds the audiences of a scope on every resource.
+// may have, and finds the audiences of a scope on every resource. The token has an audience as the config and the registry
+// write it, whatever equivalent URI the client wrote.
 func (t *tokenRequest) chooseAudience(ctx context.Context) (refused *oauth.Error, err error) {
 	onEvery := slices.ContainsFunc(t.requested, func(s scope.Scope) bool { return s.Resource == scope.Any })
 	if len(t.oauth.Resources) == 0 && !onEvery {
@@ -21,15 +23,18 @@ func (t *tokenRequest) chooseAudience(ctx context.Context) (refused *oauth.Error
 	if err != nil {
 		return nil, err
 	}
+	var chosen []string
 	for _, target := range t.oauth.Resources {
-		if !slices.Contains(known, target) {
+		named := slices.DeleteFunc(slices.Clone(known), func(audience string) bool { return !uri.Equal(audience, target) })
+		if len(named) == 0 {
 			return oauth.InvalidTarget("a requested resource is not known here"), nil
 		}
-		if !t.mayHave(target) {
+		if !t.mayHave(named[0]) { // all of them are equal
 			return oauth.InvalidTarget("a requested resource is not for this client"), nil
 		}
+		chosen = append(chosen, named...)
 	}
-	t.audience = slices.Compact(slices.Sorted(slices.Values(t.oauth.Resources)))
+	t.audience = slices.Compact(slices.Sorted(slices.Values(chosen)))
 	t.every = slices.DeleteFunc(known, func(audience string) bool { return !t.mayHave(audience) })
 	return nil, nil
 }
@@ -43,7 +48,7 @@ func (t *tokenRequest) mayHave(audience string) bool {
 // isWithin reports whether bounds allow an audience. Empty bounds allow all, so mayHave must not intersect two bounds:
 // the result may be empty.
 func isWithin(bounds []string, audience string) bool {
-	return len(bounds) == 0 || slices.Contains(bounds, audience)
+	return len(bounds) == 0 || uri.Contains(bounds, audience)
 }
 
 // isForPolicy reports whether the policy is asked about a scope. It rejects one of an unknown resource, with its own

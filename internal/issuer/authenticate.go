@@ -30,13 +30,18 @@ type call struct {
 	http   *http.Request
 	start  time.Time
 	client *registry.Client // nil until it is authenticated
+
+	refusal *registry.Refusal // why the client is refused, nil if it is not
 }
 
 // authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client get the same answer
 // at the same cost. If the registry fails, fault makes the answer.
+// The reason is for the log and the metrics.
 func (c *call) authenticate(ctx context.Context, id, secret string, fault func(doing string, err error) *oauth.Error) *oauth.Error {
 	client, secretID, err := c.issuer.Registry.Authenticate(ctx, id, secret, c.start)
-	if errors.Is(err, registry.ErrRefused) {
+	var refusal *registry.Refusal
+	if errors.As(err, &refusal) {
+		c.refuseClient(refusal)
 		return oauth.InvalidClient()
 	}
 	if err != nil {
@@ -50,12 +55,31 @@ func (c *call) authenticate(ctx context.Context, id, secret string, fault func(d
 	return nil
 }
 
-// clientID returns the client's ID once it is authenticated. Before that, the log does not repeat the claimed one.
+// clientID returns the client's ID if the registry has the client. The log does not repeat another one, which the client may
+// have made up or confused with its secret.
 func (c *call) clientID() string {
-	if c.client == nil {
+	switch {
+	case c.client != nil:
+		return c.client.ID
+	case c.refusal != nil:
+		return c.refusal.ClientID
+	}
+	return ""
+}
+
+// reason returns why the client is refused, "" if it is not.
+func (c *call) reason() string {
+	if c.refusal == nil {
 		return ""
 	}
-	return c.client.ID
+	return c.refusal.Reason
+}
+
+// countUnusable counts a request whose credentials could not be looked up.
+func (c *call) countUnusable(err *oauth.Error) {
+	if err.Code == oauth.CodeInvalidClient && c.refusal == nil {
+		c.refuseClient(&registry.Refusal{Reason: unusableCredentials})
+	}
 }
 
 // crowdInterval is the least time between two warnings about too many unauthenticated requests.

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"maps"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,9 @@ func TestUsedSecretIsNoted(t *testing.T) {
 	usage := store.NewUsage(&certmagic.FileStorage{Path: t.TempDir()}, "usage")
 	start := time.Date(2026, 1, 1, 12, 30, 0, 0, time.UTC)
 	for _, secret := range []string{second, lapsed, registry.NewSecret(), ""} {
-		request := &call{issuer: &Server{Config: Config{Registry: file, Usage: usage}}, start: start}
+		server := testServer(t)
+		server.Registry, server.Usage = file, usage
+		request := &call{issuer: server, start: start, http: httptest.NewRequest("POST", "/oauth2/token", nil)}
 		fault := func(doing string, err error) *oauth.Error {
 			t.Errorf("%s: %v", doing, err)
 			return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // KeySet implements door.Issuer.
@@ -21,7 +22,7 @@ func (s *Server) Scopes(ctx context.Context, audience string) ([]string, error) 
 	}
 	var scopes []string
 	for _, resource := range resources {
-		if audience != "" && s.audienceOf(resource) != audience {
+		if audience != "" && !uri.Equal(s.audienceOf(resource), audience) {
 			continue
 		}
 		for action := range resource.Actions {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // introspect is the introspection endpoint (RFC 7662 §2). It answers with the claims of an active token that the client
@@ -52,9 +52,7 @@ func (t *tokenReference) activeClaims(ctx context.Context) (*token.Claims, error
 
 // maySee reports whether the token is the caller's own, or has an audience that the caller may introspect.
 func (t *tokenReference) maySee(claims *token.Claims) bool {
-	return claims.ClientID == t.client.ID || slices.ContainsFunc(claims.Audience, func(audience string) bool {
-		return slices.Contains(t.client.Introspects, audience)
-	})
+	return claims.ClientID == t.client.ID || uri.NamesOneOf(claims.Audience, t.client.Introspects)
 }
 
 // activeMembers returns all claims, and the members that RFC 7662 §2.2 adds. Their names are reserved, so no claim of a

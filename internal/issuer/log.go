@@ -25,17 +25,36 @@ func (t *tokenRequest) logDecision(jti string) {
 }
 
 // logRefusal logs at debug level, because anyone can cause refusals. The refusal of an authenticated client is in the
-// decision log, under the ID of the answer.
+// decision log, under the ID of the answer. A client that is not authenticated is also logged by logFailing.
 func (t *tokenRequest) logRefusal(err *oauth.Error) {
-	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
-	logger, level := t.issuer.Logger, zap.DebugLevel
+	t.addRefusalFields(err)
+	fields := func() []zap.Field {
+		return []zap.Field{
+			zap.String("decision_id", t.id), zap.String("client_id", t.clientID()), zap.String("remote_ip", t.issuer.Host.ClientIP(t.http)),
+			zap.String("error", err.Code), zap.String("description", err.Description),
+		}
+	}
 	if t.client != nil && err.Status == http.StatusBadRequest && err.RejectedScope == nil {
-		logger, level = t.issuer.Decisions, zap.InfoLevel
+		if c := t.issuer.Decisions.Check(zap.InfoLevel, "token request refused"); c != nil {
+			c.Write(append(fields(), zap.String("issuer", t.issuer.URL))...) // that logger is of all issuers
+		}
+		return
 	}
-	if c := logger.Check(level, "token request refused"); c != nil {
-		c.Write(zap.String("decision_id", t.id), zap.String("issuer", t.issuer.URL), zap.String("client_id", t.clientID()),
-			zap.String("remote_ip", t.issuer.Host.ClientIP(t.http)), zap.String("error", err.Code), zap.String("description", err.Description))
+	if c := t.issuer.Logger.Check(zap.DebugLevel, "token request refused"); c != nil {
+		c.Write(append(fields(), zap.String("reason", t.reason()))...)
 	}
+}
+
+// addRefusalFields adds why a request is refused to its line in the access log.
+func (c *call) addRefusalFields(err *oauth.Error) {
+	fields := []zap.Field{zap.String("m2m_error", err.Code)}
+	if c.refusal != nil {
+		fields = append(fields, zap.String("m2m_reason", c.refusal.Reason))
+		if c.client == nil { // the line of an authenticated client has it
+			fields = append(fields, zap.String("m2m_client_id", c.refusal.ClientID))
+		}
+	}
+	c.issuer.Host.AddLogFields(c.http, fields...)
 }
 
 // result returns the outcome as a metric label.

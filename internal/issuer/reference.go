@@ -34,6 +34,7 @@ func (s *Server) serveReference(count func(result string), serve func(*tokenRefe
 		}
 		if oerr != nil {
 			result = oerr.Code
+			t.countUnusable(oerr)
 			t.logRefusal(oerr)
 			oerr.Write(w)
 		}
@@ -67,9 +68,9 @@ func (t *tokenReference) fault(doing string, err error) *oauth.Error {
 
 // logRefusal logs at debug level, because anyone can cause refusals.
 func (t *tokenReference) logRefusal(err *oauth.Error) {
-	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_error", err.Code))
+	t.addRefusalFields(err)
 	if c := t.issuer.Logger.Check(zap.DebugLevel, "request about a token refused"); c != nil {
-		c.Write(zap.String("path", t.http.URL.Path), zap.String("remote_ip", t.issuer.Host.ClientIP(t.http)),
-			zap.String("error", err.Code), zap.String("description", err.Description))
+		c.Write(zap.String("path", t.http.URL.Path), zap.String("client_id", t.clientID()), zap.String("remote_ip", t.issuer.Host.ClientIP(t.http)),
+			zap.String("error", err.Code), zap.String("description", err.Description), zap.String("reason", t.reason()))
 	}
 }

@@ -56,9 +56,10 @@ type Config struct {
 // Server is one running authorization server.
 type Server struct {
 	Config
-	Store     *store.Store // the registry if it is in storage, else nil
-	documents atomic.Pointer[metadataDocuments]
-	crowd     atomic.Int64 // the time of the last warning of warnOfCrowd
+	Store    *store.Store // the registry if it is in storage, else nil
+	document atomic.Pointer[metadataDocument]
+	crowd    atomic.Int64 // the time of the last warning of warnOfCrowd
+	failing  failing
 
 	Revocations *revocation.Store
 	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.
@@ -98,13 +99,13 @@ func (s *Server) Routes() map[string]http.HandlerFunc {
 	oidcPath, oauthPath := oauth.WellKnownPaths(s.URL)
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:       s.serveToken,
-		base.Path + oauth.JWKSPath:        s.serveJWKS,
+		base.Path + oauth.JWKSPath:        oauth.Public(s.serveJWKS),
 		base.Path + oauth.IntrospectPath:  s.serveReference(s.Metrics.Introspection, (*tokenReference).introspect),
 		base.Path + oauth.RevokePath:      s.serveReference(s.Metrics.Revocation, (*tokenReference).revoke),
-		base.Path + oauth.RevocationsPath: s.feed.serve,
+		base.Path + oauth.RevocationsPath: oauth.Public(s.feed.serve),
 		base.Path + oauth.AuthorizePath:   s.serveAuthorize,
-		oidcPath:                          s.serveMetadata(func(d *metadataDocuments) http.Handler { return d.openID }),
-		oauthPath:                         s.serveMetadata(func(d *metadataDocuments) http.Handler { return d.oauth }),
+		oidcPath:                          oauth.Public(s.serveMetadata),
+		oauthPath:                         oauth.Public(s.serveMetadata),
 	}
 }
 

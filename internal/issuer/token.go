@@ -43,6 +43,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		oerr = t.serve(w)
 	}
 	if oerr != nil {
+		t.countUnusable(oerr)
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
@@ -150,6 +151,7 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 		return nil
 	}
 	t.logDecision("")
+	t.noteNetwork()
 	err := t.invalidScope("none of the requested scopes is granted")
 	rejected := t.rejectedScope()
 	err.RejectedScope = &rejected

@@ -39,6 +39,7 @@ func (s *Server) Start(ctx context.Context) error {
 	go poll.Every(ctx, reload.StorageInterval, s.lookForRevocations)
 	go s.Keys.Watch(ctx, s.reportKeys)
 	go poll.Every(ctx, usageInterval, func() { s.flushUsage(ctx) })
+	go poll.Every(ctx, failingLook, func() { s.logFailing(time.Now()) })
 	return nil
 }
 
@@ -48,6 +49,7 @@ func (s *Server) watcher(kind string, source reload.Source) *reload.Watcher {
 
 // Stop writes when secrets were last used, and closes the registry if it is in storage.
 func (s *Server) Stop(ctx context.Context) {
+	s.logFailing(time.Now())
 	s.flushUsage(ctx)
 	if s.Store != nil {
 		s.Store.Close()

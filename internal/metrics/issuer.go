@@ -12,6 +12,7 @@ type Issuer struct {
 	*Policy
 	*Reloads
 	requests       *prometheus.CounterVec
+	refused        *prometheus.CounterVec
 	introspections *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -28,6 +29,7 @@ func (s *Set) Issuer(url string) *Issuer {
 		introspections: s.introspections.MustCurryWith(issuer),
 		revocations:    s.revocations.MustCurryWith(issuer),
 		requests:       s.tokenRequests.MustCurryWith(issuer),
+		refused:        s.refused.MustCurryWith(issuer),
 		duration:       s.tokenDurations.With(issuer),
 		keys:           s.keys.MustCurryWith(issuer),
 		keyAge:         s.keyAge.With(issuer),
@@ -43,6 +45,9 @@ func (i *Issuer) TokenRequest(result string, took time.Duration) {
 	i.requests.WithLabelValues(result).Inc()
 	i.duration.Observe(took.Seconds())
 }
+
+// Refused counts a client that is refused, by the reason.
+func (i *Issuer) Refused(reason string) { i.refused.WithLabelValues(reason).Inc() }
 
 // Introspection counts an introspection by its outcome.
 func (i *Issuer) Introspection(result string) { i.introspections.WithLabelValues(result).Inc() }

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ type credentials struct{ id, secret, method string }
 
 // clientAuth reads the credentials of the only authentication method that the client uses (RFC 6749 §2.3).
 func clientAuth(h http.Header, p params) (credentials, *Error) {
-	authorization := h.Values("Authorization")
+	authorization := slices.DeleteFunc(slices.Clone(h.Values("Authorization")), isEmptyAuthorization)
 	assertion := p.get("client_assertion") != "" || p.get("client_assertion_type") != ""
 	secret := p.get("client_secret") != ""
 	if len(authorization) > 1 || atLeastTwo(len(authorization) == 1, secret, assertion) {
@@ -29,6 +30,12 @@ func clientAuth(h http.Header, p params) (credentials, *Error) {
 		return basicAuth(authorization[0], p.get("client_id"))
 	}
 	return postAuth(p)
+}
+
+// isEmptyAuthorization finds a header of a client that has no credentials for it, as when a variable is empty.
+func isEmptyAuthorization(value string) bool {
+	value = strings.TrimSpace(value)
+	return value == "" || strings.EqualFold(value, "Basic") || strings.EqualFold(value, "Bearer")
 }
 
 func atLeastTwo(a, b, c bool) bool { return a && b || b && c || a && c }

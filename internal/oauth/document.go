@@ -29,7 +29,7 @@ func NewDocument(body []byte, contentType string, maxAge time.Duration) *Documen
 
 // Metadata is a type of document that NewJSONDocument encodes.
 type Metadata interface {
-	ServerMetadata | OpenIDConfiguration | ResourceMetadata
+	ServerMetadata | ResourceMetadata
 }
 
 // NewJSONDocument returns a document that holds m as application/json.
@@ -38,10 +38,10 @@ func NewJSONDocument[M Metadata](m M, maxAge time.Duration) *Document {
 }
 
 // ServeHTTP answers GET and HEAD with the document, or with 304 if the client has it (RFC 9110 §13.1.2). It answers other
-// methods with 405.
+// methods with 405. Public answers OPTIONS before.
 func (d *Document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		methodNotAllowed("GET, HEAD").Write(w)
+		methodNotAllowed(publicMethods).Write(w)
 		return
 	}
 	h := w.Header()

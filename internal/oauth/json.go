@@ -15,8 +15,8 @@ var (
 // parameterValues makes json.Unmarshal read the values of a parameter with readValues.
 var parameterValues = json.WithUnmarshalers(json.UnmarshalFromFunc(readValues))
 
-// parseJSON reads an application/json body: one object whose members are strings. The member resource may also be an
-// array of strings.
+// parseJSON reads an application/json body: one object. The members that are read are strings or null, which counts as
+// omitted. The members resource and audience may also be arrays of strings.
 func parseJSON(body []byte) (params, *Error) {
 	var p params
 	err := json.Unmarshal(body, &p, parameterValues)
@@ -26,19 +26,23 @@ func parseJSON(body []byte) (params, *Error) {
 	case errors.Is(err, errTooMany):
 		return nil, tooMany()
 	case errors.Is(err, errNotString):
-		return nil, InvalidRequest("every parameter must be a JSON string; resource may be an array of them")
+		return nil, InvalidRequest("a parameter must be a JSON string; resource and audience may be arrays of them")
 	case err != nil || p == nil:
 		return nil, InvalidRequest("the body is not one JSON object")
 	}
 	return p, nil
 }
 
-// readValues reads the value of a member: a string, or for resource also an array of strings. It fails if more members
-// follow than a request may have.
+// readValues reads the value of a member: a string, or for resource and audience also an array of strings. It skips the value of
+// a member that is ignored. It fails if more members follow than a request may have.
 func readValues(dec *jsontext.Decoder, values *[]string) (err error) {
-	if dec.PeekKind() == jsontext.KindBeginArray && dec.StackPointer() == "/resource" {
+	name := dec.StackPointer().LastToken()
+	switch kind := dec.PeekKind(); {
+	case !isRead(name) || kind == jsontext.KindNull:
+		*values, err = nil, dec.SkipValue()
+	case kind == jsontext.KindBeginArray && mayRepeat(name):
 		*values, err = readArray(dec)
-	} else {
+	default:
 		*values = make([]string, 1)
 		(*values)[0], err = readString(dec)
 	}

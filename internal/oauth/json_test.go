@@ -11,7 +11,7 @@ import (
 
 const (
 	notObject = "the body is not one JSON object"
-	notText   = "every parameter must be a JSON string; resource may be an array of them"
+	notText   = "a parameter must be a JSON string; resource and audience may be arrays of them"
 	isTwice   = "a parameter is repeated"
 	tooMuch   = "too many parameters"
 )
@@ -22,31 +22,34 @@ func TestParseJSON(t *testing.T) {
 	full := strings.TrimSuffix(manyMembers(maxParams), "}")
 	long := `"resource":[` + strings.TrimSuffix(strings.Repeat(`"a",`, maxParams), ",")
 	for body, want := range map[string]string{ // what is taken is written as a query
-		"{}": "", " \t\r\n{ } \n": "", `{"a":""}`: "a=", `{"":"b"}`: "=b", `{"a":"b","A":"c"}`: "A=c&a=b",
+		"{}": "", " \t\r\n{ } \n": "", `{"scope":""}`: "scope=", `{"":"b"}`: "", `{"scope":"b","Scope":"c"}`: "scope=b",
 		`{"resource":"a"}`: "resource=a", `{"resource":[]}`: "", `{"resource":["a","b"]}`: "resource=a&resource=b",
-		`{"r\u0065source":["a"]}`: "resource=a", `{"a":"\u0000\ud83d\ude00"}`: "a=%00%F0%9F%98%80", `{"a/b~":"c"}`: "a%2Fb~=c",
+		`{"r\u0065source":["a"]}`: "resource=a", `{"scope":"\u0000\ud83d\ude00"}`: "scope=%00%F0%9F%98%80", `{"scope/a~":"c"}`: "",
+		`{"scope":null}`: "", `{"resource":null}`: "", `{"a":null}`: "", `{"a":true,"b":1e400}`: "", `{"a":["b",{"resource":1}]}`: "",
+		`{"Resource":["a"]}`: "", `{"a":{"scope":1},"scope":"b"}`: "scope=b", `{"a":` + deep + "}": "", `{"audience":["a"]}`: "audience=a",
 		"{" + long + "]}": "*100", full + "}": "*100",
 
 		"": notObject, " ": notObject, "null": notObject, "true": notObject, `"a"`: notObject, "1": notObject, "[]": notObject, "[{}]": notObject,
 		"{": notObject, "}": notObject, "{}}": notObject, "{}{}": notObject, "{},": notObject, "{}null": notObject, "{}\x00": notObject,
-		"\ufeff{}": notObject, "{a:1}": notObject, "{'a':'b'}": notObject, `{"a"}`: notObject, `{"a":"b",}`: notObject,
-		`{,"a":"b"}`: notObject, `{"a":"b" "c":"d"}`: notObject, `{"a","b"}`: notObject, `{"a":"b":"c"}`: notObject, `{"a":"b"`: notObject,
-		`{"a":"b`: notObject, `{"a":"b"]`: notObject, `{"a":"b"}//`: notObject, `{null:"a"}`: notObject, `{"a":tru}`: notText, `{"a":nul}`: notText, `{"a":}`: notText, `{"resource":["a"}`: notText,
-		"{\"a\":\"\xff\"}": notObject, "{\"\xff\":\"a\"}": notObject, `{"a":"\ud800"}`: notObject, `{"a":"\x"}`: notObject, "{\"a\":\"\n\"}": notObject,
+		"\ufeff{}": notObject, "{a:1}": notObject, "{'a':'b'}": notObject, `{"a"}`: notObject, `{"scope":"b",}`: notObject,
+		`{,"scope":"b"}`: notObject, `{"scope":"b" "c":"d"}`: notObject, `{"a","b"}`: notObject, `{"scope":"b":"c"}`: notObject, `{"scope":"b"`: notObject,
+		`{"scope":"b`: notObject, `{"scope":"b"]`: notObject, `{"scope":"b"}//`: notObject, `{null:"a"}`: notObject, `{"scope":tru}`: notText, `{"scope":nul}`: notObject, `{"scope":}`: notText, `{"resource":["a"}`: notText,
+		"{\"scope\":\"\xff\"}": notObject, "{\"\xff\":\"a\"}": notObject, `{"scope":"\ud800"}`: notObject, `{"scope":"\x"}`: notObject, "{\"scope\":\"\n\"}": notObject,
 		`{"resource":["a"`: notObject, `{"resource":["a",]}`: notObject, `{"resource":[,"a"]}`: notObject,
 
-		`{"a":null}`: notText, `{"a":true}`: notText, `{"a":1}`: notText, `{"a":{}}`: notText, `{"a":["b"]}`: notText, `{"a":[]}`: notText,
-		`{"Resource":["a"]}`: notText, `{"resource":null}`: notText, `{"resource":{}}`: notText, `{"resource":1}`: notText,
-		`{"resource":[null]}`: notText, `{"resource":["a",1]}`: notText, `{"resource":[["a"]]}`: notText, `{"a":` + deep + "}": notText,
-		`{"a":{"b":1,"b":2}}`: notText, `{"a":{"resource":"b"}}`: notText, `{"a":{"b`: notText,
+		`{"scope":true}`: notText, `{"scope":1}`: notText, `{"scope":{}}`: notText, `{"scope":["b"]}`: notText, `{"scope":[]}`: notText,
+		`{"audience":{}}`: notText, `{"resource":{}}`: notText, `{"resource":1}`: notText,
+		`{"resource":[null]}`: notText, `{"resource":["a",1]}`: notText, `{"resource":[["a"]]}`: notText, `{"scope":` + deep + "}": notText, `{"a":tru}`: notObject, `{"a":[}`: notObject,
+		`{"a":{"b":1,"b":2}}`: isTwice, `{"a":1,"a":"b"}`: isTwice, `{"a":["\ud800"]}`: notObject, `{"a":[` + deep + "]}": notObject,
+		`{"scope":{"b":1,"b":2}}`: notText, `{"scope":{"resource":"b"}}`: notText, `{"scope":{"b`: notText,
 
-		`{"a":"b","a":"c"}`: isTwice, `{"a":"b","\u0061":"c"}`: isTwice, `{"":"b","":"c"}`: isTwice, `{"resource":"a","resource":"b"}`: isTwice,
-		`{"resource":["a"],"resource":["b"]}`: isTwice, `{"a":"b","a":1}`: isTwice, `{"a":"b","a"`: isTwice,
+		`{"scope":"b","scope":"c"}`: isTwice, `{"scope":"b","sc\u006fpe":"c"}`: isTwice, `{"":"b","":"c"}`: isTwice, `{"resource":"a","resource":"b"}`: isTwice,
+		`{"resource":["a"],"resource":["b"]}`: isTwice, `{"scope":"b","scope":1}`: isTwice, `{"scope":"b","scope"`: isTwice,
 
 		full + `,"y":""}`: tooMuch, full + `,"y":1}`: tooMuch, full + `,"x1":""}`: tooMuch, full + ",}": tooMuch, full: tooMuch,
 		"{" + long + `,"a"]}`: tooMuch, "{" + long + ",1]}": tooMuch, "{" + long: tooMuch,
 
-		`{"a":1,"a":"b"}`: notText, `{"a":1`: notText, `{"a":1}x`: notText, `{"a":"b","a":"c"}x`: isTwice, full + `,"y":""}x`: tooMuch,
+		`{"scope":1,"scope":"b"}`: notText, `{"scope":1`: notText, `{"scope":1}x`: notText, `{"scope":"b","scope":"c"}x`: isTwice, full + `,"y":""}x`: tooMuch,
 	} {
 		p, err := parseJSON([]byte(body))
 		got := url.Values(p).Encode()

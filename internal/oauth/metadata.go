@@ -1,12 +1,16 @@
 package oauth
 
-// ServerMetadata is the metadata of an authorization server (RFC 8414 §2).
+// ServerMetadata is the metadata of an authorization server (RFC 8414 §2), with what OpenID Connect Discovery 1.0 §3 requires
+// besides. Both documents of an issuer have all of it, because programs that read one apply the schema of the other: the SDKs
+// of MCP refuse RFC 8414 metadata without an authorization_endpoint, and the one for Go any without PKCE, also for client
+// credentials. The server has no users, no codes and no ID tokens, so the members for them promise nothing that it breaks.
 type ServerMetadata struct {
 	Issuer                   string   `json:"issuer"`
+	AuthorizationEndpoint    string   `json:"authorization_endpoint"`
 	TokenEndpoint            string   `json:"token_endpoint"`
 	JWKSURI                  string   `json:"jwks_uri"`
 	ScopesSupported          []string `json:"scopes_supported,omitempty"`
-	ResponseTypesSupported   []string `json:"response_types_supported"`
+	ResponseTypesSupported   []string `json:"response_types_supported"` // also if empty: RFC 8414 §2 requires what §3.2 omits
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 
@@ -16,28 +20,22 @@ type ServerMetadata struct {
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 
-	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
-
-	signingAlgs []string
-}
-
-// OpenIDConfiguration is the metadata in the form of OpenID Connect Discovery 1.0 §3. The server has no users and no ID
-// tokens, so the members that OIDC requires say only what is true.
-type OpenIDConfiguration struct {
-	ServerMetadata
-	AuthorizationEndpoint        string   `json:"authorization_endpoint"`
 	SubjectTypesSupported        []string `json:"subject_types_supported"`
 	IDTokenSigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	RequestURIParameterSupported bool     `json:"request_uri_parameter_supported"` // its default would be true
+	CodeChallengeMethods         []string `json:"code_challenge_methods_supported"`
+
+	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
 }
 
 // NewServerMetadata describes the server of an issuer. CheckIssuer must accept its URL. The scopes are those of the API. The
-// signingAlgs sign tokens, which only the form of OpenID Connect states, and introspection responses. The member
-// response_types_supported is required. It is empty because the authorization endpoint supports nothing.
+// signingAlgs sign tokens, which only OpenID Connect has a member for, and introspection responses. The authorization endpoint
+// supports nothing, so response_types_supported is empty.
 func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetadata {
 	methods := []string{ClientSecretBasic, ClientSecretPost}
 	return ServerMetadata{
 		Issuer:                   issuer,
+		AuthorizationEndpoint:    issuer + AuthorizePath,
 		TokenEndpoint:            issuer + TokenPath,
 		JWKSURI:                  issuer + JWKSPath,
 		ScopesSupported:          scopes,
@@ -51,19 +49,11 @@ func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetada
 		RevocationEndpoint:               issuer + RevokePath,
 		RevocationEndpointAuthMethods:    methods,
 
-		RevocationsURI: issuer + RevocationsPath,
-
-		signingAlgs: signingAlgs,
-	}
-}
-
-// OpenID returns the metadata in the form of OpenID Connect.
-func (m ServerMetadata) OpenID() OpenIDConfiguration {
-	return OpenIDConfiguration{
-		ServerMetadata:        m,
-		AuthorizationEndpoint: m.Issuer + AuthorizePath,
 		SubjectTypesSupported: []string{"public"},
-		IDTokenSigningAlgs:    m.signingAlgs,
+		IDTokenSigningAlgs:    signingAlgs,
+		CodeChallengeMethods:  []string{"S256"},
+
+		RevocationsURI: issuer + RevocationsPath,
 	}
 }
 

@@ -114,20 +114,21 @@ func TestResourceMetadataURL(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	const issuer = "https://auth.example.com/a"
 	server := NewServerMetadata(issuer, []string{"book:read"}, []string{"ES256"})
-	const common = `"issuer":"https://auth.example.com/a","token_endpoint":"https://auth.example.com/a/oauth2/token",` +
+	const want = `{"issuer":"https://auth.example.com/a","authorization_endpoint":"https://auth.example.com/a/oauth2/authorize",` +
+		`"token_endpoint":"https://auth.example.com/a/oauth2/token",` +
 		`"jwks_uri":"https://auth.example.com/a/oauth2/jwks","scopes_supported":["book:read"],"response_types_supported":[],` +
 		`"grant_types_supported":["client_credentials"],"token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
 		`"introspection_endpoint":"https://auth.example.com/a/oauth2/introspect",` +
 		`"introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
 		`"introspection_signing_alg_values_supported":["ES256"],"revocation_endpoint":"https://auth.example.com/a/oauth2/revoke",` +
-		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"m2m_revocations_uri":"https://auth.example.com/a/oauth2/revocations"`
+		`"revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],` +
+		`"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["ES256"],"request_uri_parameter_supported":false,` +
+		`"code_challenge_methods_supported":["S256"],"m2m_revocations_uri":"https://auth.example.com/a/oauth2/revocations"}`
 	cases := map[string]struct {
 		value any
 		want  string
 	}{
-		"server": {server, "{" + common + "}"},
-		"openid": {server.OpenID(), "{" + common + `,"authorization_endpoint":"https://auth.example.com/a/oauth2/authorize",` +
-			`"subject_types_supported":["public"],"id_token_signing_alg_values_supported":["ES256"],"request_uri_parameter_supported":false}`},
+		"server": {server, want},
 		"resource": {NewResourceMetadata("https://api.example.com", []string{issuer}, nil),
 			`{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com/a"],"bearer_methods_supported":["header"]}`},
 	}
@@ -171,7 +172,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s: %d, %d bytes", name, w.Code, w.Body.Len())
 		}
 	}
-	if w := get(http.MethodPost, ""); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+	if w := get(http.MethodPost, ""); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, OPTIONS" {
 		t.Errorf("POST: %d %v", w.Code, w.Header())
 	}
 	other := httptest.NewRecorder()

@@ -1,13 +1,13 @@
 package opacli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -65,6 +65,7 @@ type jsonError struct {
 	Message  string        `json:"message"`
 	Code     string        `json:"code"`
 	Location *ast.Location `json:"location,omitempty"`
+	Source   []string      `json:"source,omitempty"`
 }
 
 // printErrors prints errors as OPA's check does, and returns them.
@@ -73,27 +74,51 @@ func printErrors(out io.Writer, format string, err error) error {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
-		return errors.Join(err, encoder.Encode(map[string][]jsonError{"errors": jsonErrors(err)}))
+		all := []jsonError{}
+		for _, err := range flatten(err) {
+			all = append(all, asJSON(err))
+		}
+		return errors.Join(err, encoder.Encode(map[string][]jsonError{"errors": all}))
 	}
-	fmt.Fprintln(out, err)
+	for _, err := range flatten(err) {
+		fmt.Fprintln(out, err)
+		if located := (*policy.LoadError)(nil); errors.As(err, &located) {
+			for _, line := range located.Source {
+				fmt.Fprintf(out, "\t%s\n", line)
+			}
+		}
+	}
 	return err
 }
 
-// locatedError matches an error that begins with a file and a line.
+// flatten returns the errors that are joined in one.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, flatten(err)...)
+	}
+	return all
+}
+
+// locatedError matches an error of a data file, which begins with a file and a line.
 var locatedError = regexp.MustCompile(`^(.+?):([0-9]+): (?s:(.*))$`)
 
-func jsonErrors(err error) []jsonError {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []jsonError
-		for _, err := range joined.Unwrap() {
-			all = slices.Concat(all, jsonErrors(err))
-		}
-		return all
+func asJSON(err error) jsonError {
+	located := (*policy.LoadError)(nil)
+	if errors.As(err, &located) {
+		at := &ast.Location{File: located.File, Row: located.Line, Col: max(1, located.Column)}
+		return jsonError{located.Message, cmp.Or(located.Code, ownCode), at, located.Source}
 	}
-	f := jsonError{Message: err.Error(), Code: "policy_error"}
-	if found := locatedError.FindStringSubmatch(f.Message); found != nil {
+	if found := locatedError.FindStringSubmatch(err.Error()); found != nil {
 		row, _ := strconv.Atoi(found[2])
-		f.Message, f.Location = found[3], &ast.Location{File: found[1], Row: row, Col: 1}
+		return jsonError{Message: found[3], Code: ownCode, Location: &ast.Location{File: found[1], Row: row, Col: 1}}
 	}
-	return []jsonError{f}
+	return jsonError{Message: err.Error(), Code: ownCode}
 }
+
+// ownCode is the code of errors that OPA does not have.
+const ownCode = "policy_error"

@@ -21,24 +21,22 @@ reads a folder. Signatures are not verified.`
 
 // withEngine gives a command the capabilities, schemas and modules of the server's engine.
 func withEngine(c *cobra.Command) {
-	run := c.RunE
-	withEngineFiles(c, func(c *cobra.Command, args []string, _ *engineFiles) error { return run(c, args) })
-}
-
-// withEngineFiles is like withEngine for a command that this program implements.
-func withEngineFiles(c *cobra.Command, run func(*cobra.Command, []string, *engineFiles) error) {
 	c.Long += engineHelp
 	describeDefaults(c)
+	run := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
 		s, err := writeEngineFiles()
 		if err != nil {
 			return err
 		}
 		defer s.close()
-		if args, err = s.setDefaults(c, args); err != nil {
+		if err := s.setDefaults(c); err != nil {
 			return err
 		}
-		return run(c, args, s)
+		if args, err = s.addModules(c, args); err != nil {
+			return err
+		}
+		return run(c, args)
 	}
 }
 
@@ -51,30 +49,34 @@ func describeDefaults(c *cobra.Command) {
 	}
 }
 
-// setDefaults sets the flags that the user did not set, and adds the shipped modules to the arguments.
-func (s *engineFiles) setDefaults(c *cobra.Command, args []string) ([]string, error) {
+// setDefaults sets the flags that the user did not set.
+func (s *engineFiles) setDefaults(c *cobra.Command) error {
 	flags := c.Flags()
 	for flag, path := range map[string]string{"capabilities": s.capabilities(), "schema": s.schemas()} {
 		if f := flags.Lookup(flag); f != nil && !f.Changed {
 			if err := flags.Set(flag, path); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	if !readsBundles(c) {
-		if err := flags.Set("ignore", ".*"); err != nil {
-			return nil, err
-		}
+	if readsBundles(c) {
+		return nil
 	}
-	modules := s.modules(flag(c, "no-defaults"))
+	return flags.Set("ignore", ".*")
+}
+
+// addModules adds the shipped modules to the arguments or flags.
+func (s *engineFiles) addModules(c *cobra.Command, args []string) ([]string, error) {
+	flags := c.Flags()
 	if flags.Lookup("data") == nil {
-		return append(args[:len(args):len(args)], modules...), nil
+		return append(args[:len(args):len(args)], s.modulesBeside(args, flag(c, "no-defaults"))...), nil
 	}
 	load := "data"
 	if c.Name() == "deps" && flags.Changed("bundle") { // it takes only one of the two
 		load = "bundle"
 	}
-	for _, path := range modules {
+	data, _ := flags.GetStringSlice("data")
+	for _, path := range s.modulesBeside(data, flag(c, "no-defaults")) {
 		if err := flags.Set(load, path); err != nil {
 			return nil, err
 		}

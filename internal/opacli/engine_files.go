@@ -11,10 +11,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 )
 
@@ -35,11 +37,29 @@ const (
 func (s *engineFiles) capabilities() string { return filepath.Join(s.dir, "capabilities.json") }
 func (s *engineFiles) schemas() string      { return filepath.Join(s.dir, "schemas") }
 
-func (s *engineFiles) modules(noDefaults bool) []string {
-	if noDefaults {
+// modulesBeside returns the paths of the shipped modules, to be loaded beside the given paths. There are none if the paths
+// hold the shipped modules themselves, as the folder rego of this program's source does: loaded twice, they conflict.
+func (s *engineFiles) modulesBeside(paths []string, noDefaults bool) []string {
+	switch {
+	case holdShipped(paths):
+		return nil
+	case noDefaults:
 		return []string{filepath.Join(s.dir, library)}
 	}
 	return []string{filepath.Join(s.dir, library), filepath.Join(s.dir, defaults)}
+}
+
+// shippedPackage matches a package of which authors cannot have a module.
+var shippedPackage = regexp.MustCompile(`(?m)^package m2m\.scope\b\s*$`)
+
+func holdShipped(paths []string) bool {
+	found, err := files.Scan(paths, false)
+	if err != nil { // the command says what is wrong with the paths
+		return false
+	}
+	return slices.ContainsFunc(found, func(f files.File) bool {
+		return f.IsRego() && f.Read(files.MaxBytes) == nil && shippedPackage.Match(f.Content)
+	})
 }
 
 // contains reports whether a file is in the folder. OPA names some files without the first slash.

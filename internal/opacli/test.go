@@ -17,29 +17,40 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// asTest changes OPA's test in two ways. Coverage leaves out the shipped modules, which say nothing about the author's
-// rules. And it is an error if no test runs, so that a wrong folder does not look like one whose tests pass.
+// asTest changes OPA's test in three ways. A policy that the server would refuse is refused, because the tests of a rule
+// that no decision reads say nothing. Coverage leaves out the shipped modules, which say nothing about the author's rules.
+// And it is an error if no test runs, so that a wrong folder does not look like one whose tests pass.
 func asTest(c *cobra.Command) {
 	if empty := c.Flags().Lookup("fail-on-empty"); empty != nil && empty.Value.Set("true") == nil {
 		empty.DefValue = "true"
 	}
+	c.Flags().Bool("each", false, "test each folder below the paths as a policy of its own")
 	run := c.RunE
-	withEngineFiles(c, func(c *cobra.Command, args []string, s *engineFiles) error {
-		if err := withoutBundleMode(c); err != nil {
-			return err
-		}
-		measure := flag(c, "coverage") || c.Flags().Changed("threshold")
-		if measure && !flag(c, "bench") && !flag(c, "watch") && !c.Flags().Changed("target") {
-			return measureCoverage(c, args, s)
-		}
-		return run(c, args)
-	})
-	c.Long += bundleHelp + `
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return testEach(c, args, func(paths []string, s *engineFiles) error {
+			if err := checkTested(c, paths); err != nil {
+				return err
+			}
+			measure := flag(c, "coverage") || c.Flags().Changed("threshold")
+			paths = append(paths[:len(paths):len(paths)], s.modulesBeside(paths, flag(c, "no-defaults"))...)
+			if measure && !flag(c, "bench") && !flag(c, "watch") && !c.Flags().Changed("target") {
+				return measureCoverage(c, paths, s)
+			}
+			return run(c, paths)
+		})
+	}
+	c.Long += engineHelp + bundleHelp + `
+
+A policy that "caddy opa check" refuses is not tested, except with --watch.
+
+With --each, every folder below the paths that has Rego files is a policy of its own, as in
+a collection of examples. Without it, all files together are one policy.
 
 Coverage is that of your files. Only with --watch does it include the shipped modules.
 
 The exit code is 2 if a test fails, and 1 for other errors. It is also 1 if no test runs,
 unless you set --fail-on-empty=false.`
+	describeDefaults(c)
 }
 
 // coverage is OPA's "test --coverage" over all modules, with a report of the author's modules only.

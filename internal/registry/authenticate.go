@@ -22,27 +22,31 @@ func (c *Client) isOpen(now time.Time) bool {
 	return !c.Disabled && (c.Expires.IsZero() || now.Before(c.Expires))
 }
 
-// Authenticate returns the client and the ID of its secret, or ErrRefused if secret is not one that works at now. A nil
-// client stands for an unknown one. Unknown, disabled and expired clients, and expired and wrong secrets, are all refused
-// after the same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the
-// error for the right secret is the damage.
+// Authenticate returns the client and the ID of its secret, or a *Refusal if secret is not one that works at now. A nil client
+// stands for an unknown one. Unknown, disabled and expired clients, and expired and wrong secrets, are all refused after the
+// same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the error for the
+// right secret is the damage.
 //
-// A secret that CheckSecret refuses never works, whatever hash the registry holds.
+// A secret that CheckSecret refuses never works, whatever hash the registry holds, unless it is imported and CheckImported
+// accepts it.
 func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID string, _ error) {
-	wellFormed := CheckSecret(secret) == nil
+	own := CheckSecret(secret) == nil
+	imported := !own && CheckImported(secret) == nil
+	tried := attempt{wellFormed: own || imported, known: c != nil}
 	digest := SumSecret(secret)
 	if c == nil {
 		c = &unknownClient
 	}
-	matches, matching := 0, 0
+	matching := 0
 	for i := range max(MaxSecrets, len(c.Secrets)) {
-		s, works := c.secretAt(i, now)
-		match := subtle.ConstantTimeCompare(digest[:], s.SHA256[:]) & works
-		matches |= match
-		matching = subtle.ConstantTimeSelect(match, i, matching)
+		s, isOfKind, isLive := c.secretAt(i, imported, now)
+		match := subtle.ConstantTimeCompare(digest[:], s.SHA256[:]) & isOfKind
+		tried.matches |= match
+		tried.works |= match & isLive
+		matching = subtle.ConstantTimeSelect(match&isLive, i, matching)
 	}
-	if !wellFormed || !c.isOpen(now) || matches != 1 {
-		return nil, "", ErrRefused
+	if reason := c.refusal(tried, now); reason != "" {
+		return nil, "", &Refusal{Reason: reason, ClientID: c.ID}
 	}
 	if c.Damage != nil {
 		return nil, "", c.Damage
@@ -50,15 +54,49 @@ func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID
 	return c, c.Secrets[matching].ID, nil
 }
 
-// secretAt returns the client's i-th secret, and 1 if it works at now. Beyond the last it returns a stand-in that never
-// works.
-func (c *Client) secretAt(i int, now time.Time) (s *Secret, works int) {
+// attempt is what a client tried to authenticate with. The numbers are 0 or 1.
+type attempt struct {
+	known      bool // the client
+	wellFormed bool // the secret
+	matches    int  // the secret is one of the client's
+	works      int  // and has not expired
+}
+
+// refusal returns why an attempt is refused, "" if it is not. The first reason counts. A caller with a wrong secret is not
+// the client, whatever else is wrong with the client.
+func (c *Client) refusal(tried attempt, now time.Time) string {
+	switch {
+	case !tried.wellFormed:
+		return MalformedSecret
+	case !tried.known:
+		return UnknownClient
+	case tried.matches != 1:
+		return WrongSecret
+	case c.Disabled:
+		return ClientDisabled
+	case !c.isOpen(now):
+		return ClientExpired
+	case tried.works != 1:
+		return SecretExpired
+	}
+	return ""
+}
+
+// MayWork reports whether some client's secret may be s.
+func MayWork(s string) bool { return CheckSecret(s) == nil || CheckImported(s) == nil }
+
+// secretAt returns the client's i-th secret, 1 if it is imported or not as asked for, and 1 if it has not expired at now. Beyond
+// the last it returns a stand-in, which never works.
+func (c *Client) secretAt(i int, imported bool, now time.Time) (s *Secret, isOfKind, isLive int) {
 	if i >= len(c.Secrets) {
-		return &noSecret, 0
+		return &noSecret, 0, 0
 	}
 	s = &c.Secrets[i]
-	if s.Live(now) {
-		return s, 1
+	if s.Imported == imported {
+		isOfKind = 1
 	}
-	return s, 0
+	if s.Live(now) {
+		isLive = 1
+	}
+	return s, isOfKind, isLive
 }

@@ -16,10 +16,11 @@ func (d *decoder) howToSecret() string {
 var secretSchema = schema[Secret]{
 	what: "a secret",
 	fields: map[string]func(*decoder, *node, *Secret){
-		"id":      func(d *decoder, n *node, s *Secret) { s.ID = d.secretID(n) },
-		"sha256":  func(d *decoder, n *node, s *Secret) { s.SHA256 = d.hash(n) },
-		"created": func(d *decoder, n *node, s *Secret) { s.Created = d.time(n, "created") },
-		"expires": func(d *decoder, n *node, s *Secret) { s.Expires = d.time(n, "expires") },
+		"id":       func(d *decoder, n *node, s *Secret) { s.ID = d.secretID(n) },
+		"sha256":   func(d *decoder, n *node, s *Secret) { s.SHA256 = d.hash(n) },
+		"imported": func(d *decoder, n *node, s *Secret) { s.Imported = d.bool(n, "imported") },
+		"created":  func(d *decoder, n *node, s *Secret) { s.Created = d.time(n, "created") },
+		"expires":  func(d *decoder, n *node, s *Secret) { s.Expires = d.time(n, "expires") },
 	},
 	required: []string{"id", "sha256"},
 }

@@ -28,10 +28,11 @@ type clientEntry struct {
 }
 
 type secretEntry struct {
-	ID      string    `json:"id"`
-	SHA256  string    `json:"sha256"`
-	Created time.Time `json:"created,omitzero"`
-	Expires time.Time `json:"expires,omitzero"`
+	ID       string    `json:"id"`
+	SHA256   string    `json:"sha256"`
+	Imported bool      `json:"imported,omitempty"`
+	Created  time.Time `json:"created,omitzero"`
+	Expires  time.Time `json:"expires,omitzero"`
 }
 
 type grantEntry struct {
@@ -58,7 +59,7 @@ func (c *Client) MarshalJSON() ([]byte, error) {
 		e.TokenTTL = c.TokenTTL.String()
 	}
 	for _, s := range c.Secrets {
-		e.Secrets = append(e.Secrets, secretEntry{ID: s.ID, SHA256: hashText(s.SHA256), Created: s.Created, Expires: s.Expires})
+		e.Secrets = append(e.Secrets, secretEntry{ID: s.ID, SHA256: hashText(s.SHA256), Imported: s.Imported, Created: s.Created, Expires: s.Expires})
 	}
 	for _, g := range c.Grants {
 		entry := grantEntry{Resource: g.Resource, Identifiers: g.Identifiers, Actions: g.Actions}
@@ -98,7 +99,7 @@ func DecodeClient(id string, data []byte) (*Client, error) {
 		if err != nil || len(sum) != sha256.Size {
 			return nil, fmt.Errorf("secret %s: its hash is not valid", s.ID)
 		}
-		c.Secrets = append(c.Secrets, Secret{ID: s.ID, SHA256: [32]byte(sum), Created: s.Created, Expires: s.Expires})
+		c.Secrets = append(c.Secrets, Secret{ID: s.ID, SHA256: [32]byte(sum), Imported: s.Imported, Created: s.Created, Expires: s.Expires})
 	}
 	for _, g := range e.Grants {
 		deny := g.Effect != "" && g.Effect != scope.Allow // any other effect denies

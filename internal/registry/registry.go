@@ -18,16 +18,40 @@ import (
 // ErrNotFound is the error for a client or a resource that does not exist. Any other error is a fault of the registry.
 var ErrNotFound = errors.New("not in the registry")
 
-// ErrRefused is the error for credentials that do not authenticate a client: an unknown client, a wrong or expired
-// secret, or a client that is disabled, expired or damaged. It does not say which.
+// ErrRefused is what every *Refusal is. Answers to callers must not say more.
 var ErrRefused = errors.New("client authentication failed")
+
+// Refusal is the error for credentials that do not authenticate a client. The reason and the client are for the operator. The
+// caller must not learn them.
+type Refusal struct {
+	// Reason is one of the constants.
+	Reason string
+	// ClientID is the client_id, "" if no client has it, or if a refusal that did not look it up does not know.
+	ClientID string
+}
+
+// The reasons of a Refusal. They are also labels of a metric.
+const (
+	UnknownClient   = "unknown_client"
+	MalformedSecret = "malformed_secret" // CheckSecret refuses it
+	WrongSecret     = "wrong_secret"
+	SecretExpired   = "secret_expired"
+	ClientDisabled  = "client_disabled"
+	ClientExpired   = "client_expired"
+)
+
+// Error returns the text of ErrRefused.
+func (*Refusal) Error() string { return ErrRefused.Error() }
+
+// Is reports whether target is ErrRefused.
+func (*Refusal) Is(target error) bool { return target == ErrRefused }
 
 // Registry holds clients and resources. It is safe for concurrent use. The values that it returns are shared and must not
 // be changed.
 type Registry interface {
 	// Client returns the client with that client_id (RFC 6749 §2.2), even if it is disabled, or ErrNotFound.
 	Client(ctx context.Context, id string) (*Client, error)
-	// Authenticate returns the client and the ID of its secret, if the secret works at now, or else ErrRefused. The work
+	// Authenticate returns the client and the ID of its secret, if the secret works at now, or else a *Refusal. The work
 	// does not depend on the reason for a refusal.
 	Authenticate(ctx context.Context, id, secret string, now time.Time) (client *Client, secretID string, err error)
 	// Resource returns the resource with that code, or ErrNotFound.
@@ -81,6 +105,9 @@ type Secret struct {
 	Created time.Time
 	// Expires is when the secret stops working. The zero time means never.
 	Expires time.Time
+	// Imported means that another program made the secret. Such a secret works only if CheckImported accepts it, and any
+	// other only if CheckSecret does.
+	Imported bool
 }
 
 // Fingerprint returns 8 hex digits that distinguish the secret from another of the same ID in logs and lists. They are of

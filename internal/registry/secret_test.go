@@ -104,10 +104,46 @@ func TestAuthenticate(t *testing.T) {
 		{"a client that expires now", &Client{Expires: now, Secrets: secrets}, second, ""},
 		{"a client that is about to expire", &Client{Expires: now.Add(time.Nanosecond), Secrets: secrets}, second, "5"},
 		{"a client without secrets", &Client{}, good, ""},
+		{"a live one of two alike", &Client{Secrets: []Secret{{ID: "1", SHA256: sum(good)}, {ID: "2", SHA256: sum(good), Expires: now}}}, good, "1"},
 		{"very long", client, strings.Repeat("m2m_", 1<<14), ""},
 	} {
 		if got, id, err := c.client.Authenticate(c.secret, now); id != c.want || (got != nil) != (err == nil) || (err == nil) != (c.want != "") || err != nil && !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %q, %v, want %q", c.what, id, err, c.want)
+		}
+	}
+}
+
+// TestRefusalSaysWhy: to the operator. The error's text is the same for all.
+func TestRefusalSaysWhy(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	good, expired := NewSecret(), NewSecret()
+	secrets := []Secret{{ID: "1", SHA256: sum(good)}, {ID: "2", SHA256: sum(expired), Expires: now}, {ID: "3", SHA256: sum("madeup")}}
+	client := &Client{ID: "c", Secrets: secrets}
+	disabled, over := &Client{ID: "c", Disabled: true, Secrets: secrets}, &Client{ID: "c", Expires: now, Secrets: secrets}
+	damaged := &Client{ID: "c", Damage: errors.New("damaged"), Secrets: secrets}
+	for _, c := range []struct {
+		what       string
+		client     *Client
+		secret     string
+		reason, id string
+	}{
+		{"wrong", client, NewSecret(), WrongSecret, "c"},
+		{"mistyped", client, good[:len(good)-1], MalformedSecret, "c"},
+		{"made up, with its hash in the registry", client, "madeup", MalformedSecret, "c"},
+		{"expired", client, expired, SecretExpired, "c"},
+		{"disabled", disabled, good, ClientDisabled, "c"},
+		{"disabled, wrong", disabled, NewSecret(), WrongSecret, "c"},
+		{"disabled, expired", disabled, expired, ClientDisabled, "c"},
+		{"over", over, good, ClientExpired, "c"},
+		{"damaged, wrong", damaged, NewSecret(), WrongSecret, "c"},
+		{"without secrets", &Client{ID: "c"}, good, WrongSecret, "c"},
+		{"unknown", nil, good, UnknownClient, ""},
+		{"unknown, mistyped", nil, good[:len(good)-1], MalformedSecret, ""},
+	} {
+		_, _, err := c.client.Authenticate(c.secret, now)
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || *refusal != (Refusal{c.reason, c.id}) || !errors.Is(err, ErrRefused) || err.Error() != ErrRefused.Error() {
+			t.Errorf("%s: %v, %+v", c.what, err, refusal)
 		}
 	}
 }
@@ -131,8 +167,8 @@ func TestAuthenticateAllocatesAlike(t *testing.T) {
 	allocs := func(c *Client) float64 {
 		return testing.AllocsPerRun(100, func() { _, _, _ = c.Authenticate(secret, time.Unix(1, 0)) })
 	}
-	known := allocs(&Client{Secrets: []Secret{{SHA256: sum(secret)}}})
-	for _, c := range []*Client{nil, {}, {Disabled: true}, {Expires: time.Unix(0, 0)}, {Secrets: make([]Secret, MaxSecrets)}} {
+	known := allocs(&Client{ID: "c", Secrets: []Secret{{SHA256: sum(NewSecret())}}})
+	for _, c := range []*Client{nil, {}, {Disabled: true}, {Secrets: []Secret{{SHA256: sum(secret), Expires: time.Unix(0, 0)}}}, {Expires: time.Unix(0, 0)}, {Secrets: make([]Secret, MaxSecrets)}} {
 		if got := allocs(c); got != known {
 			t.Errorf("%+v: %v allocations, a known client %v", c, got, known)
 		}

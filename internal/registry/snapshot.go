@@ -55,7 +55,7 @@ func (s *Snapshot) Client(_ context.Context, id string) (*Client, error) {
 	return nil, ErrNotFound
 }
 
-// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
+// Authenticate returns the client whose secret this is, and the ID of the secret, or a *Refusal.
 func (s *Snapshot) Authenticate(_ context.Context, id, secret string, now time.Time) (*Client, string, error) {
 	return s.clients[id].Authenticate(secret, now)
 }

@@ -5,6 +5,7 @@ package servertest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-json-experiment/json/jsontext"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // the modules of stock Caddy
 
@@ -66,6 +68,7 @@ func New(t testing.TB) *Server {
 		}
 		s.FailStorage("")
 		s.WatchStorage(nil)
+		CheckLog(s.t, s.Log())
 	})
 	return s
 }
@@ -141,6 +144,19 @@ func (s *Server) Log() string {
 		s.t.Fatalf("reading the log: %v", err)
 	}
 	return string(content)
+}
+
+// CheckLog fails the test if a line of a log repeats a key at any depth, because readers of the log see only one of the values.
+// The proxy of Caddy repeats one at level debug.
+func CheckLog(t testing.TB, log string) {
+	t.Helper()
+	for line := range strings.Lines(log) {
+		_, err := jsontext.NewDecoder(strings.NewReader(line)).ReadValue()
+		if errors.Is(err, jsontext.ErrDuplicateName) && !strings.Contains(line, `"logger":"http.handlers.reverse_proxy"`) {
+			t.Errorf("a log line repeats a key: %v: %s", err, line)
+			return
+		}
+	}
 }
 
 // LogLines returns the objects that the logger with this name has logged.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // How far the clocks of the issuer and of those that check its tokens may be apart, by default and at most.
@@ -19,7 +21,7 @@ const (
 type Expect struct {
 	// Issuer must be the token's iss, character by character.
 	Issuer string
-	// Audiences are the names of the verifier. One of them must be in aud.
+	// Audiences are the names of the verifier. One of them must be in aud, as uri.NamesOneOf compares them.
 	Audiences []string
 	// AnyAudience accepts tokens for any audience. It is for the issuer's introspection and revocation of its own tokens.
 	AnyAudience bool
@@ -175,7 +177,7 @@ func (e Expect) TakesAudience(aud []string) bool {
 	case aud == nil:
 		return e.takesNoAudience()
 	}
-	return slices.ContainsFunc(aud, func(name string) bool { return slices.Contains(e.Audiences, name) })
+	return uri.NamesOneOf(aud, e.Audiences)
 }
 
 func (e Expect) takesNoAudience() bool {

@@ -73,7 +73,10 @@ func newNode(t testing.TB, caddyfile string, change func(config map[string]any))
 	n.admin = strings.TrimPrefix(servertest.FreeURL(t), "http://")
 	n.log = filepath.Join(n.dir, "log")
 	n.config = n.adapt(caddyfile, change)
-	t.Cleanup(n.kill)
+	t.Cleanup(func() {
+		n.kill()
+		servertest.CheckLog(t, n.logged())
+	})
 	return n
 }
 

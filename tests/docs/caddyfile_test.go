@@ -33,6 +33,7 @@ var frames = []struct{ name, before, after string }{
 	{"the global options", "{\n", "}\n"},
 	{"a site", globalIssuer + issuerSite + "api.example.com {\n", "\treverse_proxy localhost:9\n}\n"},
 	{"beside an issuer", globalIssuer + issuerSite, ""},
+	{"a Caddyfile without the issuer's site", "", issuerSite},
 	{"a Caddyfile", "", ""},
 }
 
@@ -80,11 +81,23 @@ func validate(t *testing.T, server *servertest.Server, text string) error {
 	t.Helper()
 	var all error
 	for _, frame := range frames {
+		before := len(server.LogLines("m2m"))
 		err := server.Validate(withOwnFiles(t, frame.before+text+frame.after))
 		if err == nil {
-			return nil
+			return warnings(server.LogLines("m2m")[before:])
 		}
 		all = errors.Join(all, fmt.Errorf("as part of %s: %w", frame.name, err))
+	}
+	return all
+}
+
+// warnings returns an error if the log has a warning. A page must not show a config that can never work.
+func warnings(lines []map[string]any) error {
+	var all error
+	for _, line := range lines {
+		if line["level"] == "warn" {
+			all = errors.Join(all, fmt.Errorf("it is valid, and Caddy warns: %s: %s %s", line["msg"], line["position"], line["problem"]))
+		}
 	}
 	return all
 }

@@ -13,7 +13,7 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
 	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
-	"internal/poll", "internal/scope", "internal/suggest",
+	"internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
@@ -29,6 +29,7 @@ var own = map[string][]string{
 		"internal/httpguard",
 		"internal/issuer",
 		"internal/keyring",
+		"internal/lint",
 		"internal/logmask",
 		"internal/metrics",
 		"internal/oauth",
@@ -101,6 +102,7 @@ var own = map[string][]string{
 		"policy",
 	},
 	"internal/keyring":           {"internal/oauth", "internal/token"},
+	"internal/lint":              {},
 	"internal/logmask":           {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
@@ -117,6 +119,7 @@ var own = map[string][]string{
 	"internal/scope":             {},
 	"internal/servertest":        {"caddymodule", "internal/token"},
 	"internal/storage":           {},
+	"internal/uri":               {},
 	"internal/suggest":           {},
 	"internal/token":             {},
 	"policy":                     {"policy/bundle", "policy/files", "rego"},

@@ -56,6 +56,7 @@ type Secret struct {
 	Created     time.Time `json:"created,omitzero"`
 	Expires     time.Time `json:"expires,omitzero"`
 	LastUsed    time.Time `json:"last_used,omitzero"`
+	Imported    bool      `json:"imported,omitempty"` // another program made it
 	Live        bool      `json:"live"`
 }
 
@@ -64,7 +65,7 @@ type SecretList struct {
 	Secrets []Secret `json:"secrets"`
 }
 
-// CreatedSecret is the only answer that has a secret.
+// CreatedSecret is the only answer that has a secret. It has none if the secret was imported.
 type CreatedSecret struct {
 	ClientID     string    `json:"client_id"`
 	ClientSecret string    `json:"client_secret,omitempty"`

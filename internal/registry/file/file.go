@@ -166,7 +166,7 @@ func (f *File) Client(ctx context.Context, id string) (*registry.Client, error) 
 	return f.current.Load().Client(ctx, id)
 }
 
-// Authenticate returns the client whose secret this is, and the ID of the secret, or ErrRefused.
+// Authenticate returns the client whose secret this is, and the ID of the secret, or a *registry.Refusal.
 func (f *File) Authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, string, error) {
 	return f.current.Load().Authenticate(ctx, id, secret, now)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 )
 
-// Authenticate returns the client that has the secret, and the ID of the secret, or registry.ErrRefused. Any other error is
+// Authenticate returns the client that has the secret, and the ID of the secret, or a *registry.Refusal. Any other error is
 // a fault of the storage or of the client's object.
 //
 // The time of a refusal must not show which clients exist. So each refusal makes the same calls to the storage: it loads
@@ -29,8 +29,8 @@ func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Ti
 		return found, secretID, err
 	}
 	name, invalid := clientName(id)
-	if invalid != nil || registry.CheckSecret(secret) != nil {
-		return nil, "", registry.ErrRefused
+	if invalid != nil || !registry.MayWork(secret) {
+		return nil, "", err
 	}
 	if err := s.Open(ctx); err != nil {
 		return nil, "", err
@@ -43,10 +43,10 @@ func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Ti
 	if !errors.Is(err, registry.ErrRefused) {
 		return found, secretID, err
 	}
-	if err := s.refuse(ctx, name, id, read); err != nil {
-		return nil, "", err
+	if failed := s.refuse(ctx, name, id, read); failed != nil {
+		return nil, "", failed
 	}
-	return nil, "", registry.ErrRefused
+	return nil, "", err
 }
 
 // clientRead is a client that was read in a generation of the cache, or nil if there is none.

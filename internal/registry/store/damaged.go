@@ -27,13 +27,13 @@ func decodeEvenDamaged(key, id string, object []byte) *registry.Client {
 }
 
 // storedHash is the hash of a secret in an entry.
-var storedHash = regexp.MustCompile(`"sha256": ?"([A-Za-z0-9_-]{43})"`)
+var storedHash = regexp.MustCompile(`"sha256": ?"([A-Za-z0-9_-]{43})"(, ?"imported": ?true)?`)
 
 // findHashes returns the hashes of secrets in an object that is damaged.
 func findHashes(object []byte) []registry.Secret {
 	var secrets []registry.Secret
 	for _, match := range storedHash.FindAllSubmatch(object, registry.MaxSecrets) {
-		var s registry.Secret
+		s := registry.Secret{Imported: len(match[2]) > 0}
 		if n, err := base64.RawURLEncoding.Decode(s.SHA256[:], match[1]); err == nil && n == len(s.SHA256) {
 			secrets = append(secrets, s)
 		}

@@ -1,0 +1,167 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+	"go.uber.org/zap"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/lint"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+)
+
+// position returns the file and the line of the current token, for fields named Position.
+func position(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(), d.Line()) }
+
+// validated reports whether the app's context ended because the config is valid and was not to be started, as under
+// `caddy validate`. Caddy tells it by the cause alone.
+func (a *App) validated() bool {
+	cause := context.Cause(a.ctx)
+	return cause != nil && cause.Error() == "validation complete"
+}
+
+// lint warns of what can never work in the whole config. All apps must be provisioned.
+func (a *App) lint() {
+	config := &lint.Config{}
+	for _, issuer := range a.Issuers {
+		config.Issuers = append(config.Issuers, issuer.lintModel(a.ctx))
+	}
+	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
+		servers := app.(*caddyhttp.App).Servers
+		for _, name := range slices.Sorted(maps.Keys(servers)) {
+			config.Servers = append(config.Servers, lintRoutes(servers[name].Routes, servers[name].NamedRoutes))
+		}
+	}
+	for _, finding := range lint.Check(config) {
+		a.logger.Warn("a part of the config can never work", zap.String("position", finding.Position), zap.String("problem", finding.Problem))
+	}
+}
+
+func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
+	base, _ := url.Parse(i.URL) // it is checked
+	model := &lint.Issuer{
+		URL: i.URL, Position: i.Position, Audience: i.Audience, TokenPath: base.Path + oauth.TokenPath, JWKSPath: base.Path + oauth.JWKSPath,
+		Resources: make(map[string]lint.Resource),
+	}
+	if i.Registry == nil || i.Registry.Path == "" { // resources in storage come and go by commands
+		return model
+	}
+	resources, err := i.server.Registry.Resources(ctx)
+	if err != nil {
+		return model
+	}
+	for _, r := range resources {
+		model.Resources[r.Code] = lint.Resource{Audience: r.Audience, Actions: slices.Collect(maps.Keys(r.Actions))}
+	}
+	return model
+}
+
+func (h *AuthHandler) lintModel() *lint.Door {
+	model := &lint.Door{Position: h.Position, KeepToken: h.KeepToken, Answers: h.ForwardAuth != ""}
+	for _, t := range h.trusted {
+		model.Issuers = append(model.Issuers, lint.DoorIssuer{URL: t.URL, Audience: t.Audience})
+	}
+	for _, r := range h.Require {
+		model.Require = append(model.Require, lint.Requirement{Position: r.Position, Method: r.Method, Path: r.Path, Scopes: r.Scopes})
+	}
+	for _, p := range h.Public {
+		model.Public = append(model.Public, lint.Requirement{Position: p.Position, Method: p.Method, Path: p.Path})
+	}
+	return model
+}
+
+func lintRoutes(routes caddyhttp.RouteList, named map[string]*caddyhttp.Route) []*lint.Route {
+	models := make([]*lint.Route, len(routes))
+	for n := range routes {
+		models[n] = lintRoute(&routes[n], named)
+	}
+	return models
+}
+
+func lintRoute(route *caddyhttp.Route, named map[string]*caddyhttp.Route) *lint.Route {
+	model := &lint.Route{Group: route.Group, Terminal: route.Terminal}
+	for _, set := range route.MatcherSets {
+		model.Matchers = append(model.Matchers, lintMatcher(set))
+	}
+	for _, handler := range route.Handlers {
+		model.Handlers = append(model.Handlers, lintHandler(handler, named))
+	}
+	return model
+}
+
+func lintMatcher(set caddyhttp.MatcherSet) lint.Matcher {
+	model := lint.Matcher{}
+	var others []string
+	for _, matcher := range set {
+		switch m := matcher.(type) {
+		case *caddyhttp.MatchHost:
+			model.Hosts = *m
+		case caddyhttp.MatchHost:
+			model.Hosts = m
+		case *caddyhttp.MatchPath:
+			model.Paths = *m
+		case caddyhttp.MatchPath:
+			model.Paths = m
+		default:
+			config, err := json.Marshal(m)
+			if err != nil {
+				config = fmt.Appendf(nil, "%p", m)
+			}
+			others = append(others, fmt.Sprintf("%T %s", m, config))
+		}
+	}
+	slices.Sort(others)
+	model.Other = strings.Join(others, "\n")
+	return model
+}
+
+// directives maps the names of Caddy's handlers to those of a Caddyfile, where they differ.
+var directives = map[string]string{"static_response": "respond", "subroute": "handle"}
+
+// passive are handlers of Caddy that never answer a request, and do not change its path.
+var passive = []string{
+	"authentication", "encode", "headers", "intercept", "log_append", "map", "push", "request_body", "templates", "timeouts", "tracing", "vars",
+}
+
+func lintHandler(handler caddyhttp.MiddlewareHandler, named map[string]*caddyhttp.Route) *lint.Handler {
+	name := handler.(caddy.Module).CaddyModule().ID.Name()
+	model := &lint.Handler{Name: name, Passive: slices.Contains(passive, name)}
+	if directive, ok := directives[name]; ok {
+		model.Name = directive
+	}
+	switch h := handler.(type) {
+	case *caddyhttp.Subroute:
+		model.Routes = lintRoutes(h.Routes, named)
+	case *caddyhttp.Invoke:
+		if route, ok := named[h.Name]; ok {
+			model.Routes = []*lint.Route{lintRoute(route, named)}
+		}
+	case *rewrite.Rewrite:
+		onlyStrips := h.StripPathPrefix != "" && h.URI == "" && h.StripPathSuffix == "" && h.URISubstring == nil && h.PathRegexp == nil
+		if model.Passive, model.Rewrites = true, !onlyStrips; onlyStrips {
+			model.StripPrefix = "/" + strings.TrimPrefix(h.StripPathPrefix, "/")
+		}
+	case *fileserver.FileServer:
+		model.Ends = !h.PassThru
+	case *reverseproxy.Handler:
+		model.Ends = len(h.HandleResponse) == 0
+	case *caddyhttp.StaticResponse, *caddyhttp.StaticError, *ReadyHandler:
+		model.Ends = true
+	case *IssuerHandler:
+		model.Issuer = &lint.IssuerHandler{URL: h.Issuer, Position: h.Position}
+	case *AuthHandler:
+		model.Door = h.lintModel()
+	}
+	return model
+}

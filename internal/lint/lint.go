@@ -1,0 +1,203 @@
+// Package lint finds parts of a config that are valid and can never work, such as a door that no request reaches. Its entry
+// point is [Check]. It knows Caddy's routes by a model of its own, so it imports only internal/scope and internal/suggest of
+// this module.
+//
+// It reports what is certain, and nothing else: a warning on a config that works would teach operators to ignore warnings. A
+// matcher or a handler that it does not know may do anything.
+package lint
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Finding is one part of a config that can never work.
+type Finding struct {
+	// Position is the file and the line, "" if they are not known.
+	Position string
+	// Problem says what can never work, why, and what to do.
+	Problem string
+}
+
+// Config is a whole config after its placeholders are replaced.
+type Config struct {
+	Issuers []*Issuer
+	Servers [][]*Route
+}
+
+// Issuer is an issuer of this process.
+type Issuer struct {
+	URL, Position, Audience string
+	// TokenPath and JWKSPath are the routes without which an issuer cannot be used.
+	TokenPath, JWKSPath string
+	// Resources are those of the registry by their codes. They are empty if the registry is not known yet.
+	Resources map[string]Resource
+}
+
+// Resource is what scopes are about.
+type Resource struct {
+	Audience string // "" means the issuer's
+	Actions  []string
+}
+
+// Route is a route of Caddy: what its handlers do with the requests that one of its matchers matches.
+type Route struct {
+	Group    string
+	Matchers []Matcher // none matches every request
+	Handlers []*Handler
+	Terminal bool
+}
+
+// Matcher is a set of conditions, which must all hold.
+type Matcher struct {
+	Hosts []string // nil means any
+	Paths []string // nil means any
+	Other string   // the other conditions, "" if there are none
+}
+
+// Handler is a handler of a route. At most one of Routes and the fields after it is set.
+type Handler struct {
+	// Name is what a Caddyfile calls it.
+	Name string
+	// Passive handlers never answer a request.
+	Passive bool
+	// Ends is set if the handler answers every request.
+	Ends bool
+	// Routes are those of a subroute.
+	Routes []*Route
+	// StripPrefix is what the handler removes from the beginning of the path.
+	StripPrefix string
+	// Rewrites is set if the handler changes the path in another way.
+	Rewrites bool
+	// Issuer and Door are those of the handlers of this plugin.
+	Issuer *IssuerHandler
+	Door   *Door
+}
+
+// IssuerHandler is an m2m_issuer.
+type IssuerHandler struct{ URL, Position string }
+
+// Door is an m2m_auth.
+type Door struct {
+	Position  string
+	Issuers   []DoorIssuer
+	Require   []Requirement
+	Public    []Requirement // without scopes
+	KeepToken bool
+	Answers   bool // it judges the request that another proxy describes, and answers that proxy
+}
+
+// DoorIssuer is an issuer whose tokens a door accepts.
+type DoorIssuer struct {
+	URL      string
+	Audience []string
+}
+
+// Requirement is a line of a door that says which requests pass.
+type Requirement struct {
+	Position     string
+	Method, Path string // as in net/http.ServeMux; a host may precede the path
+	Scopes       []string
+}
+
+// String returns the line as a Caddyfile has it, without its scopes.
+func (r Requirement) String() string {
+	directive := "require "
+	if len(r.Scopes) == 0 {
+		directive = "public "
+	}
+	return directive + strings.TrimSpace(r.Method+" "+r.Path)
+}
+
+// Check returns the findings in the order of the config, each of them once.
+func Check(c *Config) []Finding {
+	k := &checker{config: c, served: make(map[string][]*place), seen: make(map[Finding]bool), lineOf: make(map[Finding]*line)}
+	for _, routes := range c.Servers {
+		k.walk(routes, flow{})
+	}
+	for _, issuer := range c.Issuers {
+		k.issuer(issuer)
+	}
+	for _, door := range k.doors {
+		k.strangers(door)
+	}
+	for _, line := range k.lines {
+		if !line.matches {
+			k.report(line.requirement.Position, line.problem)
+		}
+	}
+	return k.findings
+}
+
+type checker struct {
+	config   *Config
+	served   map[string][]*place // where each issuer is served, by its URL
+	doors    []*Door
+	lines    []*line
+	lineOf   map[Finding]*line // by position and text
+	seen     map[Finding]bool
+	findings []Finding
+}
+
+// line is a requirement. A snippet that several doors import is one line, which matches if it does in one of the doors.
+type line struct {
+	requirement Requirement
+	matches     bool
+	problem     string // why it does not match in the first door
+}
+
+// place is where an m2m_issuer stands.
+type place struct {
+	handler *IssuerHandler
+	flow    flow
+}
+
+func (k *checker) report(position, problem string) {
+	finding := Finding{position, problem}
+	if k.seen[finding] {
+		return
+	}
+	k.seen[finding] = true
+	k.findings = append(k.findings, finding)
+}
+
+// local returns the issuer of this process with a URL, or nil.
+func (k *checker) local(url string) *Issuer {
+	for _, issuer := range k.config.Issuers {
+		if issuer.URL == url {
+			return issuer
+		}
+	}
+	return nil
+}
+
+// issuer reports an issuer that clients cannot reach at its URL.
+func (k *checker) issuer(i *Issuer) {
+	base, err := url.Parse(i.URL)
+	if err != nil {
+		return
+	}
+	host := base.Hostname()
+	places := k.served[i.URL]
+	if len(places) == 0 {
+		k.report(i.Position, "no site serves the issuer "+i.URL+"; add m2m_issuer to the site "+host)
+		return
+	}
+	onHost := slices.DeleteFunc(slices.Clone(places), func(p *place) bool { return !p.flow.admitsHost(host) })
+	switch {
+	case len(onHost) == 0:
+		k.report(places[0].handler.Position, "m2m_issuer serves the issuer "+i.URL+" on another host than "+host+
+			", so its clients do not find it; move it to the site "+host)
+	case !anyAdmits(onHost, i.TokenPath):
+		k.report(onHost[0].handler.Position, "m2m_issuer never gets the requests for "+i.TokenPath+
+			": a matcher, handle_path or uri before it takes them; m2m_issuer needs the paths of the issuer's URL "+i.URL)
+	case !anyAdmits(onHost, i.JWKSPath):
+		k.report(onHost[0].handler.Position, "m2m_issuer never gets the requests for "+i.JWKSPath+
+			", where doors and clients find the keys; a matcher, handle_path or uri before it takes them")
+	}
+}
+
+func anyAdmits(places []*place, path string) bool {
+	return slices.ContainsFunc(places, func(p *place) bool { return p.flow.admits(path) })
+}
