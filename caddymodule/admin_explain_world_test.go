@@ -28,7 +28,7 @@ observed contains {"scope": s.raw, "reason": "too wide"} if {
 
 claims.team := input.client.attributes.team
 
-claims.iss := "x" if input.client.attributes.team == "forger"
+claims[{"forger": "iss"}[input.client.attributes.team]] := "x"
 
 ttl contains 60 if input.request.remote_ip == "192.0.2.1"
 

@@ -61,6 +61,7 @@ func TestCommands(t *testing.T) {
 			"exitcode":    exitCode,
 			"hashmatches": hashMatches,
 			"spoil":       spoil,
+			"bom":         addByteOrderMarks,
 		},
 	})
 }
@@ -102,5 +103,13 @@ func hashMatches(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(registry.CheckSecret(made.Secret))
 	if registry.HashSecret(made.Secret) != made.SHA256 {
 		ts.Fatalf("%s is not the hash of %s", made.SHA256, made.Secret)
+	}
+}
+
+// addByteOrderMarks puts a byte order mark before files.
+func addByteOrderMarks(ts *testscript.TestScript, _ bool, names []string) {
+	for _, name := range names {
+		content := ts.ReadFile(name)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte("\ufeff"+content), 0o600))
 	}
 }

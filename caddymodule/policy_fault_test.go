@@ -14,7 +14,7 @@ import (
 // faultyPolicy fails in a different way for each client.
 const faultyPolicy = `package m2m.token
 
-claims["iss"] := "https://evil.example.com" if input.client.id == "reserved"
+claims[{"reserved": "iss"}[input.client.id]] := "https://evil.example.com"
 
 claims[{"reserved-in-capitals": "SCOPE", "control": "a\nb"}[input.client.id]] := "*"
 
@@ -24,19 +24,19 @@ claims["a"] := 1 if input.client.id == "conflict"
 
 claims["a"] := 2 if input.client.id == "conflict"
 
-granted contains 7 if input.client.id == "granted-number"
+granted contains object.get({"v": 7}, "v", null) if input.client.id == "granted-number"
 
-rejected contains "book:read" if input.client.id == "rejected-text"
+rejected contains object.get({"v": "book:read"}, "v", null) if input.client.id == "rejected-text"
 
-rejected contains {"scope": "book:read", "reason": 1} if input.client.id == "reason-number"
+rejected contains object.get({"v": {"scope": "book:read", "reason": 1}}, "v", null) if input.client.id == "reason-number"
 
-ttl contains "1h" if input.client.id == "ttl-text"
+ttl contains object.get({"v": "1h"}, "v", null) if input.client.id == "ttl-text"
 
-ttl contains 0 if input.client.id == "ttl-zero"
+ttl contains object.get({"v": 0}, "v", null) if input.client.id == "ttl-zero"
 
-ttl contains 1.5 if input.client.id == "ttl-fraction"
+ttl contains object.get({"v": 1.5}, "v", null) if input.client.id == "ttl-fraction"
 
-default_scopes contains "book:" if input.client.id == "default-malformed"
+default_scopes contains object.get({"v": "book:"}, "v", null) if input.client.id == "default-malformed"
 
 rejected contains {"scope": "book:read", "reason": "x"} if {
 	input.client.id == "builtin"

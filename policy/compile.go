@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/policy/files"
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
@@ -13,7 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
 
-// snapshot is a compiled policy. It does not change.
+// snapshot is a compiled policy. Apart from the count of failed decisions it does not change.
 type snapshot struct {
 	revision string
 	tested   string // the revision with the tests that it has passed
@@ -23,6 +25,7 @@ type snapshot struct {
 	masks, judges bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
+	failed   failed
 }
 
 // compile compiles files, including the shipped ones, to a snapshot.
@@ -36,10 +39,16 @@ func compile(sources []files.File) (*snapshot, error) {
 	if modules[shippedFolder+shipped.Token] != nil {
 		s.leftOver = notCovered
 	}
+	if err := checkPrint(modules, sources); err != nil {
+		return nil, err
+	}
 	written := writtenRules(modules)
 	withoutStubs(modules, written)
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	compiler, err := compileModules(modules, store)
+	if err == nil {
+		err = errors.Join(checkUse(compiler), checkTypes(compiler, sources))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +110,35 @@ func compileModules(modules map[string]*ast.Module, store storage.Store) (*ast.C
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, explainLoad(compiler.Errors)
 	}
-	return compiler, checkUse(compiler)
+	return compiler, nil
+}
+
+// checkPrint compiles a policy with its calls of print, if it has any, because the compiler of decisions removes them before
+// it checks anything. So a misspelt input in print is refused here as it is by OPA's own check.
+func checkPrint(modules map[string]*ast.Module, sources []files.File) error {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(modules)), prints) {
+		return nil
+	}
+	again, err := parseModules(sources)
+	if err != nil {
+		return err
+	}
+	compiler, err := newCompiler(nil)
+	if err != nil {
+		return err
+	}
+	if compiler.WithEnablePrintStatements(true).Compile(again); compiler.Failed() {
+		return explainLoad(compiler.Errors)
+	}
+	return nil
+}
+
+func prints(module *ast.Module) (found bool) {
+	ast.WalkExprs(module, func(expr *ast.Expr) bool {
+		found = found || expr.IsCall() && expr.Operator().String() == ast.Print.Name
+		return found
+	})
+	return found
 }
 
 // newCompiler returns a compiler that is as strict as possible: an unused variable or import in a policy is usually a

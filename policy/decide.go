@@ -16,7 +16,7 @@ func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision,
 	if err != nil {
 		return TokenDecision{}, err
 	}
-	answer, err := ask(ctx, e, q, e.cfg.Timeout)
+	answer, err := decideOn(ctx, e, q)
 	if err != nil {
 		return TokenDecision{}, err
 	}
@@ -30,7 +30,7 @@ func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	return ask(ctx, e, q, e.cfg.Timeout)
+	return decideOn(ctx, e, q)
 }
 
 // DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time and errors
@@ -40,11 +40,11 @@ func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDec
 	if err != nil {
 		return RequestDecision{}, err
 	}
-	d, err := ask(ctx, e, q, e.cfg.Timeout)
+	d, err := decideOn(ctx, e, q)
 	if err != nil {
 		return RequestDecision{}, err
 	}
-	d.Revision = q.snapshot.revision
+	d.Revision, d.from = q.snapshot.revision, q.snapshot
 	return d, nil
 }
 

@@ -148,7 +148,7 @@ func TestExplainFailsAsDecisionsDo(t *testing.T) {
 		`observed contains {"scope": "x", "reason": ["x"]}`: WrongType,
 		"ttl contains 60 if {\n\tsome a in numbers.range(1, 1e4)\n\tsome b in numbers.range(1, 1e4)\n\ta + b == -1\n}": Timeout,
 	} {
-		dir := write(t, map[string]string{"a.rego": "package m2m.token\n\n" + rule + "\n"})
+		dir := write(t, map[string]string{"a.rego": "package m2m.token\n\n" + hidden(rule, kind) + "\n"})
 		timeout := generous
 		if kind == Timeout {
 			timeout = 5 * time.Millisecond

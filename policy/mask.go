@@ -35,7 +35,7 @@ func (e *Engine) Mask(ctx context.Context, event map[string]any) (Masked, error)
 	if err != nil {
 		return Masked{}, &Error{Eval, errors.New("building the input: the line is not JSON")}
 	}
-	masks, err := ask(ctx, e, question[[]mask]{snapshot: s, query: maskQuery, input: input, decode: (*results).masks, private: true}, e.cfg.Timeout)
+	masks, err := decideOn(ctx, e, question[[]mask]{snapshot: s, query: maskQuery, input: input, decode: (*results).masks, private: true})
 	if err != nil {
 		return Masked{}, err
 	}

@@ -139,7 +139,7 @@ func TestMaskFails(t *testing.T) {
 		"a pointer that is built": {`mask contains {"op": "upsert", "path": input.input.client.attributes.email, "value": 1}`, WrongType, "mask (a.rego:3)"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := loadFiles(t, map[string]string{"a.rego": "package m2m.log\n\n" + test.rule + "\n"})
+			e := loadFiles(t, map[string]string{"a.rego": "package m2m.log\n\n" + hidden(test.rule, test.kind) + "\n"})
 			masked, err := e.Mask(t.Context(), logged())
 			var fault *Error
 			if !errors.As(err, &fault) || fault.Kind != test.kind || masked.Event != nil {

@@ -68,8 +68,9 @@ type Engine struct {
 
 	mu      sync.Mutex // guards what follows
 	files   files.Watch
-	bundle  *bundled // nil for files
-	problem *problem // nil if the policy in force is what its files or bundle last held
+	bundle  *bundled     // nil for files
+	problem *problem     // nil if the policy in force is what its files or bundle last held
+	refused refusedFiles // of the files that were refused last, and have not been accepted since
 }
 
 // Load reads and compiles a policy. Its errors name file and line, several joined. It starts no goroutine; decisions

@@ -12,6 +12,22 @@ type problem struct {
 	err error
 }
 
+// Bounds on the time until files that were refused are compiled and tested again. The cause may be gone then: a test that
+// was too slow on a busy machine, or one that depends on the time. The time doubles with each attempt, because tests that
+// do not end must not fill the machine.
+const (
+	retryAfter = 30 * time.Second
+	retryLimit = 15 * time.Minute
+)
+
+// refusedFiles is the last attempt to put files into force that failed.
+type refusedFiles struct {
+	key  string // revision of the files, with tests
+	err  error
+	wait time.Duration
+	next time.Time // of the next attempt
+}
+
 // Reload replaces the policy in force if its files have changed, and reports whether it did. It is cheap while nothing
 // changes, so that it can be called every few seconds. After an error the policy stays in force. Reload returns an error
 // once, and again only after something else was wrong.
@@ -42,7 +58,7 @@ func (e *Engine) now() time.Time {
 	return e.files.Now()
 }
 
-// replace compiles files and runs their tests, unless they are in force or were the last that failed. The authors may
+// replace compiles files and runs their tests, unless they are in force or were refused a short time ago. The authors may
 // have given them a revision. The mutex is held.
 func (e *Engine) replace(own []files.File, given string) (changed bool, err error) {
 	shipped, err := shippedFiles(e.cfg.NoDefaults)
@@ -62,20 +78,31 @@ func (e *Engine) replace(own []files.File, given string) (changed bool, err erro
 		e.problem = nil
 		return false, nil
 	}
-	if e.problem != nil && e.problem.key == tested {
-		return false, nil
+	if r := e.refused; r.key == tested && e.now().Before(r.next) {
+		return false, e.firstTime(tested, r.err)
 	}
 	s, err := compile(untested)
 	if err == nil {
 		err = e.accept(s, all)
 	}
 	if err != nil {
+		e.refuse(tested, err)
 		return false, e.firstTime(tested, err)
 	}
+	e.refused = refusedFiles{}
 	s.revision, s.tested = revision, tested
 	e.problem = nil
 	e.current.Store(s)
 	return !isSame, nil
+}
+
+// refuse records a failed attempt. The mutex is held.
+func (e *Engine) refuse(key string, err error) {
+	wait := retryAfter
+	if e.refused.key == key {
+		wait = min(2*e.refused.wait, retryLimit)
+	}
+	e.refused = refusedFiles{key, err, wait, e.now().Add(wait)}
 }
 
 // accept checks what is required of a policy beyond compiling.
@@ -92,6 +119,7 @@ func (e *Engine) accept(s *snapshot, all []files.File) error {
 // firstTime records a problem, and returns its error unless it is still the same problem. The mutex is held.
 func (e *Engine) firstTime(key string, err error) error {
 	if e.problem != nil && e.problem.key == key {
+		e.problem.err = err
 		return nil
 	}
 	e.problem = &problem{key, err}
@@ -114,8 +142,10 @@ type Status struct {
 	Revision string
 	// Healthy is that of [Engine.Healthy].
 	Healthy bool
-	// Err is why it is not healthy, if that is known.
+	// Err is why it is not healthy, or nil if it is.
 	Err error
+	// Failed are the decisions of the policy in force that could not be made. They do not make the policy unhealthy.
+	Failed Failures
 	// Downloaded is when the bundle in force was fetched from its server, Confirmed is when the server last confirmed
 	// that it has no other, and ETag is the server's name for it. All are zero for files.
 	Downloaded, Confirmed time.Time
@@ -127,9 +157,15 @@ func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Status{Source: FromFiles, Where: e.cfg.Paths, Revision: e.Revision()}
-	s.Healthy = e.problem == nil && s.Revision != ""
-	if e.problem != nil {
+	switch {
+	case e.problem != nil:
 		s.Err = e.problem.err
+	case s.Revision == "":
+		s.Err = errNoBundle
+	}
+	s.Healthy = s.Err == nil
+	if current := e.current.Load(); current != nil {
+		s.Failed = current.failed.get()
 	}
 	if b := e.bundle; b != nil {
 		s.Source, s.Where = FromBundle, []string{b.source.Where()}

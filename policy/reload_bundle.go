@@ -26,7 +26,6 @@ type bundled struct {
 	downloaded time.Time      // when the bundle in force was fetched
 	confirmed  time.Time      // when the server last confirmed that it has no other
 	etag       string
-	broken     *problem // of the last bundle that was fetched
 }
 
 // Start puts the kept bundle of a server into force, and polls the server until ctx is done. It waits for storage, and
@@ -49,28 +48,24 @@ func (b *bundled) Take(fetched *bundle.Bundle) error {
 	defer e.mu.Unlock()
 	b.confirmed = e.now()
 	changed, err := e.replace(fetched.Files, fetched.Revision)
-	if b.broken = e.problem; b.broken != nil {
-		if err != nil {
-			b.report.add(false, b.fault(err))
-		}
-		return b.broken.err
+	if err != nil {
+		b.report.add(false, b.fault(err))
+		return err
+	}
+	if e.problem != nil { // it was reported
+		return e.problem.err
 	}
 	b.downloaded, b.etag = fetched.Downloaded, fetched.ETag
 	b.report.add(changed, nil)
 	return nil
 }
 
-// Confirm implements [bundle.Target]. The bundle that the server still has may be broken.
+// Confirm implements [bundle.Target]. The bundle that the server has was accepted before.
 func (b *bundled) Confirm() {
-	e := b.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	b.confirmed = e.now()
-	if b.broken == nil {
-		e.problem = nil
-		return
-	}
-	b.fail(*b.broken)
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	b.confirmed = b.engine.now()
+	b.engine.problem = nil
 }
 
 var numbers = regexp.MustCompile(`\d+`)
@@ -80,11 +75,7 @@ var numbers = regexp.MustCompile(`\d+`)
 func (b *bundled) Fail(err error) {
 	b.engine.mu.Lock()
 	defer b.engine.mu.Unlock()
-	b.fail(problem{numbers.ReplaceAllString(err.Error(), ""), err})
-}
-
-func (b *bundled) fail(p problem) {
-	if err := b.engine.firstTime(p.key, p.err); err != nil {
+	if err := b.engine.firstTime(numbers.ReplaceAllString(err.Error(), ""), err); err != nil {
 		b.report.add(false, b.fault(err))
 	}
 }
@@ -124,8 +115,10 @@ func (e *Engine) firstBundle(ctx context.Context) (*snapshot, error) {
 	if s := e.current.Load(); s != nil {
 		return s, nil
 	}
-	return nil, &Error{NotReady, errors.New("no policy bundle has come yet")}
+	return nil, &Error{NotReady, errNoBundle}
 }
+
+var errNoBundle = errors.New("no policy bundle has come yet")
 
 // restore loads the kept bundle and puts it into force if there is no policy yet.
 func (b *bundled) restore(ctx context.Context) (struct{}, error) {

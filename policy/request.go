@@ -68,4 +68,13 @@ type RequestDecision struct {
 	Headers map[string]string
 	// Revision identifies the policy that decided.
 	Revision string
+
+	from *snapshot
+}
+
+// Failed counts the decision as one that failed, because the caller cannot use it.
+func (d RequestDecision) Failed(err error) {
+	if d.from != nil {
+		d.from.failed.add(err)
+	}
 }

@@ -90,7 +90,7 @@ func TestRequestDecisionFails(t *testing.T) {
 		"a builtin that fails":      {`denied contains {"reason": "x"} if to_number(input.request.host) > 3`, Eval, "to_number"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := loadFiles(t, map[string]string{"a.rego": "package m2m.request\n\n" + test.rule + "\n"})
+			e := loadFiles(t, map[string]string{"a.rego": "package m2m.request\n\n" + hidden(test.rule, test.kind) + "\n"})
 			_, err := e.DecideRequest(t.Context(), proxied(t))
 			wantKind(t, err, test.kind, test.part)
 		})

@@ -21,8 +21,8 @@ const maxTTL = 366 * 24 * time.Hour
 // results decodes the values of the contract's rules strictly. err holds the first value of a wrong type, which ends
 // the decision.
 type results struct {
-	snapshot *snapshot
-	path     string // of the package whose rules these are
+	snapshot *snapshot // nil for values that are checked on load
+	path     string    // of the package whose rules these are
 	terms    *ast.Array
 	err      *Error
 }
@@ -245,10 +245,15 @@ func (r *results) object(i int, rule string) ast.Object {
 }
 
 func (r *results) fail(rule, format string, args ...any) {
-	if r.err == nil {
-		err := fmt.Errorf(format, args...)
-		r.err = &Error{WrongType, fmt.Errorf("%s (%s) %w", rule, r.snapshot.whereIs(r.path, rule), err)}
+	if r.err != nil {
+		return
 	}
+	err := fmt.Errorf(format, args...)
+	if r.snapshot == nil {
+		r.err = &Error{WrongType, fmt.Errorf("%s %w", rule, err)}
+		return
+	}
+	r.err = &Error{WrongType, fmt.Errorf("%s (%s) %w", rule, r.snapshot.whereIs(r.path, rule), err)}
 }
 
 var (

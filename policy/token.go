@@ -79,13 +79,15 @@ type TokenDecision struct {
 	from *snapshot
 }
 
-// UnfitClaims returns the error of a decision whose claims cannot be in a token, because of err. It names the places of
-// the rules that give claims.
+// UnfitClaims returns the error of a decision whose claims cannot be in a token, because of err, and counts the decision as
+// a failure. It names the places of the rules that give claims.
 func (d TokenDecision) UnfitClaims(err error) *Error {
 	if d.from == nil {
 		return &Error{WrongType, fmt.Errorf("claims are unfit: %w", err)}
 	}
-	return &Error{WrongType, fmt.Errorf("claims (%s) are unfit: %w", d.from.whereIs(tokenPackage, "claims"), err)}
+	unfit := &Error{WrongType, fmt.Errorf("claims (%s) are unfit: %w", d.from.whereIs(tokenPackage, "claims"), err)}
+	d.from.failed.add(unfit)
+	return unfit
 }
 
 // Rejection is a scope that is not granted, and why.

@@ -95,7 +95,8 @@ func (a *request) auditKeys(done keyring.Rotation) api.KeyRotation {
 }
 
 func viewKeys(keys *keyring.Ring) api.KeysStatus {
-	v := api.KeysStatus{Active: keys.Revision(), Healthy: keys.Healthy(), Problem: keys.Problem()}
+	problem := keys.Problem() // once: it may change meanwhile
+	v := api.KeysStatus{Active: keys.Revision(), Healthy: problem == "", Problem: problem}
 	if loaded := keys.Loaded(); loaded != nil {
 		v.Count = loaded.Public.Len()
 	}

@@ -109,6 +109,11 @@ func viewRevocations(store *revocation.Store) api.FetchedStatus {
 	return api.FetchedStatus{Count: store.Set().Len(), Age: store.Age().Seconds(), Healthy: problem == "", Problem: problem}
 }
 
+// failingFor is how long a decision that failed makes a policy unhealthy.
+const failingFor = 5 * time.Minute
+
+// viewPolicy calls a policy unhealthy if what its files or bundle hold is not in force, or if a decision failed lately: the
+// clients of that decision get 503.
 func viewPolicy(engine *policy.Engine) api.PolicyStatus {
 	s := engine.Status()
 	v := api.PolicyStatus{
@@ -117,6 +122,15 @@ func viewPolicy(engine *policy.Engine) api.PolicyStatus {
 	}
 	if s.Err != nil {
 		v.Problem = s.Err.Error()
+	}
+	if s.Failed.Count == 0 {
+		return v
+	}
+	v.Failed = &api.FailedDecisions{
+		Count: s.Failed.Count, Last: s.Failed.Last.UTC(), Kind: string(s.Failed.Err.Kind), Error: s.Failed.Err.Error(),
+	}
+	if v.Healthy && time.Since(s.Failed.Last) < failingFor {
+		v.Healthy, v.Problem = false, "decisions fail, and their clients get 503: "+v.Failed.Error
 	}
 	return v
 }

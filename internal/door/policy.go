@@ -110,7 +110,9 @@ func (d *Door) decide(r *http.Request, claims *token.Claims, m match) *decision 
 	made.input.Time = time.Now()
 	var err error
 	if made.result, err = d.Policy.Engine.DecideRequest(r.Context(), made.input); err == nil {
-		err = d.Policy.checkHeaders(made.result.Headers)
+		if err = d.Policy.checkHeaders(made.result.Headers); err != nil {
+			made.result.Failed(err)
+		}
 	}
 	switch {
 	case err != nil:

@@ -57,6 +57,8 @@ func (r *Requirement) checkPattern() error {
 		return r.errorf("the path has white space")
 	case strings.Contains(r.Path, "{http."):
 		return r.errorf("this parameter name is a placeholder of the Caddyfile; choose another")
+	case r.notation() != "":
+		return r.errorf("%s", r.notation())
 	case httpguard.FoldHost(r.host()) != r.host():
 		return r.errorf("the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form")
 	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
@@ -65,8 +67,6 @@ func (r *Requirement) checkPattern() error {
 		return r.errorf("method %q is not in upper case", r.Method)
 	case r.Method == http.MethodConnect:
 		return r.errorf("no request can match the method CONNECT; a WebSocket is a GET")
-	case strings.Contains(r.Path, "*"):
-		return r.errorf("a * in the path is not a wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A")
 	case r.ambiguity() != "":
 		return r.errorf("no request can match its path: %s", r.ambiguity())
 	}

@@ -7,9 +7,19 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/loader"
+	"github.com/open-policy-agent/opa/v1/loader/extension"
+	"github.com/open-policy-agent/opa/v1/util"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
+	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
+
+// OPA's loader refuses a byte order mark in JSON, which the server ignores.
+func init() {
+	extension.RegisterExtension(".json", func(content []byte, value any) error {
+		return util.UnmarshalJSON(files.WithoutMark(content), value)
+	})
+}
 
 // loadCapabilities loads the capabilities of a file or a version of OPA. By default, they are those of the server.
 func loadCapabilities(named string) (*ast.Capabilities, error) {

@@ -24,6 +24,7 @@ type jsonReader struct {
 }
 
 func readJSON(file string, data []byte) (node, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write it (RFC 8259 §8.1)
 	r := newJSONReader(file, data)
 	r.entry = newJSONReader(file, data)
 	r.begin(cursor{at: position{1, 1}}, len(data))

@@ -18,7 +18,7 @@ func TestParseRefusesNotation(t *testing.T) {
 		"json single quotes":     {"r.json", "{'clients': {}}", "1:2: reading JSON: invalid character '\\'' at start of value"},
 		"json bad UTF-8":         {"r.json", "{\"clients\": {\"a\": {\"b\": \"\xff\"}}}", "1:26: reading JSON: invalid UTF-8"},
 		"json NaN":               {"r.json", `{"clients": NaN}`, "1:13: reading JSON: invalid character 'N' at start of value"},
-		"json BOM":               {"r.json", "\ufeff{}", "1:1: reading JSON: invalid character '\\ufeff' at start of value"},
+		"json two BOMs":          {"r.json", "\ufeff\ufeff{}", "1:1: reading JSON: invalid character '\\ufeff' at start of value"},
 		"json number too large":  {"r.json", `{"clients":{"a":{"attributes":{"x":1e400}}}}`, "1:36: a number in attributes must be a JSON number: write it as one, or put it in quotes"},
 		"yaml in .json":          {"r.json", "clients: {}", "1:1: reading JSON: invalid character 'c' at start of value"},
 
@@ -113,4 +113,22 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestByteOrderMark is how some editors begin a file.
+func TestByteOrderMark(t *testing.T) {
+	for name, data := range map[string]string{"r.json": `{"clients": {"a": {}}}`, "r.yaml": "clients: {a: {}}"} {
+		snapshot, err := Parse(name, []byte("\ufeff"+data))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := snapshot.Client(t.Context(), "a"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := Parse("r.json", []byte("\ufeff{\"clients\": x}"))
+	if got := strings.Join(problemsOf(t, "r.json", err), "\n"); !strings.HasPrefix(got, "1:13: ") {
+		t.Errorf("the place is that of %s", got)
+	}
 }

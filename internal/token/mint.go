@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/claimname"
 )
 
 // MaxClaimsSize is the largest claims set that Mint makes, in bytes of JSON. Signed with the
@@ -120,7 +122,7 @@ func (m Mint) check() error {
 		return errors.New("iat or the lifetime is missing or unfit")
 	}
 	for name := range m.Extra {
-		if err := checkExtraName(name); err != nil {
+		if err := claimname.Check(name); err != nil {
 			return err
 		}
 	}

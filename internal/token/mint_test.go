@@ -121,22 +121,6 @@ func TestMintNamesTheClaim(t *testing.T) {
 	}
 }
 
-func TestReserved(t *testing.T) {
-	for _, name := range []string{
-		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf", "act", "may_act", "azp", "scp", "typ",
-		"ISS", "Client_ID", "\u017fcope", "to\u212aen_type",
-	} {
-		if !Reserved(name) {
-			t.Errorf("%q is not reserved", name)
-		}
-	}
-	for _, name := range []string{"", "team", "groups", "roles", "issuer", "scopes", "https://example.com/sub", " sub"} {
-		if Reserved(name) {
-			t.Errorf("%q is reserved", name)
-		}
-	}
-}
-
 // The largest claims set with the largest signature is a token that Verify still looks at.
 func TestLargestTokenIsReadable(t *testing.T) {
 	header := base64Len(maxHeaderSize / 4) // a header of ours has about 90 bytes

@@ -140,14 +140,14 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// NextFile returns the next file to OPA.
+// NextFile returns the next file to OPA, whose parser of JSON does not ignore a byte order mark.
 func (a *archive) NextFile() (*opa.Descriptor, error) {
 	if a.next == len(a.files) {
 		return nil, io.EOF
 	}
 	f := a.files[a.next]
 	a.next++
-	return opa.NewDescriptor(f.name, f.name, bytes.NewBuffer(f.Content)), nil
+	return opa.NewDescriptor(f.name, f.name, bytes.NewBuffer(files.WithoutMark(f.Content))), nil
 }
 
 // WithFilter and the other options of a loader have no effect: all files are in memory.

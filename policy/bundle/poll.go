@@ -24,10 +24,11 @@ type server struct {
 	client *http.Client
 	store  keptBundle
 
-	latest    Version  // the last bundle that was given to the target
-	refused   checksum // the last that is not a good bundle, which is not read again
-	refusal   error
+	latest    Version  // the last bundle that the target took; only that is asked for with an ETag
+	unusable  checksum // the last that is not a good bundle, which is not read again
+	fault     error
 	longPolls bool // whether the server supports long polling
+	refused   bool // whether the target did not take what the server has now
 }
 
 // checksum identifies the content of a bundle.
@@ -35,9 +36,10 @@ type checksum [sha256.Size]byte
 
 // Target receives what polling a server brings. Poll calls its methods one at a time.
 type Target interface {
-	// Take puts a bundle into force, or returns why it cannot.
+	// Take puts a bundle into force, or returns why it cannot. What it refuses it gets again with each answer that still
+	// has it, because the cause may be temporary.
 	Take(b *Bundle) error
-	// Confirm is called when the server has the same bundle as before.
+	// Confirm is called when the server has the bundle that was taken last.
 	Confirm()
 	// Fail is called when no good bundle could be fetched.
 	Fail(err error)
@@ -72,7 +74,7 @@ func (s *Source) delay(failures int) time.Duration {
 	switch {
 	case failures > 0:
 		return max(floor, util.DefaultBackoff(float64(floor), float64(most), failures))
-	case s.longPolls:
+	case s.longPolls && !s.refused: // it would send what is refused again and again
 		return floor
 	default:
 		return max(floor, least+rand.N(most-least+1))
@@ -84,6 +86,7 @@ func (s *Source) poll(ctx context.Context, target Target) error {
 	if err != nil {
 		return explainFetch(err)
 	}
+	s.refused = false
 	if doc.Unchanged {
 		target.Confirm()
 		return nil
@@ -94,20 +97,26 @@ func (s *Source) poll(ctx context.Context, target Target) error {
 		s.latest.ETag = doc.ETag
 		target.Confirm()
 		return nil
-	case s.refused:
-		return s.refusal
+	case s.unusable:
+		return s.fault
 	}
 	b, err := read(doc.Body, s.keys)
 	if err != nil {
-		s.refused, s.refusal = sum, explainAnswer(err, doc.Header.Get("Content-Type"))
-		return s.refusal
+		s.unusable, s.fault = sum, explainAnswer(err, doc.Header.Get("Content-Type"))
+		return s.fault
 	}
 	b.Version, b.Downloaded = Version{doc.ETag, sum}, time.Now()
-	s.latest, s.refused = b.Version, checksum{}
+	s.unusable = checksum{}
 	s.longPolls = s.cfg.LongPoll > 0 && doc.Header.Get("Content-Type") == longPollType
-	if ctx.Err() == nil && target.Take(b) == nil {
-		s.store.next(s.where, b, doc.Body)
+	if ctx.Err() != nil {
+		return nil
 	}
+	if target.Take(b) != nil {
+		s.refused = true // the target reports why, and gets it again with the next answer
+		return nil
+	}
+	s.latest = b.Version
+	s.store.next(s.where, b, doc.Body)
 	return nil
 }
 

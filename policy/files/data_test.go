@@ -140,3 +140,17 @@ func keysOf(v any) int {
 	}
 	return keys
 }
+
+// TestByteOrderMark is how some editors begin a file. What follows is JSON, and errors have its lines.
+func TestByteOrderMark(t *testing.T) {
+	for _, file := range []string{"a.json", "a.yaml", "a.yml"} {
+		got, err := Data([]File{{Name: file, Path: file, Content: []byte("\ufeff{\"deny\": [\"x\"]}")}})
+		if err != nil || !reflect.DeepEqual(got, map[string]any{"deny": []any{"x"}}) {
+			t.Errorf("%s: %v, %v", file, got, err)
+		}
+	}
+	_, err := Data([]File{{Name: "a.json", Path: "a.json", Content: []byte("\ufeff{\n\"a\": 1,\n\"a\": 2}")}})
+	wantParts(t, err, `a.json:3: parsing data: key "a" is repeated`)
+	_, err = Data([]File{{Name: "a.json", Path: "a.json", Content: []byte("\ufeff\ufeff{}")}})
+	wantParts(t, err, "a.json:1: ")
+}

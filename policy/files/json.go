@@ -14,9 +14,16 @@ import (
 
 var errSecondDocument = errors.New("more than one document")
 
+// byteOrderMark begins files of some editors. A parser may ignore it (RFC 8259 §8.1). The parsers of YAML and of Rego do.
+var byteOrderMark = []byte("\ufeff")
+
+// WithoutMark returns the content of a file without a byte order mark.
+func WithoutMark(content []byte) []byte { return bytes.TrimPrefix(content, byteOrderMark) }
+
 // parse decodes a data file as OPA does, unless check refuses it.
 func (f File) parse(left *budget) (v any, err error) {
 	defer f.recoverParser(&err)
+	f.Content = WithoutMark(f.Content)
 	if err := f.check(left); err != nil {
 		return nil, err
 	}
@@ -34,6 +41,7 @@ func (f File) parse(left *budget) (v any, err error) {
 // documents the first. It refuses too large files before it builds their values.
 func (f File) check(left *budget) (err error) {
 	defer f.recoverParser(&err)
+	f.Content = WithoutMark(f.Content)
 	if f.isJSON() || json.Valid(f.Content) {
 		return f.checkJSON(left)
 	}

@@ -138,9 +138,9 @@ func TestReplay(t *testing.T) {
 			"1=1+0+0+0 ~0 !0 .0"},
 		"a lifetime":       {head + "ttl contains 60", []string{token(t, `"result":{`, `"result":{"ttl":300,`)}, "ci-bot ttl  x1 300->60, 1=0+1+0+0 ~0 !0 .0"},
 		"the same ttl":     {head + "ttl contains 60", []string{token(t, `"result":{`, `"result":{"ttl":60,`)}, "1=1+0+0+0 ~0 !0 .0"},
-		"reserved claims":  {head + "claims.iss := 1", []string{token(t)}, "fails claims x1, 1=0+0+1+0 ~0 !0 .0"},
+		"reserved claims":  {head + `claims[n] := 1 if some n in ["iss"]`, []string{token(t)}, "fails claims x1, 1=0+0+1+0 ~0 !0 .0"},
 		"a conflict":       {head + "claims.a := 1\nclaims.a := 2", []string{token(t)}, "fails conflict x1, 1=0+0+1+0 ~0 !0 .0"},
-		"a wrong type":     {head + "ttl contains 0", []string{token(t), token(t)}, "fails wrong_type x2, 2=0+0+2+0 ~0 !0 .0"},
+		"a wrong type":     {head + `ttl contains object.get({"s": 0}, "s", 0)`, []string{token(t), token(t)}, "fails wrong_type x2, 2=0+0+2+0 ~0 !0 .0"},
 		"a plain OPA path": {frozen, []string{token(t, `"path":"m2m/token"`, `"path":"/m2m/token"`)}, "ci-bot loses book:1:read x1 map[frozen:1], 1=0+1+0+0 ~0 !0 .0"},
 		"masked input": {frozen, []string{token(t, `"id":"ci-bot",`, ``, `"jti"`, `"erased":["/input/client/id"],"jti"`)},
 			" loses book:1:read x1 map[frozen:1] ~1, 1=0+1+0+0 ~1 !0 .0"},
@@ -173,7 +173,7 @@ func TestReplay(t *testing.T) {
 		"a request of no route": {"package m2m.request\ndenied contains {\"reason\": \"no\"}", []string{request(t, `"pattern":"PUT /books/{id}"`, `"pattern":""`)},
 			"ci-bot denied PUT api.example.com x1 map[no:1], 1=0+1+0+0 ~0 !0 .0"},
 		"a request that no rule is about":  {frozen, []string{request(t)}, "fails no_rule x1, 1=0+0+1+0 ~0 !0 .0"},
-		"a request that cannot be decided": {"package m2m.request\ndenied contains \"x\"", []string{request(t)}, "fails wrong_type x1, 1=0+0+1+0 ~0 !0 .0"},
+		"a request that cannot be decided": {"package m2m.request\ndenied contains object.get({\"v\": \"x\"}, \"v\", 0)", []string{request(t)}, "fails wrong_type x1, 1=0+0+1+0 ~0 !0 .0"},
 		"a masked verdict":                 {"", []string{request(t, `"denied":[],`, ``, `"decision_id"`, `"erased":["/result/denied"],"decision_id"`)}, "1=0+0+0+1 ~0 !0 .0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestReplay(t *testing.T) {
 // TestReplayNamesExamples: the first decision of each kind and the first bad lines, however many workers
 // there are.
 func TestReplayNamesExamples(t *testing.T) {
-	engine := candidate(t, "package m2m.token\nrejected contains {\"scope\": s.raw, \"reason\": input.client.description} if some s in input.scopes\nttl contains 0 if input.client.id == \"bad\"")
+	engine := candidate(t, "package m2m.token\nrejected contains {\"scope\": s.raw, \"reason\": input.client.description} if some s in input.scopes\nttl contains object.get({\"s\": 0}, \"s\", 0) if input.client.id == \"bad\"")
 	var lines []string
 	for i := range 1000 {
 		lines = append(lines, token(t, `"D1"`, fmt.Sprintf(`"D%d"`, i), `"description":""`, fmt.Sprintf(`"description":"r%d"`, i%8), `"id":"ci-bot"`, fmt.Sprintf(`"id":%q`, []string{"ci-bot", "bad"}[i%2])), "{")

@@ -138,6 +138,9 @@ func TestStorageThatHangs(t *testing.T) {
 	}
 	serves := func() bool {
 		a, err := bot.token(plain, c.b.url)
+		for tries := 0; tries < 20 && strings.Contains(a.String(), "no decision can be made now"); tries++ {
+			a, err = bot.token(plain, c.b.url) // on a busy machine a decision may take longer than it is given
+		}
 		if err != nil || a.status != 200 || c.b.atDoor(good).status != 200 || c.b.atDoor(revoked).status != 401 {
 			t.Errorf("it does not recover: %s, %v", a, err)
 		}

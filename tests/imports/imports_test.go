@@ -12,6 +12,8 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
+	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
+	"internal/poll", "internal/scope", "internal/suggest",
 	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
 	"internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
@@ -70,6 +72,7 @@ var own = map[string][]string{
 		"policy/replay",
 		"rego",
 	},
+	"internal/claimname":   {},
 	"internal/credential":  {},
 	"internal/decisionlog": {"internal/logmask", "policy"},
 	"internal/discovery":   {},

@@ -76,7 +76,8 @@ type RegistryStatus struct {
 	Problem  string  `json:"problem,omitempty"`
 }
 
-// PolicyStatus is the state of a policy. Its times and its ETag are those of a bundle from a server.
+// PolicyStatus is the state of a policy. Its times and its ETag are those of a bundle from a server. Failed is nil if every
+// decision of the policy in force could be made.
 type PolicyStatus struct {
 	Source     string    `json:"source"`
 	Where      []string  `json:"where"`
@@ -86,6 +87,16 @@ type PolicyStatus struct {
 	Downloaded time.Time `json:"downloaded,omitzero"`
 	Confirmed  time.Time `json:"confirmed,omitzero"`
 	ETag       string    `json:"etag,omitempty"`
+
+	Failed *FailedDecisions `json:"failed_decisions,omitempty"`
+}
+
+// FailedDecisions are decisions of one node that could not be made, since the policy in force was loaded.
+type FailedDecisions struct {
+	Count int       `json:"count"`
+	Last  time.Time `json:"last"`
+	Kind  string    `json:"kind"`
+	Error string    `json:"error"`
 }
 
 // KeysStatus is the state of an issuer's keys. Count is the number of published keys.

@@ -1,4 +1,6 @@
-package token
+// Package claimname says which names the extra claims of an access token may have. Its entry point is [Check]. It imports
+// nothing of this module.
+package claimname
 
 import (
 	"errors"
@@ -7,11 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxClaimName is the longest name of an extra claim, in bytes.
-const maxClaimName = 128
+// maxLength is the longest name of an extra claim, in bytes.
+const maxLength = 128
 
-// reservedClaims are those that a policy may not add.
-var reservedClaims = map[string]bool{
+// reserved are those that a policy may not add.
+var reserved = map[string]bool{
 	// Claims of the issuer: RFC 7519 §4.1, RFC 9068 §2.2.
 	"iss": true, "sub": true, "aud": true, "exp": true, "nbf": true, "iat": true, "jti": true,
 	"client_id": true, "scope": true,
@@ -30,24 +32,26 @@ var reservedClaims = map[string]bool{
 	"active": true, "token_type": true, "username": true, "typ": true,
 }
 
-// Reserved reports whether name is a claim that only the issuer sets. It ignores case, in all of Unicode, because some JSON
+// isReserved reports whether name is a claim that only the issuer sets. It ignores case, in all of Unicode, because some JSON
 // decoders read "Scope" as "scope".
-func Reserved(name string) bool { return reservedClaims[foldCase(name)] }
+func isReserved(name string) bool { return reserved[foldCase(name)] }
 
 // foldCase converts to upper case first, which maps the long s to an S.
 func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 
-// checkExtraName returns an error if the name of an extra claim is not valid.
-func checkExtraName(name string) error {
+// Check returns an error if the name of an extra claim is not valid.
+func Check(name string) error {
 	switch {
 	case name == "":
 		return errors.New("empty name of a claim")
-	case len(name) > maxClaimName:
-		return fmt.Errorf("the name of claim %.40q… is longer than %d bytes", name, maxClaimName)
+	case len(name) > maxLength:
+		return fmt.Errorf("the name of claim %.40q… is longer than %d bytes", name, maxLength)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, isControl):
 		return fmt.Errorf("the name of claim %q has control characters or is not UTF-8", name)
-	case Reserved(name):
+	case isReserved(name):
 		return fmt.Errorf("claim %q is reserved", name)
 	}
 	return nil
 }
+
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
