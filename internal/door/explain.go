@@ -133,7 +133,7 @@ func (d *Door) explainToken(r *http.Request, claims *token.Claims, expect token.
 		return &Refusal{Challenge: challenge}
 	}
 	if !expect.TakesAudience(claims.Audience) {
-		return invalidToken(&token.Error{Reason: token.WrongAudience})
+		return invalidToken(token.NotFor(expect.Audiences))
 	}
 	return d.identity.check(claims)
 }

@@ -191,7 +191,7 @@ func (e Expect) check(c *Claims) error {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")
 	case !e.TakesAudience(c.Audience):
-		return refuse(WrongAudience, "aud holds none of the audiences here")
+		return NotFor(e.Audiences)
 	case len(e.Clients) > 0 && !slices.Contains(e.Clients, c.ClientID):
 		return refuse(WrongClient, "the client is none of those that are accepted here")
 	case c.senderConstrained():
