@@ -99,7 +99,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"ready with a setting":   {configGoodIssuer, `{"handler": "m2m_ready", "issuer": "x"}`, `unknown field \"issuer\"`},
 		"empty audience":         {configGoodIssuer, door(`, "audience": [""]`), "audience: "},
 		"null requirement":       {configGoodIssuer, door(`, "require": [null]`), "a requirement is null"},
-		"empty requirement":      {configGoodIssuer, door(`, "require": [{}]`), "a requirement has no path"},
+		"empty requirement":      {configGoodIssuer, door(`, "require": [{}]`), "a route has no path"},
 		"no scopes":              {configGoodIssuer, door(`, "require": [{"path": "/"}]`), "no scope is named"},
 		"empty scope":            {configGoodIssuer, door(`, "require": [{"path": "/", "scopes": [""]}]`), "empty scope"},
 		"pattern with a space":   {configGoodIssuer, door(`, "require": [{"method": "GET", "path": "POST /", "scopes": ["a"]}]`), "the path has white space"},

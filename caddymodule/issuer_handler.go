@@ -1,16 +1,19 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 )
 
 // IssuerHandler is the directive m2m_issuer. It serves the routes of one issuer by their exact paths. It passes other
-// requests to the next handler.
+// requests to the next handler. A request that was clearly meant for the issuer, such as POST /oauth2/token/ or GET
+// /.well-known/jwks.json, and that no other handler answers, is 404 with a hint.
 //
 //	POST /oauth2/token                               RFC 6749 §4.4
 //	GET  /oauth2/jwks                                RFC 7517
@@ -29,6 +32,7 @@ type IssuerHandler struct {
 	Position string `json:"position,omitempty"`
 
 	routes map[string]http.HandlerFunc
+	hints  issuer.Hints
 	logs   accessLogs
 }
 
@@ -46,11 +50,11 @@ func (h *IssuerHandler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	issuer, err := app.issuer(h.Issuer)
+	found, err := app.issuer(h.Issuer)
 	if err != nil {
 		return err
 	}
-	h.Issuer, h.routes = issuer.URL, issuer.server.Routes()
+	h.Issuer, h.routes, h.hints = found.URL, found.server.Routes(), found.server.Hints()
 	h.logs = newAccessLogs(ctx)
 	return nil
 }
@@ -61,12 +65,38 @@ func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 	return h.logs.serve(w, r, func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := h.routes[r.URL.Path]
 		if !ok {
-			return next.ServeHTTP(w, r)
+			return h.miss(w, r, next)
 		}
 		httpguard.BoundBody(w, r)
 		serve(w, r)
 		return nil
 	})
+}
+
+// miss passes on a request that is not for a route of the issuer, or answers it with a hint.
+func (h *IssuerHandler) miss(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	hint := h.hints.Find(r.URL.Path)
+	if hint == nil {
+		return next.ServeHTTP(w, r)
+	}
+	if !hint.Certain {
+		answered, err := hint.IsAnswered(w, func(w http.ResponseWriter) error { return orNothing(r, next.ServeHTTP(w, r)) })
+		if answered {
+			return err
+		}
+	}
+	httpguard.BoundBody(w, r)
+	hint.Write(w)
+	return nil
+}
+
+// orNothing returns an error of a handler, nil if Caddy would answer it with an empty 404.
+func orNothing(r *http.Request, err error) error {
+	var failed caddyhttp.HandlerError
+	if errors.As(err, &failed) && failed.StatusCode == http.StatusNotFound && !hasErrorRoute(r, err) {
+		return nil
+	}
+	return err
 }
 
 var (

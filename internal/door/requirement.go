@@ -29,6 +29,13 @@ type Requirement struct {
 	// Required.
 	Scopes []string `json:"scopes"`
 
+	// EncodedSlash accepts an encoded slash (%2F) in the path and takes it as a character of its segment, as in
+	// /projects/group%2Fproj. Set it only if everything behind the handler splits a path before it decodes it: reverse_proxy
+	// forwards the very bytes, but Caddy's path matchers, file_server and FastCGI decode first. In a scope, and in a
+	// parameter that a policy reads, the slash stays %2F. A pattern may have it, too. A path that belongs to another entry
+	// without EncodedSlash if its slashes are decoded is refused. Default: false, and such a path is refused.
+	EncodedSlash bool `json:"encoded_slash,omitempty"`
+
 	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
 	// the config name it; nothing else uses it. Default: none.
 	Position string `json:"position,omitempty"`
@@ -57,6 +64,8 @@ func (r *Requirement) checkPattern() error {
 		return r.errorf("the path has white space")
 	case strings.Contains(r.Path, "{http."):
 		return r.errorf("this parameter name is a placeholder of the Caddyfile; choose another")
+	case r.notation() != "":
+		return r.errorf("%s", r.notation())
 	case httpguard.FoldHost(r.host()) != r.host():
 		return r.errorf("the host is in lower case, without a port or a dot at its end, and an IPv6 address in its shortest form")
 	case r.host() != "" && httpguard.AmbiguousHostname(r.host()) != "":
@@ -65,10 +74,8 @@ func (r *Requirement) checkPattern() error {
 		return r.errorf("method %q is not in upper case", r.Method)
 	case r.Method == http.MethodConnect:
 		return r.errorf("no request can match the method CONNECT; a WebSocket is a GET")
-	case strings.Contains(r.Path, "*"):
-		return r.errorf("a * in the path is not a wildcard; all below a path is /path/ or /path/{rest...}, and the character itself is %%2A")
 	case r.ambiguity() != "":
-		return r.errorf("no request can match its path: %s", r.ambiguity())
+		return r.errorf("no request can match its path: %s%s", r.ambiguity(), r.slashHint())
 	}
 	return nil
 }
@@ -98,14 +105,34 @@ func (r *Requirement) host() string {
 
 // ambiguity returns why the door refuses every request that could match the path, "" if it does not.
 func (r *Requirement) ambiguity() string {
-	path := r.Path[len(r.host()):]
-	decoded := url.URL{RawPath: path}
-	for n, segment := range strings.Split(path, "/") {
-		if n > 0 {
-			decoded.Path += "/" + literalOf(segment)
+	var u url.URL
+	for n, segment := range strings.Split(r.Path, "/") {
+		if n > 0 { // before the path is the host
+			literal := literalOf(segment)
+			u.Path, u.RawPath = u.Path+"/"+literal, u.RawPath+"/"+url.PathEscape(literal)
 		}
 	}
-	return httpguard.AmbiguousPath(&decoded)
+	if r.EncodedSlash {
+		return httpguard.AmbiguousSegments(&u)
+	}
+	return httpguard.AmbiguousPath(&u)
+}
+
+// slashHint names the option without which no request can match the path.
+func (r *Requirement) slashHint() string {
+	if with := (&Requirement{Path: r.Path, EncodedSlash: true}); !r.EncodedSlash && with.ambiguity() == "" {
+		return "; encoded_slash takes it as a character of its segment"
+	}
+	return ""
+}
+
+// muxPatterns returns the patterns for the two muxes of Routes.
+func (r *Requirement) muxPatterns() (exact, folded string) {
+	exact = r.Pattern()
+	if r.EncodedSlash {
+		exact = markSlashes.Replace(exact)
+	}
+	return exact, foldPattern(exact)
 }
 
 // literalOf returns what ServeMux compares a segment of a pattern with. A parameter stands for itself.

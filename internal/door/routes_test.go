@@ -82,6 +82,44 @@ func TestRequirementsThatAreErrors(t *testing.T) {
 	}
 }
 
+// TestPatternsOfOtherRouters: a pattern in the notation of another router is refused with the right one. ServeMux would match
+// most of them with the characters as they are.
+func TestPatternsOfOtherRouters(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"/books/*":                `write /books/{id} for one segment, /books/{rest...} for all below, and %2A`,
+		"/books/**":               "/books/{rest...} for all below",
+		"/*":                      "write /{id} for one segment, /{rest...} for all below",
+		"api.example.com/books/*": "write /books/{id} for one segment",
+		"/books/{rest*}":          "/books/{rest...} for all below",
+		"/books/{*rest}":          "/books/{rest...} for all below",
+		"/books/*/pages":          "one segment is {id}",
+		"/books*":                 "one segment is {id}",
+		"*.example.com/books":     "without a host, as in /books",
+		"https://a.example/books": "a pattern has no scheme",
+		"/books/:id":              ":id is not a parameter; write {id}",
+		"/books/:id/pages":        "write {id}, and %3A",
+		"/books/<id>":             "a parameter is {id}",
+		"/books/<int:id>":         "a parameter is {id}",
+		"/books/[id]":             "a parameter is {id}",
+		"/books/[0-9]+":           "not a regular expression",
+		"/books/(a|b)":            "not a regular expression",
+		"/^books$":                "not a regular expression",
+		"/books/{id:[0-9]+}":      "not a regular expression",
+		"/books/{id:int}":         "a name of letters, digits and _",
+		"/books/{id?}":            "a name of letters, digits and _",
+		"/books/{book-id}":        "a name of letters, digits and _",
+		"/books/{id}.json":        "a whole segment",
+	} {
+		_, err := compileRoutes([]*Requirement{{Path: pattern, Scopes: []string{"x"}}}, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", pattern, err, want)
+		}
+	}
+	for _, pattern := range []string{"/v1/books:batchGet", "/%3Aid", "/$metadata", "/Books(1)", "/{$}", "/{größe}", "/{_id2}/{rest...}", "/a,b+c=d&e'f!@~", "/bücher", "/%5B1%5D", "/%2A"} {
+		compile(t, &Requirement{Path: pattern, Scopes: []string{"x"}})
+	}
+}
+
 // TestHostsThatNoRequestHas: a request with such a host is refused before its rule is looked for.
 func TestHostsThatNoRequestHas(t *testing.T) {
 	for _, host := range []string{
@@ -115,7 +153,7 @@ func FuzzScopeTemplate(f *testing.F) {
 		f.Add(template, "k", "-", "\u212a", "-")
 	}
 	f.Fuzz(func(t *testing.T, raw, a1, b1, a2, b2 string) {
-		template, err := parseScopeTemplate(raw, "/{a}/{b}")
+		template, err := parseScopeTemplate(raw, &Requirement{Path: "/{a}/{b}"})
 		if err != nil {
 			return
 		}

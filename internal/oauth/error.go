@@ -125,6 +125,12 @@ func invalidClient(description string) *Error {
 	}
 }
 
+// NotFound is the response to a request that misses the routes of the server: 404. The description says where they are. RFC
+// 6749 does not have a code for it.
+func NotFound(description string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: CodeInvalidRequest, Description: "not found; " + description}
+}
+
 func methodNotAllowed(allow string) *Error {
 	return &Error{
 		Status:      http.StatusMethodNotAllowed,

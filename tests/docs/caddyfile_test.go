@@ -146,7 +146,7 @@ func withOwnFiles(t *testing.T, text string) string {
 var aKey = base64.StdEncoding.EncodeToString([]byte("a key that only this test knows."))
 
 const (
-	aRegistry      = "resources:\n  book:\n    actions: {read: Read a book, edit: Change a book}\n"
+	aRegistry      = "resources:\n  book:\n    actions: {read: Read a book, edit: Change a book}\n  entry:\n    audience: https://ledger.example.com\n    actions: {read: Read an entry}\n"
 	aTokenPolicy   = "package m2m.token\n\nclaims[\"env\"] := \"test\"\n"
 	aRequestPolicy = "package m2m.request\n\ndenied contains {\"reason\": \"closed\"} if input.request.method == \"TRACE\"\n"
 	aPolicyTest    = "package policy_test\n\ntest_nothing if true\n"

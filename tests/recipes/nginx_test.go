@@ -110,8 +110,7 @@ func TestNginx(t *testing.T) {
 	if err := r.Load("{\n\tadmin off\n}\n"); err != nil { // the door no longer listens
 		t.Fatal(err)
 	}
-	got = raw(t, nginx, "GET /books/1", token)
-	if got.expect(t, "without the door "+door, 503); got.Header.Get("Retry-After") != "5" {
+	if got = raw(t, nginx, "GET /books/1", token); got.expect(t, "without the door "+door, 503).Header.Get("Retry-After") != "5" {
 		t.Errorf("header %v", got.Header)
 	}
 }

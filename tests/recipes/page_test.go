@@ -50,6 +50,7 @@ type recipe struct {
 	dir      string // stands for /etc/caddy and /var/log/caddy
 	upstream string // host:port of books:8080
 	sites    map[string]string
+	secret   string // of all clients, of runIssuer
 }
 
 // newRecipe starts everything but the recipe itself.
@@ -113,9 +114,11 @@ func keepLogs(t *testing.T, caddyfile string, config map[string]any) {
 	}
 }
 
-// token returns a token of a client, with scopes.
-func (r *recipe) token(client, scope string) string {
-	return r.issuer.Sign(r.issuer.Claims(r.api, scope, map[string]any{"sub": client, "client_id": client}), nil)
+// token returns a token of a client for api.example.com, with scopes.
+func (r *recipe) token(client, scope string) string { return r.tokenFor(r.api, client, scope) }
+
+func (r *recipe) tokenFor(audience, client, scope string) string {
+	return r.issuer.Sign(r.issuer.Claims(audience, scope, map[string]any{"sub": client, "client_id": client}), nil)
 }
 
 // echo answers with what an upstream sees of a request.
@@ -151,7 +154,7 @@ func ask(t *testing.T, method, url string, headers ...string) *answer {
 }
 
 // expect checks the status of an answer, and that its body contains each text.
-func (a *answer) expect(t *testing.T, what string, status int, texts ...string) {
+func (a *answer) expect(t *testing.T, what string, status int, texts ...string) *answer {
 	t.Helper()
 	if a.StatusCode != status {
 		t.Errorf("%s: %d %s, want %d", what, a.StatusCode, a.body, status)
@@ -161,6 +164,7 @@ func (a *answer) expect(t *testing.T, what string, status int, texts ...string) 
 			t.Errorf("%s: %q is not in %s", what, text, a.body)
 		}
 	}
+	return a
 }
 
 // without checks that the body of an answer contains none of the texts.
