@@ -31,6 +31,8 @@ func TestExplainRequest(t *testing.T) {
 		{`"book:1:read"`, `"method": "GET", "url": "/books/1", "headers": {"X-Original-URL": "/admin", "Forwarded": "host=x"}, "door": 0`, "0 true GET /books/{id} [book:1:read book:1:read]; passes true"},
 		{`"book:1:edit"`, `"method": "GET", "url": "/books/1", "door": 0`, "0 401 missing_token GET /books/{id} [book:1:read ]; passes false"},
 		{`"film:1:read"`, `"method": "GET", "url": "/", "door": 1`, "1 true; passes true"},
+		{`"book:a%2Fb:read"`, `"method": "GET", "url": "/projects/a%2fb", "door": 0`, "0 true GET /projects/{id} [book:a%2Fb:read book:a%2Fb:read]; passes true"},
+		{`"book:*:read"`, `"method": "GET", "url": "/projects/a%2F..", "door": 0`, "0 400 ambiguous_path; passes false"},
 		{`"book:1:read"`, `"method": "GET", "url": "/healthz", "door": 0`, "0 true GET /healthz; passes true"},
 		{`"book:1:read"`, `"method": "POST", "url": "/healthz", "door": 0`, "0 403 no_rule; passes false"},
 		{`"book:1:read"`, `"method": "GET", "url": "/x/..;/healthz", "door": 0`, "0 400 ambiguous_path; passes false"},

@@ -53,6 +53,9 @@ http://localhost:%d {
 		require PUT /books/{id} book:{id}:edit shelf:{id}:lock
 		require api.example.com/admin book:*:*
 		public GET /healthz
+		require GET /projects/{id} book:{id}:read {
+			encoded_slash
+		}
 	}
 }
 http://localhost:%d {

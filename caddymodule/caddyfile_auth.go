@@ -30,8 +30,12 @@ import (
 //			revocation_stale   refuse|allow
 //		}
 //		audience <url...>
-//		require  [<METHOD>] <pattern> <scope...>
-//		public   [<METHOD>] <pattern>
+//		require  [<METHOD>] <pattern> <scope...> {
+//			encoded_slash
+//		}
+//		public   [<METHOD>] <pattern> {
+//			encoded_slash
+//		}
 //		policy   [<path...>] {
 //			input_header    <name...>
 //			upstream_header <name...>
@@ -97,6 +101,9 @@ func (h *AuthHandler) parseRequire(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	requirement := &door.Requirement{Method: method, Path: args[0], Scopes: args[1:], Position: where}
+	if err := parseBlock(d, subdirectives{"encoded_slash": once(flag(&requirement.EncodedSlash))}); err != nil {
+		return err
+	}
 	h.Require = append(h.Require, requirement)
 	return located(d, h.parsedRoutes().Add(requirement))
 }
@@ -112,6 +119,9 @@ func (h *AuthHandler) parsePublic(d *caddyfile.Dispenser) error {
 		return d.Errf("public: unexpected %q: a public route has one pattern and needs no scope", args[1])
 	}
 	route := &door.PublicRoute{Method: method, Path: args[0], Position: where}
+	if err := parseBlock(d, subdirectives{"encoded_slash": once(flag(&route.EncodedSlash))}); err != nil {
+		return err
+	}
 	h.Public = append(h.Public, route)
 	return located(d, h.parsedRoutes().AddPublic(route))
 }

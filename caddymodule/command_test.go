@@ -72,14 +72,15 @@ func commandFiles(w *world, other, moved *servertest.Issuer) map[string]string {
 	_, otherPublic := newKeyPair()
 	expired := map[string]any{"client_id": "old", "exp": time.Now().Add(-time.Hour).Unix()}
 	return map[string]string{
-		"secret":        w.secret + "\n",
-		"demo.env":      "# the demo client\nexport CLIENT_ID=demo\n\nCLIENT_SECRET=\"" + w.secret + "\"\n",
-		"foreign-token": other.Sign(other.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
-		"moved-token":   moved.Sign(moved.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
-		"expired":       other.Sign(other.Claims(doorAudience, "book:*:read", expired), nil),
-		"key.pem":       string(private),
-		"public.pem":    string(public),
-		"other.pem":     string(otherPublic),
+		"secret":            w.secret + "\n",
+		"demo.env":          "# the demo client\nexport CLIENT_ID=demo\n\nCLIENT_SECRET=\"" + w.secret + "\"\n",
+		"foreign-token":     other.Sign(other.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
+		"unreachable-token": other.Sign(other.Claims(doorAudience, "book:*:read", map[string]any{"iss": "http://127.0.0.1:1"}), nil) + "\n",
+		"moved-token":       moved.Sign(moved.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
+		"expired":           other.Sign(other.Claims(doorAudience, "book:*:read", expired), nil),
+		"key.pem":           string(private),
+		"public.pem":        string(public),
+		"other.pem":         string(otherPublic),
 	}
 }
 

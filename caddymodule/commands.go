@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -69,7 +70,17 @@ func findAdmin(address, config, adapter string) (cli.Endpoint, error) {
 	// What the adapter logs about the config is shown only if the config cannot be read.
 	_, logger, buffered := caddy.BufferedLog()
 	defer caddy.UnbufferDefaultLogger(logger)
-	address, err := caddycmd.DetermineAdminAPIAddress(address, nil, config, adapter)
+	var loaded []byte
+	if address == "" && config != "" {
+		var err error
+		if loaded, _, _, err = caddycmd.LoadConfig(config, adapter); err != nil {
+			return cli.Endpoint{}, fmt.Errorf("finding the admin endpoint: %w", err)
+		}
+		if isAdminOff(loaded) {
+			return cli.Endpoint{}, api.Invalid("%s turns the admin endpoint off (admin off): without it no command can reach the server", config)
+		}
+	}
+	address, err := caddycmd.DetermineAdminAPIAddress(address, loaded, config, adapter)
 	if err != nil {
 		return cli.Endpoint{}, fmt.Errorf("finding the admin endpoint: %w", err)
 	}
@@ -86,6 +97,14 @@ func findAdmin(address, config, adapter string) (cli.Endpoint, error) {
 	}
 	endpoint.Address = parsed.JoinHostPort(0)
 	return endpoint, nil
+}
+
+// isAdminOff reports whether a config has no admin endpoint.
+func isAdminOff(config []byte) bool {
+	var parsed struct {
+		Admin caddy.AdminConfig `json:"admin"`
+	}
+	return json.Unmarshal(config, &parsed) == nil && parsed.Admin.Disabled
 }
 
 // explainOffline explains with a registry file and a policy instead of a running issuer.

@@ -40,8 +40,9 @@ type Issuer struct {
 	// Policy says where the issuer's Rego is. Default: only the shipped rules.
 	Policy PolicySource `json:"policy,omitzero"`
 
-	// TokenTTL is the longest lifetime of a token. A client's token_ttl and the policy's ttl can shorten it. At least 1s, at
-	// most 24h. Default: 10m.
+	// TokenTTL is the longest lifetime of a token. A client's token_ttl and the policy's ttl can shorten it. Some clients ask
+	// for a new token 5 minutes before the old one expires, and so use none of 5m or less twice. At least 1s, at most 24h.
+	// Default: 10m.
 	TokenTTL caddy.Duration `json:"token_ttl,omitempty"`
 
 	// SigningAlg is the JWS algorithm of new tokens: ES256, RS256, PS256 (RFC 7518 §3.1) or EdDSA (RFC 8037 §3.1). After a

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,7 @@ type judgedReading struct {
 	resource, action     string
 	identifier           string
 	scope                string
+	public               bool
 }
 
 // readJudged reads a request like a simple upstream, and finds the scope that it needs.
@@ -102,6 +104,9 @@ func readJudged(head string) (judgedReading, bool) {
 		r.path = append(r.path, percentDecode(segment))
 	}
 	r.route()
+	if r.public {
+		return r, true
+	}
 	if r.resource == "" || slices.Contains(slices.Collect(maps.Values(r.parameters)), "") {
 		return r, false
 	}
@@ -148,6 +153,31 @@ func (r *judgedReading) route() {
 		found("item", "x-"+asIdentifier(last, "")+"-y", "buy", "Item", last)
 	case is("bücher", "*") && read:
 		found("buch", asIdentifier(last, ""), "lesen", "id", last)
+	default:
+		r.routeWithSlashes(found, is, read)
+	}
+}
+
+// routeWithSlashes applies the rules that take encoded slashes. This upstream splits the path before it decodes it, so a
+// slash in a segment was encoded. It is %2F in scopes and parameters.
+func (r *judgedReading) routeWithSlashes(found func(resource, identifier, action string, parameters ...string), is func(pattern ...string) bool, read bool) {
+	raw := make([]string, len(r.path))
+	escaped := make([]string, len(r.path))
+	for n, segment := range r.path {
+		raw[n], escaped[n] = strings.ReplaceAll(segment, "/", "%2F"), asIdentifier(segment, "/")
+	}
+	switch {
+	case is("projects", "*") && read:
+		found("project", escaped[1], "read", "project", raw[1])
+	case len(raw) > 3 && raw[0] == "projects" && raw[2] == "files":
+		found("project", escaped[1]+"/"+strings.Join(escaped[3:], "/"), "use", "project", raw[1], "rest", strings.Join(raw[3:], "/"))
+	case len(raw) == 3 && raw[0] == "queues" && read:
+		vhost := strings.ReplaceAll(escaped[1], ":", "%3A")
+		found("queue", vhost+":"+escaped[2], "read", "vhost", raw[1], "queue", raw[2])
+	case is("*") && read:
+		found("package", escaped[0], "install", "package", raw[0])
+	case is("open", "*") && (read || r.method == "PUT" && !strings.Contains(r.path[1], "/")):
+		r.public = r.path[1] != ""
 	}
 }
 
@@ -248,6 +278,9 @@ func (g judgedGenerator) encode(segment string) string {
 
 // request generates a request. A clean request must pass the door.
 func (g judgedGenerator) request() (a judgedAsk, clean bool) {
+	if g.IntN(4) == 0 {
+		return g.requestWithSlash()
+	}
 	odd := g.IntN(4) == 0
 	value := func() string { return g.encode(g.value(odd)) }
 	kind := pick(g, [2]string{"GET", "/books/V"}, [2]string{"PUT", "/books/V"}, [2]string{"GET", "/books/V/pages/V"}, [2]string{"DELETE", "/files/V"},
@@ -276,5 +309,51 @@ func (g judgedGenerator) request() (a judgedAsk, clean bool) {
 	if strings.Contains(a.target, "/http:") || strings.HasPrefix(a.target, "/path") || strings.HasPrefix(a.target, "/mirror") || strings.HasPrefix(a.target, "/API") || strings.HasPrefix(a.target, "/%61pi") {
 		clean = false
 	}
+	return a, clean
+}
+
+// requestWithSlash generates a request for the rules that take encoded slashes.
+func (g judgedGenerator) requestWithSlash() (a judgedAsk, clean bool) {
+	clean = g.IntN(4) > 0
+	value := func() string {
+		parts := []string{g.value(!clean)}
+		for range g.IntN(3) {
+			parts = append(parts, pick(g, "", g.value(!clean)))
+		}
+		text := strings.Join(parts, "/")
+		if g.IntN(8) == 0 {
+			text = pick(g, "/", "/x", "@scope/name", "a//b", "x/")
+		}
+		if !clean && g.IntN(3) == 0 {
+			text = pick(g, "..", "../books/1", "a/..", "a/../b", "./a", "/..", "files/x", "books/1", "Shop/1", "Files/x", "open/1", "a%2fb", "a;/b", "a\\b/c")
+		}
+		if clean || g.IntN(2) == 0 {
+			return url.PathEscape(text)
+		}
+		return g.encode(text)
+	}
+	kind := pick(g, [2]string{"GET", "/projects/V"}, [2]string{"POST", "/projects/V/files/V"}, [2]string{"GET", "/projects/V/files/V/V"},
+		[2]string{"GET", "/queues/V/V"}, [2]string{"GET", "/V"}, [2]string{"GET", "/open/V"})
+	a = judgedAsk{method: kind[0], host: "api.example.com"}
+	for part := range strings.SplitSeq(kind[1], "V") {
+		if a.target != "" {
+			a.target += value()
+		}
+		a.target += part
+	}
+	if g.IntN(4) == 0 {
+		a.target = strings.ReplaceAll(a.target, "%2F", "%2f")
+	}
+	if g.IntN(10) == 0 {
+		a.target, clean = pick(g, strings.ToUpper(a.target), strings.Replace(a.target, "/", "%2F", 1), "/%2F"+a.target, a.target+"/", a.target+"/.."), false
+	}
+	prefix := pick(g, "", "", "/api", "/strip", "/old", "/API", "/mirror", "/path", "/%61pi", "/api%2F", "/strip%2F..")
+	if prefix != "" && prefix != "/api" && prefix != "/strip" && prefix != "/old" {
+		clean = false
+	}
+	if strings.HasPrefix(prefix+a.target, "//") {
+		clean = false
+	}
+	a.target = prefix + a.target + pick(g, "", "", "?x=%2F")
 	return a, clean
 }

@@ -30,7 +30,23 @@ const judgedRules = `audience ` + doorAudience + `
 		require GET /keys/{key} drawer:{key}:open
 		require POST /t/{tenant}/d/{doc} doc:{tenant}~{doc}:write
 		require GET /Shop/{Item} item:x-{Item}-y:buy
-		require GET /bücher/{id} buch:{id}:lesen`
+		require GET /bücher/{id} buch:{id}:lesen
+		require GET /projects/{project} project:{project}:read {
+			encoded_slash
+		}
+		require /projects/{project}/files/{rest...} project:{project}/{rest}:use {
+			encoded_slash
+		}
+		require GET /queues/{vhost}/{queue} queue:{vhost}:{queue}:read {
+			encoded_slash
+		}
+		require GET /{package} package:{package}:install {
+			encoded_slash
+		}
+		public GET /open/{id} {
+			encoded_slash
+		}
+		public PUT /open/{id}`
 
 // judgedCaddyfile has a door behind each of the ways in which Caddy can change a path.
 const judgedCaddyfile = `
@@ -168,6 +184,10 @@ func (w *judgedWorld) check(t *testing.T, a judgedAsk) bool {
 	if !ok {
 		t.Fatalf("%s: no rule is about what the upstream gets: %q", a, got)
 	}
+	if read.public {
+		w.checkPublic(t, a, read, got)
+		return true
+	}
 	if none := w.ask(a, "none:x:y"); none.status != http.StatusForbidden || w.upstream.take() != "" || !strings.Contains(none.challenge(), `scope="`+read.scope+`"`) {
 		t.Fatalf("%s: the upstream reads %s, and the door judges by %d %s", a, read.scope, none.status, none.challenge())
 	}
@@ -185,6 +205,19 @@ func (w *judgedWorld) check(t *testing.T, a judgedAsk) bool {
 	checkSeenByPolicy(t, a, read)
 	w.checkExplained(t, a, read)
 	return true
+}
+
+// checkPublic checks that a token and identity headers of the client neither matter nor arrive.
+func (w *judgedWorld) checkPublic(t *testing.T, a judgedAsk, read judgedReading, got string) {
+	t.Helper()
+	for _, field := range []string{"authorization", "x-client-id", "x-client-scope", "x-judged"} {
+		if value, ok := read.fields[field]; ok {
+			t.Fatalf("%s: the upstream gets %s: %s", a, field, value)
+		}
+	}
+	if none := w.ask(a, "none:x:y"); none.status != http.StatusOK || !sameHead(w.upstream.take(), got) {
+		t.Fatalf("%s: %d with another token", a, none.status)
+	}
 }
 
 // sameHead compares the first lines. Other lines differ, for example by the token's ID.

@@ -50,6 +50,10 @@ func lintSite(content string) string { return lintIssuer + "api.example.com {\n\
 
 // neverWorks are configs that are valid, of which a part has no effect, or the wrong one.
 var neverWorks = map[string]struct{ caddyfile, want string }{
+	"header reads the client too soon": {lintSite("header X-Caller {http.auth.user.client_id}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.client_id}, which is empty there for every client"},
+	"a path reads a claim too soon":    {lintSite("header /books* X-Team {http.auth.user.claims.team}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.claims.team}"},
+	"a route reads the client first":   {lintSite("route {\n\t\trequest_header X-Caller {http.auth.user.client_id}\n\t\t" + lintDoor + "\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 header runs before this m2m_auth"},
+	"a door in a handle comes later":   {lintSite("vars caller {http.auth.user.client_id}\n\thandle /books* {\n\t\t" + lintDoor + "\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 vars runs before this m2m_auth"},
 	"no site serves the issuer":        {"api.example.com {\n\t" + lintDoor + "\treverse_proxy up:1\n}\n", "Caddyfile:3 no site serves the issuer https://auth.example.com; add m2m_issuer to the site auth.example.com"},
 	"the issuer on another host":       {"api.example.com {\n\tm2m_issuer\n}\n", "Caddyfile:9 m2m_issuer serves the issuer https://auth.example.com on another host than auth.example.com"},
 	"the issuer in handle_path":        {"auth.example.com {\n\thandle_path /oauth2/* {\n\t\tm2m_issuer\n\t}\n}\n", "Caddyfile:10 m2m_issuer never gets the requests for /oauth2/token"},
@@ -88,6 +92,12 @@ var neverWorks = map[string]struct{ caddyfile, want string }{
 
 // works are configs about which there is no warning.
 var works = map[string]string{
+	"the client later in headers":   lintSite("header >X-Caller {http.auth.user.client_id}\n\t" + lintDoors + "\treverse_proxy up:1\n"),
+	"the client in a log":           lintSite("log_append caller {http.auth.user.client_id}\n\t" + lintDoors + "\treverse_proxy up:1\n"),
+	"the client behind the door":    lintSite(lintDoors + "\trequest_header X-Caller {http.auth.user.client_id}\n\treverse_proxy up:1 {\n\t\theader_up X-Id {http.auth.user.client_id}\n\t}\n"),
+	"the user of basic_auth":        lintSite("header X-User {http.auth.user.id}\n\t" + lintDoors + "\treverse_proxy up:1\n"),
+	"the client between two doors":  lintSite("route {\n\t\tm2m_auth /a/*\n\t\trequest_header X-Caller {http.auth.user.client_id}\n\t\tm2m_auth /b/*\n\t\treverse_proxy up:1\n\t}\n"),
+	"the client on other paths":     lintSite("header /static/* X-Caller {http.auth.user.client_id}\n\tm2m_auth /books/*\n\treverse_proxy up:1\n"),
 	"one site":                      "auth.example.com {\n\tm2m_issuer\n\t" + lintDoors + "\treverse_proxy up:1\n}\n",
 	"a port":                        ":8080 {\n\tm2m_issuer\n\t" + lintDoors + "\treverse_proxy up:1\n}\n",
 	"several hosts":                 "api.example.com, http://auth.example.com {\n\tm2m_issuer\n\t" + lintDoors + "\treverse_proxy up:1\n}\n",

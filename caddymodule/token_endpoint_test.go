@@ -78,11 +78,19 @@ func TestTokenEndpointAnswersAsThePolicySaysWhenScopeIsMissing(t *testing.T) {
 			w := w.in(t)
 			a := w.post(form)
 			w.granted(a)
-			if *a.Scope != "book:read" || *a.RejectedScope != "book:edit" {
+			if *a.Scope != "book:read" || *a.RejectedScope != "" { // book:edit was not requested
 				t.Errorf("got %s", a)
 			}
 		})
 	}
+	t.Run("of another audience", func(t *testing.T) {
+		w := w.in(t)
+		a := w.post(w.form("demo", "") + "&resource=https%3A%2F%2Ffilms.example.com")
+		refusedToken(t, a, http.StatusBadRequest, "invalid_scope")
+		if a.RejectedScope != nil || !strings.Contains(a.body, "none of the default scopes is granted") {
+			t.Errorf("got %s", a)
+		}
+	})
 	t.Run("no defaults", func(t *testing.T) {
 		w := w.in(t)
 		refusedToken(t, w.ask("careful", ""), http.StatusBadRequest, "invalid_scope")
@@ -127,7 +135,7 @@ func bookScopes(n int, suffix string) string {
 
 func TestTokenEndpointLeavesOtherPathsAlone(t *testing.T) {
 	w := startIssuer(t, issuerSettings{site: `respond "the next handler" 418`})
-	for _, path := range []string{"/", "/oauth2/token/", "/oauth2", "/OAuth2/token", "/oauth2//token", "/oauth2/introspection", "/.well-known/openid-configuration/x"} {
+	for _, path := range []string{"/", "/oauth2/token/x", "/oauth2", "/OAuth2/token", "/oauth2/introspection", "/.well-known/openid-configuration/x"} {
 		if a := w.get(w.url + path); a.status != http.StatusTeapot {
 			t.Errorf("%s: %s", path, a)
 		}

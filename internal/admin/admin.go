@@ -33,6 +33,7 @@ type route struct {
 const (
 	overAllIssuers  = "GET /m2m/issuers"
 	overSomeIssuers = "GET /m2m/status"
+	overNoIssuer    = "GET /m2m/{$}"
 )
 
 // New returns the handler of the API, which writes its errors itself. running returns what runs when a request comes, nil
@@ -55,6 +56,7 @@ func New(running func() *System) http.Handler {
 func routes() []route {
 	page := []string{"prefix", "after", "limit"}
 	return []route{
+		{overNoIssuer, nil, listRoutes},
 		{overAllIssuers, nil, listIssuers},
 		{overSomeIssuers, nil, serveStatus},
 		{"GET /m2m/clients", page, listClients},
@@ -82,7 +84,7 @@ func routes() []route {
 		{"POST /m2m/keys/rotate", nil, rotateKey},
 		{"POST /m2m/explain", nil, explainRequest},
 		{"POST /m2m/apply", []string{"dry_run", "prune"}, applyFile},
-		{"GET /m2m/export", []string{"format"}, exportFile},
+		{"GET /m2m/export", []string{"format", "without_secrets"}, exportFile},
 	}
 }
 
@@ -103,7 +105,7 @@ func refuseRoute(plain http.Handler, w http.ResponseWriter, r *http.Request) {
 	answer := plainAnswer{header: make(http.Header)}
 	plain.ServeHTTP(&answer, r)
 	if answer.status != http.StatusMethodNotAllowed {
-		writeError(w, api.NotFound("there is no such route: %s", r.URL.Path))
+		writeError(w, api.NotFound("there is no such route: %s; GET /m2m/ lists the routes", r.URL.Path))
 		return
 	}
 	allowed := answer.header.Get("Allow")
@@ -137,17 +139,20 @@ func newRequest(w http.ResponseWriter, r *http.Request, system *System, paramete
 		return nil, api.Invalid("the query is malformed")
 	}
 	for name, values := range query {
-		if (name != "issuer" || r.Pattern == overAllIssuers) && !slices.Contains(parameters, name) {
+		if (name != "issuer" || r.Pattern == overAllIssuers || r.Pattern == overNoIssuer) && !slices.Contains(parameters, name) {
 			return nil, api.Invalid("unknown query parameter %q", name)
 		}
 		if len(values) > 1 && name != "scope" { // a list
 			return nil, api.Invalid("query parameter %q is repeated", name)
 		}
 	}
+	a := &request{w: w, r: r, query: query, system: system}
+	if r.Pattern == overNoIssuer {
+		return a, nil
+	}
 	if system == nil {
 		return nil, api.Errorf(api.CodeNotConfigured, "the running config has no m2m app")
 	}
-	a := &request{w: w, r: r, query: query, system: system}
 	if r.Pattern == overAllIssuers || r.Pattern == overSomeIssuers && !query.Has("issuer") {
 		return a, nil
 	}

@@ -67,6 +67,10 @@ func exportFile(a *request) error {
 	default:
 		format = "json"
 	}
+	withoutSecrets, err := a.flag("without_secrets")
+	if err != nil {
+		return err
+	}
 	ctx := a.r.Context()
 	resources, err := a.resources()
 	if err != nil {
@@ -82,7 +86,7 @@ func exportFile(a *request) error {
 			a.issuer.Logger.Warn("removing the temporary file of an export failed", zap.Error(err))
 		}
 	}()
-	if err := registry.Export(&whole, format, resources, a.allClients(ids)); err != nil {
+	if err := registry.Export(&whole, format, resources, a.allClients(ids, withoutSecrets)); err != nil {
 		a.issuer.Logger.Error("exporting the registry failed", zap.Error(err))
 		return err
 	}
@@ -95,12 +99,18 @@ func exportFile(a *request) error {
 	return nil
 }
 
-func (a *request) allClients(ids []string) iter.Seq2[*registry.Client, error] {
+// allClients yields the clients, without their secrets if that is wanted: apply then keeps those that are stored.
+func (a *request) allClients(ids []string, withoutSecrets bool) iter.Seq2[*registry.Client, error] {
 	return func(yield func(*registry.Client, error) bool) {
 		for _, id := range ids {
 			client, err := a.issuer.Registry.Client(a.r.Context(), id)
 			if isNotFound(err) {
 				continue // deleted meanwhile
+			}
+			if err == nil && withoutSecrets {
+				bare := *client // what the registry returns must not be changed
+				bare.Secrets = nil
+				client = &bare
 			}
 			if !yield(client, err) {
 				return

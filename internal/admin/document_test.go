@@ -27,6 +27,7 @@ func TestDocumentAndRoutesAreTheSame(t *testing.T) {
 	}
 	for _, route := range routes() {
 		want := slices.Sorted(slices.Values(route.query))
+		route.pattern = strings.TrimSuffix(route.pattern, "{$}")
 		got, ok := documented[route.pattern]
 		if !ok || !slices.Equal(got, want) {
 			t.Errorf("%s: documented %t with query %q, and it takes %q", route.pattern, ok, got, want)

@@ -122,17 +122,26 @@ func (s *session) printFields(before, after any) {
 
 func (h *Host) exportCommand() *cobra.Command {
 	var format string
+	var withoutSecrets bool
 	cmd := &cobra.Command{
 		Use:   "export [flags]",
 		Short: "Prints the registry of a running server as a registry file",
 		Long: `
 Prints the registry of a running server as a registry file, for apply. It holds the
-hashes of secrets, not the secrets.`,
+hashes of secrets, not the secrets. With --without-secrets it has neither, for a
+repository that many people read: apply then keeps the secrets that clients have.`,
+		Example: `  $ caddy m2m export > registry.yaml
+  $ caddy m2m export --without-secrets --format json`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&format, "format", "yaml", "yaml or json")
+	cmd.Flags().BoolVar(&withoutSecrets, "without-secrets", false, "leave out the secrets, their hashes and times")
 	return h.administerAll(cmd, func(s *session, _ []string) error {
-		response, err := s.send(http.MethodGet, "/export", url.Values{"format": {format}}, "", nil)
+		query := url.Values{"format": {format}}
+		if withoutSecrets {
+			query.Set("without_secrets", "true")
+		}
+		response, err := s.send(http.MethodGet, "/export", query, "", nil)
 		if err != nil {
 			return err
 		}

@@ -4,20 +4,27 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/opacli"
+	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
 )
 
 // M2M makes cmd the command `m2m`.
 func (h *Host) M2M(cmd *cobra.Command) {
 	cmd.Use = "m2m <command>"
+	cmd.Example = `  $ caddy m2m dev
+  $ caddy m2m client create ci-bot --grant 'book:*:read'
+  $ caddy m2m token --issuer https://auth.example.com 'book:*:read' | caddy m2m inspect`
 	makeGroup(cmd, h.devCommand(), initCommand(), h.clientCommand(), h.secretCommand(), h.resourceCommand(), h.grantCommand(),
 		h.keyCommand(), h.revokeCommand(), h.applyCommand(), h.diffCommand(), h.exportCommand(), h.statusCommand(),
 		h.explainCommand(), tokenCommand(), h.inspectCommand(), replayCommand())
@@ -45,8 +52,8 @@ func (h *Host) OPA(cmd *cobra.Command) {
 }
 
 // group makes a command that only has subcommands.
-func group(name, short string, subcommands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: name + " <command>", Short: short}
+func group(name, short, example string, subcommands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: name + " <command>", Short: short, Example: example}
 	makeGroup(cmd, subcommands...)
 	return cmd
 }
@@ -55,17 +62,36 @@ func group(name, short string, subcommands ...*cobra.Command) *cobra.Command {
 // would print the help and succeed.
 func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 	cmd.AddCommand(subcommands...)
-	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
 		message := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			message += fmt.Sprintf("; did you mean %q?", near[0])
+		if near := cmp.Or(suggest.Nearest(args[0], namesOf(cmd)), startingWith(args[0], namesOf(cmd))); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
 		}
 		return errors.New(message)
 	}
+}
+
+// namesOf returns the names of the subcommands.
+func namesOf(cmd *cobra.Command) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, below := range cmd.Commands() {
+			if below.IsAvailableCommand() && !yield(below.Name()) {
+				return
+			}
+		}
+	}
+}
+
+func startingWith(text string, names iter.Seq[string]) string {
+	for name := range names {
+		if text != "" && strings.HasPrefix(name, text) {
+			return name
+		}
+	}
+	return ""
 }
 
 // errSecretSeen does not repeat the secret.

@@ -14,7 +14,9 @@ import (
 )
 
 func (h *Host) clientCommand() *cobra.Command {
-	return group("client", "Administers the clients of a running server",
+	return group("client", "Administers the clients of a running server", `  $ caddy m2m client create ci-bot --description 'Nightly import' --grant 'book:*:read'
+  $ caddy m2m client list --prefix ci-
+  $ caddy m2m client disable ci-bot --revoke`,
 		h.createClientCommand(),
 		h.listClientsCommand(),
 		getCommand(h, &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}, "/clients%s", (*session).printClient),
@@ -92,8 +94,12 @@ func (s *session) printClient(c *api.Client) {
 	if len(c.Secrets) > 0 {
 		s.printf("\n")
 		s.printSecrets(api.SecretList{Secrets: c.Secrets})
+	} else {
+		s.hintSecrets(c.ID)
 	}
-	if len(c.Grants) > 0 {
+	if len(c.Grants) == 0 {
+		s.hintGrants(c.ID)
+	} else {
 		s.printf("\n")
 		rows := [][]string{{"EFFECT", "RESOURCE", "IDENTIFIERS", "ACTIONS"}}
 		for _, g := range c.Grants {
@@ -198,6 +204,13 @@ func (h *Host) listClientsCommand() *cobra.Command {
 				rows = append(rows, []string{c.ID, c.State(), strconv.Itoa(c.LiveSecrets()), strconv.Itoa(len(c.Grants)), c.Description})
 			}
 			s.table(rows...)
+			switch {
+			case len(list.Clients) > 0:
+			case prefix != "" || after != "":
+				s.warnf("No client matches: leave out --prefix and --after to list all.\n")
+			default:
+				s.warnf("There are no clients yet. To create one: caddy m2m client create <id> --grant <scope>\n")
+			}
 			if list.Next != "" {
 				s.warnf("There are more: --after %s\n", shellWord(list.Next))
 			}

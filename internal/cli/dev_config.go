@@ -5,12 +5,15 @@ import (
 	"embed"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"text/template"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 )
 
 //go:embed dev_files
@@ -42,7 +45,7 @@ func newDevServer(f *devFlags, defaultAdmin string) (*devServer, error) {
 		return nil, err
 	}
 	s := &devServer{
-		Issuer:  "http://localhost:" + listen.port,
+		Issuer:  "http://" + listen.name + ":" + listen.port,
 		Other:   "http://" + listen.String(),
 		Bind:    strings.TrimSuffix(listen.String(), ":"+listen.port),
 		Admin:   admin.String(),
@@ -55,7 +58,7 @@ func newDevServer(f *devFlags, defaultAdmin string) (*devServer, error) {
 }
 
 // loopback is an address that no other machine reaches.
-type loopback struct{ flag, host, port string }
+type loopback struct{ flag, name, host, port string }
 
 func (l loopback) String() string { return net.JoinHostPort(l.host, l.port) }
 
@@ -67,15 +70,16 @@ func parseLoopback(flag, address string) (loopback, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return loopback{}, fmt.Errorf("--%s %s: the port is a number from 1 to 65535", flag, address)
 	}
-	switch host {
-	case "localhost":
-		host = "127.0.0.1"
-	case "127.0.0.1", "::1":
+	name := "localhost"
+	switch _, ipErr := netip.ParseAddr(host); {
+	case host == "127.0.0.1" || host == "::1":
+	case ipErr != nil && fetch.IsLoopback(host):
+		name, host = fetch.LowerASCII(host), "127.0.0.1"
 	default:
 		return loopback{}, fmt.Errorf("--%s %s is not on loopback: this server is for trying things out on one machine; "+
 			"give 127.0.0.1:%s, or run Caddy with a config of your own", flag, address, port)
 	}
-	return loopback{flag, host, port}, nil
+	return loopback{flag, name, host, port}, nil
 }
 
 // checkFree fails if another process listens on one of the addresses. Caddy itself would share the port, and requests

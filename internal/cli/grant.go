@@ -11,7 +11,9 @@ import (
 
 func (h *Host) grantCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list <client>", Short: "Lists the grants of a client", Args: cobra.ExactArgs(1)}
-	return group("grant", "Administers what clients may do",
+	return group("grant", "Administers what clients may do", `  $ caddy m2m grant add ci-bot 'book:*:read' 'book:*:edit'
+  $ caddy m2m grant add ci-bot 'book:secret-*:*' --deny
+  $ caddy m2m grant list ci-bot`,
 		h.addGrantCommand(), getCommand(h, list, "/clients%s/grants", (*session).printGrants), h.removeGrantCommand())
 }
 
@@ -56,4 +58,11 @@ func (s *session) printGrants(list api.GrantList) {
 		rows = append(rows, []string{g.Effect, g.Scope})
 	}
 	s.table(rows...)
+	if len(list.Grants) == 0 {
+		s.hintGrants(s.cmd.Flags().Arg(0))
+	}
+}
+
+func (s *session) hintGrants(client string) {
+	s.warnf("The client has no grants, so it gets no scope. To add one: caddy m2m grant add %s <scope>\n", shellWord(client))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -35,8 +36,10 @@ as JSON, even if the token is not valid. The verdict goes to standard error.
 The keys are fetched from the issuer's own origin. If its jwks_uri is on another
 origin, name that one with --jwks-origin.
 
-The exit code is 0 for a valid token and 1 otherwise. Without --issuer the command
-takes the issuer that the token names, so check that the printed issuer is yours.`,
+The exit code is 0 for a valid token, 1 for one that is not valid, 5 if a flag is
+wrong, and 6 if the token could not be verified because its issuer's keys could not be
+fetched. Without --issuer the command takes the issuer that the token names, so check
+that the printed issuer is yours.`,
 		Example: `  $ caddy m2m token --issuer http://localhost:8080 book:read | caddy m2m inspect`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,14 +69,8 @@ func (f *inspectFlags) run(ctx context.Context, h *Host, in io.Reader, out, log 
 	if err := encoder.Encode(unverified); err != nil {
 		return err
 	}
-	if f.issuer == "" {
-		f.issuer = unverified.Issuer()
-	}
-	if len(f.audience) == 0 {
-		f.audience = unverified.Audience()
-	}
-	if err := f.verify(ctx, h, raw); err != nil {
-		return fmt.Errorf("NOT VALID: %w", err)
+	if err := f.verify(ctx, h, raw, unverified); err != nil {
+		return err
 	}
 	fmt.Fprintf(log, "valid: issued by %s\n", f.issuer)
 	return nil
@@ -88,20 +85,38 @@ func (f *inspectFlags) read(in io.Reader) (string, error) {
 	return strings.TrimSpace(string(content)), err
 }
 
-func (f *inspectFlags) verify(ctx context.Context, h *Host, raw string) error {
-	kid, err := token.KeyID(raw)
-	if err != nil {
-		return err
+// verify says that the token is not valid, or that this could not be found out.
+func (f *inspectFlags) verify(ctx context.Context, h *Host, raw string, unverified *token.Unverified) error {
+	if f.issuer == "" {
+		f.issuer = unverified.Issuer()
+	}
+	if len(f.audience) == 0 {
+		f.audience = unverified.Audience()
 	}
 	for _, origin := range f.jwksOrigins {
 		if err := discovery.CheckOrigin(origin, f.issuer); err != nil {
-			return fmt.Errorf("--jwks-origin %w", err)
+			return api.Invalid("--jwks-origin %v", err)
 		}
+	}
+	kid, err := token.KeyID(raw)
+	switch {
+	case err != nil:
+		return notValid(err)
+	case f.issuer == "":
+		return notValid(errors.New("the token names no issuer"))
+	case unverified.Issuer() != f.issuer:
+		return notValid(fmt.Errorf("%s: the token names the issuer %s", token.WrongIssuer, textOr(unverified.Issuer(), "\"\"")))
 	}
 	keys, err := h.Keys(ctx, f.issuer, f.jwksOrigins, kid)
 	if err != nil {
-		return errors.New(strings.Replace(err.Error(), "jwks_origin", "--jwks-origin", 1)) // as this command calls it
+		why := strings.Replace(err.Error(), "jwks_origin", "--jwks-origin", 1) // as this command calls it
+		return &exitError{exitUnavailable, fmt.Errorf("could not verify: %s", printableLines(why))}
 	}
 	_, err = token.Verify(raw, keys, token.Expect{Issuer: f.issuer, Audiences: f.audience, Leeway: token.DefaultLeeway})
-	return err
+	if err != nil {
+		return notValid(err)
+	}
+	return nil
 }
+
+func notValid(err error) error { return fmt.Errorf("NOT VALID: %w", err) }

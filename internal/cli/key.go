@@ -20,7 +20,7 @@ active key signs. A retired key is published until its last token has expired. A
 revoked key is refused.`,
 		Args: cobra.NoArgs,
 	}
-	return group("key", "Works with the keys that sign tokens", getCommand(h, list, "/keys", (*session).printKeys), h.rotateKeyCommand())
+	return group("key", "Works with the keys that sign tokens", "  $ caddy m2m key list\n  $ caddy m2m key rotate", getCommand(h, list, "/keys", (*session).printKeys), h.rotateKeyCommand())
 }
 
 func (s *session) printKeys(list api.KeyList) {

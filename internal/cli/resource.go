@@ -15,6 +15,9 @@ import (
 func (h *Host) resourceCommand() *cobra.Command {
 	show := &cobra.Command{Use: "show <code>", Short: "Shows a resource", Args: cobra.ExactArgs(1)}
 	return group("resource", "Administers the resources of a running server",
+		`  $ caddy m2m resource create book --description Books --action read=Read --action edit=Edit
+  $ caddy m2m resource list
+  $ caddy m2m resource update book --action 'delete=Remove a book'`,
 		h.createResourceCommand(), h.listResourcesCommand(), getCommand(h, show, "/resources%s", (*session).printResource), h.updateResourceCommand(),
 		h.deleteCommand("resource", "Deletes a resource that no grant names", "/resources"))
 }
@@ -86,6 +89,13 @@ func (h *Host) listResourcesCommand() *cobra.Command {
 				rows = append(rows, []string{r.Code, strings.Join(slices.Sorted(maps.Keys(r.Actions)), " "), orDash(r.Audience), r.Description})
 			}
 			s.table(rows...)
+			switch {
+			case len(list.Resources) > 0:
+			case prefix != "":
+				s.warnf("No resource matches: leave out --prefix to list all.\n")
+			default:
+				s.warnf("There are no resources yet. To create one: caddy m2m resource create <code> --action <name>=<description>\n")
+			}
 		})
 	})
 }

@@ -16,8 +16,10 @@ import (
 
 func (h *Host) secretCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list <client>", Short: "Lists the secrets of a client by their IDs", Args: cobra.ExactArgs(1)}
-	return group("secret", "Works with client secrets",
-		newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), h.importSecretCommand(), getCommand(h, list, "/clients%s/secrets", (*session).printSecrets),
+	return group("secret", "Works with client secrets", `  $ caddy m2m secret rotate ci-bot --overlap 24h
+  $ caddy m2m secret list ci-bot
+  $ caddy m2m secret check < client-secret`,
+		newSecretCommand(), checkSecretCommand(), h.createSecretCommand(), h.importSecretCommand(), getCommand(h, list, "/clients%s/secrets", (*session).printSecretList),
 		h.rotateSecretCommand(), h.revokeSecretCommand())
 }
 
@@ -102,6 +104,17 @@ func (s *session) makeSecret(client, path string, query url.Values, body map[str
 			s.printf("%s works until %s.\n", old.ID, timeOr(old.Expires, "it is revoked"))
 		}
 	})
+}
+
+func (s *session) printSecretList(list api.SecretList) {
+	s.printSecrets(list)
+	if len(list.Secrets) == 0 {
+		s.hintSecrets(s.cmd.Flags().Arg(0))
+	}
+}
+
+func (s *session) hintSecrets(client string) {
+	s.warnf("The client has no secret, so it gets no token. To make one: caddy m2m secret create %s\n", shellWord(client))
 }
 
 func (s *session) printSecrets(list api.SecretList) {

@@ -133,7 +133,7 @@ func (s *session) send(method, path string, query url.Values, contentType string
 		return nil, &exitError{exitUnavailable, fmt.Errorf("the admin endpoint %s closed the connection without an answer: the log of the server says why", s.endpoint.Name)}
 	}
 	if err != nil {
-		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running? If the endpoint is elsewhere, give --address or --config", s.endpoint.Name, errors.Unwrap(err))}
+		return nil, &exitError{exitUnavailable, fmt.Errorf("no answer from the admin endpoint %s: %w\nIs Caddy running, with an admin endpoint (not \"admin off\")? If the endpoint is elsewhere, give --address or --config", s.endpoint.Name, errors.Unwrap(err))}
 	}
 	if response.StatusCode >= 300 {
 		defer response.Body.Close()

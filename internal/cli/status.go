@@ -51,23 +51,74 @@ func storageState(s api.StorageStatus) string {
 	return "healthy"
 }
 
+// statusPart is a line about one thing that an issuer or a door depends on. What is "" is shown as "-".
+type statusPart struct{ part, source, revision, health, count, age string }
+
+// printStatus prints a short table for each issuer and each door, because one table of all would be too wide for a terminal.
 func (s *session) printStatus(answer api.Status) {
-	var tables [][][]string
-	if len(answer.Issuers) > 0 || len(answer.Remotes)+len(answer.Doors) == 0 {
-		tables = append(tables, issuerRows(answer.Issuers))
+	for n, i := range answer.Issuers {
+		s.separate(n > 0)
+		s.printParts("issuer "+i.Issuer,
+			statusPart{part: "storage", health: storageState(i.Storage)},
+			statusPart{part: "registry", source: i.Registry.Source, revision: i.Registry.Revision, health: health[i.Registry.Healthy]},
+			statusPart{part: "policy", source: i.Policy.Source, revision: i.Policy.Revision, health: health[i.Policy.Healthy]},
+			statusPart{part: "keys", health: health[i.Keys.Healthy], count: strconv.Itoa(i.Keys.Count)},
+			fetchedPart("revocations", i.Revocations))
 	}
-	if len(answer.Remotes) > 0 {
-		tables = append(tables, remoteRows(answer.Remotes))
-	}
-	if len(answer.Doors) > 0 {
-		tables = append(tables, doorRows(answer.Doors))
-	}
-	for i, rows := range tables {
-		if i > 0 {
-			s.printf("\n")
+	for n, r := range answer.Remotes {
+		s.separate(n+len(answer.Issuers) > 0)
+		parts := []statusPart{fetchedPart("keys", r.Keys)}
+		if r.Revocations != nil {
+			parts = append(parts, fetchedPart("revocations", *r.Revocations))
 		}
-		s.table(rows...)
+		s.printParts("remote issuer "+r.Issuer, parts...)
 	}
+	for n, d := range answer.Doors {
+		s.separate(n+len(answer.Issuers)+len(answer.Remotes) > 0)
+		s.printf("door for %s\n", printable(strings.Join(d.Audience, " ")))
+		for _, where := range d.Policy.Where {
+			s.printf("policy %s\n", printable(where))
+		}
+		s.printParts("issuer "+d.Issuer,
+			statusPart{part: "policy", source: d.Policy.Source, revision: d.Policy.Revision, health: health[d.Policy.Healthy]})
+	}
+	if len(answer.Issuers)+len(answer.Remotes)+len(answer.Doors) == 0 {
+		s.printf("The config has no issuer, no door with a policy of its own, and no remote issuer whose tokens have arrived.\n")
+	}
+	s.printProblems(answer)
+}
+
+func (s *session) separate(follows bool) {
+	if follows {
+		s.printf("\n")
+	}
+}
+
+func fetchedPart(name string, f api.FetchedStatus) statusPart {
+	return statusPart{part: name, health: health[f.Healthy], count: strconv.Itoa(f.Count), age: seconds(f.Age)}
+}
+
+func (s *session) printParts(title string, parts ...statusPart) {
+	rows := [][]string{{"PART", "SOURCE", "REVISION", "HEALTH", "COUNT", "AGE"}}
+	for _, p := range parts {
+		rows = append(rows, []string{
+			p.part, orDash(p.source), orDash(shortRevision(p.revision)), p.health, orDash(p.count), orDash(p.age),
+		})
+	}
+	s.printf("%s\n", printable(title))
+	s.table(rows...)
+}
+
+// shortRevision leaves out the middle of a long revision, which --format json shows.
+func shortRevision(revision string) string {
+	const longest = 36
+	if len(revision) <= longest {
+		return revision
+	}
+	return revision[:longest/2] + "…" + revision[len(revision)-longest/2:]
+}
+
+func (s *session) printProblems(answer api.Status) {
 	for _, i := range answer.Issuers {
 		if i.Storage.Reachable { // otherwise the other problems say so
 			s.printProblem(i.Issuer, i.Storage.Problem)
@@ -88,48 +139,12 @@ func (s *session) printStatus(answer api.Status) {
 	}
 }
 
-func issuerRows(issuers []api.IssuerStatus) [][]string {
-	rows := [][]string{{"ISSUER", "STORAGE", "REGISTRY", "REVISION", "", "POLICY", "REVISION", "", "KEYS", "", "REVOKED", ""}}
-	for _, i := range issuers {
-		rows = append(rows, []string{
-			i.Issuer, storageState(i.Storage), i.Registry.Source, i.Registry.Revision, health[i.Registry.Healthy],
-			i.Policy.Source, orDash(i.Policy.Revision), health[i.Policy.Healthy],
-			strconv.Itoa(i.Keys.Count), health[i.Keys.Healthy],
-			strconv.Itoa(i.Revocations.Count), health[i.Revocations.Healthy],
-		})
-	}
-	return rows
-}
-
-func remoteRows(remotes []api.RemoteStatus) [][]string {
-	rows := [][]string{{"REMOTE ISSUER", "KEYS", "AGE", "", "REVOKED", "AGE", ""}}
-	for _, r := range remotes {
-		row := []string{r.Issuer, strconv.Itoa(r.Keys.Count), seconds(r.Keys.Age), health[r.Keys.Healthy], "-", "-", "-"}
-		if r.Revocations != nil {
-			row = append(row[:4], strconv.Itoa(r.Revocations.Count), seconds(r.Revocations.Age), health[r.Revocations.Healthy])
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
 // seconds is an age, or "-" if there is none.
 func seconds(age float64) string {
 	if age == 0 {
 		return "-"
 	}
 	return time.Duration(age * float64(time.Second)).Round(time.Second).String()
-}
-
-func doorRows(doors []api.DoorStatus) [][]string {
-	rows := [][]string{{"DOOR FOR", "ISSUER", "POLICY", "WHERE", "REVISION", ""}}
-	for _, d := range doors {
-		rows = append(rows, []string{
-			strings.Join(d.Audience, " "), d.Issuer, d.Policy.Source, strings.Join(d.Policy.Where, " "),
-			orDash(d.Policy.Revision), health[d.Policy.Healthy],
-		})
-	}
-	return rows
 }
 
 func (s *session) printProblem(of, problem string) {

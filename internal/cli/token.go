@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
@@ -70,7 +71,7 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return err
 	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+	client := &http.Client{Transport: fetch.Transport(nil), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("the token endpoint redirects, and the secret is not sent on")
 	}}
 	endpoint, err := f.endpoint(ctx, client)

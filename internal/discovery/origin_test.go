@@ -159,6 +159,7 @@ func TestCheckOrigin(t *testing.T) {
 		{"https://b_c.example", https, ""},
 		{"http://127.0.0.1:9000", loopback, ""},
 		{"http://localhost:9000", loopback, ""},
+		{"http://keys.localhost:9000", loopback, ""},
 		{"http://[::1]:9000", loopback, ""},
 		{"https://b.example", loopback, ""},
 

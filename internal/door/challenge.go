@@ -56,6 +56,9 @@ func ambiguous(reason, why string) *Refusal {
 func invalidToken(cause error) *Refusal {
 	reason := token.ErrorReason(cause)
 	description := "the token is refused: " + strings.ReplaceAll(string(reason), "_", " ")
+	if known, ok := errors.AsType[*token.Error](cause); ok && reason == token.WrongAudience {
+		description += ", " + known.Detail
+	}
 	return &Refusal{cause: cause, Challenge: &oauth.Challenge{
 		Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Reason: string(reason), Description: description,
 	}}

@@ -134,7 +134,7 @@ func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []s
 		return &Refusal{Challenge: challenge}
 	}
 	if !uri.NamesOneOf(claims.Audience, audiences) {
-		return invalidToken(&token.Error{Reason: token.WrongAudience})
+		return invalidToken(token.NotFor(audiences))
 	}
 	return d.identity.check(claims)
 }

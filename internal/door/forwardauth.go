@@ -76,6 +76,9 @@ func (h *identityHeaders) drops(field string) bool {
 	return httpguard.FoldsToAny(field, h.stripped) || httpguard.FoldsToAny(field, h.pinned) && !slices.Contains(h.pinned, field)
 }
 
+// describes reports whether the request that is judged is another one than the door received.
+func (f ForwardAuth) describes() bool { return f == xForwarded || f == xOriginal }
+
 // describe makes r the request that the proxy asks about. It returns why it cannot, or "".
 func (f ForwardAuth) describe(r *http.Request) string {
 	switch f {

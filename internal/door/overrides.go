@@ -39,12 +39,20 @@ func (d *Door) ambiguityOfTarget(r *http.Request) *Refusal {
 // handle_path clean a path before they strip it, and an upstream may read it as it was received: FastCGI has that one
 // in REQUEST_URI.
 func (d *Door) ambiguousPath(r *http.Request) string {
+	check := httpguard.AmbiguousPath
+	withSlash := d.routes.takesEncodedSlash(r)
+	if withSlash {
+		check = httpguard.AmbiguousSegments
+	}
 	if received := d.Host.ReceivedURL(r); received != nil && (received.Path != r.URL.Path || received.RawPath != r.URL.RawPath) {
-		if why := httpguard.AmbiguousPath(received); why != "" {
+		if why := check(received); why != "" {
 			return why
 		}
+		if withSlash && !d.ForwardAuth.describes() && !movedOnly(received, r.URL) {
+			return "an encoded slash in a path that was changed before"
+		}
 	}
-	return httpguard.AmbiguousPath(r.URL)
+	return check(r.URL)
 }
 
 // trustHeaders fails on a trusted name that overrides nothing, and on a name that must reach the upstream or the policy

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -158,7 +159,7 @@ func (d *Door) policyInput(r *http.Request, claims *token.Claims, m match) polic
 	in := policy.RequestInput{
 		Issuer: claims.Issuer,
 		Request: policy.ProxiedRequest{
-			Method: m.method, Host: httpguard.FoldHost(r.Host), Path: segments(r.URL.Path),
+			Method: m.method, Host: httpguard.FoldHost(r.Host), Path: segments(r.URL),
 			RemoteIP: d.Host.ClientIP(r), Headers: d.Policy.inputHeaders(r.Header),
 		},
 		Token: policy.Token{ClientID: claims.ClientID, Subject: claims.Subject, Scopes: claims.Scopes, Claims: claims.All},
@@ -169,13 +170,24 @@ func (d *Door) policyInput(r *http.Request, claims *token.Claims, m match) polic
 	return in
 }
 
-// segments splits a path. After a trailing slash comes a last, empty segment.
-func segments(path string) []string {
-	path = strings.TrimPrefix(path, "/")
+// segments splits a path and decodes its segments. An encoded slash is a character of its segment. After a trailing slash
+// comes a last, empty segment.
+func segments(u *url.URL) []string {
+	encoded := httpguard.HasEncodedSlash(u)
+	if encoded {
+		u = withMarks(u)
+	}
+	path := strings.TrimPrefix(u.Path, "/")
 	if path == "" {
 		return nil
 	}
-	return strings.Split(path, "/")
+	split := strings.Split(path, "/")
+	if encoded {
+		for n, segment := range split {
+			split[n] = strings.ReplaceAll(segment, slashMark, "/")
+		}
+	}
+	return split
 }
 
 // inputHeaders returns the headers that the policy reads.

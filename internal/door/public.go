@@ -18,6 +18,9 @@ type PublicRoute struct {
 	// requirements together. Required.
 	Path string `json:"path"`
 
+	// EncodedSlash is as in Requirement. Default: false.
+	EncodedSlash bool `json:"encoded_slash,omitempty"`
+
 	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
 	// the config name it; nothing else uses it. Default: none.
 	Position string `json:"position,omitempty"`
@@ -25,7 +28,7 @@ type PublicRoute struct {
 
 // requirement returns the route in the form of those that need a token.
 func (p *PublicRoute) requirement() *Requirement {
-	return &Requirement{Method: p.Method, Path: p.Path, public: true}
+	return &Requirement{Method: p.Method, Path: p.Path, EncodedSlash: p.EncodedSlash, public: true}
 }
 
 // passPublic has the next handlers serve a request that needs no token. All other checks have been made. A token that is

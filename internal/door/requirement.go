@@ -29,6 +29,13 @@ type Requirement struct {
 	// Required.
 	Scopes []string `json:"scopes"`
 
+	// EncodedSlash accepts an encoded slash (%2F) in the path and takes it as a character of its segment, as in
+	// /projects/group%2Fproj. Set it only if everything behind the handler splits a path before it decodes it: reverse_proxy
+	// forwards the very bytes, but Caddy's path matchers, file_server and FastCGI decode first. In a scope, and in a
+	// parameter that a policy reads, the slash stays %2F. A pattern may have it, too. A path that belongs to another entry
+	// without EncodedSlash if its slashes are decoded is refused. Default: false, and such a path is refused.
+	EncodedSlash bool `json:"encoded_slash,omitempty"`
+
 	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
 	// the config name it; nothing else uses it. Default: none.
 	Position string `json:"position,omitempty"`
@@ -68,7 +75,7 @@ func (r *Requirement) checkPattern() error {
 	case r.Method == http.MethodConnect:
 		return r.errorf("no request can match the method CONNECT; a WebSocket is a GET")
 	case r.ambiguity() != "":
-		return r.errorf("no request can match its path: %s", r.ambiguity())
+		return r.errorf("no request can match its path: %s%s", r.ambiguity(), r.slashHint())
 	}
 	return nil
 }
@@ -98,14 +105,34 @@ func (r *Requirement) host() string {
 
 // ambiguity returns why the door refuses every request that could match the path, "" if it does not.
 func (r *Requirement) ambiguity() string {
-	path := r.Path[len(r.host()):]
-	decoded := url.URL{RawPath: path}
-	for n, segment := range strings.Split(path, "/") {
-		if n > 0 {
-			decoded.Path += "/" + literalOf(segment)
+	var u url.URL
+	for n, segment := range strings.Split(r.Path, "/") {
+		if n > 0 { // before the path is the host
+			literal := literalOf(segment)
+			u.Path, u.RawPath = u.Path+"/"+literal, u.RawPath+"/"+url.PathEscape(literal)
 		}
 	}
-	return httpguard.AmbiguousPath(&decoded)
+	if r.EncodedSlash {
+		return httpguard.AmbiguousSegments(&u)
+	}
+	return httpguard.AmbiguousPath(&u)
+}
+
+// slashHint names the option without which no request can match the path.
+func (r *Requirement) slashHint() string {
+	if with := (&Requirement{Path: r.Path, EncodedSlash: true}); !r.EncodedSlash && with.ambiguity() == "" {
+		return "; encoded_slash takes it as a character of its segment"
+	}
+	return ""
+}
+
+// muxPatterns returns the patterns for the two muxes of Routes.
+func (r *Requirement) muxPatterns() (exact, folded string) {
+	exact = r.Pattern()
+	if r.EncodedSlash {
+		exact = markSlashes.Replace(exact)
+	}
+	return exact, foldPattern(exact)
 }
 
 // literalOf returns what ServeMux compares a segment of a pattern with. A parameter stands for itself.

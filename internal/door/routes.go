@@ -21,6 +21,8 @@ type Routes struct {
 	folded *http.ServeMux
 	// required reports that there is a requirement. Without one, a token is enough for what no public route matches.
 	required bool
+	// encodedSlash reports that a route takes encoded slashes.
+	encodedSlash bool
 }
 
 // NewRoutes returns routes that match no request.
@@ -65,18 +67,20 @@ func (c *Routes) add(r *Requirement) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	route := &route{pattern: r.Pattern(), public: r.public, parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
+	route := &route{pattern: r.Pattern(), public: r.public, encodedSlash: r.EncodedSlash, parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
 	for n, raw := range r.Scopes {
-		template, err := parseScopeTemplate(raw, r.Path)
+		template, err := parseScopeTemplate(raw, r)
 		if err != nil {
 			return r.errorf("scope %q: %w", raw, err)
 		}
 		route.scopes[n] = template
 	}
-	if err := handle(c.mux, r.Pattern(), route); err != nil {
+	c.encodedSlash = c.encodedSlash || r.EncodedSlash
+	exact, folded := r.muxPatterns()
+	if err := handle(c.mux, exact, route); err != nil {
 		return r.errorf("%w", err)
 	}
-	if err := handle(c.folded, foldPattern(r.Pattern()), route); err != nil {
+	if err := handle(c.folded, folded, route); err != nil {
 		return r.errorf("without regard to case, as Caddy matches paths: %w", err)
 	}
 	return nil
@@ -89,7 +93,8 @@ var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
 func handle(mux *http.ServeMux, pattern string, r *route) (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
-			err = errors.New(registeredAt.ReplaceAllString(fmt.Sprint(problem), ""))
+			text := registeredAt.ReplaceAllString(fmt.Sprint(problem), "")
+			err = errors.New(strings.ReplaceAll(text, "%01", "%2F"))
 		}
 	}()
 	mux.Handle(pattern, r)
@@ -110,24 +115,42 @@ func (m match) needsNoToken() bool { return m.route != nil && m.route.public }
 // match returns the route of the request as it reaches the upstream. It refuses a request that matches none, and one
 // that Caddy or an upstream may take for another request.
 func (c *Routes) match(r *http.Request) (match, *Refusal) {
-	method := httpguard.UpstreamMethod(r)
-	seen := r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
-	seen.Method, seen.Host = method, httpguard.FoldHost(r.Host)
-	found := new(muxAnswer)
-	c.mux.ServeHTTP(found, seen)
+	seen, found := c.find(r)
 	if found.route != nil {
 		if why := c.ambiguity(seen, found.route); why != "" {
 			return match{}, ambiguous(reasonAmbiguousPath, why)
 		}
-	}
-	if found.route == nil && !c.required {
-		return match{method: method}, nil
+	} else if !c.required {
+		return match{method: seen.Method}, nil
 	}
 	required, ok := found.route.fill(found.values)
 	if !ok {
 		return match{}, forbidden(reasonNoRule, "no rule allows this request", "")
 	}
-	return match{method, required, found.route, found.values}, nil
+	keepSlashes(found.values)
+	return match{seen.Method, required, found.route, found.values}, nil
+}
+
+// find returns the route that a request matches, and the request as the routes see it.
+func (c *Routes) find(r *http.Request) (seen *http.Request, found *muxAnswer) {
+	seen = r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
+	seen.Method, seen.Host = httpguard.UpstreamMethod(r), httpguard.FoldHost(r.Host)
+	if c.encodedSlash && httpguard.HasEncodedSlash(r.URL) {
+		seen.URL = withMarks(r.URL)
+	}
+	found = new(muxAnswer)
+	c.mux.ServeHTTP(found, seen)
+	return seen, found
+}
+
+// takesEncodedSlash reports whether the path of a request has an encoded slash, and belongs to a route that takes it as a
+// character of its segment.
+func (c *Routes) takesEncodedSlash(r *http.Request) bool {
+	if c == nil || !c.encodedSlash || !httpguard.HasEncodedSlash(r.URL) {
+		return false
+	}
+	_, found := c.find(r)
+	return found.route != nil && found.route.encodedSlash
 }
 
 // ambiguity returns why a request that matches r may be taken for one that another route is about, "" if it may not. It
@@ -144,7 +167,20 @@ func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 			return "without the slash at its end it belongs to another rule"
 		}
 	}
+	if strings.Contains(path, slashMark) && !c.takesPlain(seen, plainSlashes(path)) {
+		return "with its encoded slashes decoded it belongs to another rule, which does not take encoded slashes"
+	}
 	return ""
+}
+
+// takesPlain reports whether the route of a path whose encoded slashes have been decoded, if there is one, takes encoded
+// slashes itself. Otherwise its author did not expect that such a path comes in another form.
+func (c *Routes) takesPlain(seen *http.Request, plain string) bool {
+	other := c.foldedRoute(seen, plain)
+	if other == nil && !strings.HasSuffix(plain, "/") {
+		other = c.foldedRoute(seen, plain+"/") // ServeMux redirects to it
+	}
+	return other == nil || other.encodedSlash
 }
 
 // foldedRoute returns the route of the request with another path, in lower case, without regard to case.
@@ -157,10 +193,11 @@ func (c *Routes) foldedRoute(seen *http.Request, path string) *route {
 
 // route is what requests of one pattern need. It is the pattern's handler, and writes itself into a muxAnswer.
 type route struct {
-	pattern    string
-	public     bool // needs no token
-	parameters []string
-	scopes     []scopeTemplate
+	pattern      string
+	public       bool // needs no token
+	encodedSlash bool // takes an encoded slash as a character of its segment
+	parameters   []string
+	scopes       []scopeTemplate
 }
 
 // endsWith reports whether the pattern ends where a path that matches it does, rather than in a wildcard for the rest

@@ -153,7 +153,7 @@ func FuzzScopeTemplate(f *testing.F) {
 		f.Add(template, "k", "-", "\u212a", "-")
 	}
 	f.Fuzz(func(t *testing.T, raw, a1, b1, a2, b2 string) {
-		template, err := parseScopeTemplate(raw, "/{a}/{b}")
+		template, err := parseScopeTemplate(raw, &Requirement{Path: "/{a}/{b}"})
 		if err != nil {
 			return
 		}

@@ -9,8 +9,9 @@ import (
 
 // scopeTemplate is a required scope whose identifier may have path parameters: book:{id}:read.
 type scopeTemplate struct {
-	scope scope.Scope
-	parts []templatePart // of the identifier
+	scope        scope.Scope
+	parts        []templatePart // of the identifier
+	encodedSlash bool           // values may have a slashMark, which is %2F in the scope
 }
 
 // templatePart is text, or the name of a path parameter. Text between two parameters begins with the separator of the
@@ -20,8 +21,8 @@ type templatePart struct {
 	text, parameter, separator string
 }
 
-// parseScopeTemplate reads a scope whose parameters the pattern must have.
-func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
+// parseScopeTemplate reads a scope of a requirement, whose pattern must have the scope's parameters.
+func parseScopeTemplate(raw string, r *Requirement) (scopeTemplate, error) {
 	parsed, err := scope.Parse(raw)
 	if err != nil {
 		return scopeTemplate{}, err
@@ -29,7 +30,7 @@ func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
 	if strings.ContainsAny(parsed.Resource+parsed.Action, "{}") {
 		return scopeTemplate{}, fmt.Errorf("a path parameter stands in the identifier only")
 	}
-	t := scopeTemplate{scope: parsed}
+	t := scopeTemplate{scope: parsed, encodedSlash: r.EncodedSlash}
 	for rest := parsed.Identifier; rest != ""; {
 		text, after, found := strings.Cut(rest, "{")
 		if strings.Contains(text, "}") {
@@ -42,13 +43,26 @@ func parseScopeTemplate(raw, pattern string) (scopeTemplate, error) {
 			break
 		}
 		name, after, closed := strings.Cut(after, "}")
-		if !closed || !hasParameter(pattern, name) {
+		if !closed || !hasParameter(r.Path, name) {
 			return scopeTemplate{}, fmt.Errorf("the path has no parameter {%s}", name)
 		}
 		t.parts = append(t.parts, templatePart{parameter: name})
 		rest = after
 	}
-	return t, t.separate()
+	if err := t.separate(); err != nil {
+		return scopeTemplate{}, err
+	}
+	return t, t.checkSlashes(r.Path)
+}
+
+// checkSlashes fails if a slash and an encoded slash of a value would look alike: a slash is %2F where it separates.
+func (t scopeTemplate) checkSlashes(pattern string) error {
+	for _, part := range t.parts {
+		if t.encodedSlash && part.separator == "/" && strings.Contains(pattern, "/{"+part.parameter+"...}") {
+			return fmt.Errorf("a slash stands after {%s}, whose own slashes would look like encoded ones", part.parameter)
+		}
+	}
+	return nil
 }
 
 // separate finds the separator of each parameter that another one follows. It fails where an escaped value could
@@ -96,7 +110,7 @@ func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
 	for _, part := range t.parts {
 		text := part.text
 		if part.parameter != "" {
-			if text = scope.EscapeIdentifier(values[part.parameter], part.separator); text == "" {
+			if text = t.escape(values[part.parameter], part.separator); text == "" {
 				return scope.Scope{}, false
 			}
 		}
@@ -106,4 +120,13 @@ func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
 	filled.Identifier = identifier.String()
 	filled.Raw = filled.String()
 	return filled, len(filled.Raw) <= scope.MaxLength
+}
+
+// escape escapes a value for an identifier. An encoded slash stays what it was in the path.
+func (t scopeTemplate) escape(value, separator string) string {
+	text := scope.EscapeIdentifier(value, separator)
+	if t.encodedSlash {
+		return strings.ReplaceAll(text, "%01", "%2F")
+	}
+	return text
 }

@@ -116,7 +116,7 @@ func restricted(client *http.Client) *http.Client {
 	if client != nil {
 		c = *client
 	}
-	c.Jar, c.CheckRedirect = nil, checkRedirect
+	c.Jar, c.CheckRedirect, c.Transport = nil, checkRedirect, Transport(c.Transport)
 	return &c
 }
 

@@ -151,7 +151,8 @@ func TestOrigin(t *testing.T) {
 
 func TestIsLoopback(t *testing.T) {
 	for host, want := range map[string]bool{
-		"localhost": true, "LOCALHOST": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true,
+		"localhost": true, "LOCALHOST": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "auth.localhost": true, "a.B.LocalHost": true,
+		".localhost": false, "a..localhost": false, "localhost.example": false, "notlocalhost": false, "auth.localhost.": false,
 		"": false, "a.example": false, "127.0.0.1.example": false, "10.0.0.1": false, "localhost.": false,
 	} {
 		if got := IsLoopback(host); got != want {

@@ -39,12 +39,3 @@ func LowerASCII(host string) string {
 		return r
 	}, host)
 }
-
-// IsLoopback reports whether a host is this machine's own: an IP address on the loopback network, or localhost.
-func IsLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
-}

@@ -26,18 +26,41 @@ func AmbiguousPath(u *url.URL) (reason string) {
 	if u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
 		return "the path does not begin with a slash"
 	}
-	if hasEncodedSlash(u.EscapedPath()) || hasEncodedSlash(u.RawPath) {
+	if HasEncodedSlash(u) {
 		return "an encoded slash in the path"
 	}
 	if reason := ambiguousText(u.Path); reason != "" {
 		return reason
 	}
-	return ambiguousSegment(u.Path)
+	if strings.Contains(u.Path, "//") {
+		return emptySegment
+	}
+	return dotSegment(u.Path)
 }
 
-// hasEncodedSlash finds %2f in either case.
-func hasEncodedSlash(escaped string) bool {
-	return strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%2F")
+// AmbiguousSegments is AmbiguousPath for an upstream that splits a path before it decodes its segments. To such an upstream an
+// encoded slash is a character of its segment, so it is not ambiguous. The parts of a segment between encoded slashes may be
+// empty, but not "." or "..". A path whose plain form would be sent instead of the encoded one is refused: its encoded slashes
+// would be lost.
+func AmbiguousSegments(u *url.URL) (reason string) {
+	escaped := u.EscapedPath()
+	switch {
+	case u.Opaque != "" || !strings.HasPrefix(u.Path, "/") || !strings.HasPrefix(escaped, "/"):
+		return "the path does not begin with a slash"
+	case u.RawPath != "" && u.RawPath != escaped:
+		return "an encoded slash beside characters that must be encoded, too"
+	case strings.Contains(escaped, "//"):
+		return emptySegment
+	}
+	if reason := ambiguousText(u.Path); reason != "" {
+		return reason
+	}
+	return dotSegment(u.Path)
+}
+
+// HasEncodedSlash reports whether the path has %2f in either case. The encoding that a URL chooses itself never has it.
+func HasEncodedSlash(u *url.URL) bool {
+	return u.RawPath != "" && (strings.Contains(u.RawPath, "%2f") || strings.Contains(u.RawPath, "%2F"))
 }
 
 func isEncoded(s string) bool {
@@ -66,10 +89,9 @@ func ambiguousText(path string) string {
 	return ""
 }
 
-func ambiguousSegment(path string) string {
-	if strings.Contains(path, "//") {
-		return "an empty segment in the path"
-	}
+const emptySegment = "an empty segment in the path"
+
+func dotSegment(path string) string {
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {
 			return "a dot segment in the path"

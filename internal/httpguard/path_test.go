@@ -89,17 +89,47 @@ func TestAmbiguousPathLooksAtBothForms(t *testing.T) {
 
 func FuzzAmbiguousPath(f *testing.F) {
 	for _, seed := range []string{
+		"/a%2Fb", "/a%2f%2E%2e/b", "/%2F", "/a%2Fb|", "/a%2Fé",
 		"/books/1", "/books/%2e%2e/a", "/a%2fb", `/a\b`, "/a;b", "/%00", "//a", "/é%20", "/%25", "/%252f", "*", "/a/..", "/%ff",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := url.ParseRequestURI(raw)
-		if err != nil || AmbiguousPath(u) != "" {
+		if err != nil {
+			return
+		}
+		if AmbiguousSegments(u) == "" {
+			checkSegments(t, raw, u)
+		}
+		if AmbiguousPath(u) != "" {
 			return
 		}
 		checkUnambiguous(t, u)
 	})
+}
+
+// checkSegments reads an accepted path with encoded slashes: it goes on as it came, and has no dot segment for a program that
+// splits first, nor for one that decodes first.
+func checkSegments(t *testing.T, raw string, u *url.URL) {
+	if path, _, _ := strings.Cut(raw, "?"); strings.HasPrefix(raw, "/") && HasEncodedSlash(u) && u.EscapedPath() != path {
+		t.Fatalf("%q goes on as %q", path, u.EscapedPath())
+	}
+	decoded, err := url.PathUnescape(u.EscapedPath())
+	if err != nil || decoded != u.Path {
+		t.Fatalf("%q decodes to %q, %v", u.EscapedPath(), decoded, err)
+	}
+	for segment := range strings.SplitSeq(decoded, "/") {
+		if segment == "." || segment == ".." {
+			t.Fatalf("%q has a dot segment", raw)
+		}
+	}
+	if strings.Contains(u.EscapedPath(), "//") || strings.ContainsAny(decoded, "\\;?#\x00\r\n") {
+		t.Fatalf("%q is accepted", raw)
+	}
+	if twice, err := url.PathUnescape(decoded); err == nil && twice != decoded {
+		t.Fatalf("%q decodes twice", raw)
+	}
 }
 
 // checkUnambiguous reads an accepted path as several other parsers would: they must agree.

@@ -11,6 +11,7 @@ import (
 
 // logDecision writes a line of the decision log; jti is the ID of the token, "" if there is none.
 func (t *tokenRequest) logDecision(jti string) {
+	t.logged = true
 	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
 	c := t.issuer.Decisions.Check(zap.InfoLevel, "token decision")
 	if c == nil {
@@ -34,7 +35,7 @@ func (t *tokenRequest) logRefusal(err *oauth.Error) {
 			zap.String("error", err.Code), zap.String("description", err.Description),
 		}
 	}
-	if t.client != nil && err.Status == http.StatusBadRequest && err.RejectedScope == nil {
+	if t.client != nil && err.Status == http.StatusBadRequest && !t.logged {
 		if c := t.issuer.Decisions.Check(zap.InfoLevel, "token request refused"); c != nil {
 			c.Write(append(fields(), zap.String("issuer", t.issuer.URL))...) // that logger is of all issuers
 		}
@@ -62,7 +63,7 @@ func (t *tokenRequest) result(err *oauth.Error) string {
 	switch {
 	case err != nil:
 		return err.Code
-	case len(t.decision.Rejected) > 0:
+	case t.rejectedScope() != "":
 		return "partly_granted"
 	}
 	return "granted"

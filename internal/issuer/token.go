@@ -32,6 +32,7 @@ type tokenRequest struct {
 	id       string            // of the decision, in the log and in error bodies
 	input    policy.TokenInput // of the policy, for the log
 	decision policy.TokenDecision
+	logged   bool // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
@@ -75,7 +76,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	t.id = token.NewID()
 	list := t.oauth.Scope
-	if list == "" {
+	if t.byDefault() {
 		defaults, err := t.issuer.Policy.DefaultScopes(ctx, t.policyInput())
 		if err != nil {
 			return t.fault("deciding default scopes", err)
@@ -87,7 +88,7 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	}
 	scopes, err := scope.ParseList(list, MaxScopes)
 	switch {
-	case err != nil && t.oauth.Scope == "":
+	case err != nil && t.byDefault():
 		return t.fault("deciding default scopes", err)
 	case err != nil:
 		return t.invalidScope(err.Error())
@@ -152,6 +153,9 @@ func (t *tokenRequest) decide(ctx context.Context) *oauth.Error {
 	}
 	t.logDecision("")
 	t.noteNetwork()
+	if t.byDefault() {
+		return t.invalidScope("none of the default scopes is granted")
+	}
 	err := t.invalidScope("none of the requested scopes is granted")
 	rejected := t.rejectedScope()
 	err.RejectedScope = &rejected

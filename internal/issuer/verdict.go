@@ -36,11 +36,18 @@ func (t *tokenRequest) verdict(decided policy.TokenDecision) policy.TokenDecisio
 
 func (t *tokenRequest) grantedScope() string { return strings.Join(t.decision.Granted, " ") }
 
-// rejectedScope returns the rejected scopes in request order.
+// rejectedScope returns the rejected scopes in request order. The default scopes are not among them, because the client has
+// not requested them: a client that did not name a scope does not miss one.
 func (t *tokenRequest) rejectedScope() string {
+	if t.byDefault() {
+		return ""
+	}
 	raw := make([]string, len(t.decision.Rejected))
 	for n, r := range t.decision.Rejected {
 		raw[n] = r.Scope
 	}
 	return strings.Join(raw, " ")
 }
+
+// byDefault reports whether the policy chose the scopes, because the request names none.
+func (t *tokenRequest) byDefault() bool { return t.oauth.Scope == "" }

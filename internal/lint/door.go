@@ -25,6 +25,10 @@ func (k *checker) door(d *Door, f flow) {
 				" removes the token; keep one of them, or add keep_token to the first")
 		}
 	}
+	for _, reader := range f.readers {
+		k.report(d.Position, fmt.Sprintf("%s runs before this m2m_auth and reads %s, which is empty there for every client; "+
+			"add `order %s after m2m_auth` to the global options, or put both into a `route` in that order", reader.Name, reader.Reads, reader.Name))
+	}
 	if !d.Answers && !f.answered {
 		k.report(d.Position, "nothing answers the requests that pass this m2m_auth, so they get an empty 200; add reverse_proxy, or `respond 204` if that is meant")
 	}

@@ -10,6 +10,8 @@ type flow struct {
 	steps []step
 	// gates are the doors that all these requests have passed.
 	gates []gate
+	// readers are handlers before any door that some of these requests have passed, and that read a placeholder of a door.
+	readers []*Handler
 	// path changes whenever the path of the requests may have changed.
 	path *pathState
 	// ender answers all these requests before, "" if none does. So the handler is never reached.
@@ -114,6 +116,7 @@ type passed struct {
 	group    string
 	ender    string // what answers them, "" if nothing does
 	gates    []gate
+	readers  []*Handler
 }
 
 // walk follows the requests of a flow through a list of routes. It returns what answers each of them, "" if not all are
@@ -121,6 +124,7 @@ type passed struct {
 func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 	var before []passed
 	f := in
+	doors := len(k.doors)
 	for n, route := range routes {
 		here := f
 		for _, b := range before {
@@ -131,7 +135,11 @@ func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 		}
 		here.answered = !route.Terminal && (in.answered || mayAnswer(routes[n+1:]))
 		k.shadowed(here, route)
+		behindDoor := len(k.doors) > doors
 		p := k.route(route, here)
+		if behindDoor { // which some of its requests may have passed
+			p.readers = nil
+		}
 		before = append(before, p)
 		f = f.afterRoute(route)
 		if len(route.Matchers) == 0 {
@@ -146,6 +154,9 @@ func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 
 // behindPassed adds what an earlier route does with all the requests of a route.
 func (f flow) behindPassed(b passed, route *Route) flow {
+	if b.ender == "" && (covers(b.matchers, route.Matchers) || covers(route.Matchers, b.matchers)) {
+		f.readers = append(slices.Clip(f.readers), b.readers...)
+	}
 	if !covers(b.matchers, route.Matchers) {
 		return f
 	}
@@ -189,6 +200,9 @@ func (k *checker) route(route *Route, f flow) passed {
 		here.answered = f.answered || slices.ContainsFunc(route.Handlers[n+1:], (*Handler).mayAnswer)
 		ender, gates := k.handler(handler, here)
 		f, p.gates = f.behind(gates...), append(p.gates, gates...)
+		if handler.Reads != "" && len(f.gates) == 0 {
+			f.readers, p.readers = append(slices.Clip(f.readers), handler), append(p.readers, handler)
+		}
 		if s, changes := handler.step(); changes {
 			f = f.after(s)
 		}

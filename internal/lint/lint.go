@@ -72,6 +72,8 @@ type Handler struct {
 	StripPrefix string
 	// Rewrites is set if the handler changes the path in another way.
 	Rewrites bool
+	// Reads is the placeholder of a door that the handler reads before it calls the next one, "" if it reads none.
+	Reads string
 	// Issuer and Door are those of the handlers of this plugin.
 	Issuer *IssuerHandler
 	Door   *Door

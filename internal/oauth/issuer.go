@@ -15,7 +15,7 @@ import (
 const maxIssuer = 512 // bytes
 
 // CheckIssuer returns an error if the URL of an issuer of this server is not valid. It must be https, or http on loopback
-// (localhost, 127.0.0.0/8, ::1), without user information, query and fragment (RFC 8414 §2). Because issuers are compared
+// (localhost, a name below it, 127.0.0.0/8, ::1), without user information, query and fragment (RFC 8414 §2). Because issuers are compared
 // byte by byte it must be in normal form: with a lower-case host, without the default port, and with a path of unreserved
 // characters (RFC 3986 §2.3) without dot segments, empty segments, percent-encoding and a slash at the end. The error does
 // not repeat the URL.

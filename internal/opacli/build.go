@@ -63,6 +63,7 @@ func asBuild(c *cobra.Command) {
 
 // make reads, checks and signs a bundle.
 func (b *build) make(paths []string) (*bundle.Bundle, error) {
+	ignoreMarks()
 	capabilities, err := loadCapabilities(b.text("capabilities"))
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/loader"
@@ -39,6 +40,10 @@ func readBundleFiles(name string, filter loader.Filter) ([]files.File, error) {
 			return nil, fmt.Errorf("bundle %s: %w", name, err)
 		}
 		var content bytes.Buffer
+		if strings.Contains("/"+filepath.ToSlash(file.Path()), "/.") { // the server leaves it out
+			file.Close()
+			continue
+		}
 		if path.Ext(file.Path()) == bundle.RegoExt || slices.Contains(dataFiles, path.Base(file.Path())) {
 			_, err = file.Read(&content, left+1)
 			found = append(found, files.File{Name: file.URL(), Path: filepath.ToSlash(file.Path()), Content: content.Bytes()})

@@ -70,6 +70,7 @@ func (s *engineFiles) contains(file string) bool {
 
 // writeEngineFiles writes the folder unless it is there. Without a cache, the folder is temporary, and close removes it.
 func writeEngineFiles() (*engineFiles, error) {
+	ignoreMarks()
 	files, err := listEngineFiles()
 	if err != nil {
 		return nil, err

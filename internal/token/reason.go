@@ -1,6 +1,9 @@
 package token
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Reason is a short, stable code for why a token was refused. There are few of them, so that a Reason can be the label of a
 // metric.
@@ -36,7 +39,7 @@ const (
 	Revoked Reason = "revoked"
 )
 
-// Error says why a token was refused. Its text consists of fixed phrases and names of claims. It has nothing of the token
+// Error says why a token was refused. Its text consists of fixed phrases, names of claims and the expected audiences. It has nothing of the token
 // and no quote, backslash or control character, so that it can be shown to the sender.
 type Error struct {
 	Reason Reason
@@ -54,6 +57,20 @@ func ErrorReason(err error) Reason {
 		return e.Reason
 	}
 	return ""
+}
+
+// NotFor returns the error for a token that is for none of the expected audiences. It names them, so that the sender knows
+// which one to request.
+func NotFor(expected []string) *Error {
+	detail := "the token must be for " + strings.Join(expected, " or ")
+	return &Error{Reason: WrongAudience, Detail: strings.Map(plainRune, detail)}
+}
+
+func plainRune(r rune) rune {
+	if r < ' ' || r > '~' || r == '"' || r == '\\' {
+		return '?'
+	}
+	return r
 }
 
 func refuse(reason Reason, detail string) error { return &Error{Reason: reason, Detail: detail} }

@@ -160,7 +160,7 @@ func (e Expect) check(c *Claims) error {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")
 	case !e.AnyAudience && !uri.NamesOneOf(c.Audience, e.Audiences):
-		return refuse(WrongAudience, "aud holds none of the audiences here")
+		return NotFor(e.Audiences)
 	case c.senderConstrained():
 		return refuse(SenderConstrained, "cnf binds the token to a key of its client, and only bearer tokens are accepted")
 	case !now.Before(c.Expires.Add(leeway)):

