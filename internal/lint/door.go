@@ -15,6 +15,10 @@ import (
 // door checks a door that the requests of a flow reach.
 func (k *checker) door(d *Door, f flow) {
 	k.doors = append(k.doors, d)
+	if d.MetadataURL != "" && f.ender == "" {
+		k.documents = append(k.documents, document{d.Resource, f})
+		k.named = append(k.named, named{d, f})
+	}
 	if f.ender != "" {
 		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request, without a check of tokens; put m2m_auth first")
 		return
