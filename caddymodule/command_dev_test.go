@@ -64,6 +64,20 @@ func TestDevAdministration(t *testing.T) {
 	})
 }
 
+// TestDevDecisions reads decisions as a person does, and as a program.
+func TestDevDecisions(t *testing.T) {
+	dev := startDev(t)
+	dev.ask("book:*:read book:*:edit")
+	short := regexp.MustCompile(`(?m)^..:..:..\tINFO\tm2m.decisions\ttoken decision\t{"client_id": "demo", "result": {"granted": \["book:\*:read"\], ` +
+		`"rejected": \[{"scope": "book:\*:edit", "reason": "no grant covers it"}\], "ttl": 300, .*}$`)
+	servertest.Eventually(t, "the decision is logged in short", func() bool { return short.MatchString(dev.read("err")) })
+	servertest.Eventually(t, "and as a whole", func() bool {
+		whole, err := os.ReadFile(dev.state("decisions.json"))
+		return err == nil && strings.Contains(string(whole), `"input":{"issuer":`)
+	})
+	mode(t, dev.state("decisions.json"), 0o600)
+}
+
 func TestDevPolicyEdited(t *testing.T) {
 	dev := startDev(t)
 	if got := dev.ask("book:*:read").ExpiresIn; got != 300 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"go.uber.org/zap"
@@ -44,7 +46,11 @@ func (a *App) lint() {
 		}
 	}
 	for _, finding := range lint.Check(config) {
-		a.logger.Warn("a part of the config can never work", zap.String("position", finding.Position), zap.String("problem", finding.Problem))
+		where := zap.Skip()
+		if finding.Position != "" {
+			where = zap.String("position", finding.Position)
+		}
+		a.logger.Warn("a part of the config can never work", where, zap.String("problem", finding.Problem))
 	}
 }
 
@@ -54,6 +60,8 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 		URL: i.URL, Position: i.Position, Audience: i.Audience, TokenPath: base.Path + oauth.TokenPath, JWKSPath: base.Path + oauth.JWKSPath,
 		Resources: make(map[string]lint.Resource),
 	}
+	openID, server := oauth.WellKnownPaths(i.URL)
+	model.MetadataPaths = []string{openID, server}
 	if i.Registry == nil || i.Registry.Path == "" { // resources in storage come and go by commands
 		return model
 	}
@@ -130,16 +138,37 @@ func lintMatcher(set caddyhttp.MatcherSet) lint.Matcher {
 }
 
 // directives maps the names of Caddy's handlers to those of a Caddyfile, where they differ.
-var directives = map[string]string{"static_response": "respond", "subroute": "handle"}
+var directives = map[string]string{"static_response": "respond", "subroute": "handle", "headers": "header"}
 
 // passive are handlers of Caddy that never answer a request, and do not change its path.
 var passive = []string{
 	"authentication", "encode", "headers", "intercept", "log_append", "map", "push", "request_body", "templates", "timeouts", "tracing", "vars",
 }
 
+// clientPlaceholder is a placeholder that m2m_auth sets, and that Caddy's own authentication does not.
+var clientPlaceholder = regexp.MustCompile(`\{http\.auth\.user\.(?:client_id|scope|jti|issuer|claims\.[^{}]+)\}`)
+
+// readsLater are handlers that read placeholders after the next handler, or when another handler asks.
+var readsLater = []string{"encode", "intercept", "invoke", "log_append", "map", "subroute", "templates"}
+
+// readsClient returns the placeholder of m2m_auth that a handler reads before it calls the next one, "" if it reads none.
+func readsClient(name string, handler caddyhttp.MiddlewareHandler) string {
+	if slices.Contains(readsLater, name) {
+		return ""
+	}
+	if h, ok := handler.(*headers.Handler); ok && h.Response != nil && h.Response.Deferred {
+		handler = &headers.Handler{Request: h.Request}
+	}
+	config, err := json.Marshal(handler)
+	if err != nil {
+		return ""
+	}
+	return string(clientPlaceholder.Find(config))
+}
+
 func lintHandler(handler caddyhttp.MiddlewareHandler, named map[string]*caddyhttp.Route) *lint.Handler {
 	name := handler.(caddy.Module).CaddyModule().ID.Name()
-	model := &lint.Handler{Name: name, Passive: slices.Contains(passive, name)}
+	model := &lint.Handler{Name: name, Passive: slices.Contains(passive, name), Reads: readsClient(name, handler)}
 	if directive, ok := directives[name]; ok {
 		model.Name = directive
 	}

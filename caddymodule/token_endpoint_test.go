@@ -135,7 +135,7 @@ func bookScopes(n int, suffix string) string {
 
 func TestTokenEndpointLeavesOtherPathsAlone(t *testing.T) {
 	w := startIssuer(t, issuerSettings{site: `respond "the next handler" 418`})
-	for _, path := range []string{"/", "/oauth2/token/", "/oauth2", "/OAuth2/token", "/oauth2//token", "/oauth2/introspection", "/.well-known/openid-configuration/x"} {
+	for _, path := range []string{"/", "/oauth2/token/x", "/oauth2", "/OAuth2/token", "/oauth2/introspection", "/.well-known/openid-configuration/x"} {
 		if a := w.get(w.url + path); a.status != http.StatusTeapot {
 			t.Errorf("%s: %s", path, a)
 		}

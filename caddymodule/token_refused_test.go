@@ -39,7 +39,7 @@ func TestOperatorsFindAFailingClient(t *testing.T) {
 	for _, c := range []struct{ endpoint, id, secret string }{
 		{"introspect", "made-up-client-2", w.secret}, {"token", w.secret, wrong},
 		{"token", "demo", wrong}, {"token", "demo", wrong}, {"introspect", "careful", w.secret[:len(w.secret)-1]}, {"revoke", "former", w.secret},
-		{"token", "outdated", w.secret}, {"token", "over", w.secret},
+		{"token", "almighty", w.secret + "%0A"}, {"token", "outdated", w.secret}, {"token", "over", w.secret},
 	} {
 		if got := fail(c.endpoint, c.id, c.secret); got != same {
 			t.Errorf("%s of %s: %s\nwant %s", c.endpoint, c.id, got, same)
@@ -49,7 +49,7 @@ func TestOperatorsFindAFailingClient(t *testing.T) {
 	fail("token", "", "")
 
 	want := []string{
-		"warn careful malformed_secret 1 /oauth2/introspect", "warn demo wrong_secret 2 /oauth2/token", "warn elsewhere source_network 1 /oauth2/token",
+		"warn almighty malformed_secret 1 /oauth2/token", "warn careful malformed_secret 1 /oauth2/introspect", "warn demo wrong_secret 2 /oauth2/token", "warn elsewhere source_network 1 /oauth2/token",
 		"warn former client_disabled 1 /oauth2/revoke", "warn outdated secret_expired 1 /oauth2/token", "warn over client_expired 1 /oauth2/token",
 	}
 	var got []string
@@ -70,7 +70,7 @@ func TestOperatorsFindAFailingClient(t *testing.T) {
 		t.Errorf("logged\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for reason, count := range map[string]string{
-		"unknown_client": "3", "wrong_secret": "2", "malformed_secret": "1", "client_disabled": "1", "secret_expired": "1", "client_expired": "1",
+		"unknown_client": "3", "wrong_secret": "2", "malformed_secret": "2", "client_disabled": "1", "secret_expired": "1", "client_expired": "1",
 		"source_network": "1", "unusable_credentials": "1",
 	} {
 		if got := w.metric("clients_refused_total", `reason="`+reason+`"`); got != count {

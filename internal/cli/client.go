@@ -73,7 +73,7 @@ func (f *clientFlags) create(s *session, id string) error {
 	return ask(s, http.MethodPost, "/clients", nil, body, func(s *session, made api.CreatedSecret) {
 		s.printf("client_id      %s\n", printable(made.ClientID))
 		if made.ClientSecret == "" {
-			s.printf("It has no secret yet: caddy m2m secret create %s\n", shellWord(id))
+			s.printf("It has no secret yet: %s m2m secret create %s\n", programName(), shellWord(id))
 			return
 		}
 		s.printf("client_secret  %s\n\nThe secret is shown only once. To try it, paste it at the first line:\n\n", made.ClientSecret)
@@ -209,7 +209,7 @@ func (h *Host) listClientsCommand() *cobra.Command {
 			case prefix != "" || after != "":
 				s.warnf("No client matches: leave out --prefix and --after to list all.\n")
 			default:
-				s.warnf("There are no clients yet. To create one: caddy m2m client create <id> --grant <scope>\n")
+				s.warnf("There are no clients yet. To create one: %s m2m client create <id> --grant <scope>\n", programName())
 			}
 			if list.Next != "" {
 				s.warnf("There are more: --after %s\n", shellWord(list.Next))

@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"text/template"
@@ -116,11 +118,14 @@ func (s *devServer) path(elem ...string) string {
 }
 
 // programName is "caddy" if a shell finds this program by that name, and otherwise its path: another Caddy may lack this
-// plugin.
+// plugin. A program that "go run" has built has no path that lasts.
 func programName() string {
 	self, err := os.Executable()
 	if err != nil {
 		return "caddy"
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && isOfGoRun(self) && info.Path != "" {
+		return "go run " + goRunArgument(info.Path, info.Main.Path)
 	}
 	found, err := exec.LookPath("caddy")
 	if err != nil {
@@ -132,4 +137,20 @@ func programName() string {
 		return "caddy"
 	}
 	return self
+}
+
+// isOfGoRun reports whether "go run" has built a program: it is then in a folder that is removed, or in the build cache.
+func isOfGoRun(program string) bool {
+	cache := os.Getenv("GOCACHE")
+	return strings.Contains(filepath.ToSlash(program), "/go-build") ||
+		cache != "" && strings.HasPrefix(program, filepath.Clean(cache)+string(filepath.Separator))
+}
+
+// goRunArgument is a package as "go run" takes it: its path in the module if that is the current folder.
+func goRunArgument(pkg, module string) string {
+	within, ok := strings.CutPrefix(pkg, module+"/")
+	if files, err := filepath.Glob(filepath.FromSlash(path.Join(within, "*.go"))); ok && err == nil && len(files) > 0 {
+		return "./" + within
+	}
+	return pkg
 }

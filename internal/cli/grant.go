@@ -64,5 +64,5 @@ func (s *session) printGrants(list api.GrantList) {
 }
 
 func (s *session) hintGrants(client string) {
-	s.warnf("The client has no grants, so it gets no scope. To add one: caddy m2m grant add %s <scope>\n", shellWord(client))
+	s.warnf("The client has no grants, so it gets no scope. To add one: %s m2m grant add %s <scope>\n", programName(), shellWord(client))
 }

@@ -17,17 +17,26 @@ import (
 var initFiles embed.FS
 
 func initCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "init <folder>",
+	var library bool
+	cmd := &cobra.Command{
+		Use:   "init [flags] <folder>",
 		Short: "Makes a folder with a policy to start from",
 		Long: `
 Makes a folder with a policy to change: annotated rules for tokens and for proxied
 requests, their tests, the schemas of their input, settings for the Regal linter
-and for editors, and a README of the contract. The folder must be empty or new.`,
+and for editors, and a README of the contract. The folder must be empty or new.
+
+The folder policy/.library has a copy of the shipped modules, so that opa, Regal and
+editors find them. The server does not read it. With --library, the command writes only
+this copy, into a policy that exists. Use it after an update.`,
 		Example: `  $ caddy m2m init books-policy
-  $ cd books-policy && caddy opa test policy`,
+  $ cd books-policy && caddy opa test policy
+  $ caddy m2m init --library /etc/caddy/policy`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if library {
+				return initLibrary(cmd, args[0])
+			}
 			if err := initFolder(args[0]); err != nil {
 				return err
 			}
@@ -35,6 +44,22 @@ and for editors, and a README of the contract. The folder must be empty or new.`
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&library, "library", false, "write only the shipped modules, into the policy that is in the folder")
+	return cmd
+}
+
+// initLibrary writes the shipped modules into an existing policy.
+func initLibrary(cmd *cobra.Command, folder string) error {
+	if info, err := os.Stat(folder); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", folder)
+	}
+	if err := writeLibrary(folder); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", filepath.Join(folder, libraryFolder))
+	return err
 }
 
 // initFolder fills a folder that is empty or new. If it fails, the files that it has written stay.
@@ -55,5 +80,9 @@ func initFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.CopyFS(folder, starter), os.CopyFS(filepath.Join(folder, "schemas"), schemas))
+	return errors.Join(
+		os.CopyFS(folder, starter),
+		os.CopyFS(filepath.Join(folder, "schemas"), schemas),
+		writeLibrary(filepath.Join(folder, "policy")),
+	)
 }

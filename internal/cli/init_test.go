@@ -31,7 +31,10 @@ func TestStarterIsWhole(t *testing.T) {
 	if _, err := registry.Parse("registry.yaml", data); err != nil {
 		t.Error(err)
 	}
-	for _, file := range []string{"README.md", "schemas/token/input.json", "schemas/request/input.json", ".regal/config.yaml", ".vscode/settings.json", ".editorconfig"} {
+	for _, file := range []string{
+		"README.md", "schemas/token/input.json", "schemas/request/input.json", ".regal/config.yaml", ".vscode/settings.json", ".vscode/extensions.json", ".editorconfig",
+		"policy/.library/contract.rego", "policy/.library/token.rego",
+	} {
 		if info, err := os.Stat(filepath.Join(folder, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -48,5 +51,30 @@ func TestStarterNeedsAFolder(t *testing.T) {
 	}
 	if err := initFolder(file); err == nil {
 		t.Error("a file is taken for a folder")
+	}
+}
+
+// TestLibraryIsWritten into a policy that exists, and again after an update.
+func TestLibraryIsWritten(t *testing.T) {
+	folder := t.TempDir()
+	old := filepath.Join(folder, ".library", "contract.rego")
+	for range 2 {
+		cmd := initCommand()
+		cmd.SetArgs([]string{"--library", folder})
+		if err := cmd.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		written, err := os.ReadFile(old)
+		if err != nil || !strings.Contains(string(written), `"properties":{"issuer":`) || strings.Contains(string(written), "schema.token.input") {
+			t.Fatalf("%s, %v", written, err)
+		}
+		if err := os.WriteFile(old, []byte("package old\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := initCommand()
+	cmd.SetArgs([]string{"--library", filepath.Join(folder, "missing")})
+	if err := cmd.Execute(); err == nil {
+		t.Error("a folder that does not exist is made")
 	}
 }

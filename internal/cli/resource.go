@@ -94,7 +94,7 @@ func (h *Host) listResourcesCommand() *cobra.Command {
 			case prefix != "":
 				s.warnf("No resource matches: leave out --prefix to list all.\n")
 			default:
-				s.warnf("There are no resources yet. To create one: caddy m2m resource create <code> --action <name>=<description>\n")
+				s.warnf("There are no resources yet. To create one: %s m2m resource create <code> --action <name>=<description>\n", programName())
 			}
 		})
 	})

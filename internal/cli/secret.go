@@ -114,7 +114,7 @@ func (s *session) printSecretList(list api.SecretList) {
 }
 
 func (s *session) hintSecrets(client string) {
-	s.warnf("The client has no secret, so it gets no token. To make one: caddy m2m secret create %s\n", shellWord(client))
+	s.warnf("The client has no secret, so it gets no token. To make one: %s m2m secret create %s\n", programName(), shellWord(client))
 }
 
 func (s *session) printSecrets(list api.SecretList) {

@@ -10,6 +10,8 @@ type flow struct {
 	steps []step
 	// gates are the doors that all these requests have passed.
 	gates []gate
+	// readers are handlers before any door that some of these requests have passed, and that read a placeholder of a door.
+	readers []*Handler
 	// path changes whenever the path of the requests may have changed.
 	path *pathState
 	// ender answers all these requests before, "" if none does. So the handler is never reached.
@@ -98,12 +100,23 @@ func matchAny(matchers []Matcher, matches func(pattern string) bool) bool {
 	})
 }
 
+// stripped returns the prefix that was removed last from the path, "" if none was or the path has changed since.
+func (f flow) stripped() string {
+	for _, s := range slices.Backward(f.steps) {
+		if s.unknown || s.strip != "" {
+			return strings.TrimSuffix(s.strip, "/")
+		}
+	}
+	return ""
+}
+
 // passed is what a list of routes does with each request that one of some matchers matches.
 type passed struct {
 	matchers []Matcher
 	group    string
 	ender    string // what answers them, "" if nothing does
 	gates    []gate
+	readers  []*Handler
 }
 
 // walk follows the requests of a flow through a list of routes. It returns what answers each of them, "" if not all are
@@ -111,6 +124,7 @@ type passed struct {
 func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 	var before []passed
 	f := in
+	doors := len(k.doors)
 	for n, route := range routes {
 		here := f
 		for _, b := range before {
@@ -121,7 +135,11 @@ func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 		}
 		here.answered = !route.Terminal && (in.answered || mayAnswer(routes[n+1:]))
 		k.shadowed(here, route)
+		behindDoor := len(k.doors) > doors
 		p := k.route(route, here)
+		if behindDoor { // which some of its requests may have passed
+			p.readers = nil
+		}
 		before = append(before, p)
 		f = f.afterRoute(route)
 		if len(route.Matchers) == 0 {
@@ -136,6 +154,9 @@ func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 
 // behindPassed adds what an earlier route does with all the requests of a route.
 func (f flow) behindPassed(b passed, route *Route) flow {
+	if b.ender == "" && (covers(b.matchers, route.Matchers) || covers(route.Matchers, b.matchers)) {
+		f.readers = append(slices.Clip(f.readers), b.readers...)
+	}
 	if !covers(b.matchers, route.Matchers) {
 		return f
 	}
@@ -179,6 +200,9 @@ func (k *checker) route(route *Route, f flow) passed {
 		here.answered = f.answered || slices.ContainsFunc(route.Handlers[n+1:], (*Handler).mayAnswer)
 		ender, gates := k.handler(handler, here)
 		f, p.gates = f.behind(gates...), append(p.gates, gates...)
+		if handler.Reads != "" && len(f.gates) == 0 {
+			f.readers, p.readers = append(slices.Clip(f.readers), handler), append(p.readers, handler)
+		}
 		if s, changes := handler.step(); changes {
 			f = f.after(s)
 		}
@@ -210,6 +234,7 @@ func (k *checker) handler(h *Handler, f flow) (ender string, gates []gate) {
 		k.metadataHandlers = append(k.metadataHandlers, h.Metadata)
 		k.documents = append(k.documents, document{h.Metadata.Audience, f})
 	case h.Ends:
+		k.ready(h, f)
 		return h.Name, nil
 	}
 	return "", nil
@@ -222,6 +247,15 @@ func (k *checker) issuerHandler(h *IssuerHandler, f flow) {
 		k.report(h.Position, "m2m_issuer is never reached: "+f.ender+" before it takes every request; put m2m_issuer first")
 	case len(f.gates) > 0:
 		k.report(h.Position, "m2m_issuer stands behind m2m_auth, so clients need a token to ask for a token; put m2m_issuer first")
+	}
+}
+
+// ready reports an m2m_ready that load balancers need a token for.
+func (k *checker) ready(h *Handler, f flow) {
+	for _, g := range f.gates {
+		if h.Name == "m2m_ready" && f.ender == "" && len(g.door.Public) == 0 {
+			k.report(g.door.Position, "m2m_ready stands behind this m2m_auth, so a load balancer needs a token; put m2m_ready first, or add a `public` line")
+		}
 	}
 }
 

@@ -63,8 +63,9 @@ func TestImpossibleCredentialsLookWrong(t *testing.T) {
 	fmt.Fprint(&wrong, w.Code, w.Header(), w.Body)
 	for _, r := range []*http.Request{
 		request("grant_type=client_credentials&client_id=a%09&client_secret=b"),
-		request("grant_type=client_credentials&client_id=a&client_secret=%7f"),
-		request("grant_type=client_credentials", "Authorization", basic("a", "\t")),
+		request("grant_type=client_credentials&client_id=a%7f&client_secret=b"),
+		request("grant_type=client_credentials", "Authorization", basic("a\t", "b")),
+		request("grant_type=client_credentials&client_id=a&client_secret=" + strings.Repeat("b", 513)),
 		request("grant_type=client_credentials", "Authorization", basic(strings.Repeat("a", 257), "b")),
 	} {
 		_, err := ParseTokenRequest(nil, r)

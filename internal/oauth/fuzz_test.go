@@ -64,7 +64,7 @@ func checkParsed(t *testing.T, got *TokenRequest, contentType, body string) {
 	if scope, _ := lax["scope"].(string); scope != got.Scope || !utf8.ValidString(scope) {
 		t.Fatalf("scope %q, lax %q", got.Scope, scope)
 	}
-	if lax["grant_type"] != GrantClientCredentials || !isPrintable(got.ClientID, 256) || !isPrintable(got.ClientSecret, 512) {
+	if lax["grant_type"] != GrantClientCredentials || !isPrintable(got.ClientID, 256) || got.ClientSecret == "" || len(got.ClientSecret) > 512 {
 		t.Fatalf("accepted %s", got)
 	}
 	if got.AuthMethod == ClientSecretPost && (lax["client_id"] != got.ClientID || lax["client_secret"] != got.ClientSecret) {

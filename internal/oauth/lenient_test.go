@@ -22,7 +22,11 @@ func TestEnvelopes(t *testing.T) {
 	}
 	two := request(goodForm, "Authorization", "")
 	two.Header.Add("Authorization", " ")
+	doubled := request(goodForm, "Content-Type", typeForm+"; charset=UTF-8")
+	doubled.Header.Add("Content-Type", typeForm)
 	for name, r := range map[string]*http.Request{
+		"a type twice":           doubled,
+		"a type twice in one":    request(goodForm, "Content-Type", typeForm+", "+typeForm+";charset=us-ascii"),
 		"correlation id":         query("client-request-id=7d1e4b0c-9c1f-4f0e-8b8c-0e7f6e2f8f3f"),
 		"trace":                  query("trace=1"),
 		"many":                   query("api-version=2024-01-01&p=B2C_1&trace="),
@@ -131,6 +135,9 @@ func TestEnvelopesThatAreRefused(t *testing.T) {
 		"latin-1 beyond ASCII":    request(goodForm+"&resource=urn:%E9", "Content-Type", typeForm+"; charset=iso-8859-1"),
 		"latin-1 as UTF-8":        request(goodForm+"&resource=urn:%C3%A9", "Content-Type", typeForm+"; charset=iso-8859-1"),
 		"two methods":             two,
+		"twice, one in latin-1":   request(goodForm+"&resource=urn:%C3%A9", "Content-Type", typeForm+"; charset=iso-8859-1, "+typeForm),
+		"twice, one in utf-16":    request(goodForm, "Content-Type", typeForm+", "+typeForm+"; charset=utf-16"),
+		"twice, one empty":        request(goodForm, "Content-Type", typeForm+","),
 		"a line break inside":     request("grant_type=client_credentials\n&client_id=a&client_secret=b"),
 	} {
 		t.Run(name, func(t *testing.T) {

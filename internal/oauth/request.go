@@ -56,30 +56,38 @@ func namesParameter(query string) bool {
 
 // bodyType is the type of a body.
 type bodyType struct {
-	media  string            // typeForm or typeJSON
-	isText func(string) bool // checks the value of a parameter
+	media  string // typeForm or typeJSON
+	isUTF8 bool   // else only ASCII is accepted
 }
 
-// bodyTypeOf returns the type of the body. Some clients name a charset that is not UTF-8, such as that of their platform, and
-// send ASCII. In such a charset only ASCII is accepted, which is the same in all of them. UTF-16 is refused.
+// isText checks the value of a parameter.
+func (t bodyType) isText(s string) bool { return t.isUTF8 && isUTF8(s) || isASCII(s) }
+
+// bodyTypeOf returns the type of the body. Some programs send the header twice, which is harmless if both say the same.
 func bodyTypeOf(h http.Header) (bodyType, *Error) {
-	wrong := InvalidRequest("the content type must be " + typeForm + " or " + typeJSON + ", in UTF-8")
-	values := h.Values("Content-Type")
-	if len(values) != 1 {
-		return bodyType{}, wrong
+	var found bodyType
+	for value := range strings.SplitSeq(strings.Join(h.Values("Content-Type"), ","), ",") {
+		t, ok := parseBodyType(value)
+		if !ok || found.media != "" && found.media != t.media {
+			return bodyType{}, InvalidRequest("the content type must be " + typeForm + " or " + typeJSON + ", in UTF-8")
+		}
+		if found.media == "" || !t.isUTF8 {
+			found = t
+		}
 	}
-	media, attrs, err := mime.ParseMediaType(values[0])
+	return found, nil
+}
+
+// parseBodyType reads a content type. Some clients name a charset that is not UTF-8, such as that of their platform, and send
+// ASCII. In such a charset only ASCII is accepted, which is the same in all of them. UTF-16 is refused.
+func parseBodyType(value string) (_ bodyType, ok bool) {
+	media, attrs, err := mime.ParseMediaType(value)
 	if err != nil || !slices.Contains([]string{typeForm, typeJSON}, media) {
-		return bodyType{}, wrong
+		return bodyType{}, false
 	}
 	charset := strings.ToLower(strings.Trim(attrs["charset"], `' "`))
-	switch {
-	case slices.Contains([]string{"", "utf-8", "utf8"}, charset):
-		return bodyType{media, isUTF8}, nil
-	case extendsASCII(charset):
-		return bodyType{media, isASCII}, nil
-	}
-	return bodyType{}, wrong
+	isUTF8 := slices.Contains([]string{"", "utf-8", "utf8"}, charset)
+	return bodyType{media, isUTF8}, isUTF8 || extendsASCII(charset)
 }
 
 // extendsASCII reports whether a charset is ASCII or encodes ASCII as ASCII does.

@@ -122,7 +122,7 @@ func FuzzParseTokenReference(f *testing.F) {
 			checkErrorBody(t, err)
 			return
 		}
-		if got.Token == "" || !isUTF8(got.Token) || !isPrintable(got.ClientID, maxClientID) || !isPrintable(got.ClientSecret, maxClientSecret) {
+		if got.Token == "" || !isUTF8(got.Token) || !isPrintable(got.ClientID, maxClientID) || got.ClientSecret == "" || len(got.ClientSecret) > maxClientSecret {
 			t.Fatalf("accepted %s", got)
 		}
 	})

@@ -63,6 +63,7 @@ func asBuild(c *cobra.Command) {
 
 // make reads, checks and signs a bundle.
 func (b *build) make(paths []string) (*bundle.Bundle, error) {
+	ignoreMarks()
 	capabilities, err := loadCapabilities(b.text("capabilities"))
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (b *build) check(paths []string) error {
 		return candidate.Check()
 	}
 	for _, path := range paths {
-		files, err := readBundleFiles(path, ignoring(b.ignore))
+		files, err := readVisibleFiles(path, ignoring(b.ignore))
 		if err != nil {
 			return err
 		}

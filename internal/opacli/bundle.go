@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/loader"
@@ -20,6 +21,13 @@ const maxBundle = 64 << 20
 
 // dataFiles are the files of a bundle that OPA takes for data.
 var dataFiles = []string{"data.json", "data.yaml", "data.yml"}
+
+// readVisibleFiles is readBundleFiles without files whose names, or those of their folders, begin with a dot. The server
+// leaves them out.
+func readVisibleFiles(name string, filter loader.Filter) ([]files.File, error) {
+	found, err := readBundleFiles(name, filter)
+	return slices.DeleteFunc(found, func(f files.File) bool { return strings.Contains("/"+strings.TrimPrefix(f.Path, name), "/.") }), err
+}
 
 // readBundleFiles reads the modules and data of a bundle, which is a folder or a .tar.gz, without parsing them.
 func readBundleFiles(name string, filter loader.Filter) ([]files.File, error) {

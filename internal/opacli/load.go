@@ -2,6 +2,8 @@ package opacli
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"io/fs"
 	"slices"
 
@@ -14,10 +16,18 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/files"
 )
 
-// OPA's loader refuses a byte order mark in JSON, which the server ignores.
-func init() {
+// ignoreMarks makes OPA's loader ignore a byte order mark in JSON, as the server does. It is for a process that runs a command,
+// and not for the server: OPA has one handler for all loaders, and calls it for JSON that it cannot read.
+func ignoreMarks() {
 	extension.RegisterExtension(".json", func(content []byte, value any) error {
-		return util.UnmarshalJSON(files.WithoutMark(content), value)
+		decoder := util.NewJSONDecoder(bytes.NewReader(files.WithoutMark(content)))
+		if err := decoder.Decode(value); err != nil {
+			return err
+		}
+		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+			return errors.New("something follows the JSON value")
+		}
+		return nil
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/open-policy-agent/opa/cmd"
+	"github.com/open-policy-agent/opa/v1/loader/extension"
+	"github.com/open-policy-agent/opa/v1/util"
 	"github.com/spf13/cobra"
 )
 
@@ -124,5 +126,17 @@ func TestEngineFilesWithoutACacheAreRemoved(t *testing.T) {
 	s.close()
 	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", s.dir, err)
+	}
+}
+
+// TestIgnoreMarks: OPA calls the handler also for JSON that is broken, and that of the builtin json.unmarshal.
+func TestIgnoreMarks(t *testing.T) {
+	ignoreMarks()
+	defer extension.RegisterExtension(".json", nil)
+	for text, ok := range map[string]bool{`{"a": 1}`: true, "\ufeff{\"a\": 1}": true, "": false, "x": false, `{"a": `: false, "\ufeff{} x": false, "\ufeff\ufeff{}": false} {
+		var value any
+		if err := util.UnmarshalJSON([]byte(text), &value); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package recipes_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	_ "github.com/mholt/caddy-ratelimit" // rate_limit
@@ -16,6 +17,21 @@ func TestRateLimit(t *testing.T) {
 	}
 	r.limits(bearer(r.token("ci-bot", "book:*:read")), bearer(r.token("web", "book:*:read")))
 	ask(t, "GET", r.api+"/books/1").expect(t, "an anonymous request", http.StatusUnauthorized)
+}
+
+// TestRateLimitInTheWrongOrder checks that Caddy warns of the default order, in which five requests without a token block a client.
+func TestRateLimitInTheWrongOrder(t *testing.T) {
+	r := newRecipe(t)
+	const order = "{\n\torder rate_limit after m2m_auth\n}\n"
+	r.run(strings.Replace(block(t, "recipes.md", "## Rate limit by client", "caddyfile", 1), order, "", 1))
+	for range 5 {
+		ask(t, "GET", r.api+"/books/1").expect(t, "an anonymous request", http.StatusUnauthorized)
+	}
+	client := bearer(r.token("ci-bot", "book:*:read"))
+	ask(t, "GET", r.api+"/books/1", "Authorization", client).expect(t, "a client", http.StatusTooManyRequests)
+	if !strings.Contains(r.Log(), "rate_limit runs before this m2m_auth and reads {http.auth.user.issuer}, which is empty there for every client; add `order rate_limit after m2m_auth`") {
+		t.Errorf("no warning in %v", r.LogLines("m2m"))
+	}
 }
 
 // limits checks that one client may send five requests, and that another one then still may.
