@@ -142,7 +142,7 @@ func (a *App) Cleanup() error {
 		a.storage.Close()
 	}
 	for _, issuer := range a.remotes {
-		if _, err := remoteIssuers.Delete(issuer.Source()); err != nil {
+		if _, err := remoteIssuers.Delete(issuer.Key()); err != nil {
 			return err
 		}
 	}
@@ -186,23 +186,24 @@ func (a *App) onlyIssuer() (*Issuer, error) {
 // remoteIssuers are shared by all configs of the process, so that a reload while an issuer is down does not lose its keys.
 var remoteIssuers = caddy.NewUsagePool()
 
-// remoteIssuer returns the remote issuer of a source. It fails if the config has the same issuer with other origins. It is
+// remoteIssuer returns the remote issuer of settings. It fails if the config has the same issuer with other settings. It is
 // called during provisioning only, which Caddy does one module after the other.
-func (a *App) remoteIssuer(source remote.Source) (*remote.Issuer, error) {
-	if issuer, ok := a.remotes[source.URL]; ok {
-		if issuer.Source() != source {
-			return nil, fmt.Errorf("issuer %q has other origins in jwks_origin elsewhere in the config; its doors share its keys, so each must name the same origins", source.URL)
+func (a *App) remoteIssuer(settings remote.Settings) (*remote.Issuer, error) {
+	key := settings.Key()
+	if issuer, ok := a.remotes[settings.Issuer]; ok {
+		if issuer.Key() != key {
+			return nil, fmt.Errorf("issuer %q is reached in another way elsewhere in the config; its doors share its keys, so each must name the same %s", settings.Issuer, reachOptions)
 		}
 		return issuer, nil
 	}
-	pooled, _, err := remoteIssuers.LoadOrNew(source, func() (caddy.Destructor, error) {
-		return remote.New(source, nil, currentLogger), nil
+	pooled, _, err := remoteIssuers.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return remote.New(settings, nil, currentLogger), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	issuer := pooled.(*remote.Issuer)
-	a.remotes[source.URL] = issuer
+	a.remotes[settings.Issuer] = issuer
 	return issuer, nil
 }
 

@@ -197,14 +197,14 @@ func (h *AuthHandler) listed() ([]*TrustedIssuer, error) {
 	return h.Issuers, nil
 }
 
-// checkIssuers checks the issuers whose URL has no placeholders.
+// checkIssuers checks the issuers of which no URL has placeholders.
 func (h *AuthHandler) checkIssuers(app *App) error {
 	all, err := h.listed()
 	if err != nil {
 		return err
 	}
 	for _, t := range all {
-		if hasPlaceholder(t.URL) {
+		if !t.known() {
 			continue
 		}
 		if _, err := t.find(app, h.Audience); err != nil {

@@ -21,10 +21,16 @@ import (
 //			typ           <typ...>
 //			scope_claim   <claim>
 //			client_claim  <claim>
+//			client_id     <id...>
 //			allow_missing <name...>
 //			alg           <alg...>
 //			ignore_parameter <name...>
+//			discovery     <url>
+//			jwks_uri      <url>
 //			jwks_origin   <origin...>
+//			ca            <file...>
+//			request_header <name> <value>
+//			http_network  <network...>
 //			max_stale     <duration>
 //			revocation_max_age <duration>
 //			revocation_stale   refuse|allow
@@ -232,47 +238,5 @@ func (h *AuthHandler) parseIssuer(d *caddyfile.Dispenser) error {
 func (h *AuthHandler) settleIssuer() {
 	if len(h.Issuers) == 1 && len(h.Issuers[0].Audience) == 0 && !h.Issuers[0].hasQuirks() {
 		h.Issuer, h.Issuers = h.Issuers[0].URL, nil
-	}
-}
-
-// UnmarshalCaddyfile parses one issuer; parseAuthHandler shows the grammar.
-func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	if err := oneArg(&t.URL)(d); err != nil {
-		return err
-	}
-	return parseBlock(d, subdirectives{
-		"audience":           once(t.checked(someArgs(&t.Audience))),
-		"typ":                once(t.checked(someArgs(&t.Types))),
-		"scope_claim":        once(t.checked(oneArg(&t.ScopeClaim))),
-		"client_claim":       once(t.checked(oneArg(&t.ClientClaim))),
-		"allow_missing":      once(t.checked(someArgs(&t.AllowMissing))),
-		"alg":                once(t.checked(someArgs(&t.Algs))),
-		"ignore_parameter":   once(t.checked(someArgs(&t.IgnoreParameters))),
-		"jwks_origin":        once(t.parseOrigins),
-		"max_stale":          once(duration(&t.MaxStale, minMaxStale, maxMaxStale)),
-		"revocation_max_age": once(duration(&t.RevocationMaxAge, minMaxStale, maxMaxStale)),
-		"revocation_stale":   once(t.checked(oneArg(&t.RevocationStale))),
-	})
-}
-
-// parseOrigins checks the origins at once, so that an error names their line. If they or the issuer's URL have
-// placeholders, Provision checks them.
-func (t *TrustedIssuer) parseOrigins(d *caddyfile.Dispenser) error {
-	if err := someArgs(&t.JWKSOrigins)(d); err != nil {
-		return err
-	}
-	if hasPlaceholder(t.URL + strings.Join(t.JWKSOrigins, "")) {
-		return nil
-	}
-	return located(d, t.checkOrigins())
-}
-
-// checked checks the settings after each line, so that an error names the line.
-func (t *TrustedIssuer) checked(parse parser) parser {
-	return func(d *caddyfile.Dispenser) error {
-		if err := parse(d); err != nil {
-			return err
-		}
-		return located(d, t.check())
 	}
 }

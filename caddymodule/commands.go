@@ -137,7 +137,7 @@ func explainOffline(ctx context.Context, from cli.Offline, asked api.ExplainRequ
 }
 
 func fetchKeys(ctx context.Context, issuer string, origins []string, kid string) (*token.KeySet, error) {
-	at := remote.New(remote.NewSource(issuer, origins), nil, zap.NewNop)
+	at := remote.New(remote.ByDiscovery(issuer, origins), nil, zap.NewNop)
 	defer func() { _ = at.Destruct() }()
 	return at.KeySet(ctx, kid)
 }

@@ -85,7 +85,7 @@ func (caddyHost) SetUser(r *http.Request, claims *token.Claims) {
 		if !found {
 			return nil, false
 		}
-		return door.ClaimText(claims.All[name]), true
+		return door.ClaimText(claims.Get(name)), true
 	})
 }
 

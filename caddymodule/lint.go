@@ -46,7 +46,11 @@ func (a *App) lint() {
 		}
 	}
 	for _, finding := range lint.Check(config) {
-		a.logger.Warn("a part of the config can never work", zap.String("position", finding.Position), zap.String("problem", finding.Problem))
+		where := zap.Skip()
+		if finding.Position != "" {
+			where = zap.String("position", finding.Position)
+		}
+		a.logger.Warn("a part of the config can never work", where, zap.String("problem", finding.Problem))
 	}
 }
 
@@ -56,6 +60,8 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 		URL: i.URL, Position: i.Position, Audience: i.Audience, TokenPath: base.Path + oauth.TokenPath, JWKSPath: base.Path + oauth.JWKSPath,
 		Resources: make(map[string]lint.Resource),
 	}
+	openID, server := oauth.WellKnownPaths(i.URL)
+	model.MetadataPaths = []string{openID, server}
 	if i.Registry == nil || i.Registry.Path == "" { // resources in storage come and go by commands
 		return model
 	}

@@ -12,6 +12,9 @@ import (
 // onePlaceholder matches a value that refers to a secret without containing it.
 var onePlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
+// somePlaceholder matches a value of which a part refers to a secret without containing it.
+var somePlaceholder = regexp.MustCompile(`\{(env|file)\.[^{}]+\}`)
+
 // hasPlaceholder reports whether a value is known only after its placeholders are replaced.
 func hasPlaceholder(value string) bool { return strings.Contains(value, "{") }
 

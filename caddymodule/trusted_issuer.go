@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -47,18 +48,23 @@ type TrustedIssuer struct {
 	// token from an ID token of the same issuer. Default: at+jwt.
 	Types []string `json:"typ,omitempty"`
 
-	// ScopeClaim is the claim with the scopes, as a string with spaces or as an array of strings. Default: scope, and only as a
-	// string (RFC 8693 §4.2).
+	// ScopeClaim is the claim with the scopes, as a string with spaces or as an array of strings. Dots lead into a claim, as in
+	// realm_access.roles; a claim whose own name has dots is found first. Default: scope, and only as a string (RFC 8693 §4.2).
 	ScopeClaim string `json:"scope_claim,omitempty"`
 
 	// ClientClaim is the claim that is used as client_id in identity headers, placeholders, logs and policies. Name one that
-	// only the issuer sets. Default: client_id.
+	// only the issuer sets. Dots lead into a claim, as in ScopeClaim. Default: client_id.
 	ClientClaim string `json:"client_claim,omitempty"`
 
-	// AllowMissing names what a token may lack: the claims sub, client_id, jti and iat, and the header parameter typ. A token
-	// without jti cannot be told from others in logs, and cannot be revoked. A request whose token has no client_id reaches
-	// the upstream without X-Client-Id. Without typ, only the audience shows that the token is an access token. Default:
-	// none.
+	// ClientIDs are the only clients whose tokens are accepted, by client_id or the claim that ClientClaim names. Others are
+	// refused with 401. Placeholders: {env.*} and {file.*}. Default: all clients.
+	ClientIDs []string `json:"client_ids,omitempty"`
+
+	// AllowMissing names what a token may lack: the claims sub, client_id, jti, iat and aud, and the header parameter typ. A
+	// token without jti cannot be told from others in logs, and cannot be revoked. A request whose token has no client_id
+	// reaches the upstream without X-Client-Id. Without typ, only the audience shows that the token is an access token.
+	// With aud, ClientIDs is required: it says for whom the tokens are. An aud that is there must still hold an accepted
+	// audience. Default: none.
 	AllowMissing []string `json:"allow_missing,omitempty"`
 
 	// Algs are the accepted signature algorithms (RFC 7518 §3.1, RFC 9864): any of ES256, ES384, ES512, RS256, RS384, RS512,
@@ -71,6 +77,31 @@ type TrustedIssuer struct {
 	// could be found (RFC 7515 §4.1): any of jku, x5u and x5c. They are never read or followed: only the keys of the
 	// issuer's own key set count. Default: none.
 	IgnoreParameters []string `json:"ignore_parameters,omitempty"`
+
+	// Discovery is the URL of the issuer's metadata, if it is not at a well-known place (RFC 8414 §3) of the issuer's URL. The
+	// document must name exactly this issuer. The issuer's URL may then be any name. Placeholders: {env.*} and {file.*}.
+	// Default: the well-known places.
+	Discovery string `json:"discovery,omitempty"`
+
+	// JWKSURI is the URL of the issuer's key set (RFC 7517 §5). With it no metadata is read, so revocations that the issuer
+	// publishes are not followed. The issuer's URL may then be any name. Placeholders: {env.*} and {file.*}. Default: the
+	// `jwks_uri` of the metadata.
+	JWKSURI string `json:"jwks_uri,omitempty"`
+
+	// CA are PEM files with the certificates that requests to the issuer trust, instead of those of the system. A changed file
+	// is read again. A file that cannot be read is an error. Placeholders: {env.*} and {file.*}. Default: the certificates
+	// that the system trusts.
+	CA []string `json:"ca,omitempty"`
+
+	// RequestHeaders are sent with requests for the issuer's metadata, keys and revocations: header name to value. They go to
+	// the origin of Discovery or JWKSURI, or else of the issuer, and to those of JWKSOrigins. A value must have a
+	// placeholder {env.*} or {file.*}, so that no secret is in a config. Files are read for each request. Default: none.
+	RequestHeaders map[string]string `json:"request_headers,omitempty"`
+
+	// HTTPNetworks are the networks to which requests to the issuer may connect with http instead of https, as IP addresses
+	// or prefixes such as 10.0.0.0/8. Who can change the traffic on such a network can make tokens of the issuer. No
+	// request without TLS leaves these networks, whatever a name resolves to. Default: none, and http is only for loopback.
+	HTTPNetworks []string `json:"http_networks,omitempty"`
 
 	// JWKSOrigins are the origins, in addition to the issuer's own, that the `jwks_uri` of its metadata (RFC 8414 §2) may have.
 	// Metadata that names another origin is refused, and no request is sent there. An origin is `https://host` or
@@ -101,7 +132,8 @@ type TrustedIssuer struct {
 
 // hasQuirks reports whether an option other than the URL and the audience is set.
 func (t *TrustedIssuer) hasQuirks() bool {
-	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.AllowMissing) > 0 ||
+	return len(t.Types) > 0 || t.ScopeClaim != "" || t.ClientClaim != "" || len(t.ClientIDs) > 0 || len(t.AllowMissing) > 0 ||
+		t.Discovery != "" || t.JWKSURI != "" || len(t.CA) > 0 || len(t.RequestHeaders) > 0 || len(t.HTTPNetworks) > 0 ||
 		len(t.Algs) > 0 || len(t.IgnoreParameters) > 0 || len(t.JWKSOrigins) > 0 || t.MaxStale != 0 || t.RevocationMaxAge != 0 || t.RevocationStale != ""
 }
 
@@ -146,18 +178,8 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	return local, err
 }
 
-// checkOrigins checks JWKSOrigins. Placeholders must have been replaced.
-func (t *TrustedIssuer) checkOrigins() error {
-	for _, origin := range t.JWKSOrigins {
-		if err := discovery.CheckOrigin(origin, t.URL); err != nil {
-			return fmt.Errorf("jwks_origin %q %w", credential.WithoutUserInfo(origin), err)
-		}
-	}
-	return nil
-}
-
 func (t *TrustedIssuer) checkRemote(audience []string) error {
-	if err := discovery.CheckIssuer(t.URL); err != nil {
+	if err := t.checkReach(); err != nil {
 		return fmt.Errorf("issuer %q: %w", credential.WithoutUserInfo(t.URL), err)
 	}
 	if len(t.Audience) == 0 && len(audience) == 0 {
@@ -168,8 +190,8 @@ func (t *TrustedIssuer) checkRemote(audience []string) error {
 
 // provision finds the issuer. It does not use the network.
 func (t *TrustedIssuer) provision(app *App, audience []string) error {
-	fields := append(pointers(t.Audience), pointers(t.JWKSOrigins)...)
-	if err := replaceAll(caddy.NewReplacer(), append(fields, &t.URL)...); err != nil {
+	fields := slices.Concat(pointers(t.Audience), pointers(t.ClientIDs), t.reachFields())
+	if err := replaceAll(caddy.NewReplacer(), fields...); err != nil {
 		return err
 	}
 	local, err := t.find(app, audience)
@@ -192,10 +214,14 @@ func (t *TrustedIssuer) provision(app *App, audience []string) error {
 }
 
 func (t *TrustedIssuer) provisionRemote(app *App) error {
-	if err := t.checkOrigins(); err != nil {
+	settings, err := t.reach()
+	if err != nil {
 		return err
 	}
-	issuer, err := app.remoteIssuer(remote.NewSource(t.URL, t.JWKSOrigins))
+	if err := settings.CheckCA(); err != nil {
+		return err
+	}
+	issuer, err := app.remoteIssuer(settings)
 	if err != nil {
 		return err
 	}
@@ -218,6 +244,6 @@ func (t *TrustedIssuer) expect() token.Expect {
 	return token.Expect{
 		Issuer: t.URL, Audiences: t.Audience,
 		Types: t.Types, ScopeClaim: t.ScopeClaim, ClientClaim: t.ClientClaim, AllowMissing: t.AllowMissing,
-		Algs: algs, IgnoreParams: t.IgnoreParameters, NoKeyID: t.remote != nil,
+		Clients: t.ClientIDs, Algs: algs, IgnoreParams: t.IgnoreParameters, NoKeyID: t.remote != nil,
 	}
 }

@@ -27,11 +27,8 @@ var ErrClosed = errors.New("key cache is closed")
 
 // Config says whose keys to fetch, and how to read them.
 type Config[T any] struct {
-	// Issuer is the issuer's URL. Fetch finds its keys.
-	Issuer string
-	// JWKSOrigins are origins, beside the issuer's own, that its jwks_uri may be on. CheckOrigin must have accepted
-	// them.
-	JWKSOrigins []string
+	// Source is where they are. Its Check must have accepted it.
+	Source
 	// Client fetches. Its redirect policy and cookie jar are not used. Default: http.DefaultTransport is used.
 	Client *http.Client
 	// Parse reads a JWKS document (RFC 7517 §5). After an error the previous key set stays.

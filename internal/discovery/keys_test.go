@@ -20,7 +20,7 @@ func testKeys(t *testing.T, kids string, test func(t *testing.T, h *host, k *Key
 		h.serve(openIDURL, goodServer)
 		h.answers[jwksURL] = h.serveKeys
 		k := NewKeys(t.Context(), Config[[]string]{
-			Issuer: issuer,
+			Source: Source{Issuer: issuer},
 			Client: h.client(),
 			Parse:  parseWords,
 			Has:    func(words []string, kid string) bool { return slices.Contains(words, kid) },
@@ -294,7 +294,7 @@ func TestKeysEndWithTheirContext(t *testing.T) {
 		h := &host{network: newNetwork(), delay: time.Minute}
 		h.serve(serverURL, goodServer)
 		h.answers[jwksURL] = h.serveKeys
-		k := NewKeys(ctx, Config[[]string]{Issuer: issuer, Client: h.client(), Parse: parseWords,
+		k := NewKeys(ctx, Config[[]string]{Source: Source{Issuer: issuer}, Client: h.client(), Parse: parseWords,
 			Has: func([]string, string) bool { return true }})
 		time.AfterFunc(time.Second, cancel)
 		if _, err := k.Get(t.Context(), "a", DefaultStaleFor); err == nil {
@@ -319,7 +319,7 @@ func BenchmarkKeysGet(b *testing.B) {
 	h := &host{network: newNetwork(), kids: "a"}
 	h.serve(serverURL, goodServer)
 	h.answers[jwksURL] = h.serveKeys
-	k := NewKeys(b.Context(), Config[[]string]{Issuer: issuer, Client: h.client(), Parse: parseWords,
+	k := NewKeys(b.Context(), Config[[]string]{Source: Source{Issuer: issuer}, Client: h.client(), Parse: parseWords,
 		Has: func(words []string, kid string) bool { return slices.Contains(words, kid) }})
 	defer k.Close()
 	b.ReportAllocs()

@@ -38,13 +38,14 @@ const rediscoverAfter = time.Hour
 
 // locate finds the location of the keys if it is not known, or if it was found rediscoverAfter ago.
 func (k *Keys[T]) locate(ctx context.Context) error {
+	if k.cfg.JWKSURI != "" {
+		k.source.jwksURI = k.cfg.JWKSURI
+		return nil
+	}
 	if k.source.jwksURI != "" && time.Now().Before(k.source.until) {
 		return nil
 	}
-	m, err := Fetch(ctx, k.cfg.Client, k.cfg.Issuer)
-	if err == nil {
-		err = m.checkOrigins(k.cfg.JWKSOrigins)
-	}
+	m, err := k.cfg.fetch(ctx, k.cfg.Client, k.cfg.checkForKeys)
 	known := k.source.jwksURI != ""
 	if k.cfg.OnMetadata != nil && (err == nil || known) {
 		k.cfg.OnMetadata(err)
@@ -56,12 +57,17 @@ func (k *Keys[T]) locate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.JWKSURI == "" {
-		return errors.New("the document names no jwks_uri")
-	}
 	k.source = source{jwksURI: m.JWKSURI, until: time.Now().Add(rediscoverAfter)}
 	k.metadata.Store(m)
 	return nil
+}
+
+// checkForKeys refuses a document that does not lead to keys, or not to a place that is allowed.
+func (s Source) checkForKeys(m *Metadata) error {
+	if m.JWKSURI == "" {
+		return errors.New("the document names no jwks_uri")
+	}
+	return s.checkOrigins(m)
 }
 
 func (k *Keys[T]) loadKeys(ctx context.Context) (*entry[T], error) {

@@ -4,6 +4,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 )
@@ -24,17 +26,40 @@ const Timeout = 10 * time.Second
 
 // Metadata is the part of an authorization server's metadata (RFC 8414 §2) that this program uses.
 type Metadata struct {
-	// Issuer is the issuer's URL, exactly as it was asked for.
-	Issuer string `json:"issuer"`
+	// Issuer is the issuer, exactly as it was asked for.
+	Issuer string
 	// TokenEndpoint and JWKSURI may be "": RFC 8414 does not require them of every server.
-	TokenEndpoint string `json:"token_endpoint"`
-	JWKSURI       string `json:"jwks_uri"`
+	TokenEndpoint string
+	JWKSURI       string
 	// TokenEndpointAuthMethods are client authentication methods. Without any, the server supports client_secret_basic.
-	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
-	GrantTypesSupported      []string `json:"grant_types_supported"`
-	ScopesSupported          []string `json:"scopes_supported"`
+	TokenEndpointAuthMethods []string
+	GrantTypesSupported      []string
+	ScopesSupported          []string
 	// RevocationsURI is the feed of revocations. Only issuers of this program have one.
-	RevocationsURI string `json:"m2m_revocations_uri"`
+	RevocationsURI string
+}
+
+// wireMetadata is a metadata document. A member that only some callers use does not matter to the others if it is odd.
+type wireMetadata struct {
+	Issuer                   string        `json:"issuer"`
+	TokenEndpoint            odd[string]   `json:"token_endpoint"`
+	JWKSURI                  string        `json:"jwks_uri"`
+	TokenEndpointAuthMethods odd[[]string] `json:"token_endpoint_auth_methods_supported"`
+	GrantTypesSupported      odd[[]string] `json:"grant_types_supported"`
+	ScopesSupported          odd[[]string] `json:"scopes_supported"`
+	RevocationsURI           string        `json:"m2m_revocations_uri"`
+}
+
+// odd is a member that counts as missing if it has another type.
+type odd[T any] struct{ value T }
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (o *odd[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	value, err := dec.ReadValue()
+	if err == nil && json.Unmarshal(value, &o.value) != nil {
+		*o = odd[T]{}
+	}
+	return err
 }
 
 // Fetch fetches an issuer's metadata. It tries RFC 8414 first, whose document is about OAuth, and then OpenID Connect
@@ -44,15 +69,26 @@ type Metadata struct {
 // may be on any origin: a caller that sends a request there must call CheckEndpointOrigin first. A nil client uses
 // http.DefaultTransport.
 func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, error) {
+	s := Source{Issuer: issuer}
+	return s.fetch(ctx, client, func(m *Metadata) error {
+		return s.checkEndpoint("token_endpoint", m.TokenEndpoint)
+	})
+}
+
+// fetch is Fetch for any source. A document that check refuses does not count.
+func (s Source) fetch(ctx context.Context, client *http.Client, check func(*Metadata) error) (*Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	locations, err := wellKnown(issuer)
+	locations, err := s.metadataURLs()
 	if err != nil {
 		return nil, err
 	}
 	var failed error
 	for _, location := range locations {
-		m, err := fetchMetadata(ctx, client, location, issuer)
+		m, err := s.fetchMetadata(ctx, client, location)
+		if err == nil {
+			err = check(m)
+		}
 		if err == nil {
 			return m, nil
 		}
@@ -65,20 +101,24 @@ func Fetch(ctx context.Context, client *http.Client, issuer string) (*Metadata, 
 	return nil, failed
 }
 
+func (s Source) metadataURLs() ([]string, error) {
+	if s.MetadataURL != "" {
+		return []string{s.MetadataURL}, nil
+	}
+	return s.wellKnown()
+}
+
 // CheckIssuer reports what is wrong with an issuer's URL, without a request: it must be https, or http on loopback, and
 // have no query and no fragment (RFC 8414 §2). A slash at its end is part of it. The error does not repeat the URL.
-func CheckIssuer(issuer string) error {
-	_, err := wellKnown(issuer)
-	return err
-}
+func CheckIssuer(issuer string) error { return Source{Issuer: issuer}.Check() }
 
 // wellKnown returns the locations where an issuer's metadata may be: RFC 8414 (§3.1) puts its path before the issuer's,
 // OpenID Connect Discovery (§4) after it.
-func wellKnown(issuer string) ([]string, error) {
-	if strings.ContainsAny(issuer, "?#") {
+func (s Source) wellKnown() ([]string, error) {
+	if strings.ContainsAny(s.Issuer, "?#") {
 		return nil, errors.New("issuer must be a URL without query and fragment")
 	}
-	u, err := parseEndpoint(issuer, issuer)
+	u, err := parseEndpoint(s.Issuer, s.plain())
 	if err != nil {
 		return nil, fmt.Errorf("issuer %w", err)
 	}
@@ -95,52 +135,41 @@ func get(ctx context.Context, client *http.Client, location, etag string) (*fetc
 	return fetch.Get(ctx, client, fetch.Request{URL: location, Header: accept, ETag: etag, MaxSize: MaxBody})
 }
 
-func fetchMetadata(ctx context.Context, client *http.Client, location, issuer string) (*Metadata, error) {
+func (s Source) fetchMetadata(ctx context.Context, client *http.Client, location string) (*Metadata, error) {
 	doc, err := get(ctx, client, location, "")
 	if err != nil {
 		return nil, err
 	}
-	m := new(Metadata)
-	if err := json.Unmarshal(doc.Body, m); err != nil {
+	var w wireMetadata
+	if err := json.Unmarshal(doc.Body, &w); err != nil {
 		return nil, errors.New("the document is not a JSON object of metadata")
 	}
-	if err := m.check(issuer); err != nil {
-		return nil, err
+	m := &Metadata{
+		Issuer: w.Issuer, TokenEndpoint: w.TokenEndpoint.value, JWKSURI: w.JWKSURI, RevocationsURI: w.RevocationsURI,
+		TokenEndpointAuthMethods: w.TokenEndpointAuthMethods.value, GrantTypesSupported: w.GrantTypesSupported.value,
+		ScopesSupported: w.ScopesSupported.value,
 	}
-	return m, nil
+	return m, s.check(m)
 }
 
 // check refuses a document that names another issuer: a server could use it to impersonate that issuer.
-func (m *Metadata) check(issuer string) error {
-	if m.Issuer != issuer {
-		return errors.New("the document names another issuer")
+func (s Source) check(m *Metadata) error {
+	if m.Issuer == "" {
+		return errors.New("the document names no issuer")
 	}
-	for _, e := range []struct{ name, endpoint string }{
-		{"token_endpoint", m.TokenEndpoint}, {"jwks_uri", m.JWKSURI}, {"m2m_revocations_uri", m.RevocationsURI},
-	} {
-		if e.endpoint == "" {
-			continue
-		}
-		if _, err := parseEndpoint(e.endpoint, issuer); err != nil {
-			return fmt.Errorf("%s %w", e.name, err)
-		}
+	if m.Issuer != s.Issuer {
+		return fmt.Errorf("the document names another issuer, %s", shown(m.Issuer))
 	}
-	return nil
+	return cmp.Or(s.checkEndpoint("jwks_uri", m.JWKSURI), s.checkEndpoint("m2m_revocations_uri", m.RevocationsURI))
 }
 
-// checkOrigins returns an error if a door would fetch from an origin that is not allowed. It does not check the token
-// endpoint: a door does not use it, and a client calls CheckEndpointOrigin. An issuer that has a feed of revocations
-// serves it under its own URL.
-func (m *Metadata) checkOrigins(jwksOrigins []string) error {
-	if m.JWKSURI != "" {
-		if err := CheckEndpointOrigin(m.JWKSURI, m.Issuer, jwksOrigins); err != nil {
-			return fmt.Errorf("jwks_uri %w; name it in jwks_origin", err)
-		}
+// checkEndpoint checks the URL of an endpoint, if the document has it.
+func (s Source) checkEndpoint(name, endpoint string) error {
+	if endpoint == "" {
+		return nil
 	}
-	if m.RevocationsURI != "" {
-		if err := CheckEndpointOrigin(m.RevocationsURI, m.Issuer, nil); err != nil {
-			return fmt.Errorf("m2m_revocations_uri %w", err)
-		}
+	if _, err := parseEndpoint(endpoint, s.plain()); err != nil {
+		return fmt.Errorf("%s %w", name, err)
 	}
 	return nil
 }

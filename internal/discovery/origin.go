@@ -20,15 +20,15 @@ const maxHost = 253
 // CheckOrigin has accepted. A server can write any URL into its metadata: without this check it could make this process
 // send requests to any host and, on loopback, to any port.
 func CheckEndpointOrigin(endpoint, issuer string, others []string) error {
-	at, err := originOf(endpoint)
+	return checkEndpointOrigin(endpoint, append(Source{Issuer: issuer}.origins(), others...))
+}
+
+func checkEndpointOrigin(endpoint string, allowed []string) error {
+	u, err := url.Parse(endpoint)
 	if err != nil {
-		return err
+		return errNotAbsolute
 	}
-	own, err := originOf(issuer)
-	if err != nil {
-		return err
-	}
-	if at != own && !slices.Contains(others, at) {
+	if at := fetch.Origin(u); !slices.Contains(allowed, at) {
 		return errors.New("is on another origin, " + at)
 	}
 	return nil
@@ -37,8 +37,10 @@ func CheckEndpointOrigin(endpoint, issuer string, others []string) error {
 // CheckOrigin returns what is wrong with an origin that an operator allows beside the issuer's own. The origin must have
 // the form in which CheckEndpointOrigin compares, so that an accepted origin takes effect. The error does not hold user
 // information.
-func CheckOrigin(origin, issuer string) error {
-	u, err := parseEndpoint(origin, issuer)
+func CheckOrigin(origin, issuer string) error { return checkOrigin(origin, plainOf(issuer)) }
+
+func checkOrigin(origin string, plain plainHTTP) error {
+	u, err := parseEndpoint(origin, plain)
 	if err != nil {
 		return err
 	}
@@ -49,14 +51,6 @@ func CheckOrigin(origin, issuer string) error {
 		return fmt.Errorf("must be an origin in its normal form, %s", normal)
 	}
 	return nil
-}
-
-func originOf(location string) (string, error) {
-	u, err := url.Parse(location)
-	if err != nil {
-		return "", errNotAbsolute
-	}
-	return fetch.Origin(u), nil
 }
 
 // isPlainHost reports whether all resolvers read a host in the same way. Some take a last label of digits for a number,
@@ -77,10 +71,28 @@ func isPlainHost(host string) bool {
 
 var errNotAbsolute = errors.New("must be an absolute URL without user information and fragment")
 
-// parseEndpoint parses the URL of an issuer's endpoint. It must be https. Only an issuer that is itself http on loopback
-// may have http endpoints on loopback, so that an https issuer cannot lead a client to plain text or to the client's own
-// host.
-func parseEndpoint(endpoint, issuer string) (*url.URL, error) {
+// plainHTTP says where a URL may be http.
+type plainHTTP int
+
+const (
+	noHTTP plainHTTP = iota
+	loopbackHTTP
+	anyHTTP
+)
+
+// plainOf returns where an issuer's URLs may be http. Only an issuer that is itself http on loopback may have http endpoints
+// on loopback, so that an https issuer cannot lead a client to plain text or to the client's own host.
+func plainOf(named string) plainHTTP {
+	if isPlain(named) {
+		return loopbackHTTP
+	}
+	return noHTTP
+}
+
+func isPlain(location string) bool { return strings.HasPrefix(location, "http://") }
+
+// parseEndpoint parses the URL of an issuer's endpoint.
+func parseEndpoint(endpoint string, plain plainHTTP) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, errNotAbsolute
@@ -89,7 +101,8 @@ func parseEndpoint(endpoint, issuer string) (*url.URL, error) {
 	if len(u.Hostname()) > maxHost || portErr != nil || port == 0 {
 		return nil, errors.New("must be a URL with a host of at most 253 bytes and a port of 1 to 65535")
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && fetch.IsLoopback(u.Hostname()) && strings.HasPrefix(issuer, "http://") {
+	switch {
+	case u.Scheme == "https", u.Scheme == "http" && plain == anyHTTP, u.Scheme == "http" && plain == loopbackHTTP && fetch.IsLoopback(u.Hostname()):
 		return u, nil
 	}
 	return nil, errors.New("must be https; http is for an issuer on loopback only")

@@ -92,7 +92,7 @@ func fetchFrom(t *testing.T, metadata, issuer string, origins []string) (asked b
 		return "a"
 	})
 	k := NewKeys(t.Context(), Config[[]string]{
-		Issuer: issuer, JWKSOrigins: origins, Client: &http.Client{Transport: transport}, Parse: parseWords,
+		Source: Source{Issuer: issuer, JWKSOrigins: origins}, Client: &http.Client{Transport: transport}, Parse: parseWords,
 		Has:     func(words []string, kid string) bool { return slices.Contains(words, kid) },
 		OnFetch: func(err error) { failures = append(failures, fmt.Sprint(err)) },
 	})

@@ -16,7 +16,7 @@ func TestRefusedKeysAreFetchedAgain(t *testing.T) {
 		h.answers[jwksURL] = h.serveKeys
 		refused := ""
 		k := NewKeys(t.Context(), Config[[]string]{
-			Issuer: issuer,
+			Source: Source{Issuer: issuer},
 			Client: h.client(),
 			Parse: func(body []byte) ([]string, error) {
 				if string(body) == refused {

@@ -107,7 +107,7 @@ func TestBadKeysLeaveTheLastGoodOnes(t *testing.T) {
 				n.serve(elsewhere, "b")
 				var reported []error
 				k := NewKeys(t.Context(), Config[[]string]{
-					Issuer: issuer, Client: n.client(), Parse: parseWords,
+					Source: Source{Issuer: issuer}, Client: n.client(), Parse: parseWords,
 					Has: func(words []string, kid string) bool { return slices.Contains(words, kid) },
 					OnFetch: func(err error) {
 						if err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
-	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -95,7 +94,7 @@ func (d *Door) explain(r *http.Request, q Question) explanation {
 		e.LetThrough, e.Description = true, "the route is public: the door needs no token, and removes one that is sent"
 		return e
 	}
-	refused := d.explainToken(r, q.Claims, of.Audiences)
+	refused := d.explainToken(r, q.Claims, of)
 	e.refuse(refused)
 	e.TakesToken = refused == nil
 	e.refuse(unmatched)
@@ -122,7 +121,7 @@ func (d *Door) explainAmbiguity(r *http.Request) *Refusal {
 }
 
 // explainToken returns the refusal of a token with these claims, nil if the door takes it.
-func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []string) *Refusal {
+func (d *Door) explainToken(r *http.Request, claims *token.Claims, expect token.Expect) *Refusal {
 	if claims == nil {
 		return &Refusal{Challenge: &oauth.Challenge{
 			Status: http.StatusUnauthorized, Reason: oauth.ReasonMissingToken, Description: "no token would be issued",
@@ -133,8 +132,8 @@ func (d *Door) explainToken(r *http.Request, claims *token.Claims, audiences []s
 	if _, challenge := oauth.BearerToken(sent); challenge != nil {
 		return &Refusal{Challenge: challenge}
 	}
-	if !uri.NamesOneOf(claims.Audience, audiences) {
-		return invalidToken(token.NotFor(audiences))
+	if !expect.TakesAudience(claims.Audience) {
+		return invalidToken(token.NotFor(expect.Audiences))
 	}
 	return d.identity.check(claims)
 }

@@ -94,7 +94,7 @@ func (h *identityHeaders) strip(r *http.Request) {
 // be "x admin".
 func (h *identityHeaders) check(claims *token.Claims) *Refusal {
 	for _, name := range h.claims {
-		if list, ok := claims.All[name].([]any); ok && !isTokenField(name) && !isSeparable(list) {
+		if list, ok := claims.Get(name).([]any); ok && !isTokenField(name) && !isSeparable(list) {
 			refused := invalidToken(&token.Error{Reason: token.BadClaims, Detail: "an element of a list for a header is empty or has white space"})
 			refused.issuer = claims.Issuer
 			return refused
@@ -125,5 +125,5 @@ func identityText(claims *token.Claims, name string) string {
 	case "scope":
 		return claims.Scope
 	}
-	return ClaimText(claims.All[name])
+	return ClaimText(claims.Get(name))
 }

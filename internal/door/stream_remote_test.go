@@ -29,7 +29,7 @@ func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, issu
 	}
 	synctest.Test(t, func(t *testing.T) {
 		f := &remotetest.Issuer{T: t, Key: key}
-		issuer := remote.New(remote.NewSource(remotetest.URL, nil), &http.Client{Transport: f}, zap.NewNop)
+		issuer := remote.New(remote.ByDiscovery(remotetest.URL, nil), &http.Client{Transport: f}, zap.NewNop)
 		defer func() { _ = issuer.Destruct() }()
 		if _, err := issuer.KeySet(t.Context(), key.ID()); err != nil {
 			t.Fatal(err)

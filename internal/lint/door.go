@@ -32,10 +32,8 @@ func (k *checker) door(d *Door, f flow) {
 	if !d.Answers && !f.answered {
 		k.report(d.Position, "nothing answers the requests that pass this m2m_auth, so they get an empty 200; add reverse_proxy, or `respond 204` if that is meant")
 	}
-	for _, r := range slices.Concat(d.Require, d.Public) {
-		if !d.Answers {
-			k.requirement(r, f)
-		}
+	if !d.Answers {
+		k.requirements(slices.Concat(d.Require, d.Public), f)
 	}
 	if !k.audience(d) {
 		return
@@ -53,14 +51,29 @@ func at(position string) string {
 	return " at " + position
 }
 
+// requirements checks the lines of a door against the requests that reach it.
+func (k *checker) requirements(lines []Requirement, f flow) {
+	for _, r := range lines {
+		k.requirement(r, f)
+	}
+	prefix := f.stripped()
+	withPrefix := func(r Requirement) bool { return strings.HasPrefix(r.path()+"/", prefix+"/") }
+	if prefix == "" || len(lines) == 0 || slices.ContainsFunc(lines, func(r Requirement) bool { return !withPrefix(r) }) {
+		return
+	}
+	without := lines[0]
+	without.Path = strings.TrimSuffix(without.Path, without.path()) + "/" + strings.TrimPrefix(without.path()[len(prefix):], "/")
+	k.report(lines[0].Position, fmt.Sprintf("m2m_auth sees paths without %s, which handle_path or uri before it removes: write `%s` instead of `%s`", prefix, without, lines[0]))
+}
+
 // requirement notes whether a request may reach a line.
 func (k *checker) requirement(r Requirement, f flow) {
 	problem := ""
-	host, path, _ := strings.Cut(r.Path, "/")
+	host := strings.TrimSuffix(r.Path, r.path())
 	switch {
 	case host != "" && !f.admitsHost(host):
 		problem = fmt.Sprintf("`%s` never matches: the site of this m2m_auth does not serve the host %s", r, host)
-	case !f.mayMatch("/" + path):
+	case !f.mayMatch(r.path()):
 		problem = fmt.Sprintf("`%s` never matches: a matcher, handle or handle_path around this m2m_auth gives it other paths, "+
 			"and requests for this one are not checked here", r)
 	}
@@ -90,8 +103,7 @@ func (k *checker) shadowed(f flow, route *Route) {
 }
 
 func mayBeFor(r Requirement, paths []string) bool {
-	_, path, _ := strings.Cut(r.Path, "/")
-	return slices.ContainsFunc(paths, func(p string) bool { return overlap(p, "/"+path) })
+	return slices.ContainsFunc(paths, func(p string) bool { return overlap(p, r.path()) })
 }
 
 // pathsOf returns the patterns of the paths that a route is for, and false if it is for other paths too.

@@ -100,6 +100,16 @@ func matchAny(matchers []Matcher, matches func(pattern string) bool) bool {
 	})
 }
 
+// stripped returns the prefix that was removed last from the path, "" if none was or the path has changed since.
+func (f flow) stripped() string {
+	for _, s := range slices.Backward(f.steps) {
+		if s.unknown || s.strip != "" {
+			return strings.TrimSuffix(s.strip, "/")
+		}
+	}
+	return ""
+}
+
 // passed is what a list of routes does with each request that one of some matchers matches.
 type passed struct {
 	matchers []Matcher
@@ -221,6 +231,7 @@ func (k *checker) handler(h *Handler, f flow) (ender string, gates []gate) {
 	case h.Issuer != nil:
 		k.issuerHandler(h.Issuer, f)
 	case h.Ends:
+		k.ready(h, f)
 		return h.Name, nil
 	}
 	return "", nil
@@ -233,6 +244,15 @@ func (k *checker) issuerHandler(h *IssuerHandler, f flow) {
 		k.report(h.Position, "m2m_issuer is never reached: "+f.ender+" before it takes every request; put m2m_issuer first")
 	case len(f.gates) > 0:
 		k.report(h.Position, "m2m_issuer stands behind m2m_auth, so clients need a token to ask for a token; put m2m_issuer first")
+	}
+}
+
+// ready reports an m2m_ready that load balancers need a token for.
+func (k *checker) ready(h *Handler, f flow) {
+	for _, g := range f.gates {
+		if h.Name == "m2m_ready" && f.ender == "" && len(g.door.Public) == 0 {
+			k.report(g.door.Position, "m2m_ready stands behind this m2m_auth, so a load balancer needs a token; put m2m_ready first, or add a `public` line")
+		}
 	}
 }
 

@@ -31,6 +31,8 @@ type Issuer struct {
 	URL, Position, Audience string
 	// TokenPath and JWKSPath are the routes without which an issuer cannot be used.
 	TokenPath, JWKSPath string
+	// MetadataPaths are those of its documents, one of which clients and doors need to find the others.
+	MetadataPaths []string
 	// Resources are those of the registry by their codes. They are empty if the registry is not known yet.
 	Resources map[string]Resource
 }
@@ -102,6 +104,9 @@ type Requirement struct {
 	Method, Path string // as in net/http.ServeMux; a host may precede the path
 	Scopes       []string
 }
+
+// path returns the pattern without the host.
+func (r Requirement) path() string { return r.Path[max(strings.Index(r.Path, "/"), 0):] }
 
 // String returns the line as a Caddyfile has it, without its scopes.
 func (r Requirement) String() string {
@@ -197,6 +202,9 @@ func (k *checker) issuer(i *Issuer) {
 	case !anyAdmits(onHost, i.JWKSPath):
 		k.report(onHost[0].handler.Position, "m2m_issuer never gets the requests for "+i.JWKSPath+
 			", where doors and clients find the keys; a matcher, handle_path or uri before it takes them")
+	case !slices.ContainsFunc(i.MetadataPaths, func(path string) bool { return anyAdmits(onHost, path) }):
+		k.report(onHost[0].handler.Position, "m2m_issuer never gets the requests for its metadata, "+strings.Join(i.MetadataPaths, " and ")+
+			", by which clients and doors find the issuer; add them to the matcher before it")
 	}
 }
 

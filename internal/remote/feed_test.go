@@ -38,7 +38,7 @@ func testRemote(t *testing.T, test func(t *testing.T, f *remotetest.Issuer, remo
 	synctest.Test(t, func(t *testing.T) {
 		f := &remotetest.Issuer{T: t, Key: key}
 		core, logs := observer.New(zap.InfoLevel)
-		remote := New(NewSource(remotetest.URL, nil), &http.Client{Transport: f}, func() *zap.Logger { return zap.New(core) })
+		remote := New(ByDiscovery(remotetest.URL, nil), &http.Client{Transport: f}, func() *zap.Logger { return zap.New(core) })
 		defer func() { _ = remote.Destruct() }()
 		if _, err := remote.keys.Get(t.Context(), key.ID(), time.Hour); err != nil {
 			t.Fatal(err)

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,34 +18,25 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// Source names a remote issuer and the origins that its keys may come from. Configs that allow different origins do not
-// share keys.
-type Source struct {
-	URL     string
-	origins string // besides the issuer's own, sorted, separated by spaces
-}
-
-// NewSource returns a Source. The origins may be in any order.
-func NewSource(url string, jwksOrigins []string) Source {
-	return Source{url, strings.Join(slices.Compact(slices.Sorted(slices.Values(jwksOrigins))), " ")}
-}
-
 // Issuer is a remote issuer. It is safe for concurrent use.
 type Issuer struct {
-	source Source
+	key    string
+	client *http.Client // nil stands for a new one
 	keys   *discovery.Keys[*token.KeySet]
 	feed   *feed
 }
 
 // New returns a remote issuer without any request to it: the first token or Maintain causes that. Destruct closes it. It
 // may outlive the config that made it, so it asks for a logger whenever it needs one. A nil client stands for a new one.
-func New(source Source, client *http.Client, logger func() *zap.Logger) *Issuer {
-	named := func() *zap.Logger { return logger().With(zap.String("issuer", source.URL)) }
+func New(settings Settings, client *http.Client, logger func() *zap.Logger) *Issuer {
+	key := settings.Key()
+	settings.PlainHTTP = len(settings.HTTPNetworks) > 0
+	client = newClient(settings, client)
+	named := func() *zap.Logger { return logger().With(zap.String("issuer", settings.Issuer)) }
 	skipped := "" // of the keys that were read last
 	keys := discovery.NewKeys(context.Background(), discovery.Config[*token.KeySet]{
-		Issuer:      source.URL,
-		JWKSOrigins: strings.Fields(source.origins),
-		Client:      client,
+		Source: settings.Source,
+		Client: client,
 		Parse: func(jwks []byte) (*token.KeySet, error) {
 			set, all, err := token.ParseKeySet(jwks)
 			if text := fmt.Sprint(all); text != skipped {
@@ -64,7 +53,7 @@ func New(source Source, client *http.Client, logger func() *zap.Logger) *Issuer 
 			named().Error("metadata of a remote issuer cannot be read, its keys are fetched from where they were", zap.Error(err))
 		}),
 	})
-	return &Issuer{source: source, keys: keys, feed: newFeed(source.URL, client, keys, named)}
+	return &Issuer{key: key, client: client, keys: keys, feed: newFeed(settings.Issuer, client, keys, named)}
 }
 
 // levelOf returns the level at which a key that is left out is logged. Many issuers also publish keys for encryption.
@@ -75,13 +64,16 @@ func levelOf(why error) zapcore.Level {
 	return zap.WarnLevel
 }
 
-// Source returns the Source that the issuer was made with.
-func (i *Issuer) Source() Source { return i.source }
+// Key returns the Key of the settings that the issuer was made with.
+func (i *Issuer) Key() string { return i.key }
 
 // Destruct ends all requests to the issuer. Caddy's pool calls it once no config uses the issuer.
 func (i *Issuer) Destruct() error {
 	i.feed.close()
 	i.keys.Close()
+	if i.client != nil {
+		i.client.CloseIdleConnections()
+	}
 	return nil
 }
 

@@ -42,7 +42,7 @@ func TestMaxStale(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		i := &keysOnly{token.NewKeySet(key).JWKS(), true}
-		remote := New(NewSource("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
+		remote := New(ByDiscovery("https://auth.example.com", nil), &http.Client{Transport: i}, zap.NewNop)
 		defer func() { _ = remote.Destruct() }()
 		short, long := remote.Trust(Bounds{KeysMaxStale: 5 * time.Minute}), remote.Trust(Bounds{KeysMaxStale: time.Hour})
 		can := func() (able []bool) {

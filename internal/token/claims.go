@@ -31,7 +31,7 @@ type Claims struct {
 	Scope string
 	// Scopes are the scopes of Scope that are valid in the scope grammar, in order. The others cover nothing.
 	Scopes []scope.Scope
-	// Audience is aud. It is not empty.
+	// Audience is aud. It is nil if aud is missing and Expect.AllowMissing allows that.
 	Audience []string
 	// IssuedAt is iat, NotBefore is nbf and Expires is exp. The first two are zero if they are missing.
 	IssuedAt, NotBefore, Expires time.Time
@@ -61,9 +61,28 @@ func (r *claimReader) fail(name, what string) {
 	}
 }
 
+// Get returns a claim, or nil if the token does not have it. A name with dots may be that of a claim within claims, as
+// "realm_access.roles" is. Names may themselves have dots, as "kubernetes.io" does, so the longest name that is there counts.
+func (c *Claims) Get(name string) any {
+	value, _ := claimAt(c.All, name)
+	return value
+}
+
+func claimAt(object map[string]any, name string) (any, bool) {
+	if value, ok := object[name]; ok {
+		return value, true
+	}
+	for end := strings.LastIndexByte(name, '.'); end > 0; end = strings.LastIndexByte(name[:end], '.') {
+		if inner, ok := object[name[:end]].(map[string]any); ok {
+			return claimAt(inner, name[end+1:])
+		}
+	}
+	return nil, false
+}
+
 // text reads a claim that is a name.
 func (r *claimReader) text(name string) string {
-	value, ok := r.all[name]
+	value, ok := claimAt(r.all, name)
 	if !ok && slices.Contains(r.optional, name) {
 		return ""
 	}
@@ -94,7 +113,10 @@ func isName(text string) bool {
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
 // audience reads aud: a string, or an array of strings (RFC 7519 §4.1.3).
-func (r *claimReader) audience() []string {
+func (r *claimReader) audience(optional bool) []string {
+	if _, ok := r.all["aud"]; !ok && optional {
+		return nil
+	}
 	list, isList := r.all["aud"].([]any)
 	if !isList {
 		return []string{r.text("aud")}
@@ -140,7 +162,7 @@ func (r *claimReader) requiredDate(name string) time.Time {
 // §3.3). A named claim may also be an array with one scope in each element.
 func (r *claimReader) scopes(named string) (list string, known []scope.Scope) {
 	name := cmp.Or(named, "scope")
-	value, ok := r.all[name]
+	value, ok := claimAt(r.all, name)
 	if !ok {
 		return "", nil
 	}

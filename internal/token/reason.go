@@ -31,6 +31,8 @@ const (
 	WrongAudience Reason = "wrong_audience"
 	// SenderConstrained: cnf binds the token to a key of its client, as with DPoP or mutual TLS.
 	SenderConstrained Reason = "sender_constrained"
+	// WrongClient: the client is not one of those that are accepted.
+	WrongClient Reason = "wrong_client"
 	// Expired: exp has passed.
 	Expired Reason = "expired"
 	// NotYetValid: nbf or iat lies in the future.

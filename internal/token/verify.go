@@ -2,6 +2,7 @@ package token
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,15 +32,18 @@ type Expect struct {
 	// Types are the accepted values of typ. They are compared without regard to case and to a leading "application/" (RFC
 	// 7515 §4.1.9). The default is "at+jwt" alone, so that an ID token is not accepted as an access token (RFC 9068 §4).
 	Types []string
-	// AllowMissing names what a token may lack although RFC 9068 §2 requires it: any of the claims "sub", "client_id", "jti"
-	// and "iat", and "typ" of the header. Here "client_id" stands for ClientClaim. It is for tokens of other issuers. A token
-	// without a jti cannot be revoked. The claims iss, aud and exp are never optional.
+	// AllowMissing names what a token may lack although RFC 9068 §2 requires it: any of the claims "sub", "client_id", "jti",
+	// "iat" and "aud", and "typ" of the header. Here "client_id" stands for ClientClaim. It is for tokens of other issuers. A
+	// token without a jti cannot be revoked. Only with Clients may aud be missing, and an aud that is there must hold one of
+	// Audiences. The claims iss and exp are never optional.
 	AllowMissing []string
-	// ScopeClaim is the claim that holds the scopes, as a space-separated list or as an array of strings. The default is
-	// "scope", which must be a space-separated list (RFC 9068 §2.2.3).
+	// ScopeClaim is the claim that holds the scopes, as a space-separated list or as an array of strings, by a name as of
+	// Claims.Get. The default is "scope", which must be a space-separated list (RFC 9068 §2.2.3).
 	ScopeClaim string
-	// ClientClaim is the claim that holds the client. The default is "client_id".
+	// ClientClaim is the claim that holds the client, by a name as of Claims.Get. The default is "client_id".
 	ClientClaim string
+	// Clients are the only clients whose tokens are accepted. By default those of all clients are.
+	Clients []string
 	// Algs are the accepted algorithms, from ParseAcceptedAlgs. An RSA key that does not name its algorithm verifies any of them. By default the keys
 	// say which algorithms are accepted, and such a key verifies RS256 only.
 	Algs []Alg
@@ -50,10 +54,13 @@ type Expect struct {
 	IgnoreParams []string
 }
 
-// optional lists what AllowMissing may name.
-var optional = []string{"sub", "client_id", "jti", "iat", "typ"}
+// ErrNeedsClients is the error of an Expect that names no client and allows aud to be missing.
+var ErrNeedsClients = errors.New(`"aud" can be missing only beside a list of the clients whose tokens are accepted`)
 
-// Check returns an error if a value of Types is not valid, or if AllowMissing or IgnoreParams has a name that it
+// optional lists what AllowMissing may name.
+var optional = []string{"sub", "client_id", "jti", "iat", "aud", "typ"}
+
+// Check returns an error if a value of Types or Clients is not valid, or if AllowMissing or IgnoreParams has a name that it
 // cannot have.
 func (e Expect) Check() error {
 	for _, typ := range e.Types {
@@ -64,6 +71,14 @@ func (e Expect) Check() error {
 	for _, name := range e.AllowMissing {
 		if !slices.Contains(optional, name) {
 			return fmt.Errorf("%q cannot be missing; only %s can", name, strings.Join(optional, ", "))
+		}
+	}
+	if slices.Contains(e.AllowMissing, "aud") && len(e.Clients) == 0 {
+		return ErrNeedsClients
+	}
+	for _, client := range e.Clients {
+		if !isName(client) {
+			return fmt.Errorf("client %q is empty, longer than %d bytes or has control characters", client, maxTextSize)
 		}
 	}
 	for _, name := range e.IgnoreParams {
@@ -140,7 +155,7 @@ func readClaims(all payload, e Expect) (*Claims, error) {
 	c := &Claims{
 		All:       all,
 		Issuer:    r.text("iss"),
-		Audience:  r.audience(),
+		Audience:  r.audience(e.takesNoAudience()),
 		Expires:   r.requiredDate("exp"),
 		NotBefore: r.date("nbf"),
 	}
@@ -153,14 +168,32 @@ func readClaims(all payload, e Expect) (*Claims, error) {
 	return c, r.err
 }
 
+// TakesAudience reports whether a token with this aud is for the verifier. A missing aud is nil. It says nothing about for
+// whom the token is, so only a list of clients can stand in for it.
+func (e Expect) TakesAudience(aud []string) bool {
+	switch {
+	case e.AnyAudience:
+		return true
+	case aud == nil:
+		return e.takesNoAudience()
+	}
+	return uri.NamesOneOf(aud, e.Audiences)
+}
+
+func (e Expect) takesNoAudience() bool {
+	return len(e.Clients) > 0 && slices.Contains(e.AllowMissing, "aud")
+}
+
 // check compares claims with what is expected.
 func (e Expect) check(c *Claims) error {
 	now, leeway := e.now(), max(e.Leeway, 0)
 	switch {
 	case c.Issuer != e.Issuer:
 		return refuse(WrongIssuer, "iss is another issuer")
-	case !e.AnyAudience && !uri.NamesOneOf(c.Audience, e.Audiences):
+	case !e.TakesAudience(c.Audience):
 		return NotFor(e.Audiences)
+	case len(e.Clients) > 0 && !slices.Contains(e.Clients, c.ClientID):
+		return refuse(WrongClient, "the client is none of those that are accepted here")
 	case c.senderConstrained():
 		return refuse(SenderConstrained, "cnf binds the token to a key of its client, and only bearer tokens are accepted")
 	case !now.Before(c.Expires.Add(leeway)):

@@ -2,9 +2,11 @@ package docs_test
 
 import (
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -162,6 +164,8 @@ func makeFile(path string) error {
 	switch base := filepath.Base(path); {
 	case strings.HasSuffix(base, ".yaml"):
 		return writeFile(path, aRegistry)
+	case strings.HasSuffix(base, ".crt"):
+		return writeFile(path, aCertificate())
 	case strings.HasSuffix(base, ".pem"):
 		return writeFile(path, aPublicKey)
 	case strings.Contains(base, "door"):
@@ -170,6 +174,13 @@ func makeFile(path string) error {
 		return errors.Join(writeFile(path+"/token.rego", aTokenPolicy), writeFile(path+"/token_test.rego", aPolicyTest))
 	}
 	return writeFile(path, aKey)
+}
+
+// aCertificate is that of a test server.
+func aCertificate() string {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 func writeFile(path, content string) error {

@@ -1,10 +1,14 @@
 import { alg, api, clientId, clientSecret, issuer } from './server.mjs'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { promisify } from 'node:util'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 
@@ -40,6 +44,27 @@ for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client'])
     })
   }
 }
+
+// mcp-remote is for programs that start MCP servers as processes. It wants an issuer that gives codes, also for client
+// credentials, unless it is told the token endpoint. It asks for the scopes that the door's 401 names.
+test('mcp-remote --client-credentials --token-endpoint gets from a 401 to a 200', { skip }, async () => {
+  const config = mkdtempSync(join(tmpdir(), 'mcp-remote-'))
+  const endpoint = ['--token-endpoint', `${issuer}/oauth2/token`]
+  const info = JSON.stringify({ client_id: clientId, client_secret: '${SECRET}' })
+  const client = new Client({ name: 'mcp-client', version: '1.0.0' })
+  await client.connect(
+    new StdioClientTransport({
+      command: 'node',
+      args: ['node_modules/mcp-remote/dist/proxy.js', `${api}/mcp`, '--client-credentials', ...endpoint, '--static-oauth-client-info', info],
+      env: { ...process.env, MCP_REMOTE_CONFIG_DIR: config, SECRET: clientSecret },
+      stderr: 'ignore',
+    }),
+  )
+  const { tools } = await client.listTools()
+  await client.close()
+  rmSync(config, { recursive: true })
+  assert.deepEqual(tools.map((tool) => tool.name), ['lend'])
+})
 
 // The conformance suite needs a newer Node than the other tests. package.json has one, for Linux on x64 only.
 function newerNode() {
