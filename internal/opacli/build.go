@@ -100,7 +100,7 @@ func (b *build) check(paths []string) error {
 		return candidate.Check()
 	}
 	for _, path := range paths {
-		files, err := readBundleFiles(path, ignoring(b.ignore))
+		files, err := readVisibleFiles(path, ignoring(b.ignore))
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -40,6 +41,9 @@ func (b *build) load(paths []string, capabilities *ast.Capabilities) (*bundle.Bu
 		if bundles[i], err = files.AsBundle(path); err != nil {
 			return nil, err
 		}
+		bundles[i].Modules = slices.DeleteFunc(bundles[i].Modules, func(m bundle.ModuleFile) bool { // of "caddy m2m init"
+			return strings.Contains(m.Path, "/.library/")
+		})
 		for m := range bundles[i].Modules {
 			module := &bundles[i].Modules[m]
 			module.URL = strings.TrimPrefix(module.RelativePath, "/")

@@ -19,7 +19,9 @@ type build struct {
 func newBuild(c *cobra.Command) *build {
 	b := &build{Command: c, bundleMode: flag(c, "bundle"), noDefaults: flag(c, "no-defaults")}
 	b.ignore, _ = c.Flags().GetStringSlice("ignore")
-	if !b.bundleMode { // in a bundle the manifest is a hidden file
+	if b.bundleMode { // in which the manifest is a hidden file
+		b.ignore = append(b.ignore, ".library")
+	} else {
 		b.ignore = append(b.ignore, ".*")
 	}
 	return b

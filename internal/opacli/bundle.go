@@ -22,6 +22,13 @@ const maxBundle = 64 << 20
 // dataFiles are the files of a bundle that OPA takes for data.
 var dataFiles = []string{"data.json", "data.yaml", "data.yml"}
 
+// readVisibleFiles is readBundleFiles without files whose names, or those of their folders, begin with a dot. The server
+// leaves them out.
+func readVisibleFiles(name string, filter loader.Filter) ([]files.File, error) {
+	found, err := readBundleFiles(name, filter)
+	return slices.DeleteFunc(found, func(f files.File) bool { return strings.Contains("/"+strings.TrimPrefix(f.Path, name), "/.") }), err
+}
+
 // readBundleFiles reads the modules and data of a bundle, which is a folder or a .tar.gz, without parsing them.
 func readBundleFiles(name string, filter loader.Filter) ([]files.File, error) {
 	reader, _, err := loader.GetBundleDirectoryLoaderWithFilter(name, filter)
@@ -40,10 +47,6 @@ func readBundleFiles(name string, filter loader.Filter) ([]files.File, error) {
 			return nil, fmt.Errorf("bundle %s: %w", name, err)
 		}
 		var content bytes.Buffer
-		if strings.Contains("/"+filepath.ToSlash(file.Path()), "/.") { // the server leaves it out
-			file.Close()
-			continue
-		}
 		if path.Ext(file.Path()) == bundle.RegoExt || slices.Contains(dataFiles, path.Base(file.Path())) {
 			_, err = file.Read(&content, left+1)
 			found = append(found, files.File{Name: file.URL(), Path: filepath.ToSlash(file.Path()), Content: content.Bytes()})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"regexp"
 	"strconv"
 
@@ -47,11 +46,11 @@ func checkPaths(c *cobra.Command, paths []string) error {
 	candidate := policy.Candidate{NoDefaults: flag(c, "no-defaults")}
 	candidate.Ignore, _ = c.Flags().GetStringSlice("ignore")
 	for _, path := range paths {
-		if filepath.Ext(path) != ".gz" {
+		if !isBundle(path) {
 			candidate.Paths = append(candidate.Paths, path)
 			continue
 		}
-		files, err := readBundleFiles(path, nil)
+		files, err := readVisibleFiles(path, nil)
 		if err != nil {
 			return err
 		}

@@ -53,14 +53,20 @@ func (s *engineFiles) modulesBeside(paths []string, noDefaults bool) []string {
 var shippedPackage = regexp.MustCompile(`(?m)^package m2m\.scope\b\s*$`)
 
 func holdShipped(paths []string) bool {
-	found, err := files.Scan(paths, false)
-	if err != nil { // the command says what is wrong with the paths
-		return false
-	}
-	return slices.ContainsFunc(found, func(f files.File) bool {
-		return f.IsRego() && f.Read(files.MaxBytes) == nil && shippedPackage.Match(f.Content)
+	return slices.ContainsFunc(paths, func(path string) bool {
+		var found []files.File
+		var err error // which the command reports
+		if isBundle(path) {
+			found, err = readBundleFiles(path, nil)
+		} else if found, err = files.Scan([]string{path}, false); err == nil {
+			err = files.Read(found)
+		}
+		return err == nil && slices.ContainsFunc(found, func(f files.File) bool { return f.IsRego() && shippedPackage.Match(f.Content) })
 	})
 }
+
+// isBundle reports whether a path is that of a bundle, and not of a folder or a file.
+func isBundle(path string) bool { return filepath.Ext(path) == ".gz" }
 
 // contains reports whether a file is in the folder. OPA names some files without the first slash.
 func (s *engineFiles) contains(file string) bool {

@@ -109,3 +109,27 @@ func TestByteOrderMarks(t *testing.T) {
 		t.Fatalf("%+v, %v", b, err)
 	}
 }
+
+// TestNotModifiedWithoutETag has a server whose answers of 304 do not repeat the ETag, as those of some clouds.
+func TestNotModifiedWithoutETag(t *testing.T) {
+	content := ttlBundle(t, "v1", 60)
+	server := serveBundles(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") == `"1"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("ETag", `"1"`)
+		_, _ = w.Write(content)
+	})
+	e := polled(t, server.URL, nil)
+	changes(t, e)
+	eventually(t, "the server is asked again", func() bool { return len(server.asked()) > 5 })
+	for n, r := range server.asked() {
+		if etag := r.Header.Get("If-None-Match"); n > 0 && etag != `"1"` {
+			t.Errorf("request %d is for a change of %q", n, etag)
+		}
+	}
+	if s := e.Status(); s.ETag != `"1"` || !s.Healthy {
+		t.Errorf("status %+v", s)
+	}
+}

@@ -149,7 +149,11 @@ func TestByteOrderMark(t *testing.T) {
 			t.Errorf("%s: %v, %v", file, got, err)
 		}
 	}
-	_, err := Data([]File{{Name: "a.json", Path: "a.json", Content: []byte("\ufeff{\n\"a\": 1,\n\"a\": 2}")}})
+	got, err := Data([]File{{Name: "a.json", Path: "a.json", Content: []byte("\ufeff{\"date\": \"\\/Date(1725472274633)\\/\"}")}}) // of PowerShell
+	if err != nil || got["date"] != "/Date(1725472274633)/" {
+		t.Errorf("%v, %v", got, err)
+	}
+	_, err = Data([]File{{Name: "a.json", Path: "a.json", Content: []byte("\ufeff{\n\"a\": 1,\n\"a\": 2}")}})
 	wantParts(t, err, `a.json:3: parsing data: key "a" is repeated`)
 	_, err = Data([]File{{Name: "a.json", Path: "a.json", Content: []byte("\ufeff\ufeff{}")}})
 	wantParts(t, err, "a.json:1: ")
