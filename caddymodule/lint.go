@@ -29,6 +29,9 @@ func position(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.Fil
 // validated reports whether the app's context ended because the config is valid and was not to be started, as under
 // `caddy validate`. Caddy tells it by the cause alone.
 func (a *App) validated() bool {
+	if a.ctx.Context == nil { // not provisioned
+		return false
+	}
 	cause := context.Cause(a.ctx)
 	return cause != nil && cause.Error() == "validation complete"
 }
