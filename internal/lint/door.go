@@ -16,6 +16,10 @@ import (
 // door checks a door that the requests of a flow reach.
 func (k *checker) door(d *Door, f flow) {
 	k.doors = append(k.doors, d)
+	if d.MetadataURL != "" && f.ender == "" {
+		k.documents = append(k.documents, document{d.Resource, f})
+		k.named = append(k.named, named{d, f})
+	}
 	if f.ender != "" {
 		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request, without a check of tokens; put m2m_auth first")
 		return
@@ -86,15 +90,24 @@ func (k *checker) requirement(r Requirement, f flow) {
 	k.lineOf[key].matches = k.lineOf[key].matches || problem == ""
 }
 
+// probes are paths that programs without a token ask for.
+var probes = []string{
+	"/favicon.ico", "/health", "/healthcheck", "/healthz", "/live", "/liveness", "/livez", "/ping", "/readiness", "/ready", "/readyz", "/robots.txt",
+}
+
 // shadowed reports a route that answers some paths, all of whose requests a door before it refuses.
 func (k *checker) shadowed(f flow, route *Route) {
 	paths, limited := pathsOf(route)
 	n := slices.IndexFunc(route.Handlers, (*Handler).mayAnswer)
-	if !limited || n < 0 || f.ender != "" {
+	if !limited || n < 0 || f.ender != "" || route.Handlers[n].Name == "m2m_ready" {
 		return
 	}
 	for _, g := range f.gates {
 		lines := slices.Concat(g.door.Require, g.door.Public)
+		if len(lines) == 0 && g.path == f.path && !slices.ContainsFunc(paths, func(p string) bool { return !slices.Contains(probes, p) }) {
+			k.report(g.door.Position, fmt.Sprintf("%s for %s stands behind this m2m_auth, so a probe needs a token; add `public GET %s` to the m2m_auth",
+				route.Handlers[n].Name, strings.Join(paths, " "), paths[0]))
+		}
 		if len(g.door.Require) == 0 || g.path != f.path || slices.ContainsFunc(lines, func(r Requirement) bool { return mayBeFor(r, paths) }) {
 			continue
 		}
