@@ -16,7 +16,11 @@ import (
 func (k *checker) door(d *Door, f flow) {
 	k.doors = append(k.doors, d)
 	if f.ender != "" {
-		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request, without a check of tokens; put m2m_auth first")
+		unchecked := ", without a check of tokens"
+		if f.ender == "m2m_auth" {
+			unchecked = ""
+		}
+		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request"+unchecked+"; put m2m_auth first")
 		return
 	}
 	for _, g := range f.gates {
