@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -17,6 +18,7 @@ type resourceMetadata struct {
 	resource  string
 	issuers   []*TrustedIssuer
 	url, path string
+	host      string // of the URL, folded
 	latest    atomic.Pointer[metadataDocument]
 }
 
@@ -29,16 +31,29 @@ type metadataDocument struct {
 // newResourceMetadata returns nil if the name of the resource is not an http or https URL. Such a resource has no
 // metadata.
 func newResourceMetadata(resource string, issuers []*TrustedIssuer) *resourceMetadata {
-	url, path, ok := oauth.ResourceMetadataURL(resource)
+	location, path, ok := oauth.ResourceMetadataURL(resource)
 	if !ok {
 		return nil
 	}
-	return &resourceMetadata{resource: resource, issuers: issuers, url: url, path: path}
+	m := &resourceMetadata{resource: resource, issuers: issuers, url: location, path: path}
+	if u, err := url.Parse(location); err == nil {
+		m.host = httpguard.FoldHost(u.Host)
+	}
+	return m
 }
 
 // serves reports whether r asks for the document.
 func (m *resourceMetadata) serves(r *http.Request) bool {
 	return m != nil && r.URL.Path == m.path
+}
+
+// answer answers with the document, or with 503 if the scopes of an issuer are not available.
+func (m *resourceMetadata) answer(w http.ResponseWriter, r *http.Request, host Host) error {
+	httpguard.BoundBody(w, r)
+	if err := m.serve(w, r); err != nil {
+		return host.Error(http.StatusServiceUnavailable, err)
+	}
+	return nil
 }
 
 func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) (err error) {
