@@ -73,13 +73,17 @@ func (h *IssuerHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 	})
 }
 
+// hintVar names the variable of a request that says whether an issuer before gives a better hint.
+const hintVar = "m2m.hint"
+
 // miss passes on a request that is not for a route of the issuer, or answers it with a hint.
 func (h *IssuerHandler) miss(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	hint := h.hints.Find(r.URL.Path)
-	if hint == nil {
+	if hinted, _ := caddyhttp.GetVar(r.Context(), hintVar).(bool); hint == nil || hinted && !hint.Certain {
 		return next.ServeHTTP(w, r)
 	}
 	if !hint.Certain {
+		caddyhttp.SetVar(r.Context(), hintVar, hint.Own)
 		answered, err := hint.IsAnswered(w, func(w http.ResponseWriter) error { return orNothing(r, next.ServeHTTP(w, r)) })
 		if answered {
 			return err

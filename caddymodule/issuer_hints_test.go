@@ -119,22 +119,31 @@ func TestHintsHideNothing(t *testing.T) {
 // TestHintsOfTwoIssuers: an issuer does not answer for another one of the site.
 func TestHintsOfTwoIssuers(t *testing.T) {
 	w := newIssuerWorld(t, issuerSettings{})
-	config := strings.Replace(w.caddyfile(), "m2m {\n", "m2m {\nissuer "+w.url+"/team\n", 1)
-	config = strings.Replace(config, "m2m_issuer\n", "m2m_issuer "+w.url+"/team\nm2m_issuer "+w.url+"\nrespond 404\n", 1)
-	if err := w.Load(config); err != nil {
-		t.Fatal(err)
+	both := strings.Replace(w.caddyfile(), "m2m {\n", "m2m {\nissuer "+w.url+"/team\n", 1)
+	for _, order := range []string{"m2m_issuer " + w.url + "/team\nm2m_issuer " + w.url, "m2m_issuer " + w.url + "\nm2m_issuer " + w.url + "/team"} {
+		if err := w.Load(strings.Replace(both, "m2m_issuer\n", order+"\nrespond 404\n", 1)); err != nil {
+			t.Fatal(err)
+		}
+		w.checkHintsOfTwo()
 	}
+}
+
+func (w *issuerWorld) checkHintsOfTwo() {
+	w.t.Helper()
 	for path, want := range map[string]string{
 		"/.well-known/openid-configuration":            `"issuer":"` + w.url + `"`,
 		"/.well-known/oauth-authorization-server":      `"issuer":"` + w.url + `"`,
 		"/.well-known/oauth-authorization-server/team": `"issuer":"` + w.url + `/team"`,
 		"/team/.well-known/openid-configuration":       `"issuer":"` + w.url + `/team"`,
+		"/.well-known/jwks.json":                       "the key set is " + w.url + "/oauth2/jwks",
+		"/team/.well-known/jwks.json":                  "the key set is " + w.url + "/team/oauth2/jwks",
+		"/oauth/token":                                 "the token endpoint is " + w.url + "/oauth2/token",
 		"/team/oauth2/token/":                          "the token endpoint is " + w.url + "/team/oauth2/token",
 		"/oauth2/token/":                               "the token endpoint is " + w.url + "/oauth2/token",
 		"/oauth2/token":                                "the method must be POST",
 	} {
 		if a := w.get(w.url + path); !strings.Contains(a.body, want) {
-			t.Errorf("%s: %s, want %s", path, a, want)
+			w.t.Errorf("%s: %s, want %s", path, a, want)
 		}
 	}
 }

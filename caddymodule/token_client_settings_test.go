@@ -163,7 +163,9 @@ func TestClientAudiencesRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
-			a := w.postJSON(w.json(c.client, c.ask, c.resources))
+			a := w.postJSON(strings.Replace(w.json(c.client, c.ask, c.resources), `"resource"`, `"audience"`, 1))
+			refusedToken(t, a, http.StatusBadRequest, c.code) // another name of the parameter is not a way around the limit
+			a = w.postJSON(w.json(c.client, c.ask, c.resources))
 			refusedToken(t, a, http.StatusBadRequest, c.code)
 			if c.reason == "" {
 				return

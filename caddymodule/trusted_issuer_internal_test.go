@@ -12,7 +12,7 @@ import (
 // TestMaxStaleOfADoor is the setting of its issuer, or a day.
 func TestMaxStaleOfADoor(t *testing.T) {
 	for given, want := range map[time.Duration]time.Duration{0: 24 * time.Hour, time.Hour: time.Hour} {
-		app := &App{remotes: make(map[string]*remote.Issuer)}
+		app := &App{ctx: caddy.Context{Context: t.Context()}, remotes: make(map[string]*remote.Issuer)}
 		trusted := &TrustedIssuer{URL: "https://auth.example.com", MaxStale: caddy.Duration(given)}
 		err := trusted.provisionRemote(app)
 		t.Cleanup(func() { _ = app.Cleanup() })

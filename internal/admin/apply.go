@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"iter"
 	"net/http"
 	"strconv"
@@ -36,23 +37,25 @@ func applyFile(a *request) error {
 		return err
 	}
 	name := "registry." + strings.TrimPrefix(mediaType, "application/")
+	p := a.startProgress()
 	var changes []registry.Change
 	if a.issuer.Store != nil {
-		changes, err = a.issuer.Store.Apply(a.r.Context(), name, data, store.ApplyOptions{DryRun: dryRun, Prune: prune})
+		changes, err = a.issuer.Store.Apply(a.r.Context(), name, data, store.ApplyOptions{
+			DryRun: dryRun, Prune: prune, Compared: p.at("comparing"), Written: p.at("writing"),
+		})
 	} else {
 		changes, err = a.issuer.Registry.(*file.File).Plan(a.r.Context(), name, data, prune)
 	}
+	if partly, ok := errors.AsType[*store.PartlyAppliedError](err); ok {
+		a.audit("apply", partly.Written...)
+	}
 	if err != nil {
-		return err
+		return p.fail(err)
 	}
 	if !dryRun {
 		a.audit("apply", changes...)
 	}
-	changed := []api.Change{}
-	for _, c := range changes {
-		changed = append(changed, api.Change{Kind: c.Kind, ID: c.ID, Action: c.Action(), Before: viewEntry(c.Before), After: viewEntry(c.After)})
-	}
-	writeJSON(a.w, http.StatusOK, api.Applied{Changes: changed, DryRun: dryRun})
+	p.done(api.Applied{Changes: viewChanges(changes), DryRun: dryRun})
 	return nil
 }
 

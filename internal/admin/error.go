@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 )
 
 // ErrorOf returns an error of the registry or the keyring with its code.
@@ -16,9 +17,12 @@ func ErrorOf(err error) *api.Error {
 	var wrong *registry.InvalidError
 	var inUse *registry.InUseError
 	var nextExists *keyring.NextExistsError
+	var partly *store.PartlyAppliedError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &partly):
+		return &api.Error{Code: api.CodeUnavailable, Message: err.Error(), Written: viewChanges(partly.Written), Total: partly.Total}
 	case errors.As(err, &wrong):
 		return &api.Error{Code: api.CodeInvalid, Message: err.Error(), Problems: wrong.Problems}
 	case errors.As(err, &inUse):

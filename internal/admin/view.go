@@ -62,3 +62,11 @@ func lastUse(s registry.Secret, at time.Time) time.Time {
 	}
 	return at
 }
+
+func viewChanges(changes []registry.Change) []api.Change {
+	views := []api.Change{}
+	for _, c := range changes {
+		views = append(views, api.Change{Kind: c.Kind, ID: c.ID, Action: c.Action(), Before: viewEntry(c.Before), After: viewEntry(c.After)})
+	}
+	return views
+}

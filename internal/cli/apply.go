@@ -3,11 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +24,10 @@ Creates and replaces the clients and resources of a registry file, in YAML or JS
 Entries that the file does not name stay, unless there is --prune. If the server's
 registry is itself a file, only --dry-run works.
 
-The whole file is checked before anything is changed.`,
+The whole file is checked before anything is changed. The changes are printed as diff
+prints them, and then how many there are. If the storage fails half-way, the changes
+that were made are printed, and another apply makes the rest. An apply that is
+interrupted goes on at the server.`,
 		Example: `  $ caddy m2m export > registry.yaml
   $ caddy m2m diff registry.yaml && echo same
   $ caddy m2m apply registry.yaml --prune`,
@@ -46,9 +47,11 @@ func (h *Host) diffCommand() *cobra.Command {
 		Use:   "diff <file> [flags]",
 		Short: "Prints what apply would change",
 		Long: `
-Prints what apply would change, and changes nothing. The exit code is 0 if there are
-no differences, and 2 if there are.`,
-		Args: cobra.ExactArgs(1),
+Prints what apply would change, and changes nothing: a line for each entry, and below
+it a line for each field and each single grant. The exit code is 0 if there are no
+differences, and 2 if there are.`,
+		Example: `  $ caddy m2m diff --prune registry.yaml`,
+		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&prune, "prune", false, "also print what apply --prune would delete")
 	return h.administerAll(cmd, func(s *session, args []string) error {
@@ -76,48 +79,15 @@ func (s *session) apply(file string, prune, dryRun bool) ([]api.Change, error) {
 		mediaType = "application/json"
 	}
 	query := url.Values{"prune": {fmt.Sprint(prune)}, "dry_run": {fmt.Sprint(dryRun)}}
-	response, err := s.send(http.MethodPost, "/apply", query, mediaType, data)
+	p := &applying{session: s, dryRun: dryRun, again: fmt.Sprintf("%s m2m diff %s", programName(), shellWord(file))}
+	answer, err := p.send(query, mediaType, data)
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	var answer api.Applied
-	if err := s.read(response, &answer); err != nil {
-		return nil, err
-	}
-	return answer.Changes, s.print(answer, func() { s.printChanges(answer.Changes) })
-}
-
-func (s *session) printChanges(changes []api.Change) {
-	if len(changes) == 0 {
-		s.printf("no changes\n")
-	}
-	for _, c := range changes {
-		sign := map[string]string{"create": "+", "update": "~", "delete": "-"}[c.Action]
-		s.printf("%s %s %s\n", sign, c.Kind, printable(c.ID))
-		if c.Action != "delete" {
-			s.printFields(c.Before, c.After)
-		}
-	}
-}
-
-// printFields prints the fields that differ. Of a new entry, it prints those that are not empty.
-func (s *session) printFields(before, after any) {
-	was, _ := before.(map[string]any)
-	is, _ := after.(map[string]any)
-	names := make(map[string]any)
-	maps.Copy(names, was)
-	maps.Copy(names, is)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		old, now := compactJSON(was[name]), compactJSON(is[name])
-		switch {
-		case old == now || was == nil && (name == "id" || name == "code" || slices.Contains([]string{`""`, "[]", "{}", "false"}, now)):
-		case was == nil:
-			s.printf("    %s: %s\n", printable(name), printable(now))
-		default:
-			s.printf("    %s: %s -> %s\n", printable(name), printable(old), printable(now))
-		}
-	}
+	return answer.Changes, s.print(answer, func() {
+		s.printChanges(answer.Changes)
+		s.printSummary(answer.Changes, dryRun)
+	})
 }
 
 func (h *Host) exportCommand() *cobra.Command {

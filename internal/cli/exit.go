@@ -17,6 +17,7 @@ const (
 	exitConflict    = 4 // it exists, is in use, has changed meanwhile, or cannot be changed
 	exitInvalid     = 5
 	exitUnavailable = 6 // the server or its storage cannot be reached, or something is not healthy
+	exitInterrupted = 130
 )
 
 // exitError is an error with an exit code of its own. An empty message prints nothing.

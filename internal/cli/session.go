@@ -33,6 +33,7 @@ type session struct {
 	flags    *adminFlags
 	endpoint Endpoint
 	client   *http.Client
+	accept   string // media types, "" for any
 }
 
 // administer makes a command that talks to a server, for at most commandTimeout.
@@ -125,6 +126,9 @@ func (s *session) send(method, path string, query url.Values, contentType string
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}
+	if s.accept != "" {
+		request.Header.Set("Accept", s.accept)
+	}
 	if s.endpoint.Origin != "" {
 		request.Header.Set("Origin", s.endpoint.Origin)
 	}
@@ -152,13 +156,23 @@ func answeredError(response *http.Response) error {
 	if json.Unmarshal(text, &answer) != nil || answer.Message == "" {
 		answer.Message = fmt.Sprintf("the admin endpoint answered %s: %s", response.Status, strings.TrimSpace(string(text)))
 	}
-	switch answer.Code { // name the flags of the commands
+	return refusedBy(&answer, response.StatusCode)
+}
+
+// refusal is an error that the server answered.
+type refusal struct{ answer *api.Error }
+
+func (r *refusal) Error() string { return printableLines(r.answer.Message) }
+
+// refusedBy names the flags of the commands in place of the parameters of the API.
+func refusedBy(answer *api.Error, status int) error {
+	switch answer.Code {
 	case api.CodeInUse:
 		answer.Message = strings.Replace(answer.Message, "use force", "use --force", 1)
 	case api.CodeIssuerRequired:
 		answer.Message = strings.Replace(answer.Message, "?issuer=<url>", "--issuer <url>", 1)
 	}
-	return &exitError{exitCodeOf(response.StatusCode), errors.New(printableLines(answer.Message))}
+	return &exitError{exitCodeOf(status), &refusal{answer}}
 }
 
 // call makes a request, with body as JSON unless it is nil, and reads the JSON answer into into.

@@ -15,42 +15,43 @@ type Hint struct {
 	// Certain is set for a route of the issuer with other slashes. No other handler can mean anything else by it, and it may
 	// carry a secret, so that no other handler gets it.
 	Certain bool
+	// Own is set for a path below that of the issuer. Another issuer of the site may give a hint for others.
+	Own bool
 }
 
 // Hints has the hints of an issuer.
 type Hints struct {
-	likely map[string]string // what is at which URL, by a lower-case path
-	exact  map[string]string // the same, by the path of a route
+	exact  map[string]string // what is at which URL, by the path of a route
+	own    map[string]string // the same, by a lower-case path below the issuer's
+	likely map[string]string // the same, by another lower-case path
 }
 
 // Hints returns the hints to the routes of the issuer.
 func (s *Server) Hints() Hints {
 	base, _ := url.Parse(s.URL) // the config has checked it
-	openID, server := oauth.WellKnownPaths(s.URL)
-	h := Hints{likely: make(map[string]string), exact: make(map[string]string)}
+	h := Hints{exact: make(map[string]string), own: make(map[string]string), likely: make(map[string]string)}
 	for _, e := range endpoints {
 		what := e.what + " is " + s.URL + e.path
-		h.exact[base.Path+e.path] = what
+		h.exact[base.Path+e.path], h.likely[e.path] = what, what
 		for _, path := range append(e.elsewhere, e.path) {
-			h.likely[strings.ToLower(base.Path+path)] = what
+			h.own[strings.ToLower(base.Path+path)] = what
 		}
-		h.likely[e.path] = what
 		if e.path == oauth.JWKSPath {
 			h.likely["/.well-known/jwks.json"], h.likely["/.well-known/jwks"] = what, what
 		}
 	}
+	openID, server := oauth.WellKnownPaths(s.URL)
 	origin := strings.TrimSuffix(s.URL, base.Path)
-	for _, document := range []struct{ what, path, name string }{
-		{"the discovery document of OpenID Connect is ", openID, strings.TrimPrefix(openID, base.Path)},
-		{"the authorization server metadata is ", server, strings.TrimSuffix(server, base.Path)},
-	} {
-		what := document.what + origin + document.path
-		h.exact[document.path] = what
-		for _, path := range []string{document.path, document.name, document.name + base.Path, base.Path + document.name} {
-			h.likely[strings.ToLower(path)] = what
-		}
-	}
+	h.addDocument("the discovery document of OpenID Connect is "+origin, openID, base.Path)
+	h.addDocument("the authorization server metadata is "+origin, server, base.Path)
 	return h
+}
+
+// addDocument adds a discovery document, which clients look for before the path of the issuer, after it, and without it.
+func (h Hints) addDocument(where, path, base string) {
+	name := strings.TrimSuffix(strings.TrimPrefix(path, base), base)
+	h.exact[path], h.likely[name] = where+path, where+path
+	h.own[strings.ToLower(name+base)], h.own[strings.ToLower(base+name)] = where+path, where+path
 }
 
 // endpoints are the routes of an issuer, with the paths that they have at other issuers: Auth0, Okta, Entra ID, Keycloak, Cognito,
@@ -85,10 +86,14 @@ func (h Hints) Find(path string) *Hint {
 		clean = "/" + strings.Join(strings.FieldsFunc(path, func(c rune) bool { return c == '/' }), "/")
 	}
 	if what, ok := h.exact[clean]; ok && clean != path {
-		return &Hint{oauth.NotFound(what), true}
+		return &Hint{Error: oauth.NotFound(what), Certain: true, Own: true}
 	}
-	if what, ok := h.likely[strings.ToLower(clean)]; ok {
-		return &Hint{oauth.NotFound(what), false}
+	clean = strings.ToLower(clean)
+	if what, ok := h.own[clean]; ok {
+		return &Hint{Error: oauth.NotFound(what), Own: true}
+	}
+	if what, ok := h.likely[clean]; ok {
+		return &Hint{Error: oauth.NotFound(what)}
 	}
 	return nil
 }

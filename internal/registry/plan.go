@@ -19,6 +19,8 @@ type Base struct {
 	// return the entry as it will be read again.
 	CheckClient   func(c *Client, resources []*Resource) (*Client, error)
 	CheckResource func(r *Resource) (*Resource, error)
+	// Compared, if set, is called with how many clients were compared, of how many.
+	Compared func(done, total int)
 }
 
 // plan is what applying a file to a base would change.
@@ -97,7 +99,10 @@ func (p *plan) resources() ([]Change, error) {
 
 // clients returns the changes, and the ids of the clients that will be deleted.
 func (p *plan) clients(ctx context.Context, resources []*Resource) (changes []Change, pruned []string, err error) {
-	for _, id := range slices.Sorted(maps.Keys(p.file.clients)) {
+	for n, id := range slices.Sorted(maps.Keys(p.file.clients)) {
+		if p.Compared != nil {
+			p.Compared(n, len(p.file.clients))
+		}
 		change, err := p.client(ctx, p.file.clients[id], resources)
 		if err != nil {
 			return nil, nil, p.at(id, err)

@@ -92,7 +92,7 @@ func TestKeysUnderOneKid(t *testing.T) {
 		"one of an unknown kind":   {[]string{`{"kty":"AKP","kid":"same","alg":"ML-DSA-44","pub":"AAAA"}`, jwk(ed, nil)}, 1, []*SigningKey{ed}, nil},
 		"one of an unknown curve":  {[]string{`{"kty":"OKP","kid":"same","alg":"EdDSA","crv":"Ed448","x":"AAAA"}`, jwk(ed, nil)}, 1, []*SigningKey{ed}, nil},
 		"another's private key":    {[]string{jwk(second, map[string]any{"d": second.private().D}), jwk(ec, nil)}, 1, []*SigningKey{ec}, map[*SigningKey]Reason{second: BadSignature}},
-		"a padded modulus":         {[]string{jwk(rs, map[string]any{"n": rs.public.jwk.N + "=="}), jwk(ed, nil)}, 1, []*SigningKey{ed}, nil},
+		"a modulus in two forms":   {[]string{jwk(rs, map[string]any{"n": rs.public.jwk.N + "=="}), jwk(rs, nil)}, 1, []*SigningKey{rs}, nil},
 		"a key whose kid is no id": {[]string{jwk(rs, map[string]any{"kid": 7}), jwk(ed, nil)}, 1, []*SigningKey{ed}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -301,6 +301,25 @@ func TestVerifierLooksForNewerKeys(t *testing.T) {
 	if err != nil || verified.KeyID() != newer.ID() || len(asked) != 2 || old.HasFor(missingKey) || !old.HasFor("") {
 		t.Errorf("%v, %q, asked %q", err, verified.KeyID(), asked)
 	}
+	named := parsedKeys(t, jwkOf(t, older, "", none), jwkOf(t, newer, "new", nil))
+	asked = nil
+	_, err = v.Verify(signedAs(t, newer, "new"), func(_, kid string) (*KeySet, error) {
+		if asked = append(asked, kid); kid == missingKey {
+			return named, nil
+		}
+		return old, nil
+	})
+	if err != nil || len(asked) != 2 {
+		t.Errorf("a new key with a kid beside one without: %v, asked %q", err, asked)
+	}
+	asked = nil
+	_, err = v.Verify(signedAs(t, newer, "old"), func(_, kid string) (*KeySet, error) {
+		asked = append(asked, kid)
+		return parsedKeys(t, jwkOf(t, older, "old", nil)), nil
+	})
+	if wantReason(t, err, BadSignature); len(asked) != 1 {
+		t.Errorf("a forged token of a known kid has keys looked up: %q", asked)
+	}
 	v.Remember(verified)
 	if again, err := v.Verify(signedAs(t, newer, ""), fixedKeys(old)); err == nil {
 		t.Errorf("by a key that is gone: %v", again)
@@ -314,6 +333,50 @@ func TestVerifierLooksForNewerKeys(t *testing.T) {
 	})
 	if err != fault {
 		t.Errorf("while that is not known: %v", err)
+	}
+}
+
+// TestNumbersInOtherEncodings: other encodings of the numbers of a key are the same key. Java's BigInteger keeps a sign byte.
+func TestNumbersInOtherEncodings(t *testing.T) {
+	signedForm := func(text string, zeros int) string {
+		number, err := decodeBase64(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return encodeBase64(append(make([]byte, zeros), number...))
+	}
+	ec, ed, rs := testKey(t, ES256), testKey(t, EdDSA), testKey(t, RS256)
+	short := shortKey(t)
+	for name, test := range map[string]struct {
+		key     *SigningKey
+		changes map[string]any
+	}{
+		"RSA with a sign byte":         {rs, map[string]any{"n": signedForm(rs.public.jwk.N, 1), "e": signedForm(rs.public.jwk.E, 1)}},
+		"RSA with a sign byte, padded": {rs, map[string]any{"n": signedForm(rs.public.jwk.N, 1) + "="}},
+		"RSA padded":                   {rs, map[string]any{"n": rs.public.jwk.N + "=="}},
+		"EC with a sign byte":          {ec, map[string]any{"x": signedForm(ec.public.jwk.X, 1), "y": signedForm(ec.public.jwk.Y, 1)}},
+		"EC padded":                    {ec, map[string]any{"x": ec.public.jwk.X + "=", "y": ec.public.jwk.Y + "="}},
+		"EC without leading zeros":     {short, map[string]any{"x": canonicalUint(short.public.jwk.X, 0)}},
+		"Ed25519 padded":               {ed, map[string]any{"x": ed.public.jwk.X + "="}},
+	} {
+		set, skipped, err := ParseKeySet([]byte(`{"keys":[` + jwkOf(t, test.key, test.key.ID(), test.changes) + `]}`))
+		if err != nil || len(skipped) > 0 || string(set.JWKS()) != string(NewKeySet(test.key).JWKS()) {
+			t.Errorf("%s: %v, %v, %s", name, skipped, err, set.JWKS())
+			continue
+		}
+		if _, err := Verify(signed(t, test.key, testMint()), set, testExpect()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// shortKey makes a key whose x begins with a zero byte.
+func shortKey(t *testing.T) *SigningKey {
+	t.Helper()
+	for {
+		if key := otherKey(t); canonicalUint(key.public.jwk.X, 0) != key.public.jwk.X {
+			return key
+		}
 	}
 }
 

@@ -1,9 +1,11 @@
 package token
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -132,8 +134,40 @@ func parseRemoteKey(data jsontext.Value) (publicJWK, *publicKey, error) {
 	if j.Alg != "" {
 		algs = []Alg{algNamed(j.Alg)}
 	}
+	j.publicJWK = j.canonical()
 	key, err := newKeyOf(j.publicJWK, algs)
 	return j.publicJWK, key, err
+}
+
+// canonical returns the key with its numbers in the encoding of RFC 7518 §6. Some issuers pad base64url, keep the sign byte of
+// a signed number, or leave out leading zeros. All that is the same number. Others stay as they are, to be refused.
+func (j publicJWK) canonical() publicJWK {
+	switch j.Kty {
+	case ktyRSA:
+		j.N, j.E = canonicalUint(j.N, 0), canonicalUint(j.E, 0)
+	case ktyEC:
+		for _, a := range algorithms {
+			if a.kty == ktyEC && a.crv == j.Crv {
+				j.X, j.Y = canonicalUint(j.X, a.size), canonicalUint(j.Y, a.size)
+			}
+		}
+	case ktyOKP:
+		j.X = strings.TrimRight(j.X, "=")
+	}
+	return j
+}
+
+// canonicalUint encodes a number without leading zeros, or in a number of bytes if it has no more.
+func canonicalUint(text string, size int) string {
+	text = strings.TrimRight(text, "=")
+	b, err := decodeBase64(text)
+	if err != nil || len(b) == 0 {
+		return text
+	}
+	if b = bytes.TrimLeft(b, "\x00"); len(b) < size {
+		b = append(make([]byte, size-len(b)), b...)
+	}
+	return encodeBase64(b)
 }
 
 // check fails if the key is for something else than to verify tokens.

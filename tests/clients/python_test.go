@@ -16,6 +16,13 @@ func TestRequestsOAuthlib(t *testing.T) {
 	s.run(t, python, "-W", "ignore", "requests_oauthlib_test.py")
 }
 
+// TestAuthlib runs authlib_test.py.
+func TestAuthlib(t *testing.T) {
+	needs(t, python, "-c", "import authlib, requests")
+	s := start(t, "respond ok")
+	s.run(t, python, "-W", "ignore", "authlib_test.py")
+}
+
 // run runs a program that finds the server and the client in its environment.
 func (s *server) run(t *testing.T, name string, args ...string) {
 	t.Helper()

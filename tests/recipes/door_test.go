@@ -2,7 +2,9 @@ package recipes_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -82,4 +84,25 @@ func TestTokenInACookie(t *testing.T) {
 	if log := r.Log(); strings.Contains(log, good) {
 		t.Error("the token is in the log")
 	}
+}
+
+// TestPrivateCA runs the issuer and the upstream with a certificate that the system does not trust.
+func TestPrivateCA(t *testing.T) {
+	r := newRecipe(t)
+	issuer, upstream := httptest.NewTLSServer(r.issuer), httptest.NewTLSServer(http.HandlerFunc(echo))
+	t.Cleanup(issuer.Close)
+	t.Cleanup(upstream.Close)
+	r.issuer.URL, r.sites["auth.example.com"], r.upstream = issuer.URL, issuer.URL, strings.TrimPrefix(upstream.URL, "https://")
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuer.Certificate().Raw})
+	servertest.WriteFile(t, r.dir, "ca.crt", string(ca))
+	caddyfile := block(t, "recipes.md", "## A private CA", "caddyfile", 1)
+	token := bearer(r.token("ci-bot", "book:1:read"))
+
+	r.run(strings.Replace(caddyfile, "ca /etc/caddy/ca.crt", "", 1))
+	ask(t, "GET", r.api+"/books/1", "Authorization", token).expect(t, "without ca", http.StatusServiceUnavailable, "no_keys")
+	if !strings.Contains(r.Log(), "certificate signed by unknown authority") {
+		t.Error("the log does not have the cause")
+	}
+	r.run(caddyfile)
+	ask(t, "GET", r.api+"/books/1", "Authorization", token).expect(t, "with ca", http.StatusOK, "X-Client-Id: ci-bot")
 }

@@ -37,6 +37,23 @@ type Applied struct {
 	DryRun  bool     `json:"dry_run"`
 }
 
+// TypeLines is the media type of an answer to apply that takes long, if the client accepts it: lines of JSON, each a Line.
+const TypeLines = "application/x-ndjson"
+
+// Line is a line of such an answer. It has one of the fields. The last line has Applied or Failed.
+type Line struct {
+	Progress *Progress `json:"progress,omitempty"`
+	Applied  *Applied  `json:"applied,omitempty"`
+	Failed   *Error    `json:"failed,omitempty"`
+}
+
+// Progress is how far an apply is.
+type Progress struct {
+	Doing string `json:"doing"` // comparing or writing
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
+}
+
 // Revocation is a revocation of one token, or of the tokens that a client was issued up to a moment.
 type Revocation struct {
 	JTI      string    `json:"jti,omitempty"`

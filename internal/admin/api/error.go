@@ -49,6 +49,9 @@ type Error struct {
 	Message  string   `json:"message"`
 	Problems []string `json:"problems,omitempty"`
 	UsedBy   []string `json:"used_by,omitempty"`
+	// Written are the changes of an apply that were made before it failed, and Total is how many there are.
+	Written []Change `json:"written,omitempty"`
+	Total   int      `json:"total,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -69,7 +72,9 @@ func NotFound(format string, args ...any) *Error { return Errorf(CodeNotFound, f
 
 // Masked returns the error without tokens and secrets, because messages repeat their input.
 func (e *Error) Masked() *Error {
-	return &Error{e.Code, credential.Mask(e.Message), maskAll(e.Problems), maskAll(e.UsedBy)}
+	masked := *e
+	masked.Message, masked.Problems, masked.UsedBy = credential.Mask(e.Message), maskAll(e.Problems), maskAll(e.UsedBy)
+	return &masked
 }
 
 func maskAll(texts []string) []string {

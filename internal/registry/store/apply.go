@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -13,30 +14,59 @@ type ApplyOptions struct {
 	DryRun bool
 	// Prune deletes entries that the file does not name.
 	Prune bool
+	// Compared and Written, if set, are called with how many clients of the file were compared with what is stored, and
+	// how many changes were written, of how many. They must return at once.
+	Compared, Written func(done, total int)
 }
+
+// PartlyAppliedError is the error of an Apply that has made some of its changes.
+type PartlyAppliedError struct {
+	// Written are the changes that were made, in their order. Total is the number of all.
+	Written []registry.Change
+	Total   int
+	Err     error
+}
+
+// Error says why the rest was not written.
+func (e *PartlyAppliedError) Error() string {
+	return fmt.Sprintf("%d of %d changes are written, apply the file again to write the rest: %v", len(e.Written), e.Total, e.Err)
+}
+
+// Unwrap returns why the rest was not written.
+func (e *PartlyAppliedError) Unwrap() error { return e.Err }
 
 // Apply creates or replaces the entries of a registry file. A client of the file without "secrets" keeps those it has.
 // Apply checks everything before it writes. An error about the file is a *registry.InvalidError, with name as the file's
 // name, or a *registry.InUseError. Apply returns the changes, resources first.
 //
-// If the storage fails half-way, the entries that were written remain, and another Apply writes the rest.
+// If the storage fails half-way, the entries that were written remain, and another Apply writes the rest. The error is then a
+// *PartlyAppliedError.
 func (s *Store) Apply(ctx context.Context, name string, data []byte, o ApplyOptions) ([]registry.Change, error) {
 	if err := s.Open(ctx); err != nil {
 		return nil, err
 	}
+	base := s.base()
+	base.Compared = o.Compared
 	if o.DryRun {
-		return s.base().Plan(ctx, name, data, o.Prune)
+		return base.Plan(ctx, name, data, o.Prune)
 	}
 	var changes []registry.Change
 	err := s.write(ctx, func(ctx context.Context, w *writer) (err error) {
-		if changes, err = s.base().Plan(ctx, name, data, o.Prune); err != nil || len(changes) == 0 {
+		base := s.base() // again: the registry is locked now
+		base.Compared = o.Compared
+		if changes, err = base.Plan(ctx, name, data, o.Prune); err != nil || len(changes) == 0 {
 			return err
 		}
-		puts, err := s.putsOf(changes)
+		ordered := inOrder(changes)
+		puts, err := s.putsOf(ordered)
 		if err != nil {
 			return err
 		}
-		return w.commit(ctx, puts)
+		w.progress = o.Written
+		if err = w.commit(ctx, puts); err != nil && w.written > 0 {
+			err = &PartlyAppliedError{Written: ordered[:w.written], Total: len(ordered), Err: err}
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -74,20 +104,27 @@ func (s *Store) storedIDs(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// putsOf orders the records so that a concurrent reader finds what grants name: resources are stored first and deleted
-// last.
+// inOrder orders changes so that a concurrent reader finds what grants name: resources are stored first and deleted last.
+func inOrder(changes []registry.Change) []registry.Change {
+	var first, last []registry.Change
+	for _, c := range changes {
+		if c.Kind == "resource" && c.Action() == "delete" {
+			last = append(last, c)
+		} else {
+			first = append(first, c)
+		}
+	}
+	return append(first, last...)
+}
+
 func (s *Store) putsOf(changes []registry.Change) ([]put, error) {
-	var puts, last []put
+	puts := make([]put, 0, len(changes))
 	for _, c := range changes {
 		p, err := s.putOf(c)
 		if err != nil {
 			return nil, err
 		}
-		if p.entry == nil && c.Kind == "resource" {
-			last = append(last, p)
-		} else {
-			puts = append(puts, p)
-		}
+		puts = append(puts, p)
 	}
-	return append(puts, last...), nil
+	return puts, nil
 }

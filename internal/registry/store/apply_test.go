@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -37,6 +38,10 @@ func apply(t *testing.T, s *store.Store, data string, o store.ApplyOptions) stri
 	if err != nil {
 		t.Fatalf("applying: %v", err)
 	}
+	return changesOf(changes)
+}
+
+func changesOf(changes []registry.Change) string {
 	var done []string
 	for _, c := range changes {
 		done = append(done, c.Action()+" "+c.ID)
@@ -155,6 +160,39 @@ func TestApplyOntoWhatIsThere(t *testing.T) {
 				t.Errorf("the client is %+v, %v", client, err)
 			}
 		})
+	}
+}
+
+// A storage that fails half-way leaves some changes made. The error says which, and another Apply makes the rest.
+func TestApplyFailsHalfWay(t *testing.T) {
+	m := newMemory()
+	s := newStore(m)
+	data := `{"resources": {"film": {"actions": {"see": ""}}}, "clients": {"a": {}, "b": {}, "c": {}}}`
+	m.failFrom("store", "clients/", 3)
+	var progress []string
+	report := func(what string) func(int, int) {
+		return func(done, total int) { progress = append(progress, fmt.Sprint(what, " ", done, "/", total)) }
+	}
+	options := store.ApplyOptions{Compared: report("compared"), Written: report("written")}
+	_, err := s.Apply(ctx, "registry.json", []byte(data), options)
+	var partly *store.PartlyAppliedError
+	if !errors.As(err, &partly) || !errors.Is(err, registry.ErrUnavailable) {
+		t.Fatalf("the error is %v", err)
+	}
+	if got := changesOf(partly.Written); got != "create film, create a, create b" || partly.Total != 4 {
+		t.Errorf("written are %s of %d", got, partly.Total)
+	}
+	want := "compared 0/3, compared 1/3, compared 2/3, written 1/4, written 2/4, written 3/4"
+	if got := strings.Join(progress, ", "); got != want {
+		t.Errorf("progress: %s; want %s", got, want)
+	}
+	m.failing("nothing", "")
+	if got := apply(t, s, data, store.ApplyOptions{}); got != "create c" {
+		t.Errorf("again: %s", got)
+	}
+	m.failing("store", "clients/")
+	if _, err := s.Apply(ctx, "registry.json", []byte(`{"clients": {"d": {}}}`), store.ApplyOptions{}); errors.As(err, &partly) || err == nil {
+		t.Errorf("nothing is written, and the error is %v", err)
 	}
 }
 

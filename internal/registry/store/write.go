@@ -14,6 +14,9 @@ type writer struct {
 	store   *Store
 	journal *journal
 	changed []string // the keys that are being changed
+
+	written  int                   // how many puts are stored
+	progress func(done, total int) // may be nil
 }
 
 // put is a record to store, or to delete if it has no entry.
@@ -91,6 +94,9 @@ func (w *writer) commit(ctx context.Context, puts []put) error {
 	for _, p := range puts {
 		if err := w.apply(ctx, p); err != nil {
 			return err
+		}
+		if w.written++; w.progress != nil {
+			w.progress(w.written, len(puts))
 		}
 	}
 	w.journal.finish()
