@@ -29,6 +29,9 @@ func position(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.Fil
 // validated reports whether the app's context ended because the config is valid and was not to be started, as under
 // `caddy validate`. Caddy tells it by the cause alone.
 func (a *App) validated() bool {
+	if a.ctx.Context == nil { // not provisioned
+		return false
+	}
 	cause := context.Cause(a.ctx)
 	return cause != nil && cause.Error() == "validation complete"
 }
@@ -76,7 +79,10 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 }
 
 func (h *AuthHandler) lintModel() *lint.Door {
-	model := &lint.Door{Position: h.Position, KeepToken: h.KeepToken, Answers: h.ForwardAuth != ""}
+	model := &lint.Door{
+		Position: h.Position, Resource: h.Audience[0], MetadataURL: h.door.MetadataURL(),
+		KeepToken: h.KeepToken, Answers: h.ForwardAuth != "",
+	}
 	for _, t := range h.trusted {
 		model.Issuers = append(model.Issuers, lint.DoorIssuer{URL: t.URL, Audience: t.Audience})
 	}
@@ -187,6 +193,8 @@ func lintHandler(handler caddyhttp.MiddlewareHandler, named map[string]*caddyhtt
 		model.Ends = len(h.HandleResponse) == 0
 	case *caddyhttp.StaticResponse, *caddyhttp.StaticError, *ReadyHandler:
 		model.Ends = true
+	case *ResourceMetadataHandler:
+		model.Metadata = &lint.MetadataHandler{Audience: h.Audience, Position: h.Position}
 	case *IssuerHandler:
 		model.Issuer = &lint.IssuerHandler{URL: h.Issuer, Position: h.Position}
 	case *AuthHandler:

@@ -50,6 +50,7 @@ func lintSite(content string) string { return lintIssuer + "api.example.com {\n\
 
 // neverWorks are configs that are valid, of which a part has no effect, or the wrong one.
 var neverWorks = map[string]struct{ caddyfile, want string }{
+	"health behind a plain door":       {lintSite("respond /healthz 200\n\tm2m_auth\n\treverse_proxy up:1\n"), "Caddyfile:13 respond for /healthz stands behind this m2m_auth, so a probe needs a token; add `public GET /healthz` to the m2m_auth"},
 	"header reads the client too soon": {lintSite("header X-Caller {http.auth.user.client_id}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.client_id}, which is empty there for every client"},
 	"a path reads a claim too soon":    {lintSite("header /books* X-Team {http.auth.user.claims.team}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.claims.team}"},
 	"a route reads the client first":   {lintSite("route {\n\t\trequest_header X-Caller {http.auth.user.client_id}\n\t\t" + lintDoor + "\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 header runs before this m2m_auth"},
@@ -112,7 +113,7 @@ var works = map[string]string{
 	"health with a line":            lintSite("respond /books hello\n\t" + lintDoors + "\treverse_proxy up:1\n"),
 	"health with a public line":     lintSite("respond /healthz 200\n\tm2m_auth {\n\t\tpublic GET /healthz\n\t\trequire GET /books book:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"a door that answers a proxy":   lintSite("handle /check {\n\t\tm2m_auth {\n\t\t\tforward_auth x_forwarded\n\t\t\trequire GET /books book:*:read\n\t\t}\n\t}\n\treverse_proxy up:1\n"),
-	"health behind a plain door":    lintSite("respond /healthz 200\n\tm2m_auth\n\treverse_proxy up:1\n"),
+	"a page behind a plain door":    lintSite("respond /hello 200\n\tm2m_auth\n\treverse_proxy up:1\n"),
 	"ready":                         lintSite("m2m_ready /ready\n\t" + lintDoors + "\treverse_proxy up:1\n"),
 	"handles behind a door":         lintSite(lintDoors + "\thandle /books/* {\n\t\treverse_proxy up:1\n\t}\n\thandle /docs* {\n\t\tfile_server\n\t}\n\thandle {\n\t\trespond 404\n\t}\n"),
 	"doors in handles":              lintSite("handle /books* {\n\t\tm2m_auth {\n\t\t\trequire GET /books/{id} book\n\t\t}\n\t\treverse_proxy up:1\n\t}\n\thandle /public/* {\n\t\tfile_server\n\t}\n"),
@@ -129,6 +130,7 @@ var works = map[string]string{
 	"errors":                        lintSite(lintDoors + "\treverse_proxy up:1\n\thandle_errors {\n\t\trespond oops\n\t}\n"),
 	"named routes":                  "&(api) {\n\troute {\n\t" + lintDoors + "\treverse_proxy up:1\n\t}\n}\n&(auth) {\n\tm2m_issuer\n}\nauth.example.com {\n\tinvoke auth\n}\napi.example.com {\n\tinvoke api\n}\n",
 	"two resources, two audiences":  lintSite("m2m_auth {\n\t\trequire GET /x book:*:read film:*:read\n\t}\n\treverse_proxy up:1\n"),
+	"an audience in another form":   lintSite("m2m_auth {\n\t\taudience HTTPS://Films.example.com:443/\n\t\trequire GET /films film:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"the other audience":            lintSite("m2m_auth {\n\t\taudience https://films.example.com\n\t\trequire GET /films film:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"a line for the host":           lintSite("m2m_auth {\n\t\trequire GET api.example.com/books book:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"wildcards in scopes":           lintSite("m2m_auth {\n\t\trequire GET /x book:*:*\n\t\trequire GET /y *:*:*\n\t}\n\treverse_proxy up:1\n"),

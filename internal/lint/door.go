@@ -10,11 +10,16 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // door checks a door that the requests of a flow reach.
 func (k *checker) door(d *Door, f flow) {
 	k.doors = append(k.doors, d)
+	if d.MetadataURL != "" && f.ender == "" {
+		k.documents = append(k.documents, document{d.Resource, f})
+		k.named = append(k.named, named{d, f})
+	}
 	if f.ender != "" {
 		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request, without a check of tokens; put m2m_auth first")
 		return
@@ -85,15 +90,24 @@ func (k *checker) requirement(r Requirement, f flow) {
 	k.lineOf[key].matches = k.lineOf[key].matches || problem == ""
 }
 
+// probes are paths that programs without a token ask for.
+var probes = []string{
+	"/favicon.ico", "/health", "/healthcheck", "/healthz", "/live", "/liveness", "/livez", "/ping", "/readiness", "/ready", "/readyz", "/robots.txt",
+}
+
 // shadowed reports a route that answers some paths, all of whose requests a door before it refuses.
 func (k *checker) shadowed(f flow, route *Route) {
 	paths, limited := pathsOf(route)
 	n := slices.IndexFunc(route.Handlers, (*Handler).mayAnswer)
-	if !limited || n < 0 || f.ender != "" {
+	if !limited || n < 0 || f.ender != "" || route.Handlers[n].Name == "m2m_ready" {
 		return
 	}
 	for _, g := range f.gates {
 		lines := slices.Concat(g.door.Require, g.door.Public)
+		if len(lines) == 0 && g.path == f.path && !slices.ContainsFunc(paths, func(p string) bool { return !slices.Contains(probes, p) }) {
+			k.report(g.door.Position, fmt.Sprintf("%s for %s stands behind this m2m_auth, so a probe needs a token; add `public GET %s` to the m2m_auth",
+				route.Handlers[n].Name, strings.Join(paths, " "), paths[0]))
+		}
 		if len(g.door.Require) == 0 || g.path != f.path || slices.ContainsFunc(lines, func(r Requirement) bool { return mayBeFor(r, paths) }) {
 			continue
 		}
@@ -141,7 +155,7 @@ func (k *checker) audience(d *Door) bool {
 	for n, issuer := range issuers {
 		for _, resource := range issuer.Resources {
 			audience := cmp.Or(resource.Audience, issuer.Audience)
-			if slices.Contains(d.Issuers[n].Audience, audience) {
+			if uri.NamesOneOf([]string{audience}, d.Issuers[n].Audience) {
 				return true
 			}
 			handed = append(handed, audience)
@@ -226,7 +240,7 @@ func didYouMean(name string, known map[string]bool) string {
 func acceptedFrom(s scope.Scope, issuers []*Issuer, d *Door) bool {
 	for n, issuer := range issuers {
 		resource, found := issuer.Resources[s.Resource]
-		if s.Resource == scope.Any || found && slices.Contains(d.Issuers[n].Audience, cmp.Or(resource.Audience, issuer.Audience)) {
+		if s.Resource == scope.Any || found && uri.NamesOneOf([]string{cmp.Or(resource.Audience, issuer.Audience)}, d.Issuers[n].Audience) {
 			return true
 		}
 	}
