@@ -87,7 +87,10 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 }
 
 func (h *AuthHandler) lintModel() *lint.Door {
-	model := &lint.Door{Position: h.Position, KeepToken: h.KeepToken, Answers: h.ForwardAuth != ""}
+	model := &lint.Door{
+		Position: h.Position, Resource: h.Audience[0], MetadataURL: h.door.MetadataURL(),
+		KeepToken: h.KeepToken, Answers: h.ForwardAuth != "",
+	}
 	for _, t := range h.trusted {
 		model.Issuers = append(model.Issuers, lint.DoorIssuer{URL: t.URL, Audience: t.Audience})
 	}
@@ -198,6 +201,8 @@ func lintHandler(handler caddyhttp.MiddlewareHandler, named map[string]*caddyhtt
 		model.Ends = len(h.HandleResponse) == 0
 	case *caddyhttp.StaticResponse, *caddyhttp.StaticError, *ReadyHandler:
 		model.Ends = true
+	case *ResourceMetadataHandler:
+		model.Metadata = &lint.MetadataHandler{Audience: h.Audience, Position: h.Position}
 	case *IssuerHandler:
 		model.Issuer = &lint.IssuerHandler{URL: h.Issuer, Position: h.Position}
 	case *AuthHandler:
