@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin"
-	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddyserver/caddy/v2"
 )
 
@@ -34,11 +33,7 @@ func runningSystem() *admin.System {
 		return nil
 	}
 	app := module.(*App)
-	var doors []*door.Door
-	for _, h := range app.doors {
-		doors = append(doors, h.door)
-	}
-	return &admin.System{Issuers: app.servers(), Doors: doors, Remotes: app.remotes}
+	return &admin.System{Issuers: app.servers(), Doors: app.runtimeDoors(), Remotes: app.remotes}
 }
 
 var _ caddy.AdminRouter = (*adminAPI)(nil)

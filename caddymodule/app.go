@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -28,6 +29,7 @@ func init() {
 	caddy.RegisterModule(new(IssuerHandler))
 	caddy.RegisterModule(new(AuthHandler))
 	caddy.RegisterModule(new(ReadyHandler))
+	caddy.RegisterModule(new(ResourceMetadataHandler))
 }
 
 // storages holds the state of each storage that all configs of the process share, so that a reload loses no locks and limits.
@@ -166,6 +168,15 @@ func (a *App) servers() []*issuer.Server {
 		servers[n] = issuer.server
 	}
 	return servers
+}
+
+// runtimeDoors returns the doors of the config.
+func (a *App) runtimeDoors() []*door.Door {
+	doors := make([]*door.Door, len(a.doors))
+	for n, h := range a.doors {
+		doors[n] = h.door
+	}
+	return doors
 }
 
 // issuer finds an issuer of this process by its URL; the empty URL stands for the only one.

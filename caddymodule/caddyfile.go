@@ -21,9 +21,11 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("m2m_issuer", parseIssuerHandler)
 	httpcaddyfile.RegisterHandlerDirective("m2m_auth", parseAuthHandler)
 	httpcaddyfile.RegisterHandlerDirective("m2m_ready", parseReadyHandler)
+	httpcaddyfile.RegisterHandlerDirective("m2m_resource_metadata", parseResourceMetadataHandler)
 	// Each goes right after basic_auth, so the last one here runs first: a load balancer and the issuer's routes are
 	// answered before a door on the same site asks for a token.
 	httpcaddyfile.RegisterDirectiveOrder("m2m_auth", httpcaddyfile.After, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("m2m_resource_metadata", httpcaddyfile.After, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("m2m_issuer", httpcaddyfile.After, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("m2m_ready", httpcaddyfile.After, "basic_auth")
 }
@@ -218,6 +220,30 @@ func (h *IssuerHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		h.Issuer = d.Val()
 	}
 	if err := noArgs(d); err != nil {
+		return err
+	}
+	return parseBlock(d, nil)
+}
+
+// parseResourceMetadataHandler parses the directive:
+//
+//	m2m_resource_metadata [<matcher>] [<audience>]
+func parseResourceMetadataHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(ResourceMetadataHandler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// UnmarshalCaddyfile parses the directive; parseResourceMetadataHandler shows the grammar.
+func (h *ResourceMetadataHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	h.Position = position(d)
+	if d.NextArg() {
+		h.Audience = d.Val()
+	}
+	if err := noArgs(d); err != nil {
+		return err
+	}
+	if err := located(d, h.check()); err != nil {
 		return err
 	}
 	return parseBlock(d, nil)

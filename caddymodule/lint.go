@@ -36,6 +36,9 @@ func (a *App) validated() bool {
 	return cause != nil && cause.Error() == "validation complete"
 }
 
+// maxWarnings keeps one fault, such as an empty registry file, from filling the log.
+const maxWarnings = 20
+
 // lint warns of what can never work in the whole config. All apps must be provisioned.
 func (a *App) lint() {
 	config := &lint.Config{}
@@ -48,7 +51,12 @@ func (a *App) lint() {
 			config.Servers = append(config.Servers, lintRoutes(servers[name].Routes, servers[name].NamedRoutes))
 		}
 	}
-	for _, finding := range lint.Check(config) {
+	findings := lint.Check(config)
+	for n, finding := range findings {
+		if n == maxWarnings {
+			a.logger.Warn("more parts of the config can never work", zap.Int("count", len(findings)-n))
+			break
+		}
 		where := zap.Skip()
 		if finding.Position != "" {
 			where = zap.String("position", finding.Position)
@@ -79,7 +87,10 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 }
 
 func (h *AuthHandler) lintModel() *lint.Door {
-	model := &lint.Door{Position: h.Position, KeepToken: h.KeepToken, Answers: h.ForwardAuth != ""}
+	model := &lint.Door{
+		Position: h.Position, Resource: h.Audience[0], MetadataURL: h.door.MetadataURL(),
+		KeepToken: h.KeepToken, Answers: h.ForwardAuth != "",
+	}
 	for _, t := range h.trusted {
 		model.Issuers = append(model.Issuers, lint.DoorIssuer{URL: t.URL, Audience: t.Audience})
 	}
@@ -190,6 +201,8 @@ func lintHandler(handler caddyhttp.MiddlewareHandler, named map[string]*caddyhtt
 		model.Ends = len(h.HandleResponse) == 0
 	case *caddyhttp.StaticResponse, *caddyhttp.StaticError, *ReadyHandler:
 		model.Ends = true
+	case *ResourceMetadataHandler:
+		model.Metadata = &lint.MetadataHandler{Audience: h.Audience, Position: h.Position}
 	case *IssuerHandler:
 		model.Issuer = &lint.IssuerHandler{URL: h.Issuer, Position: h.Position}
 	case *AuthHandler:

@@ -126,11 +126,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	}
 	d.strip(r)
 	if d.metadata.serves(r) {
-		httpguard.BoundBody(w, r)
-		if err := d.metadata.serve(w, r); err != nil {
-			return d.Host.Error(http.StatusServiceUnavailable, err)
-		}
-		return nil
+		return d.metadata.answer(w, r, d.Host)
 	}
 	if refused := d.ambiguity(r); refused != nil {
 		return d.refuse(w, r, refused)

@@ -3,10 +3,12 @@ package door
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 )
 
@@ -16,6 +18,7 @@ type resourceMetadata struct {
 	resource  string
 	issuers   []*TrustedIssuer
 	url, path string
+	host      string // of the URL, folded
 	latest    atomic.Pointer[metadataDocument]
 }
 
@@ -28,16 +31,29 @@ type metadataDocument struct {
 // newResourceMetadata returns nil if the name of the resource is not an http or https URL. Such a resource has no
 // metadata.
 func newResourceMetadata(resource string, issuers []*TrustedIssuer) *resourceMetadata {
-	url, path, ok := oauth.ResourceMetadataURL(resource)
+	location, path, ok := oauth.ResourceMetadataURL(resource)
 	if !ok {
 		return nil
 	}
-	return &resourceMetadata{resource: resource, issuers: issuers, url: url, path: path}
+	m := &resourceMetadata{resource: resource, issuers: issuers, url: location, path: path}
+	if u, err := url.Parse(location); err == nil {
+		m.host = httpguard.FoldHost(u.Host)
+	}
+	return m
 }
 
 // serves reports whether r asks for the document.
 func (m *resourceMetadata) serves(r *http.Request) bool {
 	return m != nil && r.URL.Path == m.path
+}
+
+// answer answers with the document, or with 503 if the scopes of an issuer are not available.
+func (m *resourceMetadata) answer(w http.ResponseWriter, r *http.Request, host Host) error {
+	httpguard.BoundBody(w, r)
+	if err := m.serve(w, r); err != nil {
+		return host.Error(http.StatusServiceUnavailable, err)
+	}
+	return nil
 }
 
 func (m *resourceMetadata) serve(w http.ResponseWriter, r *http.Request) (err error) {
@@ -61,12 +77,21 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 		if err != nil {
 			return nil, err
 		}
-		urls, scopes = append(urls, t.Expect.Issuer), append(scopes, more...)
+		if scopes = append(scopes, more...); isWebURL(t.Expect.Issuer) {
+			urls = append(urls, t.Expect.Issuer)
+		}
 	}
 	slices.Sort(scopes)
 	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), oauth.MetadataMaxAge)
 	m.latest.Store(&metadataDocument{revision, document})
 	return document, nil
+}
+
+// isWebURL reports whether an issuer is a URL, as RFC 9728 §2 requires of authorization_servers. Where the config says where
+// its keys are, it may be any name, which clients could not parse.
+func isWebURL(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // revision changes when the scopes of any issuer may have changed.

@@ -10,13 +10,22 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // door checks a door that the requests of a flow reach.
 func (k *checker) door(d *Door, f flow) {
 	k.doors = append(k.doors, d)
+	if d.MetadataURL != "" && f.ender == "" {
+		k.documents = append(k.documents, document{d.Resource, f})
+		k.named = append(k.named, named{d, f})
+	}
 	if f.ender != "" {
-		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request, without a check of tokens; put m2m_auth first")
+		unchecked := ", without a check of tokens"
+		if f.ender == "m2m_auth" {
+			unchecked = ""
+		}
+		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request"+unchecked+"; put m2m_auth first")
 		return
 	}
 	for _, g := range f.gates {
@@ -150,7 +159,7 @@ func (k *checker) audience(d *Door) bool {
 	for n, issuer := range issuers {
 		for _, resource := range issuer.Resources {
 			audience := cmp.Or(resource.Audience, issuer.Audience)
-			if slices.Contains(d.Issuers[n].Audience, audience) {
+			if uri.NamesOneOf([]string{audience}, d.Issuers[n].Audience) {
 				return true
 			}
 			handed = append(handed, audience)
@@ -235,7 +244,7 @@ func didYouMean(name string, known map[string]bool) string {
 func acceptedFrom(s scope.Scope, issuers []*Issuer, d *Door) bool {
 	for n, issuer := range issuers {
 		resource, found := issuer.Resources[s.Resource]
-		if s.Resource == scope.Any || found && slices.Contains(d.Issuers[n].Audience, cmp.Or(resource.Audience, issuer.Audience)) {
+		if s.Resource == scope.Any || found && uri.NamesOneOf([]string{cmp.Or(resource.Audience, issuer.Audience)}, d.Issuers[n].Audience) {
 			return true
 		}
 	}

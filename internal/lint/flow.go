@@ -230,6 +230,9 @@ func (k *checker) handler(h *Handler, f flow) (ender string, gates []gate) {
 		return "", []gate{{h.Door, f.path}}
 	case h.Issuer != nil:
 		k.issuerHandler(h.Issuer, f)
+	case h.Metadata != nil:
+		k.metadataHandlers = append(k.metadataHandlers, h.Metadata)
+		k.documents = append(k.documents, document{h.Metadata.Audience, f})
 	case h.Ends:
 		k.ready(h, f)
 		return h.Name, nil
@@ -284,5 +287,5 @@ func (h *Handler) mayAnswer() bool {
 	if h.Routes != nil {
 		return mayAnswer(h.Routes)
 	}
-	return !h.Passive && h.Issuer == nil && (h.Door == nil || h.Door.Answers)
+	return !h.Passive && h.Issuer == nil && h.Metadata == nil && (h.Door == nil || h.Door.Answers)
 }

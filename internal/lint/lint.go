@@ -74,20 +74,28 @@ type Handler struct {
 	Rewrites bool
 	// Reads is the placeholder of a door that the handler reads before it calls the next one, "" if it reads none.
 	Reads string
-	// Issuer and Door are those of the handlers of this plugin.
-	Issuer *IssuerHandler
-	Door   *Door
+	// Issuer, Door and Metadata are those of the handlers of this plugin.
+	Issuer   *IssuerHandler
+	Door     *Door
+	Metadata *MetadataHandler
 }
 
 // IssuerHandler is an m2m_issuer.
 type IssuerHandler struct{ URL, Position string }
 
+// MetadataHandler is an m2m_resource_metadata. It serves documents of the config's doors.
+type MetadataHandler struct{ Audience, Position string }
+
 // Door is an m2m_auth.
 type Door struct {
-	Position  string
-	Issuers   []DoorIssuer
-	Require   []Requirement
-	Public    []Requirement // without scopes
+	Position string
+	Issuers  []DoorIssuer
+	Require  []Requirement
+	Public   []Requirement // without scopes
+	// Resource is the audience that its metadata names, and MetadataURL where its challenges say that the metadata is. Both
+	// are "" if there is none.
+	Resource, MetadataURL string
+
 	KeepToken bool
 	Answers   bool // it judges the request that another proxy describes, and answers that proxy
 }
@@ -129,6 +137,7 @@ func Check(c *Config) []Finding {
 	for _, door := range k.doors {
 		k.strangers(door)
 	}
+	k.metadata()
 	for _, line := range k.lines {
 		if !line.matches {
 			k.report(line.requirement.Position, line.problem)
@@ -138,13 +147,17 @@ func Check(c *Config) []Finding {
 }
 
 type checker struct {
-	config   *Config
-	served   map[string][]*place // where each issuer is served, by its URL
-	doors    []*Door
-	lines    []*line
-	lineOf   map[Finding]*line // by position and text
-	seen     map[Finding]bool
-	findings []Finding
+	config *Config
+	served map[string][]*place // where each issuer is served, by its URL
+	doors  []*Door
+	// documents are where doors and other handlers serve metadata, and metadataHandlers are those handlers.
+	documents        []document
+	metadataHandlers []*MetadataHandler
+	named            []named
+	lines            []*line
+	lineOf           map[Finding]*line // by position and text
+	seen             map[Finding]bool
+	findings         []Finding
 }
 
 // line is a requirement. A snippet that several doors import is one line, which matches if it does in one of the doors.
