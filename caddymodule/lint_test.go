@@ -130,6 +130,7 @@ var works = map[string]string{
 	"errors":                        lintSite(lintDoors + "\treverse_proxy up:1\n\thandle_errors {\n\t\trespond oops\n\t}\n"),
 	"named routes":                  "&(api) {\n\troute {\n\t" + lintDoors + "\treverse_proxy up:1\n\t}\n}\n&(auth) {\n\tm2m_issuer\n}\nauth.example.com {\n\tinvoke auth\n}\napi.example.com {\n\tinvoke api\n}\n",
 	"two resources, two audiences":  lintSite("m2m_auth {\n\t\trequire GET /x book:*:read film:*:read\n\t}\n\treverse_proxy up:1\n"),
+	"an audience in another form":   lintSite("m2m_auth {\n\t\taudience HTTPS://Films.example.com:443/\n\t\trequire GET /films film:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"the other audience":            lintSite("m2m_auth {\n\t\taudience https://films.example.com\n\t\trequire GET /films film:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"a line for the host":           lintSite("m2m_auth {\n\t\trequire GET api.example.com/books book:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"wildcards in scopes":           lintSite("m2m_auth {\n\t\trequire GET /x book:*:*\n\t\trequire GET /y *:*:*\n\t}\n\treverse_proxy up:1\n"),

@@ -116,6 +116,24 @@ func TestTokenEndpointBadEnvelopes(t *testing.T) {
 	})
 }
 
+// TestQueryOfAClient: parameters that the endpoints do not know are ignored, and no line of the plugin has them.
+func TestQueryOfAClient(t *testing.T) {
+	w := startIssuer(t, issuerSettings{})
+	for _, endpoint := range []string{"token", "introspect", "revoke"} {
+		for _, form := range []string{w.form("demo", "book:read") + "&token=x", "grant_type=client_credentials"} {
+			url := w.url + "/oauth2/" + endpoint
+			want := w.do(w.request(http.MethodPost, url, strings.NewReader(form), "Content-Type", formType))
+			got := w.do(w.request(http.MethodPost, url+"?client-request-id=planted&api-version=2", strings.NewReader(form), "Content-Type", formType))
+			if got.status != want.status || got.Error != want.Error {
+				t.Errorf("%s: %s, without the query %s", endpoint, got, want)
+			}
+		}
+	}
+	if strings.Contains(w.Log(), "planted") {
+		t.Error("the log has a parameter that the endpoints ignore")
+	}
+}
+
 func TestTokenEndpointMethods(t *testing.T) {
 	w := startIssuer(t, issuerSettings{})
 	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "post"} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/internal/suggest"
+	"github.com/caddy-m2m/caddy-m2m/internal/uri"
 )
 
 // door checks a door that the requests of a flow reach.
@@ -154,7 +155,7 @@ func (k *checker) audience(d *Door) bool {
 	for n, issuer := range issuers {
 		for _, resource := range issuer.Resources {
 			audience := cmp.Or(resource.Audience, issuer.Audience)
-			if slices.Contains(d.Issuers[n].Audience, audience) {
+			if uri.NamesOneOf([]string{audience}, d.Issuers[n].Audience) {
 				return true
 			}
 			handed = append(handed, audience)
@@ -239,7 +240,7 @@ func didYouMean(name string, known map[string]bool) string {
 func acceptedFrom(s scope.Scope, issuers []*Issuer, d *Door) bool {
 	for n, issuer := range issuers {
 		resource, found := issuer.Resources[s.Resource]
-		if s.Resource == scope.Any || found && slices.Contains(d.Issuers[n].Audience, cmp.Or(resource.Audience, issuer.Audience)) {
+		if s.Resource == scope.Any || found && uri.NamesOneOf([]string{cmp.Or(resource.Audience, issuer.Audience)}, d.Issuers[n].Audience) {
 			return true
 		}
 	}
