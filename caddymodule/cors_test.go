@@ -36,3 +36,21 @@ func TestWebPagesCanReadPublicDocuments(t *testing.T) {
 		}
 	}
 }
+
+// TestWebPagesReadNothingIfToldSo is for issuers whose documents should not leave a network.
+func TestWebPagesReadNothingIfToldSo(t *testing.T) {
+	for directive, want := range map[string]string{
+		"header -Access-Control-Allow-Origin":                            "",
+		"header Access-Control-Allow-Origin https://console.example.com": "https://console.example.com",
+	} {
+		t.Run(directive, func(t *testing.T) {
+			w := startIssuer(t, issuerSettings{site: directive})
+			for _, method := range []string{http.MethodGet, http.MethodOptions} {
+				got := w.do(w.request(method, w.url+"/oauth2/jwks", nil, "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET"))
+				if values := got.header.Values("Access-Control-Allow-Origin"); len(values) > 1 || got.header.Get("Access-Control-Allow-Origin") != want {
+					t.Errorf("%s: %d %q", method, got.status, values)
+				}
+			}
+		})
+	}
+}

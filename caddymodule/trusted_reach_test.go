@@ -49,6 +49,9 @@ func TestIssuerThatIsANameOnly(t *testing.T) {
 	if got := d.askAs(name, map[string]any{"aud": nil}); got.body != "demo|||" {
 		t.Errorf("without aud: %d %s", got.status, got.body)
 	}
+	if got := d.ask("GET", "/.well-known/oauth-protected-resource", nil).body; !strings.Contains(got, doorAudience) || strings.Contains(got, name) {
+		t.Errorf("the metadata names what is not a URL: %s", got)
+	}
 	for reason, changes := range map[string]map[string]any{
 		"wrong_client":   {"client_id": "other", "aud": nil},
 		"wrong_audience": {"aud": "https://other.example.com"},

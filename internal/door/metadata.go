@@ -77,12 +77,21 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 		if err != nil {
 			return nil, err
 		}
-		urls, scopes = append(urls, t.Expect.Issuer), append(scopes, more...)
+		if scopes = append(scopes, more...); isWebURL(t.Expect.Issuer) {
+			urls = append(urls, t.Expect.Issuer)
+		}
 	}
 	slices.Sort(scopes)
 	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), oauth.MetadataMaxAge)
 	m.latest.Store(&metadataDocument{revision, document})
 	return document, nil
+}
+
+// isWebURL reports whether an issuer is a URL, as RFC 9728 §2 requires of authorization_servers. Where the config says where
+// its keys are, it may be any name, which clients could not parse.
+func isWebURL(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // revision changes when the scopes of any issuer may have changed.

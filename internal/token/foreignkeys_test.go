@@ -301,6 +301,25 @@ func TestVerifierLooksForNewerKeys(t *testing.T) {
 	if err != nil || verified.KeyID() != newer.ID() || len(asked) != 2 || old.HasFor(missingKey) || !old.HasFor("") {
 		t.Errorf("%v, %q, asked %q", err, verified.KeyID(), asked)
 	}
+	named := parsedKeys(t, jwkOf(t, older, "", none), jwkOf(t, newer, "new", nil))
+	asked = nil
+	_, err = v.Verify(signedAs(t, newer, "new"), func(_, kid string) (*KeySet, error) {
+		if asked = append(asked, kid); kid == missingKey {
+			return named, nil
+		}
+		return old, nil
+	})
+	if err != nil || len(asked) != 2 {
+		t.Errorf("a new key with a kid beside one without: %v, asked %q", err, asked)
+	}
+	asked = nil
+	_, err = v.Verify(signedAs(t, newer, "old"), func(_, kid string) (*KeySet, error) {
+		asked = append(asked, kid)
+		return parsedKeys(t, jwkOf(t, older, "old", nil)), nil
+	})
+	if wantReason(t, err, BadSignature); len(asked) != 1 {
+		t.Errorf("a forged token of a known kid has keys looked up: %q", asked)
+	}
 	v.Remember(verified)
 	if again, err := v.Verify(signedAs(t, newer, ""), fixedKeys(old)); err == nil {
 		t.Errorf("by a key that is gone: %v", again)

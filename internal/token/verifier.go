@@ -127,7 +127,7 @@ func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified,
 		return refused, err
 	}
 	claims, keyID, err := verify(raw, keys, *expect)
-	if expect.NoKeyID && mayLackKey(kid, err) {
+	if expect.NoKeyID && mayLackKey(keys, kid, err) {
 		newer, failed := keysFor(expect.Issuer, missingKey)
 		if failed != nil {
 			return refused, failed
@@ -143,11 +143,18 @@ func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified,
 	return Verified{Claims: claims, passed: passed{id, expect, keyID, weak.Make(keys)}}, nil
 }
 
-// mayLackKey reports whether the key of a token may be missing although there are keys for its kid: one with another
-// algorithm or, if the token has no kid, any.
-func mayLackKey(kid string, err error) bool {
-	reason := ErrorReason(err)
-	return reason == WrongAlgorithm || kid == "" && (reason == BadSignature || reason == UnknownKey)
+// mayLackKey reports whether the key of a token may be missing from a set that has keys for its kid: they have other
+// algorithms, or the token or they have no kid. A kid that no key fits was looked up before.
+func mayLackKey(keys *KeySet, kid string, err error) bool {
+	switch ErrorReason(err) {
+	case WrongAlgorithm:
+		return true
+	case BadSignature:
+		return !keys.Has(kid)
+	case UnknownKey:
+		return kid == ""
+	}
+	return false
 }
 
 // choose returns what is expected of the token, by its issuer. If there is only one issuer, Verify checks iss.
