@@ -47,7 +47,7 @@ func compile(sources []files.File) (*snapshot, error) {
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
 	compiler, err := compileModules(modules, store)
 	if err == nil {
-		err = errors.Join(checkUse(compiler), checkTypes(compiler, sources))
+		err = errors.Join(checkRefs(compiler, data), checkUse(compiler), checkTypes(compiler, sources))
 	}
 	if err != nil {
 		return nil, err

@@ -122,6 +122,7 @@ var errNoBundle = errors.New("no policy bundle has come yet")
 
 // restore loads the kept bundle and puts it into force if there is no policy yet.
 func (b *bundled) restore(ctx context.Context) (struct{}, error) {
+	defer b.source.Restored()
 	kept, err := b.source.Restore(ctx)
 	if err == nil && kept != nil {
 		err = b.takeKept(kept)

@@ -20,8 +20,9 @@ func (h *Host) statusCommand() *cobra.Command {
 Shows for each issuer whether its storage can be reached, the sources and revisions of
 its registry and its policy, the numbers of signing keys and revocations, and the
 problems. Also shows the remote issuers whose tokens have arrived, and each m2m_auth with
-its own policy. Healthy means that the current data was read and the last write to the
-storage worked. Ages and the details of policy bundles are in --format json.
+its own policy. Healthy means that the current data was read, the last write to the
+storage worked, and no decision of a policy failed in the last five minutes. Ages and the
+details of policy bundles are in --format json.
 
 The exit code is 0 if everything is healthy and 6 otherwise.`,
 		Args: cobra.NoArgs,

@@ -91,19 +91,21 @@ func (k *keptBundle) save(ctx context.Context) {
 	k.pending, k.stored = nil, k.sum
 }
 
-// MayRestore reports whether enough time has passed since Restore last ended.
+// MayRestore reports whether enough time has passed since the last call of Restored.
 func (s *Source) MayRestore() bool {
 	last := s.store.restored.Load()
 	return last == nil || time.Since(*last) > s.cfg.pace.Restore
 }
 
+// Restored says that the result of Restore was put into force, or was not good. Who asks before then waits for it.
+func (s *Source) Restored() {
+	now := time.Now()
+	s.store.restored.Store(&now)
+}
+
 // Restore returns the bundle of this URL from the store, or nil if there is none. It verifies the bundle like one that
 // was just fetched: write access to the store is not enough to change the policy.
 func (s *Source) Restore(ctx context.Context) (*Bundle, error) {
-	defer func() {
-		now := time.Now()
-		s.store.restored.Store(&now)
-	}()
 	object, err := s.store.load(ctx)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
