@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -75,7 +76,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("issuer %d is null", i)
 		}
 		if err := issuer.provision(ctx, a); err != nil {
-			return fmt.Errorf("provisioning issuer %q: %w", credential.WithoutUserInfo(issuer.URL), err)
+			return ofIssuer(issuer.URL, err)
 		}
 		if seen[issuer.URL] {
 			return fmt.Errorf("issuer %q is configured twice", issuer.URL)
@@ -83,6 +84,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 		seen[issuer.URL] = true
 	}
 	return nil
+}
+
+// ofIssuer says which issuer an error is about, which may begin with that word itself.
+func ofIssuer(url string, err error) error {
+	text, found := strings.CutPrefix(err.Error(), "issuer ")
+	if found {
+		err = errors.New(text)
+	}
+	return fmt.Errorf("issuer %q: %w", credential.WithoutUserInfo(url), err)
 }
 
 // Start loads the signing keys of each issuer, creates the first key if there is none, and begins to watch registries and

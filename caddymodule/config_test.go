@@ -160,7 +160,11 @@ func TestAThousandRequirementsAreQuickToRead(t *testing.T) {
 	}
 	path := servertest.WriteFile(t, t.TempDir(), "registry.yaml", string(registry))
 	caddyfile := "{\nm2m {\nissuer http://localhost:8080 {\nregistry file " + path + "\n}\n}\n}\nhttp://localhost:8080 {\nm2m_auth {\n" + lines.String() + "}\n}\n"
-	if err := servertest.New(t).Validate(caddyfile); err != nil {
+	s := servertest.New(t)
+	if err := s.Validate(caddyfile); err != nil {
 		t.Fatal(err)
+	}
+	if n := strings.Count(s.Log(), "can never work"); n != 21 { // the registry has no such resource
+		t.Errorf("%d warnings", n)
 	}
 }

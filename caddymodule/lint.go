@@ -36,6 +36,9 @@ func (a *App) validated() bool {
 	return cause != nil && cause.Error() == "validation complete"
 }
 
+// maxWarnings keeps one fault, such as an empty registry file, from filling the log.
+const maxWarnings = 20
+
 // lint warns of what can never work in the whole config. All apps must be provisioned.
 func (a *App) lint() {
 	config := &lint.Config{}
@@ -48,7 +51,12 @@ func (a *App) lint() {
 			config.Servers = append(config.Servers, lintRoutes(servers[name].Routes, servers[name].NamedRoutes))
 		}
 	}
-	for _, finding := range lint.Check(config) {
+	findings := lint.Check(config)
+	for n, finding := range findings {
+		if n == maxWarnings {
+			a.logger.Warn("more parts of the config can never work", zap.Int("count", len(findings)-n))
+			break
+		}
 		where := zap.Skip()
 		if finding.Position != "" {
 			where = zap.String("position", finding.Position)

@@ -83,6 +83,9 @@ func TestTokenEndpointAnswersAsThePolicySaysWhenScopeIsMissing(t *testing.T) {
 			}
 		})
 	}
+	if got := w.metric("token_requests_total", `result="granted"`); got != "2" {
+		t.Errorf("%s requests count as granted, want 2: nothing that was requested is rejected", got)
+	}
 	t.Run("of another audience", func(t *testing.T) {
 		w := w.in(t)
 		a := w.post(w.form("demo", "") + "&resource=https%3A%2F%2Ffilms.example.com")

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
@@ -180,7 +179,7 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 
 func (t *TrustedIssuer) checkRemote(audience []string) error {
 	if err := t.checkReach(); err != nil {
-		return fmt.Errorf("issuer %q: %w", credential.WithoutUserInfo(t.URL), err)
+		return ofIssuer(t.URL, err)
 	}
 	if len(t.Audience) == 0 && len(audience) == 0 {
 		return fmt.Errorf("issuer %q is none of this process's, so the audience has no default; add `audience <url>`", t.URL)

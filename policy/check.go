@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -43,7 +42,7 @@ func (c Candidate) files() ([]files.File, error) {
 	for _, path := range c.Paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return nil, fmt.Errorf("reading policy: %w", err)
+			return nil, err
 		}
 		if info.IsDir() || files.IsPolicy(path, true) {
 			paths = append(paths, path)

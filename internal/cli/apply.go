@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 )
@@ -79,7 +80,7 @@ func (s *session) apply(file string, prune, dryRun bool) ([]api.Change, error) {
 		mediaType = "application/json"
 	}
 	query := url.Values{"prune": {fmt.Sprint(prune)}, "dry_run": {fmt.Sprint(dryRun)}}
-	p := &applying{session: s, dryRun: dryRun, again: fmt.Sprintf("%s m2m diff %s", programName(), shellWord(file))}
+	p := &applying{session: s, dryRun: dryRun, again: s.diffCommandLine(file)}
 	answer, err := p.send(query, mediaType, data)
 	if err != nil {
 		return nil, err
@@ -88,6 +89,20 @@ func (s *session) apply(file string, prune, dryRun bool) ([]api.Change, error) {
 		s.printChanges(answer.Changes)
 		s.printSummary(answer.Changes, dryRun)
 	})
+}
+
+// diffCommandLine is the command that shows what an apply of the file would still change.
+func (s *session) diffCommandLine(file string) string {
+	line := programName() + " m2m diff " + shellWord(file)
+	s.cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "prune":
+			line += " --prune"
+		case "address", "config", "adapter", "issuer":
+			line += " --" + f.Name + " " + shellWord(f.Value.String())
+		}
+	})
+	return line
 }
 
 func (h *Host) exportCommand() *cobra.Command {

@@ -107,9 +107,9 @@ func TestApplyInterrupted(t *testing.T) {
 			t.Error(err)
 		}
 		<-r.Context().Done()
-	}, "apply")
+	}, "apply", "--prune", "--issuer", "https://auth.example.com")
 	want := "Error: interrupted: 120 of 500 changes were written by then, and the server goes on with the rest. To see what is left: "
-	if !strings.Contains(log, want) || !strings.Contains(log, " m2m diff ") || code != exitInterrupted {
+	if !strings.Contains(log, want) || !strings.Contains(log, " m2m diff ") || !strings.Contains(log, " --issuer https://auth.example.com --prune") || code != exitInterrupted {
 		t.Errorf("code %d: %s", code, log)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -74,6 +75,9 @@ func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 	}
 }
 
+// parsingFault is what strconv says about a value that the error shows already.
+var parsingFault = regexp.MustCompile(`strconv\.\w+: parsing "(?:[^"\\]|\\.)*": `)
+
 // namesOf returns the names of the subcommands.
 func namesOf(cmd *cobra.Command) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -115,7 +119,7 @@ func (h *Host) prepare(cmd *cobra.Command) {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return h.exit(cmd, run(cmd, args)) }
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return errors.New(credential.Mask(err.Error()))
+		return errors.New(credential.Mask(parsingFault.ReplaceAllString(err.Error(), "")))
 	})
 	for _, below := range cmd.Commands() {
 		h.prepare(below)

@@ -21,7 +21,11 @@ func (k *checker) door(d *Door, f flow) {
 		k.named = append(k.named, named{d, f})
 	}
 	if f.ender != "" {
-		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request, without a check of tokens; put m2m_auth first")
+		unchecked := ", without a check of tokens"
+		if f.ender == "m2m_auth" {
+			unchecked = ""
+		}
+		k.report(d.Position, "m2m_auth is never reached: "+f.ender+" before it takes every request"+unchecked+"; put m2m_auth first")
 		return
 	}
 	for _, g := range f.gates {

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -77,12 +76,12 @@ func Read(files []File) error {
 	left := int64(MaxBytes)
 	for i := range files {
 		if err := files[i].Read(left); err != nil {
-			return fmt.Errorf("reading policy: %w", err)
+			return err
 		}
 		left -= int64(len(files[i].Content))
 	}
 	if err := checkRego(files); err != nil {
-		return fmt.Errorf("reading policy: %w", err)
+		return err
 	}
 	return nil
 }

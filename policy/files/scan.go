@@ -18,7 +18,7 @@ func Scan(paths []string, tests bool) ([]File, error) {
 	s := scanner{seen: make(map[string]bool), tests: tests}
 	for _, path := range paths {
 		if err := s.root(path); err != nil {
-			return nil, fmt.Errorf("reading policy: %w", err)
+			return nil, err
 		}
 	}
 	return s.found, nil

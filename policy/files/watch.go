@@ -63,7 +63,7 @@ func (w *Watch) readStable(found []File) ([]File, error) {
 		}
 		found = again
 	}
-	return nil, errors.New("reading policy: the files keep changing")
+	return nil, errors.New("the files keep changing")
 }
 
 func (w *Watch) isUnchanged(found []File) bool {

@@ -107,7 +107,7 @@ func warnings(lines []map[string]any) error {
 func caddyfilesOfTheTree(t *testing.T) []block {
 	t.Helper()
 	var found []block
-	for _, pattern := range []string{"Caddyfile*", "examples/*/Caddyfile"} {
+	for pattern, mark := range map[string]string{"Caddyfile*": "", "examples/*/Caddyfile": "", "examples/*/*.Caddyfile": "plugin"} {
 		paths, err := filepath.Glob(filepath.Join("../..", pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +117,7 @@ func caddyfilesOfTheTree(t *testing.T) []block {
 			if err != nil {
 				t.Fatal(err)
 			}
-			found = append(found, block{page: strings.TrimPrefix(path, "../../"), line: 1, text: string(content)})
+			found = append(found, block{page: strings.TrimPrefix(path, "../../"), line: 1, mark: mark, text: string(content)})
 		}
 	}
 	return found

@@ -224,3 +224,35 @@ func TestCaddyForwardAuth(t *testing.T) {
 	ask(t, "GET", r.api+"/books/1").expect(t, "no token", 401)
 	checkForwarded(t, front, token)
 }
+
+// TestCaddyEncodedSlash is TestNginxEncodedSlash for Caddy.
+func TestCaddyEncodedSlash(t *testing.T) {
+	r := newRecipe(t)
+	_, onPort := r.doorAddress()
+	door := strings.Replace(block(t, "forward-auth.md", "## Caddy", "caddyfile", 1), bookLine, bookLine+" {\n\t\t\tencoded_slash\n\t\t}", 1)
+	r.run(onPort(door + block(t, "forward-auth.md", "## Caddy", "caddyfile", 2)))
+	r.encodedSlash(strings.TrimPrefix(r.api, "http://"), 400)
+}
+
+const bookLine = "\t\trequire GET /books/{id} book:{id}:read"
+
+// TestNginxEncodedSlash checks that nginx forwards the encoded slash that the door has judged.
+func TestNginxEncodedSlash(t *testing.T) {
+	r := newRecipe(t)
+	_, onPort := r.doorAddress()
+	r.run(onPort(strings.Replace(block(t, "forward-auth.md", "## The door", "caddyfile", 1), bookLine, bookLine+" {\n\t\t\tencoded_slash\n\t\t}", 1)))
+	nginx := startNginx(t, r.local(onPort(block(t, "forward-auth.md", "## nginx", "nginx", 1))))
+	r.encodedSlash(nginx, 403)
+}
+
+// encodedSlash asks a proxy for a book whose identifier has a slash. The proxy answers with the status if the path may be read in two ways.
+func (r *recipe) encodedSlash(proxy string, twoWays int) {
+	r.t.Helper()
+	token := "Authorization: " + bearer(r.token("ci-bot", "book:group%2Fproj:read"))
+	raw(r.t, proxy, "GET /books/group%2Fproj", token).expect(r.t, "an encoded slash", 200, "GET /books/group%2Fproj body=")
+	for line, status := range map[string]int{
+		"GET /books/group/proj": 403, "GET /books/other%2Fproj": 403, "GET /books/group%2f%2Fproj": 403, "GET /books/group%2F..%2Fproj": twoWays,
+	} {
+		raw(r.t, proxy, line, token).expect(r.t, line, status)
+	}
+}
