@@ -96,6 +96,20 @@ func TestEncodedSlashesNeedTheOption(t *testing.T) {
 	}
 }
 
+// TestConnectWithAnEncodedSlash: ServeMux does not clean the path of CONNECT. It must not look for the route of such a path.
+func TestConnectWithAnEncodedSlash(t *testing.T) {
+	d := newDoor(t, "require /{a}/{b} x:{a}/{b}:read {\nencoded_slash\n}")
+	for _, target := range []string{"//a%2Fb", "//a%2Fb/", "/%2F/", "/a%2Fb//", "/a%2Fb/c", "/.%2F/b"} {
+		got := d.askRaw("CONNECT " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + d.token("*") + "\r\n\r\n")
+		if got.status != 400 || len(d.upstream.taken()) > 0 {
+			t.Errorf("%s: %d %s", target, got.status, got.body)
+		}
+	}
+	if log := d.Log(); strings.Contains(log, "panic") {
+		t.Errorf("a handler panicked: %s", log)
+	}
+}
+
 // TestPrefixOfEncodedSlashes: a grant for a group covers the projects in it, and no others.
 func TestPrefixOfEncodedSlashes(t *testing.T) {
 	d := newDoor(t, slashLines)

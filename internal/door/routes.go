@@ -144,9 +144,10 @@ func (c *Routes) find(r *http.Request) (seen *http.Request, found *muxAnswer) {
 }
 
 // takesEncodedSlash reports whether the path of a request has an encoded slash, and belongs to a route that takes it as a
-// character of its segment.
+// character of its segment. It does not look for the route of a path that is refused anyway: for CONNECT, which is not
+// refused yet, ServeMux takes an empty segment for a parameter, and PathValue panics (go.dev/issue/81222).
 func (c *Routes) takesEncodedSlash(r *http.Request) bool {
-	if c == nil || !c.encodedSlash || !httpguard.HasEncodedSlash(r.URL) {
+	if c == nil || !c.encodedSlash || !httpguard.HasEncodedSlash(r.URL) || httpguard.AmbiguousSegments(r.URL) != "" {
 		return false
 	}
 	_, found := c.find(r)
