@@ -106,6 +106,11 @@ func TestFeed(t *testing.T) {
 		}
 		return len(etags) == 1
 	})
+	for _, query := range []string{"?trace=1", "?since=0&trace=%zz", "?trace=1;2&since=0&trace=2"} { // others are ignored
+		if a := feedAt(t, w.issuer, query); a.status != http.StatusOK || !a.has("tokens", digestOf("A")) {
+			t.Errorf("%s: %d %v", query, a.status, a.claims)
+		}
+	}
 	for _, query := range []string{"?since=", "?since=now", "?since=-1", "?since=1e3", "?since=9999999999999999", "?since=%zz", "?since=1;x=1", "?since=1&since=2"} {
 		if a := feedAt(t, w.issuer, query); a.status != http.StatusBadRequest || !strings.Contains(a.body, "invalid_request") {
 			t.Errorf("%s: %d %s", query, a.status, a.body)

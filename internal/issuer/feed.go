@@ -3,8 +3,8 @@ package issuer
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,23 +64,25 @@ func (f *feed) serve(w http.ResponseWriter, r *http.Request) {
 	signed.ServeHTTP(w, r)
 }
 
-// sinceOf returns the parameter since, the moment from which a reader does not know the revocations; 0 if it is missing.
-func sinceOf(query string) (int64, *oauth.Error) {
-	parameters, err := url.ParseQuery(query)
-	given := parameters["since"]
-	switch {
-	case err != nil:
-		return 0, oauth.InvalidRequest("the query is not well-formed")
-	case len(given) == 0:
-		return 0, nil
-	case len(given) > 1:
-		return 0, oauth.InvalidRequest("a parameter is repeated")
+// sinceOf returns the parameter since, the moment from which a reader does not know the revocations; 0 if it is missing. It
+// ignores all others, whatever they are.
+func sinceOf(query string) (since int64, _ *oauth.Error) {
+	found := false
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if name != "since" {
+			continue
+		}
+		if found {
+			return 0, oauth.InvalidRequest("a parameter is repeated")
+		}
+		seconds, err := strconv.ParseUint(value, 10, 40)
+		if err != nil {
+			return 0, oauth.InvalidRequest("since is not a number of seconds")
+		}
+		found, since = true, int64(seconds)
 	}
-	since, err := strconv.ParseUint(given[0], 10, 40)
-	if err != nil {
-		return 0, oauth.InvalidRequest("since is not a number of seconds")
-	}
-	return int64(since), nil
+	return since, nil
 }
 
 // moment returns the moment for which there is a feed. It returns 0 for all moments whose feed would have every

@@ -33,9 +33,10 @@ func (s *Server) Hints() Hints {
 	for _, e := range endpoints {
 		what := e.what + " is " + s.URL + e.path
 		h.exact[base.Path+e.path], h.likely[e.path] = what, what
-		for _, path := range append(e.elsewhere, e.path) {
+		for _, path := range e.elsewhere {
 			h.own[strings.ToLower(base.Path+path)] = what
 		}
+		h.own[strings.ToLower(base.Path+e.path)] = what
 		if e.path == oauth.JWKSPath {
 			h.likely["/.well-known/jwks.json"], h.likely["/.well-known/jwks"] = what, what
 		}
