@@ -73,7 +73,9 @@ func (p *RequestPolicy) findEngine(h *AuthHandler, storage certmagic.Storage) er
 	if p.engine, err = p.load(storage, path.Join("m2m", issuer.StorageName(h.trusted[0].URL), "doors", p.name()), h.logger); err != nil {
 		return err
 	}
-	p.own = true
+	if p.own = true; p.engine.Issues() {
+		h.logger.Warn("rules of package m2m.token have no effect in the policy of a door", zap.Strings("policy", p.engine.Status().Where))
+	}
 	return nil
 }
 

@@ -21,8 +21,9 @@ type snapshot struct {
 	tested   string // the revision with the tests that it has passed
 	rules    ruleIndex
 	prepared map[*query]opa.PreparedEvalQuery
-	// masks and judges say whether there is any rule of a mask, and of a request decision.
-	masks, judges bool
+	// masks, judges and issues say whether there is any rule of a mask, of a request decision, and of authors of a token
+	// decision.
+	masks, judges, issues bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
 	failed   failed
@@ -53,6 +54,7 @@ func compile(sources []files.File) (*snapshot, error) {
 		return nil, err
 	}
 	s.masks, s.judges = maskQuery.isWritten(written), requestQuery.isWritten(written)
+	s.issues = slices.ContainsFunc(ownTyped(modules), func(t typed) bool { return t.contract.path == tokenPackage })
 	for _, q := range []*query{tokenQuery, defaultScopesQuery, requestQuery, maskQuery} {
 		if s.prepared[q], err = prepare(compiler, store, q.text(written)); err != nil {
 			return nil, err

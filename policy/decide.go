@@ -61,6 +61,12 @@ func (e *Engine) RequireRequests() error {
 	return nil
 }
 
+// Issues reports whether authors have rules of package m2m.token in the policy in force. Only issuers evaluate these.
+func (e *Engine) Issues() bool {
+	s := e.current.Load()
+	return s != nil && s.issues
+}
+
 // question asks a snapshot for the rules of a query.
 type question[T any] struct {
 	snapshot *snapshot

@@ -133,3 +133,15 @@ func TestNotModifiedWithoutETag(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 }
+
+// TestBundleWithoutEffect has a rule that no decision reads: a bundle is checked like a folder.
+func TestBundleWithoutEffect(t *testing.T) {
+	server := serveBundles(t, static(ttlBundle(t, "v1", 60), `"1"`))
+	e := polled(t, server.URL, nil)
+	changes(t, e)
+	server.set(static(pack(t, map[string]string{"/a.rego": "package m2m.token\n\ndeny if input.client.id == \"x\"\n"}), `"2"`))
+	wantParts(t, refused(t, e), `a.rego:3: deny has no effect, because no rule uses it (did you mean "rejected"?)`)
+	server.set(static(pack(t, map[string]string{"/a.rego": "package m2m.token\n\nttl contains \"60\"\n"}), `"3"`))
+	wantParts(t, refused(t, e), `a.rego:3: ttl holds a value`)
+	wantTTL(t, e, 60)
+}
