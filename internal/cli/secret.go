@@ -28,9 +28,9 @@ func checkSecretCommand() *cobra.Command {
 		Use:   "check < secret",
 		Short: "Detects a mistyped secret, without a server",
 		Long: `
-Reads a secret from standard input and verifies its checksum. It reports white space
-around the secret, except for the line break at its end. It does not know whether a
-client has this secret.
+Reads a secret from standard input and verifies its checksum. White space around the
+secret is an error, and one line break at its end is a note. The command does
+not know whether a client has this secret.
 
 The exit code is 0 for a well-formed secret and 5 otherwise.`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -40,7 +40,7 @@ The exit code is 0 for a well-formed secret and 5 otherwise.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			secret, err := readSecret(cmd)
+			secret, lineBreak, err := readSecret(cmd)
 			if err != nil {
 				return err
 			}
@@ -49,6 +49,9 @@ The exit code is 0 for a well-formed secret and 5 otherwise.`,
 					err = fmt.Errorf("%w; \"caddy m2m secret import\" accepts this one", err)
 				}
 				return &exitError{exitInvalid, err}
+			}
+			if lineBreak {
+				fmt.Fprintln(cmd.ErrOrStderr(), "A line break follows the secret. Shells remove it, but a program that takes the file as it is, such as a Kubernetes secret, sends it.")
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "well-formed")
 			return err

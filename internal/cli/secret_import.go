@@ -54,7 +54,7 @@ Scanners do not recognize such a secret, so replace it with rotate when you can.
 }
 
 func (s *session) importSecret(client, expires string) error {
-	secret, err := readSecret(s.cmd)
+	secret, _, err := readSecret(s.cmd)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *session) importSecret(client, expires string) error {
 
 // printImported prints the line for a registry file.
 func printImported(cmd *cobra.Command) error {
-	secret, err := readSecret(cmd)
+	secret, _, err := readSecret(cmd)
 	if err != nil {
 		return err
 	}
@@ -94,8 +94,9 @@ func printImported(cmd *cobra.Command) error {
 	return err
 }
 
-// readSecret reads a secret from standard input. At a terminal it asks for it, and does not show what is typed.
-func readSecret(cmd *cobra.Command) (string, error) {
+// readSecret reads a secret from standard input, and returns whether a line break follows it. At a terminal it asks for the
+// secret, and does not show what is typed.
+func readSecret(cmd *cobra.Command) (secret string, lineBreak bool, _ error) {
 	var text []byte
 	var err error
 	if in, ok := cmd.InOrStdin().(*os.File); ok && isatty.IsTerminal(in.Fd()) {
@@ -106,9 +107,10 @@ func readSecret(cmd *cobra.Command) (string, error) {
 		text, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), 1<<16))
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading the secret: %w", err)
+		return "", false, fmt.Errorf("reading the secret: %w", err)
 	}
-	return trimmedSecret(string(text))
+	secret, err = trimmedSecret(string(text))
+	return secret, secret != string(text), err
 }
 
 // trimmedSecret removes the line break at the end of a file, as shells do. It reports other white space, which a program
