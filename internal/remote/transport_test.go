@@ -124,8 +124,7 @@ func TestPrivateCA(t *testing.T) {
 func TestRequestHeader(t *testing.T) {
 	jwks := testJWKS(t)
 	keys := startOrigin(t, false, func(string) string { return jwks })
-	var metadata *origin
-	metadata = startOrigin(t, false, func(string) string {
+	metadata := startOrigin(t, false, func(string) string {
 		return `{"issuer":"` + keys.URL + `","jwks_uri":"` + keys.URL + `/jwks"}`
 	})
 	value := "first"
