@@ -88,7 +88,7 @@ func TestDecisionNamesThePolicyThatMadeIt(t *testing.T) {
 
 // TestMaskThatFailsIsCounted: the token is issued, and its line says only that it was.
 func TestMaskThatFailsIsCounted(t *testing.T) {
-	w := startIssuer(t, issuerSettings{policy: map[string]string{"mask.rego": "package m2m.log\n\nmask contains \"no pointer\" if input.client_id == \"careful\"\n\nmask contains \"/input/client/attributes\"\n"}})
+	w := startIssuer(t, issuerSettings{policy: map[string]string{"mask.rego": "package m2m.log\n\nmask contains concat(\" \", [\"no\", \"pointer\"]) if input.client_id == \"careful\"\n\nmask contains \"/input/client/attributes\"\n"}})
 	w.granted(w.ask("careful", "book:1:read"))
 	line := w.decision("")
 	if line["input"] != nil || line["result"] != nil || line["client_id"] != nil || line["requested_by"] != nil || line["mask_error"] == nil || line["jti"] == "" {
