@@ -110,7 +110,7 @@ func TestHeadersOfAPolicyCannotBeSent(t *testing.T) {
 func TestDoorWhosePolicyFails(t *testing.T) {
 	for name, rule := range map[string]string{
 		"a builtin fails":        `denied contains {"reason": "x"} if to_number(input.request.host) > 3`,
-		"a wrong type":           `denied contains object.get({"v": "x"}, "v", null)`,
+		"a wrong type":           `denied contains json.unmarshal("7")`, // of which loading cannot know
 		"a header of no door":    `headers["X-Other"] := "x"`,
 		"a header with newlines": "headers[\"X-Route\"] := \"x\\ny\"",
 		"a header with a space":  `headers["X-Route"] := input.request.route.parameters.id`,

@@ -46,7 +46,7 @@ func TestJSONConfigsThatAreErrors(t *testing.T) {
 		"unknown registry":         {`{"issuer": "http://localhost:8080", "registry": {"source": "etcd", "path": "x"}}`, door(""), `registry source "etcd" is unknown`},
 		"missing registry file":    {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "testdata/none.yaml"}}`, door(""), "testdata/none.yaml"},
 		"registry path of nothing": {`{"issuer": "http://localhost:8080", "registry": {"source": "file", "path": "{env.M2M_NONE}"}}`, door(""), "{env.M2M_NONE}"},
-		"issuer without a URL":     {`{"registry": {"source": "file", "path": "testdata/adapt/registry.yaml"}}`, door(""), "issuer must be a URL"},
+		"issuer without a URL":     {`{"registry": {"source": "file", "path": "testdata/adapt/registry.yaml"}}`, door(""), `issuer "": must be a URL`},
 		"issuer twice":             {configGoodIssuer + "," + configGoodIssuer, door(`, "issuer": "http://localhost:8080"`), "configured twice"},
 		"password in the URL":      {strings.Replace(configGoodIssuer, "localhost", "me:hunter2@localhost", 1), door(""), "user information"},
 		"unknown issuer field":     {issuer(`, "ttl": 1`), door(""), `unknown field \"ttl\"`},

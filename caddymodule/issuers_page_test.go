@@ -144,9 +144,7 @@ func (f *fakeIssuer) site(t *testing.T, block string) string {
 	if !strings.Contains(block, "ca "+f.ca) {
 		block = regexp.MustCompile(`(?m)^\tissuer (.*) \{$`).ReplaceAllString(block, "\tissuer $1 {\n\t\tca "+f.ca)
 	}
-	if strings.Contains(block, "policy /etc/caddy/door") {
-		block = strings.Replace(block, "policy /etc/caddy/door", "policy "+f.policy(t)+" {\n\t\ttimeout 20s\n\t}", 1)
-	}
+	block = strings.Replace(block, "policy /etc/caddy/door", "policy "+f.policy(t)+" {\n\t\ttimeout 20s\n\t}", 1)
 	return f.door.fill(doorSite(block + "\nreverse_proxy UPSTREAM"))
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -95,6 +96,9 @@ func readJudged(head string) (judgedReading, bool) {
 	r.host = strings.ToLower(r.fields["host"])
 	if end := strings.IndexByte(r.host, ']'); end > 0 {
 		r.host = r.host[:end+1]
+		if address, err := netip.ParseAddr(r.host[1:end]); err == nil { // an address has several forms
+			r.host = "[" + address.String() + "]"
+		}
 	} else {
 		r.host, _, _ = strings.Cut(r.host, ":")
 	}

@@ -294,6 +294,7 @@ func FuzzJudgedRequest(f *testing.F) {
 		a, _ := g.request()
 		f.Add(a.method, a.target, a.host)
 	}
+	f.Add("GET", "/books/1", "[::000]:10")
 	f.Fuzz(func(t *testing.T, method, target, host string) {
 		if strings.ContainsAny(method+target, " \r\n\t") || strings.ContainsAny(host, "\r\n") || method == "" || target == "" || method == "CONNECT" || len(target) > 4000 {
 			return

@@ -41,6 +41,7 @@ func TestMetadataThatMayBeServed(t *testing.T) {
 	s := servertest.New(t)
 	registry := servertest.WriteFile(t, t.TempDir(), "registry.yaml", lintRegistry)
 	for name, caddyfile := range map[string]string{
+		"encoded slashes":             metadataSite("handle /queues/* {\n\t\tm2m_auth {\n\t\t\trequire GET /queues/%2F/{queue} book:{queue}:read {\n\t\t\t\tencoded_slash\n\t\t\t}\n\t\t}\n\t\treverse_proxy up:1\n\t}\n"),
 		"metadata in handle_path":     metadataSite("m2m_resource_metadata\n\thandle_path /v1/* {\n\t\tm2m_auth {\n\t\t\taudience https://api.example.com https://auth.example.com\n\t\t}\n\t\treverse_proxy up:1\n\t}\n"),
 		"metadata by its name":        metadataSite("handle /.well-known/* {\n\t\tm2m_resource_metadata https://api.example.com/v1\n\t}\n\thandle /v1/* {\n\t\tm2m_auth {\n\t\t\taudience https://api.example.com/v1 https://auth.example.com\n\t\t}\n\t\treverse_proxy up:1\n\t}\n"),
 		"metadata of the upstream":    metadataSite("handle /.well-known/* {\n\t\treverse_proxy up:1\n\t}\n\thandle_path /v1/* {\n\t\tm2m_auth {\n\t\t\taudience https://api.example.com https://auth.example.com\n\t\t}\n\t\treverse_proxy up:1\n\t}\n"),

@@ -14,7 +14,7 @@ import (
 func TestNoSecretIsLogged(t *testing.T) {
 	w := startIssuer(t, issuerSettings{
 		global: "debug", site: "log\nrespond /echo 200\nhandle_errors {\nrespond 500\n}",
-		policy: map[string]string{"faulty.rego": "package m2m.token\n\nclaims[{\"almighty\": \"iss\"}[input.client.id]] := \"x\"\n\nclaims[\"team\"] := input.client.attributes.team\n"},
+		policy: map[string]string{"faulty.rego": "package m2m.token\n\nclaims[name] := \"x\" if {\n\tname := concat(\"\", [\"i\", \"ss\"])\n\tinput.client.id == \"almighty\"\n}\n\nclaims[\"team\"] := input.client.attributes.team\n"},
 	})
 	other := registry.NewSecret() // that of a client of another issuer, say
 	hidden := []string{w.secret, other}

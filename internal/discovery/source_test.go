@@ -28,7 +28,7 @@ func TestCheckSource(t *testing.T) {
 		"jwks_uri must be an absolute URL without user": {
 			{Issuer: "a", JWKSURI: "jwks"}, {Issuer: "a", JWKSURI: "https://u:hunter2@b.example"}, {Issuer: "a", JWKSURI: "https://b.example#a"},
 		},
-		"issuer must be https":                         {{Issuer: name}, {Issuer: "http://keycloak:8080"}},
+		"issuer must be https":                         {{Issuer: "http://tenant.example"}, {Issuer: "http://keycloak:8080"}},
 		"issuer must be an absolute":                   {{Issuer: "accounts.google.com"}},
 		"issuer must be a URL without query":           {{Issuer: "https://a.example?a=b"}},
 		"issuer must not hold user information":        {{Issuer: "https://u:hunter2@a.example", JWKSURI: "https://b.example"}},

@@ -130,7 +130,14 @@ func alphabetOf(s string) (size int) {
 // of the keyboard, and the end of three that came before.
 func predictable(s string) (count int) {
 	s = strings.ToLower(s)
+	var seen [1 << 9]uint64 // a bit for each three that came before; few share one
 	for i := 1; i < len(s); i++ {
+		before := false
+		if i >= 2 {
+			n := (uint(s[i-2])*961 + uint(s[i-1])*31 + uint(s[i])) % (uint(len(seen)) * 64)
+			before = seen[n/64]&(1<<(n%64)) != 0
+			seen[n/64] |= 1 << (n % 64)
+		}
 		switch {
 		case s[i] == s[i-1]:
 			count++
@@ -138,7 +145,7 @@ func predictable(s string) (count int) {
 			count++
 		case i >= 2 && isNext(s[i], s[i-1]) && isNext(s[i-1], s[i-2]):
 			count++
-		case i >= 3 && strings.Contains(s[:i], s[i-2:i+1]):
+		case before:
 			count++
 		}
 	}
@@ -157,16 +164,26 @@ func isNext(a, b byte) bool {
 const commonPairs = " th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic ne ea ra ce li ch ll be ma si om ur ei ie ge un em et el ss pr la us ec di pa il ca ot sa ee oo ct " +
 	"ac ad am ap ba ck do ey fo id im ke ki ks lo ly mi mo my na no od oi op os ow pe pl po rd rs ry sh so su ta tt tr wo ke ay "
 
+// isCommonPair holds them as numbers: unauthenticated callers can have long texts checked.
+var isCommonPair = func() (pairs [26 * 26]bool) {
+	for pair := range strings.FieldsSeq(commonPairs) {
+		pairs[pairNumber(pair[0], pair[1])] = true
+	}
+	return pairs
+}()
+
+func pairNumber(a, b byte) int { return int(a-'a')*26 + int(b-'a') }
+
 // looksLikeWords reports whether letters follow one another as they do in words.
 func looksLikeWords(s string) bool {
 	s = strings.ToLower(s)
 	pairs, common := 0, 0
 	for i := 1; i < len(s); i++ {
-		if strings.IndexByte(lower, s[i-1]) < 0 || strings.IndexByte(lower, s[i]) < 0 {
+		if s[i-1] < 'a' || s[i-1] > 'z' || s[i] < 'a' || s[i] > 'z' {
 			continue
 		}
 		pairs++
-		if strings.Contains(commonPairs, " "+s[i-1:i+1]+" ") {
+		if isCommonPair[pairNumber(s[i-1], s[i])] {
 			common++
 		}
 	}

@@ -122,3 +122,13 @@ func TestCheckImportOfClient(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func BenchmarkCheckImported(b *testing.B) {
+	for name, s := range map[string]string{"43": "Zq3vT8xKp1LmWc9RfYh2B7uZq8vT3xKp2LmWd9RfXh1", "512": strings.Repeat("Zq3vT8xKp1LmWc9RfYh2B7uZq8vT3xKp", 16)} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				_ = CheckImported(s)
+			}
+		})
+	}
+}
