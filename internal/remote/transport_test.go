@@ -141,7 +141,7 @@ func TestRequestHeader(t *testing.T) {
 			t.Errorf("metadata got %q", got)
 		}
 		if got := keys.taken(); got != "" {
-			t.Errorf("the keys' origin got %q, which nobody named", got)
+			t.Errorf("the keys' origin got %q, which the config does not name", got)
 		}
 		value = "second"
 	}
