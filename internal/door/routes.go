@@ -218,8 +218,8 @@ func (c *Routes) foldedRoute(seen *http.Request, path string) *route {
 // route is what requests of one pattern need. It is the pattern's handler, and writes itself into a muxAnswer.
 type route struct {
 	pattern      string
-	public       bool // needs no token
-	encodedSlash bool // takes an encoded slash as a character of its segment
+	public       bool   // needs no token
+	encodedSlash bool   // takes an encoded slash as a character of its segment
 	shape        string // of shapeOf
 	parameters   []string
 	scopes       []scopeTemplate
