@@ -26,7 +26,7 @@ Makes a folder with a policy to change: annotated rules for tokens and for proxi
 requests, their tests, the schemas of their input, settings for the Regal linter
 and for editors, and a README of the contract. The folder must be empty or new.
 
-The folder policy/.library has a copy of the shipped modules, so that opa, Regal and
+The folder policy/.m2m has a copy of the shipped modules, so that opa, Regal and
 editors find them. The server does not read it. With --library, the command writes only
 this copy, into a policy that exists. Use it after an update.`,
 		Example: `  $ caddy m2m init books-policy

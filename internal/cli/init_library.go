@@ -14,7 +14,7 @@ import (
 
 // libraryFolder is the folder of a policy that holds the shipped modules for other programs. The server and "caddy opa"
 // leave names out that begin with a dot, and have modules of their own.
-const libraryFolder = ".library"
+const libraryFolder = ".m2m"
 
 const libraryHeader = `# A copy for opa, Regal and editors, by "caddy m2m init". The server does not read it.
 

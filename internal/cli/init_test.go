@@ -33,7 +33,7 @@ func TestStarterIsWhole(t *testing.T) {
 	}
 	for _, file := range []string{
 		"README.md", "schemas/token/input.json", "schemas/request/input.json", ".regal/config.yaml", ".vscode/settings.json", ".vscode/extensions.json", ".editorconfig",
-		"policy/.library/contract.rego", "policy/.library/token.rego",
+		"policy/.m2m/contract.rego", "policy/.m2m/token.rego",
 	} {
 		if info, err := os.Stat(filepath.Join(folder, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", file, err)
@@ -57,7 +57,7 @@ func TestStarterNeedsAFolder(t *testing.T) {
 // TestLibraryIsWritten into a policy that exists, and again after an update.
 func TestLibraryIsWritten(t *testing.T) {
 	folder := t.TempDir()
-	old := filepath.Join(folder, ".library", "contract.rego")
+	old := filepath.Join(folder, ".m2m", "contract.rego")
 	for range 2 {
 		cmd := initCommand()
 		cmd.SetArgs([]string{"--library", folder})

@@ -42,7 +42,7 @@ func (b *build) load(paths []string, capabilities *ast.Capabilities) (*bundle.Bu
 			return nil, err
 		}
 		bundles[i].Modules = slices.DeleteFunc(bundles[i].Modules, func(m bundle.ModuleFile) bool { // of "caddy m2m init"
-			return strings.Contains(m.Path, "/.library/")
+			return strings.Contains(m.Path, "/.m2m/")
 		})
 		for m := range bundles[i].Modules {
 			module := &bundles[i].Modules[m]

@@ -20,7 +20,7 @@ func newBuild(c *cobra.Command) *build {
 	b := &build{Command: c, bundleMode: flag(c, "bundle"), noDefaults: flag(c, "no-defaults")}
 	b.ignore, _ = c.Flags().GetStringSlice("ignore")
 	if b.bundleMode { // in which the manifest is a hidden file
-		b.ignore = append(b.ignore, ".library")
+		b.ignore = append(b.ignore, ".m2m")
 	} else {
 		b.ignore = append(b.ignore, ".*")
 	}

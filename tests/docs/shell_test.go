@@ -19,7 +19,7 @@ func TestShellBlocks(t *testing.T) {
 	for _, b := range found {
 		check(t, b, "bash", "-n")
 		if shellcheck != "" {
-			// 1091 and 2154: a file or a variable of the reader. 2164: nobody writes `cd folder || exit` into a terminal.
+			// 1091 and 2154: a file or a variable of the reader. 2164: no one writes `cd folder || exit` into a terminal.
 			check(t, b, shellcheck, "--shell=bash", "--severity=warning", "--exclude=1091,2154,2164", "-")
 		}
 	}
