@@ -28,7 +28,7 @@ func (k *Keys[T]) load(ctx context.Context) (*entry[T], error) {
 	if err != nil {
 		location := k.source.jwksURI
 		k.source.jwksURI = "" // the keys may have moved
-		return nil, fmt.Errorf("fetching keys from %s: %w", location, err)
+		return nil, fmt.Errorf("fetching keys from %s: %w", withoutQuery(location), err)
 	}
 	return e, nil
 }

@@ -92,7 +92,7 @@ func (s Source) fetch(ctx context.Context, client *http.Client, check func(*Meta
 		if err == nil {
 			return m, nil
 		}
-		err = fmt.Errorf("fetching %s: %w", location, err)
+		err = fmt.Errorf("fetching %s: %w", withoutQuery(location), err)
 		if failed != nil { // on one line, for logs
 			err = fmt.Errorf("%w; %w", failed, err)
 		}

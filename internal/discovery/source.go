@@ -134,6 +134,12 @@ func shown(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
+// withoutQuery returns a URL for an error. Its query may hold a key, which comes from a placeholder.
+func withoutQuery(location string) string {
+	before, _, _ := strings.Cut(location, "?")
+	return before
+}
+
 // withoutUser removes the user information of a URL. It may be a password.
 func withoutUser(location string) string {
 	at := strings.LastIndexByte(location, '@')

@@ -83,6 +83,14 @@ func TestSources(t *testing.T) {
 		"keys that are not there": {
 			Source{Issuer: "https://a.example", JWKSURI: "https://b.example/jwks"}, nil, "https://b.example/jwks", "fetching keys from https://b.example/jwks: status 404",
 		},
+		"a key in the query of jwks_uri": {
+			Source{Issuer: "https://a.example", JWKSURI: "https://b.example/jwks?key=hunter2"}, nil, "https://b.example/jwks?key=hunter2",
+			"fetching keys from https://b.example/jwks: status 404",
+		},
+		"a key in the query of discovery": {
+			Source{Issuer: "https://a.example", MetadataURL: "https://b.example/meta?key=hunter2"}, nil, "https://b.example/meta?key=hunter2",
+			"fetching https://b.example/meta: status 404",
+		},
 		"plain http by option": {
 			Source{Issuer: "http://keycloak:8080/realms/a", PlainHTTP: true},
 			map[string]string{

@@ -48,10 +48,16 @@ func (s Settings) Check() error {
 	if err := s.Source.Check(); err != nil {
 		return err
 	}
+	seen := make(map[string]bool)
 	for _, name := range slices.Sorted(maps.Keys(s.Header)) {
 		if err := CheckHeader(name); err != nil {
 			return err
 		}
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		if seen[canonical] {
+			return fmt.Errorf("request_header: %s is given in two spellings", canonical)
+		}
+		seen[canonical] = true
 	}
 	return nil
 }
@@ -68,14 +74,15 @@ func (s Settings) CheckCA() error {
 func ParseNetworks(texts []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, text := range texts {
-		if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
 		network, err := netip.ParsePrefix(text)
+		if addr, failed := netip.ParseAddr(text); failed == nil && addr.Zone() == "" {
+			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%q is neither an IP address nor a network such as 10.0.0.0/8", text)
+		case network.Addr().Is4In6(): // addresses are compared as IPv4
+			return nil, fmt.Errorf("%s is IPv4 in IPv6; write it as IPv4", text)
 		case network.Bits() == 0:
 			return nil, fmt.Errorf("%s is every network; name the one that the issuer is on", text)
 		case network != network.Masked():

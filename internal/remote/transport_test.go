@@ -188,6 +188,7 @@ func TestHTTPNetworks(t *testing.T) {
 	for text, problem := range map[string]string{
 		"": "neither", "keycloak": "neither", "10.0.0.0/33": "neither", "0.0.0.0/0": "every network", "::/0": "every network",
 		"10.1.2.3/8": "the network is 10.0.0.0/8", "fe80::1%eth0": "neither",
+		"::ffff:10.0.0.1": "as IPv4", "::ffff:a00:0/104": "as IPv4",
 	} {
 		if _, err := ParseNetworks([]string{text}); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%q: %v, want %q", text, err, problem)
@@ -211,6 +212,10 @@ func TestSettingsKey(t *testing.T) {
 		if change(&changed); changed.Key() == a.Key() {
 			t.Errorf("%s makes no difference", name)
 		}
+	}
+	b.Header = map[string]string{"X-Token": "a", "x-token": "b"}
+	if err := b.Check(); err == nil || !strings.Contains(err.Error(), "two spellings") {
+		t.Errorf("a header in two spellings: %v", err)
 	}
 	for name, wanted := range map[string]bool{"Authorization": true, "x-token": true, "host": false, "Accept": false, "a b": false, "": false} {
 		if err := CheckHeader(name); (err == nil) != wanted {

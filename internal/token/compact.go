@@ -40,7 +40,7 @@ func openCompact(raw string, limit int, rules headerRules) (c compact, err error
 	return c, err
 }
 
-// verify finds the key, checks the signature and returns the payload with the ID of the key. The algorithms are those that
+// verify finds the key, checks the signature and returns the payload with the thumbprint of the key. The algorithms are those that
 // are accepted, or nil for those of the keys.
 func (c compact) verify(keys *KeySet, algs []Alg) (payload []byte, keyID string, err error) {
 	alg := c.header.alg()
@@ -55,7 +55,7 @@ func (c compact) verify(keys *KeySet, algs []Alg) (payload []byte, keyID string,
 	for _, key := range candidates {
 		if err = key.check(alg, []byte(c.input), signature); err == nil {
 			payload, err = c.claims()
-			return payload, key.id, err
+			return payload, key.print, err
 		}
 	}
 	return nil, "", err

@@ -117,7 +117,10 @@ func TestKeysUnderOneKid(t *testing.T) {
 func TestPublishedPrivateKey(t *testing.T) {
 	leaked, good := testKey(t, ES256), jwkOf(t, testKey(t, EdDSA), "good", nil)
 	private := jwkOf(t, leaked, "a", map[string]any{"d": leaked.private().D})
-	for _, keys := range [][]string{{private, jwkOf(t, leaked, "b", nil), good}, {jwkOf(t, leaked, "a", nil), private, good}} {
+	padded := jwkOf(t, leaked, "a", map[string]any{"d": leaked.private().D, "x": leaked.public.jwk.X + "="})
+	for _, keys := range [][]string{
+		{private, jwkOf(t, leaked, "b", nil), good}, {jwkOf(t, leaked, "a", nil), private, good}, {padded, jwkOf(t, leaked, "b", nil), good},
+	} {
 		set, skipped, err := ParseKeySet([]byte(`{"keys":[` + strings.Join(keys, ",") + `]}`))
 		if err != nil || set.Len() != 1 || !set.Has("good") || len(skipped) != 2 {
 			t.Errorf("%v, %v, %v", set, skipped, err)
@@ -167,6 +170,25 @@ func TestKeysWithoutKid(t *testing.T) {
 	if gone, err := KeyWithdrawn(ec.ID(), parsedKeys(t, jwkOf(t, ed, "", none)), nil); err != nil || !gone {
 		t.Error("a key without a kid was withdrawn, and counts as if it were there")
 	}
+}
+
+// TestWithdrawnUnderSharedKid: a key was withdrawn although another key has its kid, beside it or in its place.
+func TestWithdrawnUnderSharedKid(t *testing.T) {
+	first, second := testKey(t, ES256), otherKey(t)
+	both := parsedKeys(t, jwkOf(t, first, "same", nil), jwkOf(t, second, "same", nil))
+	verified, err := NewVerifier(10, testBytes, testExpect()).Verify(signedAs(t, first, "same"), fixedKeys(both))
+	if err != nil || !both.HasFor(verified.KeyID()) {
+		t.Fatalf("%v, %q", err, verified.KeyID())
+	}
+	for keys, withdrawn := range map[*KeySet]bool{
+		both: false, parsedKeys(t, jwkOf(t, first, "other", nil)): false, parsedKeys(t, jwkOf(t, second, "same", nil)): true, nil: true,
+	} {
+		if got, err := KeyWithdrawn(verified.KeyID(), keys, nil); err != nil || got != withdrawn {
+			t.Errorf("%s: %t, %v", keys.JWKS(), got, err)
+		}
+	}
+	_, err = Verify(signedAs(t, first, first.ID()), both, testExpect())
+	wantReason(t, err, UnknownKey) // its kid is another
 }
 
 func otherKey(t *testing.T) *SigningKey {

@@ -127,6 +127,7 @@ func parseRemoteKey(data jsontext.Value) (publicJWK, *publicKey, error) {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return j.publicJWK, nil, errors.New("it is malformed, or a member has a value of the wrong type")
 	}
+	j.publicJWK = j.canonical() // also of a key that is refused: its public part may be published as well
 	if err := j.check(); err != nil {
 		return j.publicJWK, nil, err
 	}
@@ -134,7 +135,6 @@ func parseRemoteKey(data jsontext.Value) (publicJWK, *publicKey, error) {
 	if j.Alg != "" {
 		algs = []Alg{algNamed(j.Alg)}
 	}
-	j.publicJWK = j.canonical()
 	key, err := newKeyOf(j.publicJWK, algs)
 	return j.publicJWK, key, err
 }

@@ -13,7 +13,8 @@ import (
 type KeySet struct {
 	keys    []*publicKey
 	byID    map[string][]*publicKey
-	unnamed []*publicKey // those without a kid
+	prints  map[string]bool // the thumbprints of all
+	unnamed []*publicKey    // those without a kid
 	jwks    []byte
 }
 
@@ -29,11 +30,12 @@ func NewKeySet(keys ...*SigningKey) *KeySet {
 }
 
 func newKeySet(keys []*publicKey) *KeySet {
-	s := &KeySet{byID: make(map[string][]*publicKey, len(keys))}
+	s := &KeySet{byID: make(map[string][]*publicKey, len(keys)), prints: make(map[string]bool, len(keys))}
 	s.keys = slices.SortedStableFunc(slices.Values(keys), func(a, b *publicKey) int { return strings.Compare(a.id, b.id) })
 	list := make([]publicJWK, 0, len(keys))
 	for _, key := range s.keys {
 		s.byID[key.id] = append(s.byID[key.id], key)
+		s.prints[key.print] = true
 		if key.jwk.Kid == "" {
 			s.unnamed = append(s.unnamed, key)
 		}
@@ -56,9 +58,10 @@ func (s *KeySet) JWKS() []byte {
 // Has reports whether the key id is in the set: the key with this kid or, if it has no kid, with this thumbprint (RFC 7638).
 func (s *KeySet) Has(id string) bool { return s != nil && len(s.byID[id]) > 0 }
 
-// HasFor reports whether a key of the set may have signed a token with this kid, which is "" if the token has none.
+// HasFor reports whether a key of the set may have signed a token with this kid, which is "" if the token has none. It
+// reports true as well for the Verified.KeyID of a key.
 func (s *KeySet) HasFor(kid string) bool {
-	return s != nil && kid != missingKey && len(s.named(kid)) > 0
+	return s != nil && kid != missingKey && (len(s.named(kid)) > 0 || s.prints[kid])
 }
 
 // named returns the keys that a kid may mean. RFC 7515 §4.1.4 leaves open what it means to a key without a kid, so such a
@@ -79,7 +82,7 @@ const maxCandidates = 8
 // candidates returns the keys that may have signed a token, chosen by kid and alg (RFC 7517 §4.5). The algorithms are those
 // that are accepted, or nil for those of the keys.
 func (s *KeySet) candidates(kid string, alg Alg, algs []Alg) ([]*publicKey, error) {
-	if !s.HasFor(kid) {
+	if s == nil || kid == missingKey || len(s.named(kid)) == 0 {
 		return nil, refuse(UnknownKey, "kid names no known key")
 	}
 	var fitting []*publicKey
@@ -105,9 +108,9 @@ func (s *KeySet) Len() int {
 	return len(s.keys)
 }
 
-// KeyWithdrawn reports whether an issuer no longer has the key id, from its answer to a request for its keys: a set, or
-// an error. An *Error says that the key was revoked. Another error says nothing about the key, and KeyWithdrawn returns
-// it.
+// KeyWithdrawn reports whether an issuer no longer has the key of a Verified.KeyID, from its answer to a request for its
+// keys: a set, or an error. Another key with the same kid does not count. An *Error says that the key was revoked. Another
+// error says nothing about the key, and KeyWithdrawn returns it.
 func KeyWithdrawn(id string, keys *KeySet, err error) (bool, error) {
 	switch {
 	case ErrorReason(err) != "":
@@ -115,5 +118,5 @@ func KeyWithdrawn(id string, keys *KeySet, err error) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return !keys.Has(id), nil
+	return keys == nil || !keys.prints[id], nil
 }

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rsa"
 	"errors"
@@ -10,8 +11,10 @@ import (
 // publicKey verifies signatures.
 type publicKey struct {
 	// id is the kid or, if the key has none, the thumbprint.
-	id  string
-	jwk publicJWK
+	id string
+	// print is the thumbprint (RFC 7638). Only it tells apart keys that share a kid, at one time or one after the other.
+	print string
+	jwk   publicJWK
 	// alg is the key's only algorithm, or "" for an RSA key of another issuer that does not say which it is for.
 	alg     Alg
 	sigSize int
@@ -45,9 +48,8 @@ func newKeyOf(j publicJWK, algs []Alg) (*publicKey, error) {
 	}
 	j.Use = useSignature
 	key.jwk = j
-	if key.id == "" {
-		key.id, err = thumbprint(j)
-	}
+	key.print, err = thumbprint(j)
+	key.id = cmp.Or(key.id, key.print)
 	return key, err
 }
 

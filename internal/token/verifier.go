@@ -22,7 +22,7 @@ type Verified struct {
 	known bool
 }
 
-// KeyID returns the ID of the key that signed the token, by which KeySet.Has knows it.
+// KeyID returns the thumbprint (RFC 7638) of the key that signed the token. It is the kid of keys of this program.
 func (t Verified) KeyID() string { return t.keyID }
 
 // ChosenIssuer returns the issuer whose keys Verify asked for, also if it failed then; "" if it failed before that.
@@ -38,7 +38,7 @@ func (t Verified) ChosenIssuer() string {
 type passed struct {
 	id     tokenID
 	expect *Expect
-	keyID  string
+	keyID  string // the thumbprint
 	// keys is weak, so that an idle token does not keep a replaced key set in memory.
 	keys weak.Pointer[KeySet]
 }

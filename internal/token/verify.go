@@ -126,7 +126,7 @@ func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
 	return claims, err
 }
 
-// verify is Verify. It also returns the ID of the key.
+// verify is Verify. It also returns the thumbprint of the key.
 func verify(raw string, keys *KeySet, e Expect) (claims *Claims, keyID string, err error) {
 	c, err := openCompact(raw, MaxTokenSize, e.headerRules())
 	if err != nil {
