@@ -25,7 +25,7 @@ func (t *tokenRequest) chooseAudience(ctx context.Context) (refused *oauth.Error
 	}
 	var chosen []string
 	for _, target := range t.oauth.Resources {
-		named := slices.DeleteFunc(slices.Clone(known), func(audience string) bool { return !uri.Equal(audience, target) })
+		named := uri.Among(known, target)
 		if len(named) == 0 {
 			return oauth.InvalidTarget("a requested resource is not known here"), nil
 		}

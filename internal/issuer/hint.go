@@ -1,6 +1,8 @@
 package issuer
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -121,12 +123,18 @@ func (w *heldWriter) WriteHeader(status int) {
 	switch {
 	case w.answered:
 		w.ResponseWriter.WriteHeader(status)
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound && !declaresBody(w.Header()):
 		w.notFound = true
 	default:
 		w.answered = w.answered || status >= 200 || status == http.StatusSwitchingProtocols
 		w.ResponseWriter.WriteHeader(status)
 	}
+}
+
+// declaresBody finds the answer to HEAD whose GET has a body, which is not written.
+func declaresBody(h http.Header) bool {
+	length := h.Get("Content-Length")
+	return length != "" && length != "0"
 }
 
 // Write implements http.ResponseWriter.
@@ -144,7 +152,14 @@ func (w *heldWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Unwrap is what http.ResponseController calls for everything else. A hijacked connection begins with a WriteHeader in Caddy.
+// Hijack implements http.Hijacker. What follows on the connection is the answer.
+func (w *heldWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.answered = w.answered || err == nil
+	return conn, buffered, err
+}
+
+// Unwrap is what http.ResponseController calls for everything else.
 func (w *heldWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // release writes the 404 that was held back, because it is not empty.

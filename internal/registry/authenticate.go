@@ -27,8 +27,9 @@ func (c *Client) isOpen(now time.Time) bool {
 // same work, so that the time of the answer does not tell them apart. If the client's object is damaged, the error for the
 // right secret is the damage.
 //
-// A secret that CheckSecret refuses never works, whatever hash the registry holds, unless it is imported and CheckImported
-// accepts it.
+// A secret that CheckSecret refuses never works, whatever hash the registry holds, unless it is imported and CheckImport
+// accepts it. Whether it has the client's id is looked at only if it is one of the client's, so that the time does not tell
+// which clients exist.
 func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID string, _ error) {
 	own := CheckSecret(secret) == nil
 	imported := !own && CheckImported(secret) == nil
@@ -45,6 +46,7 @@ func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID
 		tried.works |= match & isLive
 		matching = subtle.ConstantTimeSelect(match&isLive, i, matching)
 	}
+	tried.hasID = imported && tried.matches == 1 && containsID(secret, c.ID)
 	if reason := c.refusal(tried, now); reason != "" {
 		return nil, "", &Refusal{Reason: reason, ClientID: c.ID}
 	}
@@ -60,6 +62,7 @@ type attempt struct {
 	wellFormed bool // the secret
 	matches    int  // the secret is one of the client's
 	works      int  // and has not expired
+	hasID      bool // and contains the client's id, although it is imported
 }
 
 // refusal returns why an attempt is refused, "" if it is not. The first reason counts. A caller with a wrong secret is not
@@ -72,6 +75,8 @@ func (c *Client) refusal(tried attempt, now time.Time) string {
 		return UnknownClient
 	case tried.matches != 1:
 		return WrongSecret
+	case tried.hasID:
+		return MalformedSecret
 	case c.Disabled:
 		return ClientDisabled
 	case !c.isOpen(now):

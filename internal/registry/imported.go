@@ -62,10 +62,15 @@ func CheckImport(s, clientID string) error {
 	if err := CheckImported(s); err != nil {
 		return err
 	}
-	if len(clientID) > 3 && strings.Contains(strings.ToLower(s), strings.ToLower(clientID)) {
+	if containsID(s, clientID) {
 		return errors.New("the secret contains the client's id")
 	}
 	return nil
+}
+
+// containsID reports whether a secret contains the client's id, in any case.
+func containsID(s, clientID string) bool {
+	return len(clientID) > 3 && strings.Contains(strings.ToLower(s), strings.ToLower(clientID))
 }
 
 // ImportedSecret returns what a registry keeps of a secret that CheckImport accepts.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,18 @@ func TestCheckImportOfClient(t *testing.T) {
 	}
 	if err := CheckImport(NewSecret(), "ci-bot"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A registry file has only the hash, so the secret is checked when it is used.
+func TestAuthenticateRefusesImportedWithID(t *testing.T) {
+	const secret = "Zq3vT8xKp1LmWc9RfYh2B7u-CI-BOT"
+	for id, want := range map[string]error{"ci-bot": &Refusal{MalformedSecret, "ci-bot"}, "other": nil} {
+		client := &Client{ID: id, Secrets: []Secret{ImportedSecret(secret)}}
+		_, _, err := client.Authenticate(secret, time.Now())
+		if want == nil && err != nil || want != nil && !reflect.DeepEqual(err, want) {
+			t.Errorf("%s: %#v", id, err)
+		}
 	}
 }
 

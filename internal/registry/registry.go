@@ -33,7 +33,7 @@ type Refusal struct {
 // The reasons of a Refusal. They are also labels of a metric.
 const (
 	UnknownClient   = "unknown_client"
-	MalformedSecret = "malformed_secret" // CheckSecret refuses it
+	MalformedSecret = "malformed_secret" // CheckSecret and CheckImport refuse it
 	WrongSecret     = "wrong_secret"
 	SecretExpired   = "secret_expired"
 	ClientDisabled  = "client_disabled"
@@ -105,7 +105,7 @@ type Secret struct {
 	Created time.Time
 	// Expires is when the secret stops working. The zero time means never.
 	Expires time.Time
-	// Imported means that another program made the secret. Such a secret works only if CheckImported accepts it, and any
+	// Imported means that another program made the secret. Such a secret works only if CheckImport accepts it, and any
 	// other only if CheckSecret does.
 	Imported bool
 }

@@ -12,9 +12,24 @@ import (
 // that their authors meant as they are: use NamesOneOf for a claim of a token.
 func Equal(a, b string) bool { return a == b || normal(a) == normal(b) }
 
+// Among returns those of a list that are Equal to s.
+func Among(list []string, s string) (equal []string) {
+	s = normal(s) // once, because lists are long
+	for _, other := range list {
+		if normal(other) == s {
+			equal = append(equal, other)
+		}
+	}
+	return equal
+}
+
 // Contains reports whether a list has a URI that is Equal to s.
 func Contains(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(other string) bool { return Equal(other, s) })
+	if slices.Contains(list, s) {
+		return true
+	}
+	s = normal(s)
+	return slices.ContainsFunc(list, func(other string) bool { return normal(other) == s })
 }
 
 // SameSet reports whether each URI of one list is Equal to one of the other.
@@ -39,15 +54,20 @@ func NamesOneOf(claim, wanted []string) bool {
 	})
 }
 
-// normal returns the normal form of a URI. It returns other texts as they are.
+// normal returns the normal form of a URI. It returns other texts as they are. A client chooses what is compared with all
+// audiences of an issuer, and most are in their normal form, so that form costs no memory.
 func normal(s string) string {
-	p := split(s).withNormalAuthority()
-	if p.scheme == "" {
+	given := split(s)
+	if given.scheme == "" {
 		return s
 	}
+	p := given.withNormalAuthority()
 	p.path, p.query = normalEncoding(p.path), normalEncoding(p.query)
 	if p.hasAuthority {
 		p.path = withoutDotSegments(p.path)
+	}
+	if p == given {
+		return s
 	}
 	return p.String()
 }
@@ -134,6 +154,9 @@ func withoutDefaultPort(authority, scheme string) string {
 
 // lower changes only ASCII letters, because no others are equal in a host.
 func lower(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) < 0 {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
@@ -146,6 +169,9 @@ func lower(s string) string {
 // normalEncoding decodes unreserved characters, and writes the percent-encoding of others in upper case (RFC 3986 §6.2.2.1
 // and §6.2.2.2). It leaves a text whose percent-encoding is not well-formed.
 func normalEncoding(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' {

@@ -1,6 +1,10 @@
 package uri
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+)
 
 func TestEqual(t *testing.T) {
 	for _, c := range []struct{ a, b string }{
@@ -53,6 +57,24 @@ func TestNotEqual(t *testing.T) {
 	} {
 		if Equal(c.a, c.b) {
 			t.Errorf("%s and %s are both %s", c.a, c.b, normal(c.a))
+		}
+	}
+}
+
+func TestAmong(t *testing.T) {
+	list := []string{"https://api.example.com/", "https://api.example.com/b", "https://API.example.com", "books"}
+	for s, want := range map[string][]string{"https://api.example.com": {list[0], list[2]}, "books": {"books"}, "Books": nil} {
+		if got := Among(list, s); !slices.Equal(got, want) || Contains(list, s) != (want != nil) {
+			t.Errorf("%s: %v", s, got)
+		}
+	}
+}
+
+// The audiences of an issuer are all compared with what a client asks for.
+func TestNormalFormsCostNoMemory(t *testing.T) {
+	for _, s := range []string{"https://api.example.com/orders/v1?x=y", "urn:example:books", "books", "http://[::1]:8080/a/.b"} {
+		if n := testing.AllocsPerRun(10, func() { normal(s) }); n > 0 && !strings.Contains(s, "/.") || normal(s) != s {
+			t.Errorf("%s is made %s, with %v allocations", s, normal(s), n)
 		}
 	}
 }
