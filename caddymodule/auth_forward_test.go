@@ -113,6 +113,9 @@ func TestForwardAuth(t *testing.T) {
 		"original, and a default header":  {ask("GET", original+"/auth", map[string]string{"X-Original-Method": "GET", "X-Original-Url": "https://h/books/1", "X-Client-Id": "a"}), 400, "bad_forward_auth"},
 		"original, with a hop-by-hop one": {ask("GET", original+"/auth", map[string]string{"X-Original-Method": "GET", "X-Original-Url": "https://h/books/1", "Connection": "close"}), 200, ""},
 		"a public route":                  {ask("GET", same+"/healthz", map[string]string{"Authorization": ""}), 200, ""},
+		"an upgrade to h2c":               {ask("GET", same+"/healthz", map[string]string{"Connection": "Upgrade", "Upgrade": "h2c"}), 400, "bad_forward_auth"},
+		"forwarded, an upgrade to h2c":    {ask("GET", forwarded+"/auth", by("GET", "h", "/books/1", map[string]string{"Connection": "Upgrade", "Upgrade": "h2c"})), 400, "bad_forward_auth"},
+		"a WebSocket":                     {ask("GET", same+"/books/1", map[string]string{"Connection": "Upgrade", "Upgrade": "WebSocket"}), 200, ""},
 		"a public route, forged":          {ask("GET", same+"/healthz", map[string]string{"X-Client-Id": "admin"}), 400, "bad_forward_auth"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,6 +68,9 @@ func (d *Door) leftToUpstream(header http.Header) string {
 			return "a header of the request is one that the upstream must not get from a client: " + field
 		}
 	}
+	if httpguard.Upgrades(header) {
+		return "the request asks for an upgrade to another protocol than WebSocket"
+	}
 	return ""
 }
 

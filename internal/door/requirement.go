@@ -164,6 +164,17 @@ func foldPattern(pattern string) string {
 	return strings.TrimSpace(method + " " + strings.Join(segments, "/"))
 }
 
+// shapeOf returns the path of a folded pattern without the names of its parameters, and without a slash at its end and what
+// matches all below. /docs, /docs/, /docs/{$} and /docs/{rest...} have one shape.
+func shapeOf(folded string) string {
+	path := folded[strings.Index(folded, "/"):]
+	at := strings.LastIndex(path, "/")
+	if last := path[at+1:]; last == "" || last == "{$}" || strings.HasSuffix(last, "...}") {
+		path = path[:at]
+	}
+	return parameterNames.ReplaceAllString(path, "/{}")
+}
+
 var parameterNames = regexp.MustCompile(`/\{([^}$]+?)(?:\.\.\.)?\}`)
 
 // parametersOf returns the names of a pattern's parameters.

@@ -68,6 +68,8 @@ func (c *Routes) add(r *Requirement) error {
 		return err
 	}
 	route := &route{pattern: r.Pattern(), public: r.public, encodedSlash: r.EncodedSlash, parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
+	exact, folded := r.muxPatterns()
+	route.shape = shapeOf(folded)
 	for n, raw := range r.Scopes {
 		template, err := parseScopeTemplate(raw, r)
 		if err != nil {
@@ -76,7 +78,6 @@ func (c *Routes) add(r *Requirement) error {
 		route.scopes[n] = template
 	}
 	c.encodedSlash = c.encodedSlash || r.EncodedSlash
-	exact, folded := r.muxPatterns()
 	if err := handle(c.mux, exact, route); err != nil {
 		return r.errorf("%w", err)
 	}
@@ -161,15 +162,33 @@ func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 	if c.foldedRoute(seen, path) != r {
 		return "letters of the other case belong to another rule"
 	}
-	// ServeMux redirects /docs to /docs/, which does not match, where a rule is about the latter and a wider one
-	// about both. It does not do so the other way round.
-	if short, found := strings.CutSuffix(path, "/"); found && short != "" && !r.endsWith(path) {
-		if other := c.foldedRoute(seen, short); other != nil && other != r {
-			return "without the slash at its end it belongs to another rule"
-		}
+	if why := c.slashAtEnd(seen, path, r); why != "" {
+		return why
 	}
 	if strings.Contains(path, slashMark) && !c.takesPlain(seen, plainSlashes(path)) {
 		return "with its encoded slashes decoded it belongs to another rule, which does not take encoded slashes"
+	}
+	return ""
+}
+
+// slashAtEnd returns why a request that matches r may be taken for one of another rule, because many upstreams ignore a slash
+// at the end of a path, "" if it may not. A rule that is written for such a path, such as /docs/ beside /docs or /{x}, is meant.
+func (c *Routes) slashAtEnd(seen *http.Request, path string, r *route) string {
+	short, found := strings.CutSuffix(path, "/")
+	switch {
+	case short == "":
+	case found:
+		// ServeMux redirects /docs to /docs/, which does not match, where a rule is about the latter and a wider one
+		// about both. It does not do so the other way round.
+		if other := c.foldedRoute(seen, short); other != nil && other != r && !(r.endsWith(path) && other.covers(r)) {
+			return "without the slash at its end it belongs to another rule"
+		}
+	case r.public:
+		// ServeMux does not redirect if the wider rule is /{x}, which is not about /docs/.
+		path += "/"
+		if other := c.foldedRoute(seen, path); other != nil && !other.public && other.endsWith(path) && !other.covers(r) {
+			return "with a slash at its end it belongs to another rule, which is not public"
+		}
 	}
 	return ""
 }
@@ -178,7 +197,11 @@ func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 // slashes itself. Otherwise its author did not expect that such a path comes in another form.
 func (c *Routes) takesPlain(seen *http.Request, plain string) bool {
 	other := c.foldedRoute(seen, plain)
-	if other == nil && !strings.HasSuffix(plain, "/") {
+	if short, found := strings.CutSuffix(plain, "/"); found && short != "" {
+		if without := c.foldedRoute(seen, short); without != nil && !without.encodedSlash { // it may ignore the last slash, too
+			return false
+		}
+	} else if other == nil {
 		other = c.foldedRoute(seen, plain+"/") // ServeMux redirects to it
 	}
 	return other == nil || other.encodedSlash
@@ -195,10 +218,22 @@ func (c *Routes) foldedRoute(seen *http.Request, path string) *route {
 // route is what requests of one pattern need. It is the pattern's handler, and writes itself into a muxAnswer.
 type route struct {
 	pattern      string
-	public       bool // needs no token
-	encodedSlash bool // takes an encoded slash as a character of its segment
+	public       bool   // needs no token
+	encodedSlash bool   // takes an encoded slash as a character of its segment
+	shape        string // of shapeOf
 	parameters   []string
 	scopes       []scopeTemplate
+}
+
+// covers reports whether other has a shape of as many segments that are each a parameter of r or the same.
+func (r *route) covers(other *route) bool {
+	mine, its := strings.Split(r.shape, "/"), strings.Split(other.shape, "/")
+	for n := range mine {
+		if n >= len(its) || mine[n] != its[n] && mine[n] != "{}" {
+			return false
+		}
+	}
+	return len(mine) == len(its)
 }
 
 // endsWith reports whether the pattern ends where a path that matches it does, rather than in a wildcard for the rest

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,6 +187,39 @@ func TestRequirementsThatHaveEscapes(t *testing.T) {
 		r := httptest.NewRequest("GET", "http://"+target, nil)
 		if _, refused := c.match(r); refused != nil {
 			t.Errorf("%s: a request for %s: %s", path, target, refused.Description)
+		}
+	}
+}
+
+// TestSlashAtTheEnd: many upstreams serve /a/b/ like /a/b, so a wider rule for one of them does not open the other.
+func TestSlashAtTheEnd(t *testing.T) {
+	read := []string{"x:*:read"}
+	rules, err := compileRoutes([]*Requirement{
+		{Path: "/a/b", Scopes: read}, {Path: "/Assets/private", Scopes: read}, {Path: "/docs/", Scopes: read},
+		{Path: "/team/{$}", Scopes: read}, {Path: "/files/{rest...}", Scopes: read}, {Path: "/c/{y}/{$}", Scopes: read}, {Method: "GET", Path: "/twin", Scopes: read},
+		{Path: "/n/{x}/{$}", Scopes: read}, {Path: "/b/{y}/{rest...}", Scopes: read},
+	}, []*PublicRoute{
+		{Path: "/{x}"}, {Path: "/a/{x}/"}, {Path: "/Assets/{kind}/{rest...}"}, {Path: "/c/{x}"}, {Path: "/twin/{rest...}"}, {Path: "/n/health"}, {Path: "/b/{x}/c"}, {Path: "/b/d"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/x": "public", "/a/c/": "public", "/Assets/css/": "public", "/Assets/css/x": "public", "/c/1": "public", "/twin/": "public", "/n/health": "public", "/b/1/c": "public", "/b/d": "public",
+		"/a/b": "x:*:read", "/docs/": "x:*:read", "/docs/x": "x:*:read", "/files/": "x:*:read", "/c/1/": "x:*:read", "/twin": "x:*:read", "/n/x/": "x:*:read", "/n/x": "403", "/b/1/": "x:*:read",
+		"/a/b/": "400", "/Assets/private/": "400", "/docs": "400", "/team": "400", "/files": "400", "/%64ocs": "400", "/n/health/": "400", "/b/1/c/": "400", "/b/d/": "400",
+	} {
+		got := ""
+		switch m, refused := rules.match(get(t, path)); {
+		case refused != nil:
+			got = strconv.Itoa(refused.Status)
+		case m.needsNoToken():
+			got = "public"
+		default:
+			got = scopeList(m.required)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 }

@@ -28,6 +28,7 @@ func TestEncodedSlashIsACharacterOfItsSegment(t *testing.T) {
 		&Requirement{Path: "/{package}", Scopes: []string{"package:{package}:install"}, EncodedSlash: true},
 		&Requirement{Path: "/admin/{x}", Scopes: []string{"admin:{x}:use"}},
 		&Requirement{Path: "/docs/", Scopes: []string{"doc:*:read"}},
+		&Requirement{Path: "/report", Scopes: []string{"report:*:read"}},
 		&Requirement{Path: "/Vault/{$}", Scopes: []string{"vault:*:read"}})
 	d := &Door{Config: Config{Host: noHost{}}, routes: rules}
 	for target, want := range map[string]string{
@@ -57,6 +58,8 @@ func TestEncodedSlashIsACharacterOfItsSegment(t *testing.T) {
 		"/docs%2F":               "",
 		"/%2Fdocs":               "package:%2Fdocs:install", // and /docs is of the same rule
 		"/vault%2F":              "",
+		"/report%2F":             "", // and merges or drops what it takes for the last slash
+		"/%2FReport%2F%2f":       "",
 		"/admin/a%2Fb":           "", // that rule does not take it
 		"/projects%2F7":          "package:projects%2F7:install",
 		"/projects%2Fa%2Fb":      "package:projects%2Fa%2Fb:install",

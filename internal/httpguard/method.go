@@ -2,6 +2,7 @@ package httpguard
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -25,11 +26,13 @@ const websocket = "websocket"
 // DropUpgrades deletes an upgrade of the connection to another protocol than WebSocket, which a server may always ignore (RFC
 // 9110 §7.8). An upgrade to h2c would tunnel further requests that are not judged and whose headers are not stripped.
 func DropUpgrades(h http.Header) {
-	for _, value := range h["Upgrade"] {
-		if !strings.EqualFold(strings.TrimSpace(value), websocket) {
-			delete(h, "Upgrade")
-			delete(h, "Http2-Settings")
-			return
-		}
+	if Upgrades(h) {
+		delete(h, "Upgrade")
+		delete(h, "Http2-Settings")
 	}
+}
+
+// Upgrades reports whether DropUpgrades deletes an upgrade.
+func Upgrades(h http.Header) bool {
+	return slices.ContainsFunc(h["Upgrade"], func(value string) bool { return !strings.EqualFold(strings.TrimSpace(value), websocket) })
 }
