@@ -46,10 +46,9 @@ func createSecret(a *request) error {
 			return nil, api.Errorf(api.CodeTooManySecrets, "client %q has %d secrets that work: revoke one, or rotate", c.ID, live)
 		}
 		if existing != "" {
-			created = importSecret(c, id, existing, expires)
-		} else {
-			created = addSecret(c, id, expires)
+			return c, importSecret(c, id, existing, expires, &created)
 		}
+		created = addSecret(c, id, expires)
 		return c, nil
 	})
 	if err != nil {
@@ -217,12 +216,18 @@ func addSecret(c *registry.Client, id string, expires time.Time) api.CreatedSecr
 	return api.CreatedSecret{ClientID: c.ID, ClientSecret: secret, SecretID: added.ID, Expires: added.Expires}
 }
 
-// importSecret adds a secret that the client has already. The answer does not repeat it.
-func importSecret(c *registry.Client, id, secret string, expires time.Time) api.CreatedSecret {
+// importSecret adds a secret that the client has already in another program. The answer does not repeat it.
+func importSecret(c *registry.Client, id, secret string, expires time.Time, created *api.CreatedSecret) error {
 	added := registry.ImportedSecret(secret)
+	for _, s := range c.Secrets {
+		if s.SHA256 == added.SHA256 {
+			return api.Errorf(api.CodeExists, "client %q has this secret already: it is %s", c.ID, s.ID)
+		}
+	}
 	added.ID, added.Created, added.Expires = id, time.Now().UTC().Truncate(time.Second), expires.UTC()
 	c.Secrets = append(c.Secrets, added)
-	return api.CreatedSecret{ClientID: c.ID, SecretID: added.ID, Expires: added.Expires}
+	*created = api.CreatedSecret{ClientID: c.ID, SecretID: added.ID, Expires: added.Expires}
+	return nil
 }
 
 // nextSecretID returns an ID that no secret of the client is known to have had. Call it before expired secrets are dropped.

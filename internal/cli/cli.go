@@ -63,16 +63,30 @@ func group(name, short, example string, subcommands ...*cobra.Command) *cobra.Co
 // would print the help and succeed.
 func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 	cmd.AddCommand(subcommands...)
+	cmd.SetFlagErrorFunc(flagError)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		message := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-		if near := cmp.Or(suggest.Nearest(args[0], namesOf(cmd)), startingWith(args[0], namesOf(cmd))); near != "" {
-			message += fmt.Sprintf("; did you mean %q?", near)
-		}
-		return errors.New(message)
+		return unknownCommand(cmd, args[0])
 	}
+}
+
+// flagError returns the error about an unknown command, if that is the cause of an unknown flag: a misspelt command leaves
+// its flags to the group, which does not know them.
+func flagError(cmd *cobra.Command, err error) error {
+	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	return err
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	message := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
+	if near := cmp.Or(suggest.Nearest(name, namesOf(cmd)), startingWith(name, namesOf(cmd))); near != "" {
+		message += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return errors.New(message)
 }
 
 // parsingFault is what strconv says about a value that the error shows already.
@@ -118,8 +132,8 @@ func (h *Host) prepare(cmd *cobra.Command) {
 		return checkArgs(cmd, args)
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return h.exit(cmd, run(cmd, args)) }
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return errors.New(credential.Mask(parsingFault.ReplaceAllString(err.Error(), "")))
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return errors.New(credential.Mask(parsingFault.ReplaceAllString(flagError(cmd, err).Error(), "")))
 	})
 	for _, below := range cmd.Commands() {
 		h.prepare(below)
