@@ -123,6 +123,16 @@ func TestPublicRequestsLoseTheirIdentity(t *testing.T) {
 	}
 }
 
+// TestPublicRouteWithATokenInTheURL: with keep_token, the upstream takes every token for a verified one.
+func TestPublicRouteWithATokenInTheURL(t *testing.T) {
+	d := newDoor(t, "public GET /healthz\nkeep_token")
+	for query, want := range map[string]int{"": 200, "?a=access_token": 200, "?access_token=a.b.c": 400, "?x;access%5Ftoken=a.b.c": 400} {
+		if got := d.ask("GET", "/healthz"+query, nil); got.status != want || want == 400 && got.reason() != "malformed_request" {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+}
+
 // TestPublicRouteOfADoorWithoutRequirements: a token is enough for all other requests, but needed.
 func TestPublicRouteOfADoorWithoutRequirements(t *testing.T) {
 	d := newDoor(t, "public GET /healthz")

@@ -77,6 +77,12 @@ type explanation api.DoorExplanation
 func (d *Door) explain(r *http.Request, q Question) explanation {
 	of := d.trusted(q.Issuer).Expect
 	e := explanation{Issuer: of.Issuer, Audience: of.Audiences, Requirements: len(d.Require), Required: []api.RequiredScope{}}
+	if d.ForwardAuth != "" {
+		if refused := badForwardAuth(d.leftToUpstream(r.Header)); refused != nil {
+			e.refuse(refused)
+			return e
+		}
+	}
 	d.strip(r)
 	if d.metadata.serves(r) {
 		e.LetThrough, e.Description = true, "the door answers itself, with its metadata, and needs no token"
@@ -91,6 +97,10 @@ func (d *Door) explain(r *http.Request, q Question) explanation {
 		e.Pattern = m.route.pattern
 	}
 	if m.needsNoToken() {
+		if refused := d.refusePublic(r); refused != nil {
+			e.refuse(refused)
+			return e
+		}
 		e.LetThrough, e.Description = true, "the route is public: the door needs no token, and removes one that is sent"
 		return e
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -27,6 +28,38 @@ func TestDoorObeysItsPolicy(t *testing.T) {
 		var e explanation
 		e.obey(test.decided, held)
 		if e.Reason != test.reason || len(e.Required) != test.needs {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+// TestExplainRefusesAsTheDoorDoes: what the door refuses before it looks for a token is explained as refused.
+func TestExplainRefusesAsTheDoorDoes(t *testing.T) {
+	const issuer = "https://auth.example.com"
+	for name, test := range map[string]struct {
+		config Config
+		target string
+		field  string
+		reason string
+	}{
+		"public":                            {Config{}, "/healthz", "Accept", ""},
+		"public, a token in the URL":        {Config{}, "/healthz?access_token=x", "Accept", ""},
+		"keep_token, a token in the URL":    {Config{KeepToken: true}, "/healthz?access_token=x", "Accept", "malformed_request"},
+		"a forged identity":                 {Config{}, "/healthz", "X-Client-Id", ""},
+		"forward_auth, a forged identity":   {Config{ForwardAuth: xForwarded}, "/healthz", "X-Client-Id", "bad_forward_auth"},
+		"forward_auth, another upgrade":     {Config{ForwardAuth: sameRequest}, "/healthz", "Upgrade", "bad_forward_auth"},
+		"forward_auth, a header of its own": {Config{ForwardAuth: sameRequest}, "/healthz", "Accept", ""},
+	} {
+		test.config.Issuers = []*TrustedIssuer{{Expect: token.Expect{Issuer: issuer}}}
+		test.config.Audience, test.config.NoMetadata, test.config.Host = []string{"https://api.example.com"}, true, noHost{}
+		test.config.Public = []*PublicRoute{{Path: "/healthz"}}
+		d, err := New(test.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := get(t, test.target)
+		r.Header.Set(test.field, "x")
+		if e := d.explain(r, Question{Issuer: issuer}); e.Reason != test.reason || e.LetThrough != (test.reason == "") {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}

@@ -53,12 +53,17 @@ func (d *Door) asked(r *http.Request) (*http.Request, *Refusal) {
 	if why == "" {
 		why = d.leftToUpstream(asked.Header)
 	}
-	if why != "" {
-		return nil, &Refusal{Challenge: &oauth.Challenge{
-			Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Reason: reasonForwardAuth, Description: why,
-		}}
+	return asked, badForwardAuth(why)
+}
+
+// badForwardAuth refuses a request of a proxy, unless why is "".
+func badForwardAuth(why string) *Refusal {
+	if why == "" {
+		return nil
 	}
-	return asked, nil
+	return &Refusal{Challenge: &oauth.Challenge{
+		Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Reason: reasonForwardAuth, Description: why,
+	}}
 }
 
 // leftToUpstream returns why the upstream would get a header that the door removes, "" if it would not.

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -31,9 +32,23 @@ func (p *PublicRoute) requirement() *Requirement {
 	return &Requirement{Method: p.Method, Path: p.Path, EncodedSlash: p.EncodedSlash, public: true}
 }
 
+// refusePublic returns the refusal of a request to a public route, nil if there is none. With KeepToken the upstream takes
+// every token for a verified one. One in the URL cannot be removed.
+func (d *Door) refusePublic(r *http.Request) *Refusal {
+	if d.KeepToken {
+		if challenge := oauth.TokenInURL(r.URL); challenge != nil {
+			return &Refusal{Challenge: challenge}
+		}
+	}
+	return nil
+}
+
 // passPublic has the next handlers serve a request that needs no token. All other checks have been made. A token that is
-// sent anyway is not looked at, so it must not go on: with KeepToken the upstream takes every token for a verified one.
+// sent anyway is not looked at, so it must not go on.
 func (d *Door) passPublic(w http.ResponseWriter, r *http.Request, next Handler) error {
+	if refused := d.refusePublic(r); refused != nil {
+		return d.refuse(w, r, refused)
+	}
 	d.Host.SetUser(r, new(token.Claims))
 	r.Header.Del("Authorization")
 	httpguard.DropUpgrades(r.Header)

@@ -29,11 +29,15 @@ func isBelowLocalhost(host string) bool {
 // without asking a resolver: plain http is allowed there. Other requests go to base, or to http.DefaultTransport if base is
 // nil.
 func Transport(base http.RoundTripper) http.RoundTripper {
-	if t, ok := base.(transport); ok {
-		return t
+	switch base.(type) {
+	case transport, Layer:
+		return base
 	}
 	return transport{base}
 }
+
+// A Layer is a RoundTripper on top of a [Transport]. It sees also requests for names below localhost.
+type Layer interface{ OnTransport() }
 
 type transport struct{ base http.RoundTripper }
 

@@ -29,6 +29,14 @@ func BearerToken(r *http.Request) (token string, refused *Challenge) {
 	return token, nil
 }
 
+// TokenInURL refuses a request with an access token in the query of its URL (RFC 6750 §2.3), nil if there is none.
+func TokenInURL(u *url.URL) (refused *Challenge) {
+	if queryHasToken(u.RawQuery) {
+		return malformedRequest("an access token in the URL")
+	}
+	return nil
+}
+
 // isB64Token checks RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=".
 func isB64Token(s string) bool {
 	s = strings.TrimRight(s, "=")

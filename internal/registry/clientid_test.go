@@ -12,7 +12,7 @@ func TestCheckClientIDTakesURIs(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	for _, id := range []string{"https://u:p@app.example.com", "urn:app token", "https://app.example.com/a%20b", "https://app.example.com/?client_secret=x", `urn:"x"`, "urn:é"} {
+	for _, id := range []string{"https://u:p@app.example.com", "urn:app token", "https://app.example.com/a%20b", "https://app.example.com/?client_secret=x", "urn:app?client_secret=x", "urn:token=x", `urn:"x"`, "urn:é"} {
 		if err := CheckClientID(id); err == nil {
 			t.Errorf("%s is accepted", id)
 		}

@@ -84,7 +84,7 @@ func CheckClientID(id string) error {
 			return fmt.Errorf("character 0x%02x at byte %d is not allowed", c, i+1)
 		}
 	}
-	if strings.Contains(id, ":") && credential.Mask(id) != id {
+	if strings.Contains(id, ":") && credential.MaskURI(id) != id {
 		return errors.New("a URI with a password or another credential is not allowed")
 	}
 	return nil

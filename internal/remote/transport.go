@@ -23,7 +23,7 @@ import (
 // without TLS.
 type transport struct {
 	settings Settings
-	base     http.RoundTripper // for requests that need no other
+	base     http.RoundTripper // for requests that need no other; a fetch.Transport
 	plain    *http.Transport   // nil if http is for loopback only
 
 	mu     sync.Mutex
@@ -36,15 +36,18 @@ func newClient(settings Settings, client *http.Client) *http.Client {
 	if len(settings.CA) == 0 && len(settings.Header) == 0 && len(settings.HTTPNetworks) == 0 {
 		return client
 	}
-	t := &transport{settings: settings, base: http.DefaultTransport}
-	if client != nil && client.Transport != nil {
-		t.base = client.Transport
+	t := &transport{settings: settings, base: fetch.Transport(nil)}
+	if client != nil {
+		t.base = fetch.Transport(client.Transport)
 	}
 	if len(settings.HTTPNetworks) > 0 {
 		t.plain = plainTransport(settings.HTTPNetworks)
 	}
 	return &http.Client{Transport: t}
 }
+
+// OnTransport implements fetch.Layer: the header goes to names below localhost, too, and http_network holds for them.
+func (t *transport) OnTransport() {}
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -153,6 +153,10 @@ func TestRequestHeader(t *testing.T) {
 	if _, err := keysBy(t, s); err != nil || keys.taken() != "Bearer second" {
 		t.Errorf("jwks_uri did not get it: %v", err)
 	}
+	s.JWKSURI = strings.Replace(keys.URL, "127.0.0.1", "keys.localhost", 1) + "/jwks"
+	if _, err := keysBy(t, s); err != nil || keys.taken() != "Bearer second" {
+		t.Errorf("a name below localhost did not get it: %v", err)
+	}
 	for problem, resolve := range map[string]func(string) (string, error){
 		"request_header Authorization: no such file":              func(string) (string, error) { return "", errors.New("no such file") },
 		"request_header Authorization: the value is empty":        func(string) (string, error) { return " \n", nil },
