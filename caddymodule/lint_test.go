@@ -40,6 +40,14 @@ func warningsOf(t *testing.T, s *servertest.Server, caddyfile string) []string {
 	return warnings
 }
 
+// withLintConfig puts lintConfig before sites that have no global options of their own.
+func withLintConfig(caddyfile, registry string) string {
+	if strings.HasPrefix(caddyfile, "{") {
+		return caddyfile
+	}
+	return strings.Replace(lintConfig, "REGISTRY", registry, 1) + caddyfile
+}
+
 const (
 	lintDoor  = "m2m_auth {\n\t\trequire GET /books book:*:read\n\t}\n"
 	lintDoors = "m2m_auth {\n\t\trequire GET /books book:*:read\n\t\trequire GET /books/{id} book:{id}:read\n\t\trequire /docs/ book\n\t}\n"
@@ -57,6 +65,8 @@ var neverWorks = map[string]struct{ caddyfile, want string }{
 	"a door in a handle comes later":   {lintSite("vars caller {http.auth.user.client_id}\n\thandle /books* {\n\t\t" + lintDoor + "\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 vars runs before this m2m_auth"},
 	"no site serves the issuer":        {"api.example.com {\n\t" + lintDoor + "\treverse_proxy up:1\n}\n", "Caddyfile:3 no site serves the issuer https://auth.example.com; add m2m_issuer to the site auth.example.com"},
 	"the issuer on another host":       {"api.example.com {\n\tm2m_issuer\n}\n", "Caddyfile:9 m2m_issuer serves the issuer https://auth.example.com on another host than auth.example.com"},
+	"no site, and http":                {"{\n\tm2m {\n\t\tissuer http://localhost:9999\n\t}\n}\nhttp://localhost:9999 {\n\tm2m_auth\n\treverse_proxy up:1\n}\n", "Caddyfile:3 no site serves the issuer http://localhost:9999; add m2m_issuer to the site http://localhost:9999"},
+	"another port of the issuer":       {"{\n\tm2m {\n\t\tissuer https://auth.example.com:8443\n\t}\n}\nidp.example.com:8443 {\n\tm2m_issuer\n}\n", "move it to the site auth.example.com:8443"},
 	"the issuer in handle_path":        {"auth.example.com {\n\thandle_path /oauth2/* {\n\t\tm2m_issuer\n\t}\n}\n", "Caddyfile:10 m2m_issuer never gets the requests for /oauth2/token"},
 	"the issuer below a prefix":        {"auth.example.com {\n\tm2m_issuer /auth/*\n}\n", "Caddyfile:9 m2m_issuer never gets the requests for /oauth2/token"},
 	"the issuer without its keys":      {"auth.example.com {\n\tm2m_issuer /oauth2/token\n}\n", "Caddyfile:9 m2m_issuer never gets the requests for /oauth2/jwks"},
@@ -142,7 +152,7 @@ func TestConfigThatCanNeverWork(t *testing.T) {
 	registry := servertest.WriteFile(t, t.TempDir(), "registry.yaml", lintRegistry)
 	for name, c := range neverWorks {
 		t.Run(name, func(t *testing.T) {
-			warnings := warningsOf(t, s, strings.Replace(lintConfig, "REGISTRY", registry, 1)+c.caddyfile)
+			warnings := warningsOf(t, s, withLintConfig(c.caddyfile, registry))
 			if len(warnings) != 1 || !strings.Contains(warnings[0], c.want) {
 				t.Errorf("warned of %q, want %q", warnings, c.want)
 			}
@@ -156,10 +166,7 @@ func TestConfigThatWorks(t *testing.T) {
 	registry := servertest.WriteFile(t, t.TempDir(), "registry.yaml", lintRegistry)
 	for name, caddyfile := range works {
 		t.Run(name, func(t *testing.T) {
-			if !strings.HasPrefix(caddyfile, "{") {
-				caddyfile = strings.Replace(lintConfig, "REGISTRY", registry, 1) + caddyfile
-			}
-			if warnings := warningsOf(t, s, caddyfile); len(warnings) > 0 {
+			if warnings := warningsOf(t, s, withLintConfig(caddyfile, registry)); len(warnings) > 0 {
 				t.Errorf("warned of %q", warnings)
 			}
 		})

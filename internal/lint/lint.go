@@ -192,6 +192,14 @@ func (k *checker) local(url string) *Issuer {
 	return nil
 }
 
+// siteOf returns the address of the site of a Caddyfile that serves a URL.
+func siteOf(u *url.URL) string {
+	if u.Scheme == "https" {
+		return u.Host
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // issuer reports an issuer that clients cannot reach at its URL.
 func (k *checker) issuer(i *Issuer) {
 	base, err := url.Parse(i.URL)
@@ -201,14 +209,14 @@ func (k *checker) issuer(i *Issuer) {
 	host := base.Hostname()
 	places := k.served[i.URL]
 	if len(places) == 0 {
-		k.report(i.Position, "no site serves the issuer "+i.URL+"; add m2m_issuer to the site "+host)
+		k.report(i.Position, "no site serves the issuer "+i.URL+"; add m2m_issuer to the site "+siteOf(base))
 		return
 	}
 	onHost := slices.DeleteFunc(slices.Clone(places), func(p *place) bool { return !p.flow.admitsHost(host) })
 	switch {
 	case len(onHost) == 0:
 		k.report(places[0].handler.Position, "m2m_issuer serves the issuer "+i.URL+" on another host than "+host+
-			", so its clients do not find it; move it to the site "+host)
+			", so its clients do not find it; move it to the site "+siteOf(base))
 	case !anyAdmits(onHost, i.TokenPath):
 		k.report(onHost[0].handler.Position, "m2m_issuer never gets the requests for "+i.TokenPath+
 			": a matcher, handle_path or uri before it takes them; m2m_issuer needs the paths of the issuer's URL "+i.URL)

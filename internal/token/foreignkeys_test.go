@@ -188,7 +188,12 @@ func TestWithdrawnUnderSharedKid(t *testing.T) {
 		}
 	}
 	_, err = Verify(signedAs(t, first, first.ID()), both, testExpect())
-	wantReason(t, err, UnknownKey) // its kid is another
+	wantReason(t, err, UnknownKey)    // its kid is another
+	for _, alg := range signingAlgs { // feeds name revoked keys by kid
+		if key := testKey(t, alg); key.public.print != key.ID() {
+			t.Errorf("%s: the thumbprint %s is not the kid %s", alg, key.public.print, key.ID())
+		}
+	}
 }
 
 func otherKey(t *testing.T) *SigningKey {
