@@ -72,13 +72,27 @@ func makeGroup(cmd *cobra.Command, subcommands ...*cobra.Command) {
 	}
 }
 
-// flagError returns the error about an unknown command, if that is the cause of an unknown flag: a misspelt command leaves
-// its flags to the group, which does not know them.
+// flagError adds to an error about an unknown flag the flag that was probably meant. It returns the error about an unknown
+// command instead, if that is the cause: a misspelt command leaves its flags to the group, which does not know them.
 func flagError(cmd *cobra.Command, err error) error {
 	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
 		return unknownCommand(cmd, args[0])
 	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if near := suggest.Nearest(unknown.GetSpecifiedName(), flagsOf(cmd)); near != "" {
+			return fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
 	return err
+}
+
+// flagsOf returns the names of the flags of a command that its help shows.
+func flagsOf(cmd *cobra.Command) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		more := true
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { more = more && (f.Hidden || yield(f.Name)) })
+	}
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
@@ -129,7 +143,10 @@ func (h *Host) prepare(cmd *cobra.Command) {
 		if checkArgs == nil {
 			return nil
 		}
-		return checkArgs(cmd, args)
+		if err := checkArgs(cmd, args); err != nil {
+			return errors.New(credential.Mask(err.Error()) + "\nUsage: " + cmd.UseLine())
+		}
+		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return h.exit(cmd, run(cmd, args)) }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
