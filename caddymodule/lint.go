@@ -39,7 +39,7 @@ func (a *App) validated() bool {
 // maxWarnings keeps one fault, such as an empty registry file, from filling the log.
 const maxWarnings = 20
 
-// lint warns of what can never work in the whole config. All apps must be provisioned.
+// lint warns of what is valid in the whole config and does not work. All apps must be provisioned.
 func (a *App) lint() {
 	config := &lint.Config{}
 	for _, issuer := range a.Issuers {
@@ -54,14 +54,14 @@ func (a *App) lint() {
 	findings := lint.Check(config)
 	for n, finding := range findings {
 		if n == maxWarnings {
-			a.logger.Warn("more parts of the config can never work", zap.Int("count", len(findings)-n))
+			a.logger.Warn("the config has more problems", zap.Int("count", len(findings)-n))
 			break
 		}
 		where := zap.Skip()
 		if finding.Position != "" {
 			where = zap.String("position", finding.Position)
 		}
-		a.logger.Warn("a part of the config can never work", where, zap.String("problem", finding.Problem))
+		a.logger.Warn("the config has a problem", where, zap.String("problem", finding.Problem))
 	}
 }
 
@@ -126,6 +126,9 @@ func lintMatcher(set caddyhttp.MatcherSet) lint.Matcher {
 	model := lint.Matcher{}
 	var others []string
 	for _, matcher := range set {
+		if not, ok := matcher.(*caddyhttp.MatchNot); ok {
+			model.NotPaths = append(model.NotPaths, excludedPaths(not)...)
+		}
 		switch m := matcher.(type) {
 		case *caddyhttp.MatchHost:
 			model.Hosts = *m
@@ -146,6 +149,22 @@ func lintMatcher(set caddyhttp.MatcherSet) lint.Matcher {
 	slices.Sort(others)
 	model.Other = strings.Join(others, "\n")
 	return model
+}
+
+// excludedPaths returns the paths that a matcher excludes, whatever else a request has.
+func excludedPaths(not *caddyhttp.MatchNot) (paths []string) {
+	for _, set := range not.MatcherSets {
+		if len(set) != 1 {
+			continue
+		}
+		switch m := set[0].(type) {
+		case *caddyhttp.MatchPath:
+			paths = append(paths, *m...)
+		case caddyhttp.MatchPath:
+			paths = append(paths, m...)
+		}
+	}
+	return paths
 }
 
 // directives maps the names of Caddy's handlers to those of a Caddyfile, where they differ.

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-const lintMessage = "a part of the config can never work"
+const lintMessage = "the config has a problem"
 
 // lintRegistry has a resource of the issuer's audience, and one of another audience.
 const lintRegistry = `resources:
@@ -63,6 +63,8 @@ var neverWorks = map[string]struct{ caddyfile, want string }{
 	"a path reads a claim too soon":    {lintSite("header /books* X-Team {http.auth.user.claims.team}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.claims.team}"},
 	"a route reads the client first":   {lintSite("route {\n\t\trequest_header X-Caller {http.auth.user.client_id}\n\t\t" + lintDoor + "\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 header runs before this m2m_auth"},
 	"a door in a handle comes later":   {lintSite("vars caller {http.auth.user.client_id}\n\thandle /books* {\n\t\t" + lintDoor + "\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 vars runs before this m2m_auth"},
+	"paths go around the door":         {lintSite("@api not path /public/* /healthz\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\treverse_proxy up:1\n"), "Caddyfile:13 requests for /public/* /healthz go around this m2m_auth"},
+	"paths go around it in a route":    {lintSite("@api {\n\t\thost api.example.com\n\t\tnot path /public*\n\t}\n\troute {\n\t\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\t\treverse_proxy up:1\n\t}\n"), "add lines such as `public GET /public/{rest...}` to the m2m_auth"},
 	"no site serves the issuer":        {"api.example.com {\n\t" + lintDoor + "\treverse_proxy up:1\n}\n", "Caddyfile:3 no site serves the issuer https://auth.example.com; add m2m_issuer to the site auth.example.com"},
 	"the issuer on another host":       {"api.example.com {\n\tm2m_issuer\n}\n", "Caddyfile:9 m2m_issuer serves the issuer https://auth.example.com on another host than auth.example.com"},
 	"no site, and http":                {"{\n\tm2m {\n\t\tissuer http://localhost:9999\n\t}\n}\nhttp://localhost:9999 {\n\tm2m_auth\n\treverse_proxy up:1\n}\n", "Caddyfile:3 no site serves the issuer http://localhost:9999; add m2m_issuer to the site http://localhost:9999"},
@@ -103,6 +105,9 @@ var neverWorks = map[string]struct{ caddyfile, want string }{
 
 // works are configs about which there is no warning.
 var works = map[string]string{
+	"exempted paths have files":     lintSite("@api not path /public/*\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\tfile_server\n"),
+	"exempted paths are not served": lintSite("@api not path /public/*\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\treverse_proxy @api up:1\n"),
+	"a method is exempted":          lintSite("@api not method OPTIONS\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\treverse_proxy up:1\n"),
 	"the client later in headers":   lintSite("header >X-Caller {http.auth.user.client_id}\n\t" + lintDoors + "\treverse_proxy up:1\n"),
 	"the client in a log":           lintSite("log_append caller {http.auth.user.client_id}\n\t" + lintDoors + "\treverse_proxy up:1\n"),
 	"the client behind the door":    lintSite(lintDoors + "\trequest_header X-Caller {http.auth.user.client_id}\n\treverse_proxy up:1 {\n\t\theader_up X-Id {http.auth.user.client_id}\n\t}\n"),

@@ -94,6 +94,44 @@ func (k *checker) requirement(r Requirement, f flow) {
 	k.lineOf[key].matches = k.lineOf[key].matches || problem == ""
 }
 
+// exempted reports a door whose matcher exempts paths of an upstream. A path that can be read in two ways goes around such a
+// door, because only the door refuses it.
+func (k *checker) exempted(f flow, route *Route, later []*Route) {
+	var paths []string
+	for _, m := range route.Matchers {
+		paths = append(paths, m.NotPaths...)
+	}
+	if len(paths) == 0 || len(f.gates) > 0 || !proxiesAll(later) {
+		return
+	}
+	for _, h := range route.Handlers {
+		if h.Door != nil && !h.Door.Answers {
+			k.report(h.Door.Position, fmt.Sprintf("requests for %s go around this m2m_auth, with any path that the upstream may read as another one, "+
+				"such as /public/..;/books, and with forged identity headers; remove the matcher, and add lines such as `public GET %s` to the m2m_auth",
+				strings.Join(paths, " "), publicPattern(paths[0])))
+		}
+	}
+}
+
+// publicPattern writes a pattern of Caddy's path matcher as one of net/http.ServeMux, nearly.
+func publicPattern(pattern string) string {
+	prefix, open := strings.CutSuffix(pattern, "*")
+	switch {
+	case !isPlain(prefix) || !strings.HasPrefix(prefix, "/"):
+		return "/path"
+	case open:
+		return strings.TrimSuffix(prefix, "/") + "/{rest...}"
+	}
+	return pattern
+}
+
+// proxiesAll reports whether one of the routes passes all requests that reach it to an upstream.
+func proxiesAll(routes []*Route) bool {
+	return slices.ContainsFunc(routes, func(r *Route) bool {
+		return len(r.Matchers) == 0 && slices.ContainsFunc(r.Handlers, func(h *Handler) bool { return h.Name == "reverse_proxy" || proxiesAll(h.Routes) })
+	})
+}
+
 // probes are paths that programs without a token ask for.
 var probes = []string{
 	"/favicon.ico", "/health", "/healthcheck", "/healthz", "/live", "/liveness", "/livez", "/ping", "/readiness", "/ready", "/readyz", "/robots.txt",

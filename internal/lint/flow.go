@@ -135,6 +135,7 @@ func (k *checker) walk(routes []*Route, in flow) (ender string, gates []gate) {
 		}
 		here.answered = !route.Terminal && (in.answered || mayAnswer(routes[n+1:]))
 		k.shadowed(here, route)
+		k.exempted(here, route, routes[n+1:])
 		behindDoor := len(k.doors) > doors
 		p := k.route(route, here)
 		if behindDoor { // which some of its requests may have passed

@@ -1,5 +1,5 @@
-// Package lint finds parts of a config that are valid and can never work, such as a door that no request reaches. Its entry
-// point is [Check]. It knows Caddy's routes by a model of its own, so it imports only internal/scope and internal/suggest of
+// Package lint finds parts of a config that are valid and cannot do what they are there for, such as a door that no request
+// reaches, or that some requests can go around. Its entry point is [Check]. It knows Caddy's routes by a model of its own, so it imports only internal/scope and internal/suggest of
 // this module.
 //
 // It reports what is certain, and nothing else: a warning on a config that works would teach operators to ignore warnings. A
@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// Finding is one part of a config that can never work.
+// Finding is one problem of a config.
 type Finding struct {
 	// Position is the file and the line, "" if they are not known.
 	Position string
-	// Problem says what can never work, why, and what to do.
+	// Problem says what does not work, why, and what to do.
 	Problem string
 }
 
@@ -56,6 +56,8 @@ type Matcher struct {
 	Hosts []string // nil means any
 	Paths []string // nil means any
 	Other string   // the other conditions, "" if there are none
+	// NotPaths are paths that one of the other conditions excludes.
+	NotPaths []string
 }
 
 // Handler is a handler of a route. At most one of Routes and the fields after it is set.
