@@ -96,7 +96,7 @@ func (c contract) resembles(rule *ast.Rule) bool { return c.meantRule(ruleName(r
 // meantPackage returns the package of a contract that a name was meant to be, or "".
 func meantPackage(name string) string {
 	dotted := strings.NewReplacer("_", ".", "-", ".", `["`, ".", `"]`, "").Replace(strings.ToLower(name))
-	known := make(map[string]string)
+	known := map[string]string{"authz": nameOf(requestPackage)} // envoy.authz, istio.authz and httpapi.authz decide on requests
 	for path := range contracts {
 		full := nameOf(path)
 		last := full[strings.LastIndexByte(full, '.')+1:]

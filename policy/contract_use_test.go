@@ -119,7 +119,7 @@ func TestRulesOfOtherPolicies(t *testing.T) {
 		{"package m2n.request\n\nx := 1", "(did you mean package m2m.request?)"},
 		{"package caddy.m2m.token\n\nx := 1", "(did you mean package m2m.token?)"},
 		{"package system.log\n\nmask contains \"/input/x\"", "(did you mean package m2m.log?)"},
-		{"package envoy.authz\n\ndefault allow := false", ":1: package envoy.authz" + packageEffect + "(did you mean package m2m.token?)"},
+		{"package envoy.authz\n\ndefault allow := false", ":1: package envoy.authz" + packageEffect + "(did you mean package m2m.request?)"},
 		{"package httpapi.authz\n\nheaders[\"x\"] := 1", "(did you mean package m2m.request?)"},
 		{"package helpers\n\nx := 1", `(mark a library with METADATA "custom: {library: true}")`},
 		{"package helpers_test\n\ntest_x if true", "(a test is in a file with the name …_test.rego)"},
