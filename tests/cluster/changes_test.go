@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // insist sends a request until it is answered: the admin endpoint is unreachable for a moment at each reload.
@@ -83,6 +85,7 @@ func (r *reloaded) door(what, raw string, want int) {
 // TestChangesDuringReloads checks that a change that was acknowledged during a reload is in force at once in the former and in
 // the next config.
 func TestChangesDuringReloads(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	c := newCluster(t, "", nil)
 	c.a.start()
 	bot := c.client("ci-bot")

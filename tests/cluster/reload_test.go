@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
 // stockFile is a comparable config of Caddy without this plugin.
@@ -130,6 +132,7 @@ func noWorse(t testing.TB, name string, ours, stock *load) {
 // sometimes with a broken config. No answer is wrong, no change is lost, no goroutine or memory leaks, and no more requests
 // are unanswered than with stock Caddy.
 func TestReloadUnderLoad(t *testing.T) {
+	servertest.SkipUnlessLong(t)
 	const reloads = 20
 	c := newCluster(t, "token_ttl 9m", nil).start()
 	stock := newNode(t, strings.ReplaceAll(stockFile, "VARIANT", "ok"), nil).start()
