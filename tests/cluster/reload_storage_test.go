@@ -22,7 +22,7 @@ func TestReloadWithoutStorage(t *testing.T) {
 		if a, b := c.b.atDoor(good), c.b.atDoor(revoked); a.status != 200 || b.status != 401 {
 			t.Errorf("%s: a good token gets %s, and a revoked one %s", when, a, b)
 		}
-		if a, err := bot.token(plain, c.b.url); err != nil || a.status != 200 {
+		if a, err := bot.decided(c.b.url); err != nil || a.status != 200 {
 			t.Errorf("%s: a client gets %s, %v", when, a, err)
 		}
 	}
