@@ -154,14 +154,8 @@ func lintMatcher(set caddyhttp.MatcherSet) lint.Matcher {
 // excludedPaths returns the paths that a matcher excludes, whatever else a request has.
 func excludedPaths(not *caddyhttp.MatchNot) (paths []string) {
 	for _, set := range not.MatcherSets {
-		if len(set) != 1 {
-			continue
-		}
-		switch m := set[0].(type) {
-		case *caddyhttp.MatchPath:
-			paths = append(paths, *m...)
-		case caddyhttp.MatchPath:
-			paths = append(paths, m...)
+		if excluded := lintMatcher(set); excluded.Hosts == nil && excluded.Other == "" {
+			paths = append(paths, excluded.Paths...)
 		}
 	}
 	return paths

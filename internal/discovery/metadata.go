@@ -108,10 +108,6 @@ func (s Source) metadataURLs() ([]string, error) {
 	return s.wellKnown()
 }
 
-// CheckIssuer reports what is wrong with an issuer's URL, without a request: it must be https, or http on loopback, and
-// have no query and no fragment (RFC 8414 §2). A slash at its end is part of it. The error does not repeat the URL.
-func CheckIssuer(issuer string) error { return Source{Issuer: issuer}.Check() }
-
 // wellKnown returns the locations where an issuer's metadata may be: RFC 8414 (§3.1) puts its path before the issuer's,
 // OpenID Connect Discovery (§4) after it.
 func (s Source) wellKnown() ([]string, error) {
