@@ -12,10 +12,8 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
-	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
-	"internal/poll", "internal/scope", "internal/suggest",
-	"internal/audit", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost", "internal/percent",
-	"internal/poll", "internal/scope", "internal/suggest", "internal/uri",
+	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost",
+	"internal/percent", "internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
