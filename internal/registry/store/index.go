@@ -49,7 +49,7 @@ type index struct {
 	Count int    `json:"count"`
 	Sum   uint64 `json:"sum,string"`
 	// Replaced are the names of the objects of the former index that are not in this one. The next change deletes them, so
-	// that whoever has read the former journal can still read its index.
+	// that a reader of the former journal can still read its index.
 	Replaced []string `json:"replaced,omitempty"`
 }
 
