@@ -38,6 +38,7 @@ func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
 	if err != nil {
 		return nil, t.fault("signing", err)
 	}
+	t.issuer.Minted.Minted(signed, key, t.client.ID)
 	return &issuedToken{TokenID: jti, TokenResponse: oauth.TokenResponse{
 		AccessToken: signed, ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
 	}}, nil
