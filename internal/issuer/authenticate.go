@@ -41,12 +41,12 @@ type call struct {
 // The reason is for the log and the metrics.
 func (c *call) authenticate(ctx context.Context, id, secret string, fault func(doing string, err error) *oauth.Error) *oauth.Error {
 	client, secretID, err := c.issuer.Registry.Authenticate(ctx, id, secret, c.start)
-	var refusal *registry.Refusal
-	if errors.As(err, &refusal) {
-		c.refuseClient(refusal)
-		return oauth.InvalidClient()
-	}
 	if err != nil {
+		var refusal *registry.Refusal
+		if errors.As(err, &refusal) {
+			c.refuseClient(refusal)
+			return oauth.InvalidClient()
+		}
 		if errors.Is(err, storage.ErrTooManyUnauthenticated) {
 			c.issuer.warnOfCrowd()
 		}

@@ -33,7 +33,8 @@ type tokenRequest struct {
 	id       string            // of the decision, in the log and in error bodies
 	input    policy.TokenInput // of the policy, for the log
 	decision policy.TokenDecision
-	logged   bool // whether the decision is in its log
+	granted  string // of grantedScope
+	logged   bool   // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
@@ -68,12 +69,12 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 			return err
 		}
 	}
-	answer, err := t.mint(ctx)
+	answer, jti, err := t.mint(ctx)
 	if err != nil {
 		return err
 	}
 	t.pass.Leave() // before it waits for the log and the client
-	t.logDecision(answer.TokenID)
+	t.logDecision(jti)
 	answer.Write(w)
 	return nil
 }
