@@ -35,19 +35,22 @@ const serverCaddyfile = `{
 		issuer http://{{site "token"}} {
 			audience {{.Audience}}
 			registry file {{.Registry}}
-			{{if not .Limits}}policy {
+			{{if not .Limits}}client_limits off
+			policy {
 				timeout 20s # others may be busy here
 			}{{end}}
 			token_ttl {{if .Variant}}9m{{else}}10m{{end}}
 		}
 		issuer http://{{site "clock"}} {
 			registry file {{.Registry}}
+			{{if not .Limits}}client_limits off{{end}}
 			policy {{.ClockPolicy}} {
 				timeout 20s
 			}
 		}
 		issuer http://{{site "eddsa"}} {
 			registry file {{.Registry}}
+			{{if not .Limits}}client_limits off{{end}}
 			policy {
 				timeout 20s
 			}

@@ -13,7 +13,7 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
 	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost",
-	"internal/percent", "internal/poll", "internal/scope", "internal/suggest", "internal/uri",
+	"internal/lru", "internal/percent", "internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
@@ -23,6 +23,7 @@ var own = map[string][]string{
 	"caddymodule": {
 		"internal/admin",
 		"internal/admin/api",
+		"internal/admission",
 		"internal/cli",
 		"internal/discovery",
 		"internal/door",
@@ -58,7 +59,9 @@ var own = map[string][]string{
 		"policy",
 	},
 	"internal/admin/api": {"policy"},
+	"internal/admission": {},
 	"internal/audit":     {},
+	"internal/claimname": {},
 	"internal/cli": {
 		"internal/admin/api",
 		"internal/discovery",
@@ -70,7 +73,6 @@ var own = map[string][]string{
 		"policy/replay",
 		"rego",
 	},
-	"internal/claimname":   {},
 	"internal/credential":  {},
 	"internal/decisionlog": {"internal/logmask", "policy"},
 	"internal/discovery":   {},
@@ -90,6 +92,7 @@ var own = map[string][]string{
 	"internal/httphost":  {},
 	"internal/issuer": {
 		"internal/admin/api",
+		"internal/admission",
 		"internal/decisionlog",
 		"internal/keyring",
 		"internal/metrics",
@@ -105,6 +108,7 @@ var own = map[string][]string{
 	"internal/keyring":           {"internal/oauth", "internal/token"},
 	"internal/lint":              {},
 	"internal/logmask":           {},
+	"internal/lru":               {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
 	"internal/opacli":            {"policy", "policy/files", "rego"},
@@ -120,9 +124,9 @@ var own = map[string][]string{
 	"internal/scope":             {},
 	"internal/servertest":        {"caddymodule", "internal/token"},
 	"internal/storage":           {},
-	"internal/uri":               {},
 	"internal/suggest":           {},
 	"internal/token":             {},
+	"internal/uri":               {},
 	"policy":                     {"policy/bundle", "policy/files", "rego"},
 	"policy/bundle":              {"policy/files"},
 	"policy/files":               {},
