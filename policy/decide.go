@@ -72,6 +72,7 @@ type question[T any] struct {
 	snapshot *snapshot
 	query    *query
 	input    ast.Value
+	known    known
 	// at is the time that the policy sees; the zero time is the current time.
 	at     time.Time
 	decode func(*results) T
@@ -79,8 +80,14 @@ type question[T any] struct {
 	private bool
 }
 
+// document is an input of decisions.
+type document interface {
+	value() (ast.Value, error)
+	known(value ast.Value) known
+}
+
 // newQuestion returns a question to the policy in force. It is generic so that the input is not copied to the heap.
-func newQuestion[D interface{ value() (ast.Value, error) }, T any](
+func newQuestion[D document, T any](
 	ctx context.Context, e *Engine, in D, at time.Time, query *query, decode func(*results) T,
 ) (question[T], error) {
 	s, err := e.inForce(ctx)
@@ -91,7 +98,7 @@ func newQuestion[D interface{ value() (ast.Value, error) }, T any](
 	if err != nil { // such as an attribute of a type that JSON does not have
 		return question[T]{}, &Error{Eval, fmt.Errorf("building the input: %w", err)}
 	}
-	return question[T]{snapshot: s, query: query, input: input, at: at, decode: decode}, nil
+	return question[T]{snapshot: s, query: query, input: input, known: in.known(input), at: at, decode: decode}, nil
 }
 
 // tokenQuestion and the functions below return the questions that decisions and explanations have in common.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -39,7 +40,9 @@ type Client struct {
 	// Grants are the client's grants.
 	Grants []scope.Grant `json:"grants"`
 
-	term lazyTerm
+	term      lazyTerm
+	indexOnce sync.Once
+	index     *scope.Index
 }
 
 // Resource is a known resource. Like a Client it must not change once a decision has used it.
