@@ -70,10 +70,11 @@ type Server struct {
 	inputs    policyInputs
 
 	Revocations *revocation.Store
-	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.
-	revokedShares revokedShares
-	revoking      singleflight.Group
-	feed          *feed
+	// revoking has the revocations that are being stored, and collapsing those that take the place of others. collapsed is when
+	// those of all clients were last found to be too many.
+	revoking, collapsing singleflight.Group
+	collapsed            atomic.Int64
+	feed                 *feed
 
 	// Minted remembers the tokens that are issued, nil if no door of the config takes them. It is set before Start.
 	Minted *token.Memory
