@@ -40,9 +40,9 @@ type Client struct {
 	// Grants are the client's grants.
 	Grants []scope.Grant `json:"grants"`
 
-	term      lazyTerm
-	indexOnce sync.Once
-	index     *scope.Index
+	term lazyTerm
+	once sync.Once
+	made derivedClient
 }
 
 // Resource is a known resource. Like a Client it must not change once a decision has used it.
