@@ -99,7 +99,7 @@ func maskUser(r *http.Request, id string) {
 
 // maskRequest returns the line that replaces Caddy's, or nil if Caddy's contains no credential of the request.
 func maskRequest(r *http.Request) *maskedLine {
-	line := new(maskedLine)
+	var line maskedLine // on the stack if there is nothing to mask
 	uri := line.text("/request/uri", originalURI(r))
 	host := line.text("/request/host", r.Host)
 	header := line.header("/request/headers", r.Header)
@@ -112,7 +112,8 @@ func maskRequest(r *http.Request) *maskedLine {
 	}
 	line.request = original(r)
 	line.request.RequestURI, line.request.Host, line.request.Header = uri, host, header
-	return line
+	found := line
+	return &found
 }
 
 // originalURI returns the URI that the client sent.
