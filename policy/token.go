@@ -43,6 +43,7 @@ type Client struct {
 	term      lazyTerm
 	indexOnce sync.Once
 	index     *scope.Index
+	scanned   scanned
 }
 
 // Resource is a known resource. Like a Client it must not change once a decision has used it.
@@ -54,7 +55,8 @@ type Resource struct {
 	// Attributes are the resource's attributes in the registry, of any shape.
 	Attributes map[string]any `json:"attributes"`
 
-	term lazyTerm
+	term    lazyTerm
+	scanned scanned
 }
 
 // TokenRequest describes the request itself.
