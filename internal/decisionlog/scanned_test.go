@@ -42,7 +42,7 @@ func TestScannedOnce(t *testing.T) {
 	seed := rand.Uint64()
 	m := maker{Rand: rand.New(rand.NewPCG(seed, 0))}
 	masked, cut := 0, 0
-	for range 300 {
+	for range 100 {
 		m.credentials = m.IntN(3) == 0
 		in, d, more := m.input(), m.decision(), zap.String("jti", m.text())
 		event := func(in *policy.TokenInput) *Event {
@@ -81,8 +81,8 @@ func TestScannedOnce(t *testing.T) {
 			cut++
 		}
 	}
-	if masked < 20 || cut < 20 {
-		t.Errorf("seed %d: of 300 lines %d were masked and %d cut", seed, masked, cut)
+	if masked < 5 || cut < 5 {
+		t.Errorf("seed %d: of 100 lines %d were masked and %d cut", seed, masked, cut)
 	}
 }
 
