@@ -47,6 +47,11 @@ func init() {
 //			}
 //			token_ttl   <duration>
 //			signing_alg ES256|RS256|PS256|EdDSA
+//			client_limits off | {
+//				rate       <number>/s|m|h | off
+//				burst      <n>
+//				concurrent <n> | off
+//			}
 //			key_rotation   <period>|off
 //			key_encryption {env.*}|{file.*} [<former>...]
 //		}
@@ -101,6 +106,8 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
 		"token_ttl":   once(duration(&i.TokenTTL, time.Second, token.MaxTTL)),
 		"signing_alg": once(i.parseSigningAlg),
+
+		"client_limits": once(i.parseClientLimits),
 
 		"key_rotation":   once(i.parseRotation),
 		"key_encryption": once(i.parseEncryption),

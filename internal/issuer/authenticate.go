@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
@@ -32,6 +33,7 @@ type call struct {
 	client *registry.Client // nil until it is authenticated
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
+	pass    admission.Pass    // to do expensive work
 }
 
 // authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client get the same answer

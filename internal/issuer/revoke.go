@@ -18,6 +18,7 @@ import (
 func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.Error) {
 	ctx := t.http.Context()
 	claims, err := t.claims(ctx, token.MaxLeeway) // a door may take it for as long
+	t.pass.Yield()                                // before it waits for the storage and the client
 	switch {
 	case err != nil:
 		return "", t.fault("revoking", err)

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -59,6 +60,10 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err := t.authenticate(ctx, t.oauth.ClientID, t.oauth.ClientSecret, t.fault); err != nil {
 		return err
 	}
+	if err := t.admit(tokenEndpoint, admission.Full); err != nil {
+		return err
+	}
+	defer t.pass.Leave()
 	for _, step := range []func(context.Context) *oauth.Error{t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
@@ -68,6 +73,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err != nil {
 		return err
 	}
+	t.pass.Leave() // before it waits for the log and the client
 	t.logDecision(jti)
 	answer.Write(w)
 	return nil

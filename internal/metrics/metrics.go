@@ -20,6 +20,7 @@ type Set struct {
 	tokenRequests  *prometheus.CounterVec
 	tokenDurations *prometheus.HistogramVec
 	refused        *prometheus.CounterVec
+	notAdmitted    *prometheus.CounterVec
 	authRequests   *prometheus.CounterVec
 	streamsClosed  *prometheus.CounterVec
 	policyErrors   *prometheus.CounterVec
@@ -53,7 +54,8 @@ func New(registry *prometheus.Registry) (*Set, error) {
 			Help:    "Time from reading a token request to having answered it.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"issuer"})),
-		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network or unusable_credentials.", "issuer", "reason"),
+		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit or unusable_credentials.", "issuer", "reason"),
+		notAdmitted:    counter("requests_not_admitted_total", "Requests of authenticated clients that were refused before their work, by endpoint (token, introspection or revocation) and reason: rate, concurrent, crowded, waited or gone.", "issuer", "endpoint", "reason"),
 		authRequests:   counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		streamsClosed:  counter("auth_streams_closed_total", "Requests that m2m_auth let through and closed before their end, by reason: expired, revoked or unknown.", "issuer", "reason"),
 		policyErrors:   counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),

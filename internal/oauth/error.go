@@ -92,6 +92,24 @@ func TooManyRevocations() *Error {
 	}
 }
 
+// TooManyRequests is the response to a client beyond its limits: 429 (RFC 6585 §4). RFC 6749 has no code for it, and clients
+// decide by the status and Retry-After. The code is that of the other answers that invite a client to try again. slow_down
+// (RFC 8628 §3.5) is for clients that poll with a device code, and others do not know it.
+func TooManyRequests(description string, retryAfter int) *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Description: description,
+		Header: header("Retry-After", strconv.Itoa(retryAfter)),
+	}
+}
+
+// Overloaded is the response to a request that the server cannot answer in time: 503.
+func Overloaded(retryAfter int) *Error {
+	return &Error{
+		Status: http.StatusServiceUnavailable, Code: CodeTemporarilyUnavailable, Description: "too many requests at the moment",
+		Header: header("Retry-After", strconv.Itoa(retryAfter)),
+	}
+}
+
 // InvalidScope is the response to a scope that is malformed, missing or completely rejected: 400.
 func InvalidScope(description string) *Error { return badRequest(CodeInvalidScope, description) }
 
