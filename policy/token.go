@@ -40,10 +40,10 @@ type Client struct {
 	// Grants are the client's grants.
 	Grants []scope.Grant `json:"grants"`
 
-	term      lazyTerm
-	indexOnce sync.Once
-	index     *scope.Index
-	scanned   scanned
+	term    lazyTerm
+	once    sync.Once
+	made    derivedClient
+	scanned scanned
 }
 
 // Resource is a known resource. Like a Client it must not change once a decision has used it.

@@ -69,10 +69,11 @@ type Server struct {
 	inputs    policyInputs
 
 	Revocations *revocation.Store
-	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.
-	revokedShares revokedShares
-	revoking      singleflight.Group
-	feed          *feed
+	// revoking has the revocations that are being stored, and collapsing those that take the place of others. collapsed is when
+	// those of all clients were last found to be too many.
+	revoking, collapsing singleflight.Group
+	collapsed            atomic.Int64
+	feed                 *feed
 }
 
 // New makes a server. It does not access the storage. The caller must call Close.
