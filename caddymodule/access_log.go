@@ -99,7 +99,7 @@ func maskUser(r *http.Request, id string) {
 
 // maskRequest returns the line that replaces Caddy's, or nil if Caddy's contains no credential of the request.
 func maskRequest(r *http.Request) *maskedLine {
-	line := new(maskedLine)
+	var line maskedLine // most requests need none
 	uri := line.text("/request/uri", originalURI(r))
 	host := line.text("/request/host", r.Host)
 	header := line.header("/request/headers", r.Header)
@@ -110,9 +110,9 @@ func maskRequest(r *http.Request) *maskedLine {
 	if header == nil {
 		header = r.Header.Clone() // handlers change the header
 	}
-	line.request = original(r)
-	line.request.RequestURI, line.request.Host, line.request.Header = uri, host, header
-	return line
+	shown := &maskedLine{request: original(r), masked: line.masked}
+	shown.request.RequestURI, shown.request.Host, shown.request.Header = uri, host, header
+	return shown
 }
 
 // originalURI returns the URI that the client sent.
