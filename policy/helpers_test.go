@@ -76,13 +76,13 @@ func request(tb testing.TB, raws ...string) TokenInput {
 	tb.Helper()
 	return TokenInput{
 		Issuer: "https://auth.example.com",
-		Client: Client{
+		Client: &Client{
 			ID: "ci-bot", Description: "Nightly import",
 			Attributes: map[string]any{"team": "catalogue", "level": 3},
 			Grants:     []scope.Grant{allow("book", "*", "read")},
 		},
 		Scopes: parse(tb, raws...),
-		Resources: map[string]Resource{
+		Resources: map[string]*Resource{
 			"book": {
 				Actions: []string{"read", "edit"}, Audience: "https://api.example.com",
 				Attributes: map[string]any{"public": true},

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -51,7 +52,7 @@ var (
 // value returns the input document. It is built by hand, for speed. Tests compare it with the JSON of its type, and
 // schemas/token/input.json as well.
 func (in TokenInput) value() (ast.Value, error) {
-	client, err := in.Client.term()
+	client, err := in.Client.value()
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -68,7 +69,27 @@ func (in TokenInput) value() (ast.Value, error) {
 	), nil
 }
 
-func (c Client) term() (*ast.Term, error) {
+// lazyTerm is a term that is built when it is first needed. It may be used concurrently.
+type lazyTerm struct {
+	once sync.Once
+	term *ast.Term
+	err  error
+}
+
+func (l *lazyTerm) get(build func() (*ast.Term, error)) (*ast.Term, error) {
+	l.once.Do(func() { l.term, l.err = build() })
+	return l.term, l.err
+}
+
+// value returns the client's part of the input document. A missing client is empty.
+func (c *Client) value() (*ast.Term, error) {
+	if c == nil {
+		c = new(Client)
+	}
+	return c.term.get(c.build)
+}
+
+func (c *Client) build() (*ast.Term, error) {
 	attributes, err := objectTerm("attributes", c.Attributes)
 	if err != nil {
 		return nil, err
@@ -105,20 +126,36 @@ func scopeTerm(s scope.Scope) *ast.Term {
 	)
 }
 
-func resourcesTerm(resources map[string]Resource) (*ast.Term, error) {
+func resourcesTerm(resources map[string]*Resource) (*ast.Term, error) {
+	if len(resources) == 0 {
+		return ast.InternedEmptyObject, nil
+	}
 	items := make([][2]*ast.Term, 0, len(resources))
 	for code, r := range resources {
-		attributes, err := objectTerm("attributes", r.Attributes)
+		resource, err := r.value()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", code, err)
 		}
-		items = append(items, ast.Item(stringTerm(code), ast.ObjectTerm(
-			ast.Item(keyActions, arrayTerm(r.Actions, stringTerm)),
-			ast.Item(keyAudience, stringTerm(r.Audience)),
-			ast.Item(keyAttributes, attributes),
-		)))
+		items = append(items, ast.Item(stringTerm(code), resource))
 	}
 	return ast.ObjectTerm(items...), nil
+}
+
+// value returns the resource's part of the input document.
+func (r *Resource) value() (*ast.Term, error) {
+	return r.term.get(r.build)
+}
+
+func (r *Resource) build() (*ast.Term, error) {
+	attributes, err := objectTerm("attributes", r.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	return ast.ObjectTerm(
+		ast.Item(keyActions, arrayTerm(r.Actions, stringTerm)),
+		ast.Item(keyAudience, stringTerm(r.Audience)),
+		ast.Item(keyAttributes, attributes),
+	), nil
 }
 
 func (r TokenRequest) term() *ast.Term {

@@ -35,7 +35,12 @@ func ParseTokenInput(data []byte) (TokenInput, error) {
 	case read.Request == nil:
 		return TokenInput{}, missing("request")
 	}
-	in.Client, in.Request = *read.Client, *read.Request
+	for code, resource := range in.Resources {
+		if resource == nil { // null, which has been read as an empty resource
+			in.Resources[code] = new(Resource)
+		}
+	}
+	in.Client, in.Request = read.Client, *read.Request
 	return in, checkScopes(in.Scopes)
 }
 

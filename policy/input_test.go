@@ -47,9 +47,12 @@ func fill(v reflect.Value) {
 		fill(element)
 		v.Set(reflect.MakeMap(v.Type()))
 		v.SetMapIndex(reflect.ValueOf("x"), element)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("json") != "-" {
+			if field := v.Type().Field(i); field.IsExported() && field.Tag.Get("json") != "-" {
 				fill(v.Field(i))
 			}
 		}

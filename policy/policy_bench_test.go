@@ -18,8 +18,8 @@ func benchInput(tb testing.TB, scopes, grants int) TokenInput {
 	tb.Helper()
 	in := TokenInput{
 		Issuer:    "https://auth.example.com",
-		Client:    Client{ID: "ci-bot", Description: "Nightly import", Attributes: map[string]any{"team": "catalogue"}},
-		Resources: map[string]Resource{"book": {Actions: []string{"read", "edit"}}},
+		Client:    &Client{ID: "ci-bot", Description: "Nightly import", Attributes: map[string]any{"team": "catalogue"}},
+		Resources: map[string]*Resource{"book": {Actions: []string{"read", "edit"}}},
 		Request:   TokenRequest{RemoteIP: "192.0.2.1", AuthMethod: "client_secret_basic"},
 	}
 	for i := range grants - 1 {

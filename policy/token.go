@@ -12,18 +12,19 @@ type TokenInput struct {
 	// Issuer is the URL of the issuer.
 	Issuer string `json:"issuer"`
 	// Client is the authenticated client, without its secret.
-	Client Client `json:"client"`
+	Client *Client `json:"client"`
 	// Scopes are the requested scopes in request order; empty for default_scopes.
 	Scopes []scope.Scope `json:"scopes"`
 	// Resources are the known resources that the scopes name, by code: {actions: [string], audience: string, attributes: object}.
-	Resources map[string]Resource `json:"resources"`
+	Resources map[string]*Resource `json:"resources"`
 	// Request is the request itself.
 	Request TokenRequest `json:"request"`
 	// Time is the time that the policy sees. Default: the current time.
 	Time time.Time `json:"-"`
 }
 
-// Client is an authenticated client, without its secrets.
+// Client is an authenticated client, without its secrets. It must not change once a decision has used it: one Client stands
+// for one version of the client in the registry, so that what is derived from it is derived once.
 type Client struct {
 	// ID is the client_id.
 	ID string `json:"id"`
@@ -37,9 +38,11 @@ type Client struct {
 	Networks []string `json:"networks"`
 	// Grants are the client's grants.
 	Grants []scope.Grant `json:"grants"`
+
+	term lazyTerm
 }
 
-// Resource is a known resource.
+// Resource is a known resource. Like a Client it must not change once a decision has used it.
 type Resource struct {
 	// Actions are the names of its actions.
 	Actions []string `json:"actions"`
@@ -47,6 +50,8 @@ type Resource struct {
 	Audience string `json:"audience"`
 	// Attributes are the resource's attributes in the registry, of any shape.
 	Attributes map[string]any `json:"attributes"`
+
+	term lazyTerm
 }
 
 // TokenRequest describes the request itself.

@@ -204,7 +204,7 @@ func TestInput(t *testing.T) {
 func TestInputOfPlainClient(t *testing.T) {
 	e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\nclaims.client := input.client\n"})
 	in := request(t, "book:1:read")
-	in.Client = Client{ID: "plain"}
+	in.Client = &Client{ID: "plain"}
 	got, err := json.Marshal(decide(t, e, in).Claims["client"])
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestInputThatIsNotJSON(t *testing.T) {
 	_, err := load(t, Config{}).DecideToken(t.Context(), in)
 	wantKind(t, err, Eval, "client: attributes")
 	in = request(t, "book:1:read")
-	in.Resources["book"] = Resource{Attributes: map[string]any{"f": make(chan int)}}
+	in.Resources["book"] = &Resource{Attributes: map[string]any{"f": make(chan int)}}
 	_, err = load(t, Config{}).DecideToken(t.Context(), in)
 	wantKind(t, err, Eval, "resources: book: attributes")
 }

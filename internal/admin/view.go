@@ -15,6 +15,12 @@ func viewClient(c *registry.Client) *api.Client {
 	if c.TokenTTL > 0 {
 		v.TokenTTL = c.TokenTTL.String()
 	}
+	if l := c.Limits; l != (registry.Limits{}) {
+		v.Limits = &api.Limits{Burst: l.Burst, Concurrent: l.Concurrent}
+		if l.RatePerSecond != 0 {
+			v.Limits.Rate = registry.FormatRate(l.RatePerSecond)
+		}
+	}
 	for _, g := range c.Grants {
 		v.Grants = append(v.Grants, api.Grant{Resource: g.Resource, Identifiers: g.Identifiers, Actions: g.Actions, Effect: g.Effect()})
 	}

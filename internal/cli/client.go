@@ -90,7 +90,7 @@ func (s *session) printClient(c *api.Client) {
 		[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
 		[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
 		[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
-		[]string{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))})
+		[]string{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))}, []string{"limits", c.Limits.String()})
 	if len(c.Secrets) > 0 {
 		s.printf("\n")
 		s.printSecrets(api.SecretList{Secrets: c.Secrets})
@@ -118,14 +118,15 @@ func (h *Host) updateClientCommand() *cobra.Command {
 		Long: `
 Changes the given fields and keeps the others. --attribute sets one attribute and
 keeps the other attributes. --audience, --introspects and --network replace all
-values of their field, so repeat the values to keep.`,
+values of their field, so repeat the values to keep. --rate, --burst and --concurrent
+each change one limit; --clear limits restores the issuer's.`,
 		Example: `  $ caddy m2m client update ci-bot --token-ttl 2m --attribute team=search
   $ caddy m2m client update ci-bot --clear networks --clear expires`,
 		Args: cobra.ExactArgs(1),
 	}
 	flags.add(cmd)
 	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "attribute to remove; may be repeated")
-	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to clear: description, attributes, token_ttl, expires, audiences, introspects or networks; may be repeated")
+	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to clear: description, attributes, token_ttl, expires, audiences, introspects, networks or limits; may be repeated")
 	return h.administer(cmd, func(s *session, args []string) error {
 		patch, err := flags.fields(cmd)
 		if err != nil {
@@ -133,7 +134,7 @@ values of their field, so repeat the values to keep.`,
 		}
 		for _, field := range clear {
 			field = strings.ReplaceAll(field, "-", "_")
-			if !strings.Contains(" description attributes token_ttl expires audiences introspects networks ", " "+field+" ") {
+			if !strings.Contains(" description attributes token_ttl expires audiences introspects networks limits ", " "+field+" ") {
 				return api.Invalid("--clear %q is not a field that can be cleared", field)
 			}
 			if _, both := patch[field]; both {

@@ -15,6 +15,8 @@ type clientFlags struct {
 	description, tokenTTL, expires  string
 	attributes, audiences, networks []string
 	introspects                     []string
+	rate                            string
+	burst, concurrent               int
 	removedAttributes               []string
 	grants, denials                 []string
 	disabled, noSecret              bool
@@ -31,6 +33,9 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.audiences, "audience", nil, "allowed audience of its tokens; may be repeated")
 	flags.StringArrayVar(&f.introspects, "introspects", nil, "audience, besides its own, whose tokens it may introspect; may be repeated")
 	flags.StringArrayVar(&f.networks, "network", nil, "network that it may ask from, such as 10.0.0.0/8; may be repeated")
+	flags.StringVar(&f.rate, "rate", "", `limit of its requests in place of the issuer's, such as "200/s" or "30/m"`)
+	flags.IntVar(&f.burst, "burst", 0, "how many requests it may make at once after a pause, in place of the issuer's limit")
+	flags.IntVar(&f.concurrent, "concurrent", 0, "how many policy decisions may run at a time for it, in place of the issuer's limit")
 }
 
 // fields are the given fields, as the API takes them.
@@ -49,12 +54,26 @@ func (f *clientFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 			fields[name] = list
 		}
 	}
+	f.setLimits(cmd, fields)
 	for _, pair := range f.attributes {
 		if !strings.Contains(pair, "=") {
 			return nil, api.Invalid("--attribute %q is not name=value", pair)
 		}
 	}
 	return fields, setMembers(fields, "attribute", "value", f.attributes, f.removedAttributes, attributeValue)
+}
+
+// setLimits sets the given limits and keeps the others.
+func (f *clientFlags) setLimits(cmd *cobra.Command, fields map[string]any) {
+	limits := make(map[string]any)
+	for name, value := range map[string]any{"rate": f.rate, "burst": f.burst, "concurrent": f.concurrent} {
+		if cmd.Flags().Changed(name) {
+			limits[name] = value
+		}
+	}
+	if len(limits) > 0 {
+		fields["limits"] = limits
+	}
 }
 
 // setMembers sets a field of the plural of a flag's name to an object, from pairs of name=value. Removed members are

@@ -307,7 +307,7 @@ func TestScan(t *testing.T) {
 	in, d := tokenDecision(t)
 	asked, judged := requestDecision(t)
 	in.Client.Description = "\x01\xff\"\\\u2028é" + strings.Repeat("<&>", 100)
-	for _, e := range []*Event{TokenEvent(in, d), RequestEvent(asked, judged), TokenEvent(new(policy.TokenInput), new(policy.TokenDecision))} {
+	for _, e := range []*Event{TokenEvent(in, d), RequestEvent(asked, judged), TokenEvent(&policy.TokenInput{Client: new(policy.Client)}, new(policy.TokenDecision))} {
 		encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{})
 		line, err := encoder.EncodeEntry(zapcore.Entry{}, []zap.Field{e.input, e.result})
 		if err != nil {

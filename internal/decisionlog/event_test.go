@@ -38,7 +38,7 @@ func scopesOf(tb testing.TB, raws ...string) []scope.Scope {
 func tokenDecision(tb testing.TB) (*policy.TokenInput, *policy.TokenDecision) {
 	return &policy.TokenInput{
 			Issuer: "https://auth.example.com",
-			Client: policy.Client{
+			Client: &policy.Client{
 				ID: "ci-bot", Description: "Nightly \"import\"",
 				Attributes: map[string]any{"team": "catalogue", "levels": []any{1.5, nil, true}},
 				Audiences:  []string{"https://api.example.com"}, Networks: []string{"192.0.2.0/24"},
@@ -48,7 +48,7 @@ func tokenDecision(tb testing.TB) (*policy.TokenInput, *policy.TokenDecision) {
 				},
 			},
 			Scopes: scopesOf(tb, "book:1:read", "film:<1>&:edit"),
-			Resources: map[string]policy.Resource{
+			Resources: map[string]*policy.Resource{
 				"book": {Actions: []string{"edit", "read"}, Audience: "https://api.example.com", Attributes: map[string]any{"public": true}},
 				"film": {Actions: []string{"read"}, Audience: "https://films.example.com"},
 			},
@@ -164,10 +164,15 @@ func noteFields(fields map[string]bool, v reflect.Value) {
 			return
 		}
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			name := v.Type().String() + "." + v.Type().Field(i).Name
 			fields[name] = fields[name] || !v.Field(i).IsZero()
 			noteFields(fields, v.Field(i))
 		}
+	case reflect.Pointer:
+		noteFields(fields, v.Elem())
 	case reflect.Slice:
 		for i := range v.Len() {
 			noteFields(fields, v.Index(i))
@@ -182,7 +187,7 @@ func noteFields(fields map[string]bool, v reflect.Value) {
 // TestLoggedInputs: what is written by hand is what encoding/json would write, and is read as it was.
 func TestLoggedInputs(t *testing.T) {
 	in, d := tokenDecision(t)
-	empty := &policy.TokenInput{Time: time.Unix(1, 0)}
+	empty := &policy.TokenInput{Client: new(policy.Client), Time: time.Unix(1, 0)}
 	for _, in := range []*policy.TokenInput{in, empty} {
 		line := mustWrite(t, TokenEvent(in, d), "")
 		sameJSON(t, line["input"], in)

@@ -20,7 +20,7 @@ type loggedTokenInput policy.TokenInput
 func (in *loggedTokenInput) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	object.AddString("issuer", in.Issuer)
 	return errors.Join(
-		object.AddObject("client", (*loggedClient)(&in.Client)),
+		object.AddObject("client", (*loggedClient)(in.Client)),
 		object.AddArray("scopes", (*loggedScopes)(&in.Scopes)),
 		object.AddObject("resources", loggedResources(in.Resources)),
 		object.AddObject("request", (*loggedTokenRequest)(&in.Request)),
@@ -81,12 +81,11 @@ func (s *loggedScope) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	return nil
 }
 
-type loggedResources map[string]policy.Resource
+type loggedResources map[string]*policy.Resource
 
 func (resources loggedResources) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	for _, code := range sortedNames(resources) {
-		r := resources[code]
-		if err := object.AddObject(code, (*loggedResource)(&r)); err != nil {
+		if err := object.AddObject(code, (*loggedResource)(resources[code])); err != nil {
 			return err
 		}
 	}

@@ -5,30 +5,43 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // policyInput returns what the policy is asked. Of the scopes it has only those that the policy may decide on.
 func (t *tokenRequest) policyInput() policy.TokenInput {
-	resources := make(map[string]policy.Resource, len(t.resources))
+	resources := make(map[string]*policy.Resource, len(t.resources))
 	for code, r := range t.resources {
-		resources[code] = policy.Resource{
-			Actions: slices.Sorted(maps.Keys(r.Actions)), Audience: t.issuer.audienceOf(r), Attributes: r.Attributes,
-		}
+		resources[code] = t.issuer.policyResource(r)
 	}
 	return policy.TokenInput{
-		Issuer: t.issuer.URL,
-		Client: policy.Client{
-			ID: t.client.ID, Description: t.client.Description,
-			Attributes: t.client.Attributes, Audiences: t.client.Audiences, Networks: networkTexts(t.client.Networks),
-			Grants: t.client.Grants,
-		},
+		Issuer:    t.issuer.URL,
+		Client:    t.issuer.policyClient(t.client),
 		Scopes:    slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool { return !t.isForPolicy(s) }),
 		Resources: resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
 		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
+}
+
+// policyClient returns what policies see of a client. It is the same for each request while the client does not change.
+func (s *Server) policyClient(c *registry.Client) *policy.Client {
+	return s.inputs.clients.get(c, func() *policy.Client {
+		return &policy.Client{
+			ID: c.ID, Description: c.Description,
+			Attributes: c.Attributes, Audiences: c.Audiences, Networks: networkTexts(c.Networks),
+			Grants: c.Grants,
+		}
+	}, weighClient)
+}
+
+// policyResource is like policyClient for a resource.
+func (s *Server) policyResource(r *registry.Resource) *policy.Resource {
+	return s.inputs.resources.get(r, func() *policy.Resource {
+		return &policy.Resource{Actions: slices.Sorted(maps.Keys(r.Actions)), Audience: s.audienceOf(r), Attributes: r.Attributes}
+	}, weighResource)
 }
 
 // networkTexts returns networks as policies read them. It allocates nothing for a client without networks.

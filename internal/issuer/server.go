@@ -60,6 +60,7 @@ type Server struct {
 	document atomic.Pointer[metadataDocument]
 	crowd    atomic.Int64 // the time of the last warning of warnOfCrowd
 	failing  failing
+	inputs   policyInputs
 
 	Revocations *revocation.Store
 	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.
@@ -70,7 +71,7 @@ type Server struct {
 
 // New makes a server. It does not access the storage. The caller must call Close.
 func New(config Config) *Server {
-	s := &Server{Config: config}
+	s := &Server{Config: config, inputs: newPolicyInputs()}
 	s.feed = newFeed(s)
 	s.openRevocations()
 	if stored, ok := config.Registry.(*store.Store); ok {

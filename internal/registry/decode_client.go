@@ -21,6 +21,7 @@ var clientSchema = schema[Client]{
 		"audiences":   func(d *decoder, n *node, c *Client) { c.Audiences = d.audiences(n, "audiences") },
 		"introspects": func(d *decoder, n *node, c *Client) { c.Introspects = d.audiences(n, "introspects") },
 		"networks":    func(d *decoder, n *node, c *Client) { c.Networks = d.networks(n) },
+		"limits":      func(d *decoder, n *node, c *Client) { c.Limits = d.limits(n) },
 		"secrets":     func(d *decoder, n *node, c *Client) { c.Secrets = d.secrets(n, c.ID) },
 		"grants":      func(d *decoder, n *node, c *Client) { c.Grants = d.grants(n) },
 	},

@@ -23,6 +23,7 @@ type clientEntry struct {
 	Audiences   []string       `json:"audiences,omitempty"`
 	Introspects []string       `json:"introspects,omitempty"`
 	Networks    []netip.Prefix `json:"networks,omitempty"`
+	Limits      *limitsEntry   `json:"limits,omitempty"`
 	Secrets     []secretEntry  `json:"secrets,omitempty"`
 	Grants      []grantEntry   `json:"grants,omitempty"`
 }
@@ -53,7 +54,7 @@ type resourceEntry struct {
 func (c *Client) MarshalJSON() ([]byte, error) {
 	e := clientEntry{
 		Description: c.Description, Attributes: c.Attributes, Disabled: c.Disabled, Expires: c.Expires,
-		Audiences: c.Audiences, Introspects: c.Introspects, Networks: c.Networks,
+		Audiences: c.Audiences, Introspects: c.Introspects, Networks: c.Networks, Limits: c.Limits.entry(),
 	}
 	if c.TokenTTL > 0 {
 		e.TokenTTL = c.TokenTTL.String()
@@ -87,6 +88,11 @@ func DecodeClient(id string, data []byte) (*Client, error) {
 		ID: id, Description: e.Description, Attributes: e.Attributes, Disabled: e.Disabled, Expires: e.Expires,
 		Audiences: e.Audiences, Introspects: e.Introspects, Networks: e.Networks,
 	}
+	limits, err := e.Limits.limits()
+	if err != nil {
+		return nil, err
+	}
+	c.Limits = limits
 	if e.TokenTTL != "" {
 		ttl, err := time.ParseDuration(e.TokenTTL)
 		if err != nil {

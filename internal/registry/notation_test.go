@@ -23,7 +23,7 @@ func TestParseRefusesNotation(t *testing.T) {
 		"yaml in .json":          {"r.json", "clients: {}", "1:1: reading JSON: invalid character 'c' at start of value"},
 
 		"name not shown": {"r.json", `{"clients":{"a":{"hunter2":1}}}`,
-			"1:18: unknown field in a client: known are attributes, audiences, description, disabled, expires, grants, introspects, networks, secrets, token_ttl"},
+			"1:18: unknown field in a client: known are attributes, audiences, description, disabled, expires, grants, introspects, limits, networks, secrets, token_ttl"},
 
 		"yaml second document": {"r.yaml", "clients: {}\n---\nclients: {}", "2:1: a second YAML document: only one is allowed"},
 		"yaml anchor":          {"r.yaml", "clients: &x {}", "1:10: an anchor: YAML's anchors, aliases, merge keys and tags are not supported"},

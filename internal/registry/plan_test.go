@@ -39,7 +39,7 @@ clients:
 		file:                                       "",
 		"clients: {ci-bot: {}}":                    "update ci-bot",
 		"clients: {new: {}}":                       "create new",
-		"clients: {new: {x: 1}}":                   `new.yaml:1:17: unknown field "x" in a client: known are attributes, audiences, description, disabled, expires, grants, introspects, networks, secrets, token_ttl`,
+		"clients: {new: {x: 1}}":                   `new.yaml:1:17: unknown field "x" in a client: known are attributes, audiences, description, disabled, expires, grants, introspects, limits, networks, secrets, token_ttl`,
 		"resources: {book: {actions: {}}}":         "new.yaml:1:29: a resource must have an action",
 		"resources: {book: {actions: {edit: ''}}}": `grants still name action "read" of "book": of ci-bot`,
 	} {

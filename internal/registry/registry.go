@@ -86,6 +86,8 @@ type Client struct {
 	Introspects []string
 	// Networks are the networks from which the client may request tokens. The shipped policy checks them. None means all.
 	Networks []netip.Prefix
+	// Limits replace the issuer's limits for the client. A zero field means the issuer's value.
+	Limits Limits
 	// Secrets are the client's secrets, at most MaxSecrets. With several, one can be replaced while it still works.
 	Secrets []Secret
 	// Grants say what the client may do, and what it may not.

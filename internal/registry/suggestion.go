@@ -23,7 +23,7 @@ func (s suggestion) String() string {
 		}
 	}
 	known := slices.Sorted(s.known)
-	if len(known) == 0 || len(known) > 10 {
+	if len(known) == 0 || len(known) > 12 {
 		return ""
 	}
 	return ": known are " + strings.Join(known, ", ")

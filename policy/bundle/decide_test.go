@@ -35,7 +35,7 @@ func load(t *testing.T, cfg policy.Config) *policy.Engine {
 // request asks for scopes of books, which the client may read.
 func request(t testing.TB, raws ...string) policy.TokenInput {
 	t.Helper()
-	in := policy.TokenInput{Client: policy.Client{
+	in := policy.TokenInput{Client: &policy.Client{
 		ID: "ci-bot", Grants: []scope.Grant{{Resource: "book", Identifiers: []string{"*"}, Actions: []string{"read"}}},
 	}}
 	for _, raw := range raws {

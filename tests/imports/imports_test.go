@@ -13,7 +13,7 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
 	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost",
-	"internal/percent", "internal/poll", "internal/scope", "internal/suggest", "internal/uri",
+	"internal/lru", "internal/percent", "internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
 
 // own are the packages of this module that a package may import beside the plain ones. A package that is not
@@ -105,6 +105,7 @@ var own = map[string][]string{
 	"internal/keyring":           {"internal/oauth", "internal/token"},
 	"internal/lint":              {},
 	"internal/logmask":           {},
+	"internal/lru":               {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
 	"internal/opacli":            {"policy", "policy/files", "rego"},

@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -18,8 +20,34 @@ type Client struct {
 	Audiences   []string       `json:"audiences"`
 	Introspects []string       `json:"introspects,omitempty"`
 	Networks    []netip.Prefix `json:"networks"`
+	Limits      *Limits        `json:"limits,omitempty"`
 	Secrets     []Secret       `json:"secrets"`
 	Grants      []Grant        `json:"grants"`
+}
+
+// Limits are the limits of a client that replace the issuer's. A missing field means the issuer's value.
+type Limits struct {
+	Rate       string `json:"rate,omitempty"`
+	Burst      int    `json:"burst,omitempty"`
+	Concurrent int    `json:"concurrent,omitempty"`
+}
+
+// String returns the limits for people, "-" if all are the issuer's.
+func (l *Limits) String() string {
+	if l == nil {
+		return "-"
+	}
+	var parts []string
+	if l.Rate != "" {
+		parts = append(parts, "rate "+l.Rate)
+	}
+	if l.Burst != 0 {
+		parts = append(parts, "burst "+strconv.Itoa(l.Burst))
+	}
+	if l.Concurrent != 0 {
+		parts = append(parts, "concurrent "+strconv.Itoa(l.Concurrent))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // State is "disabled", "expired" or "enabled".

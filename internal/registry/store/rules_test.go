@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,10 @@ func TestStoreRefuses(t *testing.T) {
 		"very long":          {strings.Repeat("=", 128), registry.Client{}, "too long for the storage"},
 		"secret as text":     {"c", registry.Client{Description: registry.NewSecret()}, "a secret stands in description: the registry holds"},
 		"fractional ttl":     {"c", registry.Client{TokenTTL: 1500 * time.Millisecond}, "token_ttl must be whole seconds"},
+		"negative rate":      {"c", registry.Client{Limits: registry.Limits{RatePerSecond: -1}}, "rate must be a number of requests per s, m or h"},
+		"rate not a number":  {"c", registry.Client{Limits: registry.Limits{RatePerSecond: math.NaN()}}, "rate must be a number of requests per s, m or h"},
+		"endless rate":       {"c", registry.Client{Limits: registry.Limits{RatePerSecond: math.Inf(1)}}, "rate must be a number of requests per s, m or h"},
+		"negative burst":     {"c", registry.Client{Limits: registry.Limits{Burst: -1}}, "burst must be a whole number from 1 to 1000000"},
 		"three live secrets": {"c", registry.Client{Secrets: three}, "2 secrets that work at a time, not 3"},
 		"two and one past":   {"c", registry.Client{Secrets: past}, ""},
 		"large":              {"c", registry.Client{Description: strings.Repeat("x", 1<<20)}, "larger than 1024 KiB"},

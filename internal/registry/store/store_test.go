@@ -86,6 +86,7 @@ func TestStoreKeepsWhatItIsGiven(t *testing.T) {
 	want := &registry.Client{
 		ID: "full", Description: "every field", Attributes: map[string]any{"team": "catalogue"}, TokenTTL: 5 * time.Minute,
 		Disabled: true, Expires: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), Audiences: []string{"https://api.example.com"},
+		Limits:  registry.Limits{RatePerSecond: 200, Burst: 1000, Concurrent: 32},
 		Secrets: []registry.Secret{{ID: "s1", SHA256: registry.SumSecret(registry.NewSecret()), Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}},
 		Grants:  []scope.Grant{{Resource: "book", Identifiers: []string{"a", "b*"}, Actions: []string{"*"}, Deny: true}},
 	}
