@@ -43,7 +43,7 @@ func dependenciesOf(compiler *ast.Compiler, q *query, written map[string]bool) *
 	f := follower{compiler: compiler, found: new(dependencies), seen: make(map[*ast.Rule]bool)}
 	for _, rule := range q.rules {
 		if written[q.path+"."+rule] {
-			f.ref(ast.MustParseRef(q.path+"."+rule))
+			f.ref(ast.MustParseRef(q.path + "." + rule))
 		}
 	}
 	for len(f.todo) > 0 {
@@ -74,6 +74,11 @@ func (f *follower) visit(x any) bool {
 	case *ast.Expr:
 		if x.IsCall() {
 			f.call(x.Operator(), x.Location)
+		}
+	case *ast.With:
+		if x.Target.Value.Compare(ast.InputRootRef) == 0 { // replaces all, and so depends on none of it
+			f.walk(x.Value)
+			return true
 		}
 	case ast.Call:
 		if operator, ok := x[0].Value.(ast.Ref); ok {

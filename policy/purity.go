@@ -5,16 +5,16 @@ package policy
 var impure = map[string]string{
 	"crypto.x509.parse_and_verify_certificates":              "it reads the clock",
 	"crypto.x509.parse_and_verify_certificates_with_options": "it reads the clock",
-	"internal.print":          "it writes",
-	"internal.test_case":      "it is only for tests",
-	"io.jwt.decode_verify":    "it reads the clock",
-	"io.jwt.encode_sign":      "a signature may be random",
-	"io.jwt.encode_sign_raw":  "a signature may be random",
-	"print":                   "it writes",
-	"providers.aws.sign_req":  "a signature may be random",
-	"rand.intn":               "it is random",
-	"time.now_ns":             "it reads the clock",
-	"uuid.rfc4122":            "it is random",
+	"internal.print":         "it writes",
+	"internal.test_case":     "it is only for tests",
+	"io.jwt.decode_verify":   "it reads the clock",
+	"io.jwt.encode_sign":     "a signature may be random",
+	"io.jwt.encode_sign_raw": "a signature may be random",
+	"print":                  "it writes",
+	"providers.aws.sign_req": "a signature may be random",
+	"rand.intn":              "it is random",
+	"time.now_ns":            "it reads the clock",
+	"uuid.rfc4122":           "it is random",
 }
 
 // pure holds the builtin functions whose value depends on their arguments alone, for as long as the process runs: the
