@@ -45,16 +45,33 @@ func (k key) scopes(all []scope.Scope) key {
 	return k
 }
 
+// keyParts are the parts of a key besides those that each key has.
+type keyParts struct {
+	// of token decisions
+	authMethod, audience bool
+	// of decisions on proxied requests
+	issuer, clientID, subject, scopes, method, host, pattern bool
+	path, parameters, headers, claims                        parts
+	// of both
+	remoteIP bool
+}
+
+func keyPartsOf(input *reads) keyParts {
+	return keyParts{
+		authMethod: input.has("request", "auth_method"), audience: input.has("request", "audience"),
+		issuer: input.has("issuer"), clientID: input.has("token", "client_id"), subject: input.has("token", "subject"),
+		scopes: input.has("token", "scopes"), method: input.has("request", "method"), host: input.has("request", "host"),
+		pattern: input.has("request", "route", "pattern"), remoteIP: input.has("request", "remote_ip"),
+		path: input.part("request", "path"), parameters: input.part("request", "route", "parameters"),
+		headers: input.part("request", "headers"), claims: input.part("token", "claims"),
+	}
+}
+
 // token returns the key of a token decision on an input whose resources have these codes, in this order.
-func (k key) token(d *dependencies, in *TokenInput, codes []string) key {
+func (k key) token(read *keyParts, in *TokenInput, codes []string) key {
 	k = k.text(in.Issuer).text(in.Client.id()).scopes(in.Scopes).texts(codes)
-	if d.input.has("request", "remote_ip") {
-		k = k.text(in.Request.RemoteIP)
-	}
-	if d.input.has("request", "auth_method") {
-		k = k.text(in.Request.AuthMethod)
-	}
-	if d.input.has("request", "audience") {
+	k = k.textIf(read.remoteIP, in.Request.RemoteIP).textIf(read.authMethod, in.Request.AuthMethod)
+	if read.audience {
 		k = k.texts(in.Request.Audience)
 	}
 	return k
@@ -78,43 +95,27 @@ func (c *Client) id() string {
 
 // request returns the key of a decision on a proxied request. It returns false for an input that has no key, because a claim
 // has a type that JSON does not have.
-func (k key) request(d *dependencies, in *RequestInput) (key, bool) {
-	read := &d.input
-	if read.has("issuer") {
-		k = k.text(in.Issuer)
-	}
-	if read.has("token", "client_id") {
-		k = k.text(in.Token.ClientID)
-	}
-	if read.has("token", "subject") {
-		k = k.text(in.Token.Subject)
-	}
-	if read.has("token", "scopes") {
+func (k key) request(read *keyParts, in *RequestInput) (key, bool) {
+	r := &in.Request
+	k = k.textIf(read.issuer, in.Issuer).textIf(read.clientID, in.Token.ClientID).textIf(read.subject, in.Token.Subject)
+	k = k.textIf(read.method, r.Method).textIf(read.host, r.Host).textIf(read.pattern, r.Route.Pattern).textIf(read.remoteIP, r.RemoteIP)
+	if read.scopes {
 		k = k.scopes(in.Token.Scopes)
 	}
-	return k.proxied(read.at("request"), &in.Request).values(read.part("token", "claims"), in.Token.Claims)
+	k = k.elements(&read.path, r.Path)
+	k = k.textMembers(&read.parameters, r.Route.Parameters).listMembers(&read.headers, r.Headers)
+	return k.values(&read.claims, in.Token.Claims)
 }
 
-func (k key) proxied(read *reads, r *ProxiedRequest) key {
-	if read.has("method") {
-		k = k.text(r.Method)
+func (k key) textIf(read bool, s string) key {
+	if !read {
+		return k
 	}
-	if read.has("host") {
-		k = k.text(r.Host)
-	}
-	if read.has("route", "pattern") {
-		k = k.text(r.Route.Pattern)
-	}
-	if read.has("remote_ip") {
-		k = k.text(r.RemoteIP)
-	}
-	k = k.elements(read.part("path"), r.Path)
-	k = appendMembers(k, read.part("route", "parameters"), r.Route.Parameters, key.text)
-	return appendMembers(k, read.part("headers"), r.Headers, key.texts)
+	return k.text(s)
 }
 
 // elements appends the elements that are read, each with whether it is there.
-func (k key) elements(read parts, all []string) key {
+func (k key) elements(read *parts, all []string) key {
 	if read.all || len(read.names) > 0 {
 		return k.texts(all)
 	}
@@ -128,40 +129,85 @@ func (k key) elements(read parts, all []string) key {
 	return k
 }
 
-// appendMembers appends the members that are read, each with whether it is there, or all with their names.
-func appendMembers[T any](k key, read parts, members map[string]T, add func(key, T) key) key {
-	if read.all || len(read.indexes) > 0 {
-		k = k.count(len(members))
-		for _, name := range sorted(members) {
-			k = add(k.text(name), members[name])
-		}
-		return k
-	}
-	for _, name := range read.names {
+// textMembers, listMembers and values append the members that are read: all of them with their names, or each with whether it is
+// there. They are three functions, because a key that is passed to a function value would be allocated.
+func (k key) textMembers(read *parts, members map[string]string) key {
+	k = k.countIf(read.isWhole(), len(members))
+	for _, name := range namesOf(read, members) {
 		value, ok := members[name]
-		if !ok {
-			k = append(k, 0)
-			continue
+		if k = k.name(read, name, ok); ok {
+			k = k.text(value)
 		}
-		k = add(append(k, 1), value)
 	}
 	return k
 }
 
-// values is appendMembers for JSON values. It returns false if there is one of another type.
-func (k key) values(read parts, members map[string]any) (_ key, ok bool) {
-	ok = true
-	k = appendMembers(k, read, members, func(k key, value any) key {
-		var is bool
-		k, is = k.value(value)
-		ok = ok && is
-		return k
-	})
-	return k, ok
+func (k key) listMembers(read *parts, members map[string][]string) key {
+	k = k.countIf(read.isWhole(), len(members))
+	for _, name := range namesOf(read, members) {
+		value, ok := members[name]
+		if k = k.name(read, name, ok); ok {
+			k = k.texts(value)
+		}
+	}
+	return k
 }
 
-// value appends a JSON value after a letter for its type.
+// values returns false if there is a value of a type that JSON does not have.
+func (k key) values(read *parts, members map[string]any) (_ key, isJSON bool) {
+	k = k.countIf(read.isWhole(), len(members))
+	isJSON = true
+	for _, name := range namesOf(read, members) {
+		value, ok := members[name]
+		if k = k.name(read, name, ok); ok && isJSON {
+			k, isJSON = k.value(value)
+		}
+	}
+	return k, isJSON
+}
+
+func (k key) countIf(counts bool, n int) key {
+	if !counts {
+		return k
+	}
+	return k.count(n)
+}
+
+// name appends the name of a member, or only whether it is there if the policy says which members are read.
+func (k key) name(read *parts, name string, isThere bool) key {
+	switch {
+	case read.isWhole():
+		return k.text(name)
+	case isThere:
+		return append(k, 1)
+	}
+	return append(k, 0)
+}
+
+// isWhole reports whether all members of an object are read. An object has no indexes; rules that use one are not trusted.
+func (p *parts) isWhole() bool { return p.all || len(p.indexes) > 0 }
+
+// namesOf returns the names of the members that are read, in order.
+func namesOf[T any](read *parts, members map[string]T) []string {
+	switch {
+	case !read.isWhole():
+		return read.names
+	case len(members) == 0:
+		return nil
+	}
+	return slices.Sorted(maps.Keys(members))
+}
+
+// value appends a JSON value after a letter for its type. Only a list or an object is allocated.
 func (k key) value(value any) (key, bool) {
+	if k, ok := k.scalar(value); ok {
+		return k, true
+	}
+	inner, ok := compound(value)
+	return append(k, inner...), ok
+}
+
+func (k key) scalar(value any) (key, bool) {
 	switch value := value.(type) {
 	case nil:
 		return append(k, '0'), true
@@ -182,23 +228,34 @@ func (k key) value(value any) (key, bool) {
 		return binary.AppendVarint(append(k, 'l'), value), true
 	case []string:
 		return append(k, 's').texts(value), true
-	case []any:
-		ok := true
-		k = append(k, '[').count(len(value))
-		for i := 0; ok && i < len(value); i++ {
-			k, ok = k.value(value[i])
-		}
-		return k, ok
-	case map[string]any:
-		return append(k, '{').values(parts{all: true}, value)
 	}
 	return k, false
 }
 
-// sorted returns the names of members in order. It does not allocate for up to one.
-func sorted[T any](members map[string]T) []string {
-	if len(members) == 0 {
-		return nil
+// compound returns what a list or an object appends to a key. It is not a method, because what a function passes to itself is
+// allocated.
+func compound(value any) (key, bool) {
+	switch value := value.(type) {
+	case []any:
+		k := append(key(nil), '[').count(len(value))
+		for _, element := range value {
+			inner, ok := compound(element)
+			if !ok {
+				return nil, false
+			}
+			k = append(k, inner...)
+		}
+		return k, true
+	case map[string]any:
+		k := append(key(nil), '{').count(len(value))
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			inner, ok := compound(value[name])
+			if !ok {
+				return nil, false
+			}
+			k = append(k.text(name), inner...)
+		}
+		return k, true
 	}
-	return slices.Sorted(maps.Keys(members))
+	return key(nil).scalar(value)
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -103,16 +102,19 @@ type world struct {
 	clients   map[string]*Client // by issuer and id
 	resources map[string]*Resource
 	past      []TokenInput   // some requests, which come again
+	doors     []RequestInput // like past
+	dealt     []string       // rules that are still to be in a policy
 	hits      map[string]int // by kind
 }
 
 // TestCacheAgrees: whatever a policy reads, and whatever changes, a decision from the cache is the one that an evaluation gives.
 func TestCacheAgrees(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	w := &world{T: t, r: rand.New(rand.NewPCG(seed, 1)), hits: make(map[string]int)}
 	impure := 0
-	const policies = 16
+	const policies = 12
 	for range policies {
 		w.begin()
 		if w.engine.current.Load().depends[tokenQuery].varies != nil {
@@ -177,11 +179,7 @@ func (w *world) resource() *Resource {
 // writePolicy writes a random policy. It has at most one rule for each claim, so that there are no conflicts.
 func (w *world) writePolicy() {
 	rules := []string{"package m2m.token\n"}
-	for _, rule := range cachedTokenRules {
-		if w.r.IntN(5) == 0 {
-			rules = append(rules, rule)
-		}
-	}
+	rules = append(rules, w.deal(cachedTokenRules, 2+w.r.IntN(7))...)
 	library := cachedLibrary
 	if w.r.IntN(6) == 0 {
 		rules = append(rules, pick(w.r, impureTokenRules))
@@ -189,6 +187,22 @@ func (w *world) writePolicy() {
 	}
 	put(w, filepath.Join(w.dir, "lib.rego"), library)
 	put(w, filepath.Join(w.dir, "rules.rego"), strings.Join(rules, "\n")+"\n")
+}
+
+// deal returns some of all rules, in turn, so that each is in some policy.
+func (w *world) deal(all []string, n int) []string {
+	var rules []string
+	for range n {
+		if len(w.dealt) == 0 {
+			w.dealt = slices.Clone(all)
+			w.r.Shuffle(len(all), func(i, j int) { w.dealt[i], w.dealt[j] = w.dealt[j], w.dealt[i] })
+		}
+		if rule := w.dealt[0]; !slices.Contains(rules, rule) {
+			rules = append(rules, rule)
+		}
+		w.dealt = w.dealt[1:]
+	}
+	return rules
 }
 
 func (w *world) writeData() {
@@ -234,11 +248,19 @@ func (w *world) decide() {
 		func(a tokenAnswer) TokenDecision { return a.decide(in.Scopes, s) })
 }
 
-// request is a new request, or one that came before, of the client and the resources as they are now.
+// request is a new request, or one that came before with one part of a new one, of the client and the resources as they are
+// now.
 func (w *world) request() TokenInput {
 	in := w.newRequest()
-	if len(w.past) > 0 && w.r.IntN(2) == 0 {
+	if len(w.past) > 0 && w.r.IntN(8) > 0 {
+		other := in
 		in = w.past[w.r.IntN(len(w.past))]
+		change(w.r, &in.Issuer, other.Issuer)
+		change(w.r, &in.Client, other.Client)
+		change(w.r, &in.Scopes, other.Scopes)
+		change(w.r, &in.Request.RemoteIP, other.Request.RemoteIP)
+		change(w.r, &in.Request.AuthMethod, other.Request.AuthMethod)
+		change(w.r, &in.Request.Audience, other.Request.Audience)
 	}
 	w.past = append(w.past[max(0, len(w.past)-5):], in)
 	in.Client, in.Resources = w.clients[in.Issuer+in.Client.ID], make(map[string]*Resource)
@@ -249,6 +271,13 @@ func (w *world) request() TokenInput {
 	}
 	in.Time = time.Unix(0, w.r.Int64N(4)+1)
 	return in
+}
+
+// change changes one part in six.
+func change[T any](r *rand.Rand, to *T, from T) {
+	if r.IntN(6) == 0 {
+		*to = from
+	}
 }
 
 func (w *world) newRequest() TokenInput {
@@ -297,107 +326,4 @@ func check[A, D any](w *world, kind string, q question[A], err error, decide fun
 		rules, _ := os.ReadFile(filepath.Join(w.dir, "rules.rego"))
 		w.Fatalf("%s decision (from the cache: %t)\n got %+v\nwant %+v\nof %v\nwith\n%s", kind, hit, got, want, q.input, rules)
 	}
-}
-
-// cachedRequestRules are those of doors.
-var cachedRequestRules = []string{
-	`denied contains {"reason": "method"} if input.request.method == "PUT"`,
-	`denied contains {"reason": "host"} if input.request.host != data.settings.host`,
-	`denied contains {"reason": "path"} if input.request.path[1] == "2"`,
-	`denied contains {"reason": "long path"} if count(input.request.path) > 2`,
-	`denied contains {"reason": "subject"} if input.token.subject == "two"`,
-	`denied contains {"reason": "header"} if input.request.headers["x-a"][_] == "2"`,
-	`denied contains {"reason": "second header"} if input.request.headers["x-b"][1]`,
-	`denied contains {"reason": "claim"} if input.token.claims.level > 1`,
-	`denied contains {"reason": "no claim"} if not input.token.claims.team`,
-	`denied contains {"reason": "with"} if data.lib.tenant == "1" with input.token.claims.tenant as input.request.route.parameters.id`,
-	`observed contains {"reason": input.request.remote_ip} if true`,
-	`observed contains {"reason": input.request.route.pattern} if input.request.method == "GET"`,
-	`required contains "film:read" if some s in input.token.scopes`,
-	`required contains concat(":", ["book", input.request.route.parameters.id, "read"]) if true`,
-	`headers["x-id"] := input.token.client_id`,
-	`headers["x-issuer"] := input.issuer`,
-	`headers["x-all"] := crypto.md5(json.marshal(input))`,
-	`headers["x-claims"] := json.marshal(input.token.claims)`,
-	`headers["x-member"] := crypto.md5(json.marshal(object.get(input.request, data.settings.member, "")))`,
-	`headers["x-walk"] := format_int(count([1 | walk(input.request, [_, "2"])]), 10)`,
-	`headers["x-alias"] := value if { x := input; value := x.request.method }`,
-	`headers["x-tenant"] := data.lib.tenant`,
-	`headers["x-nested"] := json.marshal(input.token.claims.nested.list[0])`,
-	`headers["x-count"] := format_int(count(input.request.headers), 10)`,
-}
-
-// TestCacheAgreesAtDoors is TestCacheAgrees for decisions on proxied requests.
-func TestCacheAgreesAtDoors(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	w := &world{T: t, r: rand.New(rand.NewPCG(seed, 2)), hits: make(map[string]int)}
-	for range 16 {
-		w.dir = w.TempDir()
-		w.writeDoor()
-		e, err := Load(Config{Paths: []string{w.dir}, Timeout: generous})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.engine = e
-		for range 200 {
-			if w.r.IntN(60) == 0 {
-				w.writeDoor()
-				if _, err := e.Reload(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			in, s := w.proxied(), e.current.Load()
-			q, err := requestQuestion(s, in)
-			check(w, RequestKind, q, err, func() (RequestDecision, error) { return e.DecideRequest(t.Context(), in) }, func(d RequestDecision) RequestDecision {
-				d.Revision, d.from = s.revision, s
-				return d
-			})
-		}
-		e.Close()
-	}
-	t.Logf("hits: %v", w.hits)
-	if w.hits[RequestKind] < 300 {
-		t.Errorf("only %v decisions came from the cache", w.hits)
-	}
-}
-
-func (w *world) writeDoor() {
-	rules := []string{"package m2m.request\n", `observed contains {"reason": "seen"} if input.request.method == "HEAD"`}
-	for range 1 + w.r.IntN(4) {
-		if rule := pick(w.r, cachedRequestRules); !slices.Contains(rules, rule) {
-			rules = append(rules, rule)
-		}
-	}
-	put(w, filepath.Join(w.dir, "rules.rego"), strings.Join(rules, "\n")+"\n")
-	put(w, filepath.Join(w.dir, "lib.rego"), "package lib\n\n# METADATA\n# custom: {library: true}\ntenant := input.token.claims.tenant\n")
-	put(w, filepath.Join(w.dir, "settings", "data.yaml"), fmt.Sprintf("settings: {host: %q, member: %q}\n",
-		pick(w.r, []string{"a", "b"}), pick(w.r, []string{"path", "method", "headers"})))
-}
-
-func (w *world) proxied() RequestInput {
-	few := []string{"1", "2"}
-	claims := map[string]any{"level": []any{1, 2.0, "1"}[w.r.IntN(3)], "nested": map[string]any{"list": []any{pick(w.r, few), nil, true}}}
-	for _, name := range []string{"team", "tenant"} {
-		if w.r.IntN(2) == 0 {
-			claims[name] = pick(w.r, few)
-		}
-	}
-	in := RequestInput{
-		Issuer: pick(w.r, someIssuers),
-		Request: ProxiedRequest{
-			Method: pick(w.r, []string{"GET", "PUT"}), Host: pick(w.r, []string{"a", "b"}), RemoteIP: pick(w.r, few),
-			Path:    [][]string{nil, {"books"}, {"books", "1"}, {"books", "2"}, {"books", "2", ""}}[w.r.IntN(5)],
-			Route:   Route{Pattern: pick(w.r, []string{"", "GET /books/{id}"})},
-			Headers: []map[string][]string{nil, {"x-a": {"1"}}, {"x-a": {"1", "2"}}, {"x-b": {"1", "2"}}, {"x-b": {"12"}}}[w.r.IntN(5)],
-		},
-		Token: Token{ClientID: pick(w.r, someClients), Subject: pick(w.r, someClients), Claims: claims},
-		Time:  time.Unix(0, w.r.Int64N(9)+1),
-	}
-	if w.r.IntN(2) == 0 {
-		in.Request.Route.Parameters = map[string]string{"id": pick(w.r, few)}
-	}
-	in.Token.Scopes = parse(w, [][]string{nil, {"book:read"}, {"book:read", "film"}}[w.r.IntN(3)]...)
-	in.Request.Headers = maps.Clone(in.Request.Headers)
-	return in
 }

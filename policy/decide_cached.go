@@ -24,7 +24,7 @@ func decideToken[T any](
 	var keys [keySpace]byte
 	var named [codeSpace]string
 	codes := sortedCodes(named[:0], in.Resources)
-	k := append(key(keys[:0]), q.kind[0]).token(s.depends[q], in, codes)
+	k := append(key(keys[:0]), q.kind[0]).token(&s.depends[q].key, in, codes)
 	if found := s.cache.get(k); found != nil && found.are(in, codes) {
 		e.uses[q].hits.Add(1)
 		return *found.value.(*T), nil
@@ -51,7 +51,7 @@ func decideRequest(
 	var keys [keySpace]byte
 	k, ok := key(nil), false
 	if s.depends[q].varies == nil {
-		k, ok = append(key(keys[:0]), q.kind[0]).request(s.depends[q], in)
+		k, ok = append(key(keys[:0]), q.kind[0]).request(&s.depends[q].key, in)
 	}
 	if !ok {
 		e.uses[q].evaluated.Add(1)

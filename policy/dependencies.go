@@ -11,6 +11,7 @@ import (
 // dependencies are what the decisions of a query depend on, apart from the policy and its data.
 type dependencies struct {
 	input reads
+	key   keyParts // what of it is in keys
 	// varies is the first call whose value may be another one each time. It is nil if equal inputs give equal decisions.
 	varies *call
 }
@@ -51,6 +52,7 @@ func dependenciesOf(compiler *ast.Compiler, q *query, written map[string]bool) *
 		f.todo = f.todo[:len(f.todo)-1]
 		f.walk(f.rule)
 	}
+	f.found.key = keyPartsOf(&f.found.input)
 	return f.found
 }
 
