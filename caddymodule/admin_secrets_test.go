@@ -96,7 +96,7 @@ func TestLastUseOfASecretIsKept(t *testing.T) {
 // TestRotationUnderLoad: while a client sends requests, its secret is rotated and the old one expires. Each secret works
 // exactly as long as it should.
 func TestRotationUnderLoad(t *testing.T) {
-	w := startAdmin(t)
+	w := startAdmin(t, "client_limits off")
 	first := w.book()
 	var current atomic.Value // the secret that the client has been given
 	current.Store(first)

@@ -47,9 +47,15 @@ func init() {
 //			}
 //			token_ttl   <duration>
 //			signing_alg ES256|RS256|PS256|EdDSA
+//			client_limits off | {
+//				rate       <number>/s|m|h | off
+//				burst      <n>
+//				concurrent <n> | off
+//			}
 //			key_rotation   <period>|off
 //			key_encryption {env.*}|{file.*} [<former>...]
 //		}
+//		token_cache <size>
 //	}
 //
 // The option may be given several times; their issuers add up.
@@ -81,6 +87,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Issuers = append(a.Issuers, issuer)
 			return nil
 		}),
+		"token_cache": once(a.parseTokenCache),
 	})
 }
 
@@ -101,6 +108,8 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
 		"token_ttl":   once(duration(&i.TokenTTL, time.Second, token.MaxTTL)),
 		"signing_alg": once(i.parseSigningAlg),
+
+		"client_limits": once(i.parseClientLimits),
 
 		"key_rotation":   once(i.parseRotation),
 		"key_encryption": once(i.parseEncryption),

@@ -50,6 +50,10 @@ type Issuer struct {
 	// published until its last token has expired. Placeholders: {env.*} and {file.*}. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
+	// ClientLimits bound what one client may ask of the issuer, so that a client that asks without end leaves the others
+	// their share. Default: generous limits.
+	ClientLimits ClientLimits `json:"client_limits,omitzero"`
+
 	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
 	// the config name it; nothing else uses it. Default: none.
 	Position string `json:"position,omitempty"`
@@ -74,7 +78,11 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
 		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
-		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
+		Admission: sharedAdmission(),
+		Audit:     audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
+	}
+	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {
+		return fmt.Errorf("client_limits: %w", err)
 	}
 	if c.Keys, err = i.newKeyring(alg, c.Storage, c.Logger); err != nil {
 		return err
@@ -95,7 +103,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 // resolve replaces the placeholders of the issuer's settings.
 func (i *Issuer) resolve() error {
 	repl := caddy.NewReplacer()
-	fields := []*string{&i.URL, &i.Audience, &i.SigningAlg}
+	fields := []*string{&i.URL, &i.Audience, &i.SigningAlg, &i.ClientLimits.Rate}
 	if i.Registry != nil {
 		fields = append(fields, &i.Registry.Path)
 	}

@@ -15,7 +15,7 @@ import (
 // TestReloadUnderLoad: while the config is replaced, every request that reaches a server is
 // answered with a token.
 func TestReloadUnderLoad(t *testing.T) {
-	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("film")}})
+	w := startIssuer(t, issuerSettings{policy: map[string]string{"freeze.rego": frozen("film")}, options: "client_limits off"})
 	var tokens, lost atomic.Int64
 	var done atomic.Bool
 	var clients sync.WaitGroup

@@ -10,7 +10,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy/files"
 	shipped "github.com/caddy-m2m/caddy-m2m/rego"
 	"github.com/open-policy-agent/opa/v1/ast"
-	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
@@ -20,12 +19,14 @@ type snapshot struct {
 	revision string
 	tested   string // the revision with the tests that it has passed
 	rules    ruleIndex
-	prepared map[*query]opa.PreparedEvalQuery
+	prepared map[*query]*preparedQuery
 	// masks, judges and issues say whether there is any rule of a mask, of a request decision, and of authors of a token
 	// decision.
 	masks, judges, issues bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
+	// shortcut says that Go computes the shipped rules of token decisions.
+	shortcut bool
 	failed   failed
 	// depends says what the decisions of each query in cachedQueries depend on, and cache holds some of them.
 	depends map[*query]*dependencies
@@ -39,7 +40,7 @@ func compile(sources []files.File) (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{
-		revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]opa.PreparedEvalQuery),
+		revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]*preparedQuery),
 		depends: make(map[*query]*dependencies), cache: newCache(maxCached, maxCachedBytes),
 	}
 	s.leftOver = notGranted
@@ -62,13 +63,17 @@ func compile(sources []files.File) (*snapshot, error) {
 	s.masks, s.judges = maskQuery.isWritten(written), requestQuery.isWritten(written)
 	s.issues = slices.ContainsFunc(ownTyped(modules), func(t typed) bool { return t.contract.path == tokenPackage })
 	for _, q := range []*query{tokenQuery, defaultScopesQuery, requestQuery, maskQuery} {
-		if s.prepared[q], err = prepare(compiler, store, q.text(written)); err != nil {
+		if s.prepared[q], err = prepare(compiler, store, q.text(written), nativeBuiltins()); err != nil {
 			return nil, err
 		}
 	}
 	for _, q := range cachedQueries {
 		s.depends[q] = dependenciesOf(compiler, q, written)
 	}
+	if err := s.prepareShortcut(compiler, modules, store); err != nil {
+		return nil, err
+	}
+	useNatives(compiler)
 	return s, nil
 }
 
@@ -165,21 +170,4 @@ func newCompiler(isData func([]string) (bool, error)) (*ast.Compiler, error) {
 		WithUseTypeCheckAnnotations(true).
 		WithStrict(true).
 		WithPathConflictsCheck(isData), nil
-}
-
-// prepare compiles a query whose result is OPA's own term. Converting it to JSON first would cost more than the
-// decision.
-func prepare(compiler *ast.Compiler, store storage.Store, query string) (opa.PreparedEvalQuery, error) {
-	prepared, err := opa.New(
-		opa.Compiler(compiler),
-		opa.Store(store),
-		opa.Query(query),
-		opa.Capabilities(capabilities()),
-		opa.StrictBuiltinErrors(true),
-		opa.GenerateJSON(func(term *ast.Term, _ *opa.EvalContext) (any, error) { return term.Value, nil }),
-	).PrepareForEval(context.Background())
-	if err != nil {
-		return prepared, fmt.Errorf("preparing query: %w", explainLoad(err))
-	}
-	return prepared, nil
 }

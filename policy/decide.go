@@ -14,11 +14,7 @@ import (
 // come from the cache, and must not change them.
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
 	return decideToken(ctx, e, tokenQuery, &in, (*copier).token, func(s *snapshot) (TokenDecision, error) {
-		q, err := tokenQuestion(s, in)
-		if err != nil {
-			return TokenDecision{}, err
-		}
-		answer, err := decideOn(ctx, e, q)
+		answer, err := s.answerToken(ctx, e, in)
 		if err != nil {
 			return TokenDecision{}, err
 		}
@@ -79,6 +75,7 @@ type question[T any] struct {
 	snapshot *snapshot
 	query    *query
 	input    ast.Value
+	known    known
 	// at is the time that the policy sees; the zero time is the current time.
 	at     time.Time
 	decode func(*results) T
@@ -86,15 +83,21 @@ type question[T any] struct {
 	private bool
 }
 
+// document is an input of decisions.
+type document interface {
+	value() (ast.Value, error)
+	known(value ast.Value) known
+}
+
 // newQuestion returns a question to a policy. It is generic so that the input is not copied to the heap.
-func newQuestion[D interface{ value() (ast.Value, error) }, T any](
+func newQuestion[D document, T any](
 	s *snapshot, in D, at time.Time, query *query, decode func(*results) T,
 ) (question[T], error) {
 	input, err := in.value()
 	if err != nil { // such as an attribute of a type that JSON does not have
 		return question[T]{}, &Error{Eval, fmt.Errorf("building the input: %w", err)}
 	}
-	return question[T]{snapshot: s, query: query, input: input, at: at, decode: decode}, nil
+	return question[T]{snapshot: s, query: query, input: input, known: in.known(input), at: at, decode: decode}, nil
 }
 
 // tokenQuestion and the functions below return the questions that decisions and explanations have in common.

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/metrics"
-	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
@@ -79,14 +77,9 @@ func evaluate[T any](q question[T], cancel topdown.Cancel, tracers ...topdown.Qu
 			a.err = &Error{Eval, fmt.Errorf("evaluation panicked: %v", r)}
 		}
 	}()
-	options := []opa.EvalOption{opa.EvalParsedInput(q.input), opa.EvalExternalCancel(cancel), opa.EvalMetrics(metrics.NoOp())}
-	for _, tracer := range tracers {
-		options = append(options, opa.EvalQueryTracer(tracer))
-	}
-	if !q.at.IsZero() {
-		options = append(options, opa.EvalTime(q.at))
-	}
-	terms, err := eval(q.snapshot.prepared[q.query], options...)
+	terms, err := eval(q.snapshot.prepared[q.query], evaluation{
+		input: ast.NewTerm(q.input), cancel: cancel, at: q.at, tracers: tracers, known: q.known,
+	})
 	if err != nil {
 		return answer[T]{err: q.snapshot.explainEval(err, q.private)}
 	}
@@ -96,15 +89,15 @@ func evaluate[T any](q question[T], cancel topdown.Cancel, tracers ...topdown.Qu
 	return a
 }
 
-func eval(query opa.PreparedEvalQuery, options ...opa.EvalOption) (*ast.Array, error) {
-	set, err := query.Eval(context.Background(), options...)
+func eval(query *preparedQuery, e evaluation) (*ast.Array, error) {
+	result, err := query.eval(context.Background(), e)
 	if err != nil {
 		return nil, err
 	}
-	if len(set) != 1 || len(set[0].Expressions) != 1 {
-		return nil, errors.New("the contract's rules have no single value")
+	if result == nil {
+		return nil, errors.New("the contract's rules have no value")
 	}
-	terms, ok := set[0].Expressions[0].Value.(*ast.Array)
+	terms, ok := result.Value.(*ast.Array)
 	if !ok {
 		return nil, errors.New("the contract's rules have no value")
 	}

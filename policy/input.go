@@ -89,6 +89,14 @@ func (c *Client) value() (*ast.Term, error) {
 	return c.term.get(c.build)
 }
 
+// known returns what natives may know of the input document.
+func (in TokenInput) known(value ast.Value) known {
+	object := value.(ast.Object)
+	grants := object.Get(keyClient).Value.(ast.Object).Get(keyGrants).Value.(*ast.Array)
+	asked := object.Get(keyScopes).Value.(*ast.Array)
+	return known{client: in.Client, grants: grants, scopes: in.Scopes, asked: asked}
+}
+
 func (c *Client) build() (*ast.Term, error) {
 	attributes, err := objectTerm("attributes", c.Attributes)
 	if err != nil {
@@ -178,6 +186,8 @@ func (in RequestInput) value() (ast.Value, error) {
 		ast.Item(keyToken, token),
 	), nil
 }
+
+func (RequestInput) known(ast.Value) known { return known{} }
 
 func (r ProxiedRequest) term() *ast.Term {
 	return ast.ObjectTerm(

@@ -127,10 +127,63 @@ func BenchmarkEvaluate(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, decode: (*results).token}
+		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, known: in.known(input), decode: (*results).token}
 		if a := evaluate(q, topdown.NewCancel()); a.err != nil {
 			b.Fatal(a.err)
 		}
+	}
+}
+
+// largest are requests at the documented limits, in different shapes.
+var largest = map[string]func(i int) scope.Grant{
+	"one resource":  func(i int) scope.Grant { return allow("book", fmt.Sprintf("other-%d", i), "read") },
+	"resources":     func(i int) scope.Grant { return allow(fmt.Sprintf("other%d", i), "*", "read") },
+	"prefixes":      func(i int) scope.Grant { return allow("book", fmt.Sprintf("other-%d-*", i), "read") },
+	"any resource":  func(i int) scope.Grant { return allow("*", fmt.Sprintf("other-%d-*", i), "*") },
+	"denials":       func(i int) scope.Grant { return deny("book", fmt.Sprintf("other-%d", i), "read") },
+	"prefix denied": func(i int) scope.Grant { return deny("*", fmt.Sprintf("other-%d-*", i), "*") },
+	"lists": func(i int) scope.Grant {
+		g := scope.Grant{Resource: "book", Deny: i%2 == 0}
+		for j := range 50 {
+			g.Identifiers = append(g.Identifiers, fmt.Sprintf("other-%d-%d", i, j), fmt.Sprintf("other-%d-%d-*", i, j))
+			g.Actions = append(g.Actions, fmt.Sprintf("action-%d", j))
+		}
+		g.Actions = append(g.Actions, "read")
+		return g
+	},
+}
+
+// largestInput asks for 100 scopes of a client with 200 grants of a shape, of which only the last one covers.
+func largestInput(tb testing.TB, shape string) TokenInput {
+	tb.Helper()
+	in := benchInput(tb, 100, 1)
+	last := in.Client.Grants
+	in.Client.Grants = nil
+	for i := range 199 {
+		in.Client.Grants = append(in.Client.Grants, largest[shape](i))
+	}
+	in.Client.Grants = append(in.Client.Grants, last...)
+	return in
+}
+
+func BenchmarkLargest(b *testing.B) {
+	for shape := range largest {
+		b.Run(shape, func(b *testing.B) {
+			e, err := Load(Config{Timeout: time.Minute})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(e.Close)
+			in := largestInput(b, shape)
+			b.ReportAllocs()
+			for b.Loop() {
+				client := Client{ID: in.Client.ID, Grants: in.Client.Grants}
+				in.Client = &client // a new version each time
+				if d, err := e.DecideToken(b.Context(), in); err != nil || len(d.Granted) != 100 {
+					b.Fatal(d, err)
+				}
+			}
+		})
 	}
 }
 

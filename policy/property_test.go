@@ -9,8 +9,8 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/open-policy-agent/opa/v1/ast"
-	opa "github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // prepared prepares a query to the Rego that ships.
@@ -29,12 +29,12 @@ func prepared(tb testing.TB, text string) func(ast.Value) *ast.Array {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	prepared, err := prepare(compiler, store, text)
+	prepared, err := prepare(compiler, store, text, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return func(input ast.Value) *ast.Array {
-		answers, err := eval(prepared, opa.EvalParsedInput(input))
+		answers, err := eval(prepared, evaluation{input: ast.NewTerm(input), cancel: topdown.NewCancel()})
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -40,6 +41,8 @@ type Client struct {
 	Grants []scope.Grant `json:"grants"`
 
 	term lazyTerm
+	once sync.Once
+	made derivedClient
 }
 
 // Resource is a known resource. Like a Client it must not change once a decision has used it.

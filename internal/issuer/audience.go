@@ -55,28 +55,31 @@ func isWithin(bounds []string, audience string) bool {
 // reason.
 func (t *tokenRequest) isForPolicy(s scope.Scope) bool {
 	isUnknown := s.Resource != scope.Any && t.resources[s.Resource] == nil
-	return isUnknown || len(t.audienceOf(s)) > 0
+	return isUnknown || t.hasAudience(s)
 }
 
-// audienceOf returns the audiences that a scope adds to the token, of those that the token may have. If there are none,
-// the token may not have the scope.
-func (t *tokenRequest) audienceOf(s scope.Scope) []string {
+// hasAudience reports whether a scope adds audiences to the token, of those that the token may have. If not, the token may
+// not have the scope.
+func (t *tokenRequest) hasAudience(s scope.Scope) bool {
 	if s.Resource == scope.Any {
-		return t.every
+		return len(t.every) > 0
 	}
-	audience := t.issuer.audienceOf(t.resources[s.Resource])
-	if !t.mayHave(audience) {
-		return nil
-	}
-	return []string{audience}
+	return t.mayHave(t.issuer.audienceOf(t.resources[s.Resource]))
 }
 
-// tokenAudience returns the audiences of the granted scopes.
+// tokenAudience returns the audiences of the granted scopes, sorted. Those are in request order, as verdict returns them.
 func (t *tokenRequest) tokenAudience() []string {
 	var audience []string
+	granted := t.decision.Granted
 	for _, s := range t.requested {
-		if slices.Contains(t.decision.Granted, s.Raw) {
-			audience = append(audience, t.audienceOf(s)...)
+		if len(granted) == 0 || granted[0] != s.Raw {
+			continue
+		}
+		granted = granted[1:]
+		if s.Resource == scope.Any {
+			audience = append(audience, t.every...)
+		} else if one := t.issuer.audienceOf(t.resources[s.Resource]); !slices.Contains(audience, one) {
+			audience = append(audience, one)
 		}
 	}
 	slices.Sort(audience)

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
@@ -32,6 +33,7 @@ type call struct {
 	client *registry.Client // nil until it is authenticated
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
+	pass    admission.Pass    // to do expensive work
 }
 
 // authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client get the same answer
@@ -39,12 +41,12 @@ type call struct {
 // The reason is for the log and the metrics.
 func (c *call) authenticate(ctx context.Context, id, secret string, fault func(doing string, err error) *oauth.Error) *oauth.Error {
 	client, secretID, err := c.issuer.Registry.Authenticate(ctx, id, secret, c.start)
-	var refusal *registry.Refusal
-	if errors.As(err, &refusal) {
-		c.refuseClient(refusal)
-		return oauth.InvalidClient()
-	}
 	if err != nil {
+		var refusal *registry.Refusal
+		if errors.As(err, &refusal) {
+			c.refuseClient(refusal)
+			return oauth.InvalidClient()
+		}
 		if errors.Is(err, storage.ErrTooManyUnauthenticated) {
 			c.issuer.warnOfCrowd()
 		}

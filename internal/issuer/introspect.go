@@ -23,6 +23,7 @@ func (t *tokenReference) introspect(w http.ResponseWriter) (result string, _ *oa
 		members = activeMembers(claims)
 	}
 	if !oauth.WantsSignedIntrospection(t.http.Header) {
+		t.pass.Leave() // before it waits for the client
 		oauth.WriteIntrospection(w, members)
 	} else if err := t.writeSigned(ctx, w, members); err != nil {
 		return "", t.fault("signing an introspection", err)
@@ -75,6 +76,7 @@ func (t *tokenReference) writeSigned(ctx context.Context, w http.ResponseWriter,
 	if err != nil {
 		return err
 	}
+	t.pass.Leave()
 	oauth.WriteSignedIntrospection(w, signed)
 	return nil
 }

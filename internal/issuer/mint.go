@@ -10,37 +10,32 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// issuedToken is an answer, with the ID of its token for the log.
-type issuedToken struct {
-	oauth.TokenResponse
-	TokenID string
-}
-
 // maxAsked is the size of the scopes and audiences above which the client is the cause of a token that is too large.
 // Below it the policy's claims are.
 const maxAsked = token.MaxClaimsSize / 2
 
-// mint signs the access token (RFC 9068 §2).
-func (t *tokenRequest) mint(ctx context.Context) (*issuedToken, *oauth.Error) {
+// mint signs the access token (RFC 9068 §2). It also returns the ID of the token, for the log.
+func (t *tokenRequest) mint(ctx context.Context) (answer oauth.TokenResponse, jti string, _ *oauth.Error) {
 	key, err := t.issuer.Keys.Signer(ctx)
 	if err != nil {
-		return nil, t.fault("signing", err)
+		return answer, "", t.fault("signing", err)
 	}
-	jti := token.NewID()
+	jti = token.NewID()
 	claims, err := t.claims(jti)
 	if t.askedTooMuch(err) {
-		return nil, t.invalidScope(tooMuchAsked)
+		return answer, "", t.invalidScope(tooMuchAsked)
 	}
 	if err != nil {
-		return nil, t.fault("taking the policy's claims", err)
+		return answer, "", t.fault("taking the policy's claims", err)
 	}
 	signed, err := key.Sign(claims)
 	if err != nil {
-		return nil, t.fault("signing", err)
+		return answer, "", t.fault("signing", err)
 	}
-	return &issuedToken{TokenID: jti, TokenResponse: oauth.TokenResponse{
+	t.issuer.Minted.Minted(signed, key, t.client.ID)
+	return oauth.TokenResponse{
 		AccessToken: signed, ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
-	}}, nil
+	}, jti, nil
 }
 
 // claims returns the encoded claims of the token. An error blames the policy's claims if there are any, because all

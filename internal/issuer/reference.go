@@ -7,6 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -17,11 +19,27 @@ type tokenReference struct {
 	oauth *oauth.TokenReference
 }
 
-// serveReference reads a request about a token, authenticates its client as the token endpoint does, and calls serve.
-// That one returns the outcome as a metric label, or an error, which serveReference writes.
-func (s *Server) serveReference(count func(result string), serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)) http.HandlerFunc {
+// referenceEndpoint is an endpoint for requests about a token.
+type referenceEndpoint struct {
+	name   string
+	weight int // for the client's rate
+	count  func(m *metrics.Issuer, result string)
+	// serve returns the outcome as a metric label, or an error, which serveReference writes.
+	serve func(*tokenReference, http.ResponseWriter) (string, *oauth.Error)
+}
+
+// An introspection costs a fraction of a token, and an API may introspect the tokens of all its callers. A revocation is
+// written to the storage.
+var (
+	introspecting = referenceEndpoint{introspectionEndpoint, admission.Light, (*metrics.Issuer).Introspection, (*tokenReference).introspect}
+	revoking      = referenceEndpoint{revocationEndpoint, admission.Full, (*metrics.Issuer).Revocation, (*tokenReference).revoke}
+)
+
+// serveReference reads a request about a token, authenticates its client as the token endpoint does, and serves it.
+func (s *Server) serveReference(at referenceEndpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		t := &tokenReference{call: call{issuer: s, http: r, start: time.Now()}}
+		defer t.pass.Leave()
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
 		if oerr == nil {
 			t.oauth = parsed
@@ -30,7 +48,11 @@ func (s *Server) serveReference(count func(result string), serve func(*tokenRefe
 		var result string
 		if oerr == nil {
 			s.Host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
-			result, oerr = serve(t, w)
+			oerr = t.admit(at.name, at.weight)
+		}
+		if oerr == nil {
+			result, oerr = at.serve(t, w)
+			t.pass.Leave()
 		}
 		if oerr != nil {
 			result = oerr.Code
@@ -38,7 +60,7 @@ func (s *Server) serveReference(count func(result string), serve func(*tokenRefe
 			t.logRefusal(oerr)
 			oerr.Write(w)
 		}
-		count(result)
+		at.count(s.Metrics, result)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
@@ -27,6 +28,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/reload"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -51,22 +53,31 @@ type Config struct {
 	Usage    *store.Usage
 	Policy   *policy.Engine
 	Keys     *keyring.Ring
+
+	// Admission is shared by all issuers of the process. ClientLimits are those of a client that has none of its own.
+	Admission    *admission.Control
+	ClientLimits admission.Limits
 }
 
 // Server is one running authorization server.
 type Server struct {
 	Config
-	Store    *store.Store // the registry if it is in storage, else nil
-	document atomic.Pointer[metadataDocument]
-	crowd    atomic.Int64 // the time of the last warning of warnOfCrowd
-	failing  failing
-	inputs   policyInputs
+	Store     *store.Store // the registry if it is in storage, else nil
+	document  atomic.Pointer[metadataDocument]
+	crowd     atomic.Int64 // the time of the last warning of warnOfCrowd
+	failing   failing
+	overloads overloads
+	inputs    policyInputs
 
 	Revocations *revocation.Store
-	// revokedShares limit what clients revoke. revoking has the revocations that are being stored.
-	revokedShares revokedShares
-	revoking      singleflight.Group
-	feed          *feed
+	// revoking has the revocations that are being stored, and collapsing those that take the place of others. collapsed is when
+	// those of all clients were last found to be too many.
+	revoking, collapsing singleflight.Group
+	collapsed            atomic.Int64
+	feed                 *feed
+
+	// Minted remembers the tokens that are issued, nil if no door of the config takes them. It is set before Start.
+	Minted *token.Memory
 }
 
 // New makes a server. It does not access the storage. The caller must call Close.
@@ -101,8 +112,8 @@ func (s *Server) Routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		base.Path + oauth.TokenPath:       s.serveToken,
 		base.Path + oauth.JWKSPath:        oauth.Public(s.serveJWKS),
-		base.Path + oauth.IntrospectPath:  s.serveReference(s.Metrics.Introspection, (*tokenReference).introspect),
-		base.Path + oauth.RevokePath:      s.serveReference(s.Metrics.Revocation, (*tokenReference).revoke),
+		base.Path + oauth.IntrospectPath:  s.serveReference(introspecting),
+		base.Path + oauth.RevokePath:      s.serveReference(revoking),
 		base.Path + oauth.RevocationsPath: oauth.Public(s.feed.serve),
 		base.Path + oauth.AuthorizePath:   s.serveAuthorize,
 		oidcPath:                          oauth.Public(s.serveMetadata),

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -32,7 +33,8 @@ type tokenRequest struct {
 	id       string            // of the decision, in the log and in error bodies
 	input    policy.TokenInput // of the policy, for the log
 	decision policy.TokenDecision
-	logged   bool // whether the decision is in its log
+	granted  string // of grantedScope
+	logged   bool   // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
@@ -58,16 +60,21 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err := t.authenticate(ctx, t.oauth.ClientID, t.oauth.ClientSecret, t.fault); err != nil {
 		return err
 	}
+	if err := t.admit(tokenEndpoint, admission.Full); err != nil {
+		return err
+	}
+	defer t.pass.Leave()
 	for _, step := range []func(context.Context) *oauth.Error{t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	answer, err := t.mint(ctx)
+	answer, jti, err := t.mint(ctx)
 	if err != nil {
 		return err
 	}
-	t.logDecision(answer.TokenID)
+	t.pass.Leave() // before it waits for the log and the client
+	t.logDecision(jti)
 	answer.Write(w)
 	return nil
 }

@@ -14,18 +14,22 @@ const reasonOtherAudience = "other_audience"
 // verdict returns the policy's decision, within the limits that no policy can lift: a scope whose audience the token may
 // not have is rejected, even if the policy grants it. Scopes that the policy was not asked about are among those.
 func (t *tokenRequest) verdict(decided policy.TokenDecision) policy.TokenDecision {
+	held := decided
+	if t.isWhole(decided) {
+		held.Rejected = nil
+		return held
+	}
 	reasons := make(map[string]string, len(decided.Rejected))
 	for _, r := range decided.Rejected {
 		reasons[r.Scope] = r.Reason
 	}
-	held := decided
 	held.Granted, held.Rejected = nil, nil
 	for _, s := range t.requested {
 		reason, rejected := reasons[s.Raw]
 		switch {
 		case rejected:
 			held.Rejected = append(held.Rejected, policy.Rejection{Scope: s.Raw, Reason: reason})
-		case slices.Contains(decided.Granted, s.Raw) && len(t.audienceOf(s)) > 0:
+		case slices.Contains(decided.Granted, s.Raw) && t.hasAudience(s):
 			held.Granted = append(held.Granted, s.Raw)
 		default:
 			held.Rejected = append(held.Rejected, policy.Rejection{Scope: s.Raw, Reason: reasonOtherAudience})
@@ -34,12 +38,31 @@ func (t *tokenRequest) verdict(decided policy.TokenDecision) policy.TokenDecisio
 	return held
 }
 
-func (t *tokenRequest) grantedScope() string { return strings.Join(t.decision.Granted, " ") }
+// isWhole reports whether the policy grants all that was requested, and the token may have it.
+func (t *tokenRequest) isWhole(decided policy.TokenDecision) bool {
+	if len(decided.Rejected) > 0 || len(decided.Granted) != len(t.requested) {
+		return false
+	}
+	for i, s := range t.requested {
+		if decided.Granted[i] != s.Raw || !t.hasAudience(s) {
+			return false
+		}
+	}
+	return true
+}
+
+// grantedScope returns the granted scopes in request order, once they are decided.
+func (t *tokenRequest) grantedScope() string {
+	if t.granted == "" {
+		t.granted = strings.Join(t.decision.Granted, " ")
+	}
+	return t.granted
+}
 
 // rejectedScope returns the rejected scopes in request order. The default scopes are not among them, because the client has
 // not requested them: a client that did not name a scope does not miss one.
 func (t *tokenRequest) rejectedScope() string {
-	if t.byDefault() {
+	if t.byDefault() || len(t.decision.Rejected) == 0 {
 		return ""
 	}
 	raw := make([]string, len(t.decision.Rejected))

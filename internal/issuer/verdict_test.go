@@ -1,7 +1,9 @@
 package issuer
 
 import (
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,5 +48,79 @@ func TestVerdict(t *testing.T) {
 	}
 	if none := request.verdict(policy.TokenDecision{}); len(none.Granted) > 0 || len(none.Rejected) != 4 {
 		t.Errorf("without a decision granted are %q, rejected %v", none.Granted, none.Rejected)
+	}
+}
+
+// TestVerdictProperty compares verdicts and audiences with those of the definition, scope by scope.
+func TestVerdictProperty(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	audiences := []string{"https://own", "https://films", "https://cars"}
+	some := func(texts []string) (kept []string) {
+		for _, text := range texts {
+			if r.IntN(3) > 0 {
+				kept = append(kept, text)
+			}
+		}
+		return kept
+	}
+	for range 5000 {
+		request := &tokenRequest{
+			call:      call{issuer: &Server{Config: Config{Audience: audiences[0]}}, client: &registry.Client{ID: "c"}},
+			resources: map[string]*registry.Resource{"book": {}, "film": {Audience: audiences[1]}, "car": {Audience: audiences[2]}},
+			every:     some(audiences),
+		}
+		if r.IntN(2) == 0 {
+			request.client.Audiences = some(audiences)
+		}
+		var decided policy.TokenDecision
+		rejects := r.IntN(2) == 0
+		for _, raw := range some([]string{"book:1:read", "*", "film:1:read", "none:1:read", "book:2:read", "car:1:read"}) {
+			s, err := scope.Parse(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.requested = append(request.requested, s)
+			switch n := r.IntN(6); {
+			case rejects && n == 0:
+				decided.Rejected = append(decided.Rejected, policy.Rejection{Scope: raw, Reason: "r"})
+			case !rejects || n > 1:
+				decided.Granted = append(decided.Granted, raw)
+			}
+		}
+		var granted, wantAudience []string
+		var rejected []policy.Rejection
+		for _, s := range request.requested {
+			of := request.every
+			if s.Resource != scope.Any {
+				of = slices.DeleteFunc([]string{request.issuer.audienceOf(request.resources[s.Resource])}, func(a string) bool { return !request.mayHave(a) })
+			}
+			reason := ""
+			switch i := slices.IndexFunc(decided.Rejected, func(r policy.Rejection) bool { return r.Scope == s.Raw }); {
+			case i >= 0:
+				reason = decided.Rejected[i].Reason
+			case len(of) == 0 || !slices.Contains(decided.Granted, s.Raw):
+				reason = reasonOtherAudience
+			}
+			if reason != "" {
+				rejected = append(rejected, policy.Rejection{Scope: s.Raw, Reason: reason})
+				continue
+			}
+			granted = append(granted, s.Raw)
+			wantAudience = append(wantAudience, of...)
+		}
+		slices.Sort(wantAudience)
+		wantAudience = slices.Compact(wantAudience)
+		request.decision = request.verdict(decided)
+		if got := request.decision; !slices.Equal(got.Granted, granted) || !slices.Equal(got.Rejected, rejected) {
+			t.Fatalf("seed %d: granted %q, rejected %v, want %q, %v", seed, got.Granted, got.Rejected, granted, rejected)
+		}
+		if got := request.tokenAudience(); !slices.Equal(got, wantAudience) {
+			t.Fatalf("seed %d: audience %q, want %q", seed, got, wantAudience)
+		}
+		if got := request.grantedScope(); got != strings.Join(granted, " ") {
+			t.Fatalf("seed %d: scope %q", seed, got)
+		}
 	}
 }

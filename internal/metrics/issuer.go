@@ -13,6 +13,7 @@ type Issuer struct {
 	*Reloads
 	requests       *prometheus.CounterVec
 	refused        *prometheus.CounterVec
+	notAdmitted    *prometheus.CounterVec
 	introspections *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -30,6 +31,7 @@ func (s *Set) Issuer(url string) *Issuer {
 		revocations:    s.revocations.MustCurryWith(issuer),
 		requests:       s.tokenRequests.MustCurryWith(issuer),
 		refused:        s.refused.MustCurryWith(issuer),
+		notAdmitted:    s.notAdmitted.MustCurryWith(issuer),
 		duration:       s.tokenDurations.With(issuer),
 		keys:           s.keys.MustCurryWith(issuer),
 		keyAge:         s.keyAge.With(issuer),
@@ -48,6 +50,11 @@ func (i *Issuer) TokenRequest(result string, took time.Duration) {
 
 // Refused counts a client that is refused, by the reason.
 func (i *Issuer) Refused(reason string) { i.refused.WithLabelValues(reason).Inc() }
+
+// NotAdmitted counts a request of an authenticated client that is refused before its work.
+func (i *Issuer) NotAdmitted(endpoint, reason string) {
+	i.notAdmitted.WithLabelValues(endpoint, reason).Inc()
+}
 
 // Introspection counts an introspection by its outcome.
 func (i *Issuer) Introspection(result string) { i.introspections.WithLabelValues(result).Inc() }

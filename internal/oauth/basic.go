@@ -43,8 +43,9 @@ func decodeBasic(encoded string) (credentials, error) {
 	if colon < 0 {
 		return credentials{}, errBasic
 	}
-	id, idErr := url.PathUnescape(string(pair[:colon]))
-	secret, secretErr := url.PathUnescape(string(pair[colon+1:]))
+	text := string(pair)
+	id, idErr := url.PathUnescape(text[:colon])
+	secret, secretErr := url.PathUnescape(text[colon+1:])
 	if idErr != nil || secretErr != nil || id == "" || secret == "" {
 		return credentials{}, errBasic
 	}

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -17,19 +16,30 @@ type credentials struct{ id, secret, method string }
 
 // clientAuth reads the credentials of the only authentication method that the client uses (RFC 6749 §2.3).
 func clientAuth(h http.Header, p params) (credentials, *Error) {
-	authorization := slices.DeleteFunc(slices.Clone(h.Values("Authorization")), isEmptyAuthorization)
+	authorization, headers := authorizationOf(h)
 	assertion := p.get("client_assertion") != "" || p.get("client_assertion_type") != ""
 	secret := p.get("client_secret") != ""
-	if len(authorization) > 1 || atLeastTwo(len(authorization) == 1, secret, assertion) {
+	if headers > 1 || atLeastTwo(headers == 1, secret, assertion) {
 		return credentials{}, InvalidRequest("more than one client authentication method")
 	}
 	switch {
 	case assertion: // an unsupported method is invalid_client, says RFC 6749 §5.2
 		return credentials{}, invalidClient("client assertions are not supported")
-	case len(authorization) == 1:
-		return basicAuth(authorization[0], p.get("client_id"))
+	case headers == 1:
+		return basicAuth(authorization, p.get("client_id"))
 	}
 	return postAuth(p)
+}
+
+// authorizationOf returns the last Authorization header that is not empty, and how many of them there are.
+func authorizationOf(h http.Header) (last string, count int) {
+	for _, value := range h.Values("Authorization") {
+		if !isEmptyAuthorization(value) {
+			last = value
+			count++
+		}
+	}
+	return last, count
 }
 
 // isEmptyAuthorization finds a header of a client that has no credentials for it, as when a variable is empty.

@@ -83,12 +83,30 @@ func NotClientsToken() *Error {
 	return badRequest(CodeInvalidGrant, "the token was issued to another client")
 }
 
-// TooManyRevocations is the response to a client that revokes more of its tokens than the issuer keeps for one client: 429
-// (RFC 6585 §4). As after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again.
-func TooManyRevocations() *Error {
+// TooManyRevocations is the response to a client that revokes more of its tokens than the issuer keeps: 429 (RFC 6585 §4). As
+// after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again after some seconds.
+func TooManyRevocations(after int) *Error {
 	return &Error{
-		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Header: header("Retry-After", "60"),
-		Description: "too many tokens of this client are revoked and have not expired; the token is not revoked",
+		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Header: header("Retry-After", strconv.Itoa(after)),
+		Description: "too many tokens are revoked and have not expired; the token is not revoked",
+	}
+}
+
+// TooManyRequests is the response to a client beyond its limits: 429 (RFC 6585 §4). RFC 6749 has no code for it, and clients
+// decide by the status and Retry-After. The code is that of the other answers that invite a client to try again. slow_down
+// (RFC 8628 §3.5) is for clients that poll with a device code, and others do not know it.
+func TooManyRequests(description string, retryAfter int) *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Description: description,
+		Header: header("Retry-After", strconv.Itoa(retryAfter)),
+	}
+}
+
+// Overloaded is the response to a request that the server cannot answer in time: 503.
+func Overloaded(retryAfter int) *Error {
+	return &Error{
+		Status: http.StatusServiceUnavailable, Code: CodeTemporarilyUnavailable, Description: "too many requests at the moment",
+		Header: header("Retry-After", strconv.Itoa(retryAfter)),
 	}
 }
 

@@ -18,8 +18,13 @@ var parameterValues = json.WithUnmarshalers(json.UnmarshalFromFunc(readValues))
 // parseJSON reads an application/json body: one object. The members that are read are strings or null, which counts as
 // omitted. The members resource and audience may also be arrays of strings.
 func parseJSON(body []byte) (params, *Error) {
-	var p params
-	err := json.Unmarshal(body, &p, parameterValues)
+	members, fault := parseMembers(body)
+	return paramsOf(members), fault
+}
+
+func parseMembers(body []byte) (map[string][]string, *Error) {
+	var members map[string][]string
+	err := json.Unmarshal(body, &members, parameterValues)
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return nil, repeated()
@@ -27,10 +32,24 @@ func parseJSON(body []byte) (params, *Error) {
 		return nil, tooMany()
 	case errors.Is(err, errNotString):
 		return nil, InvalidRequest("a parameter must be a JSON string; resource and audience may be arrays of them")
-	case err != nil || p == nil:
+	case err != nil || members == nil:
 		return nil, InvalidRequest("the body is not one JSON object")
 	}
-	return p, nil
+	return members, nil
+}
+
+// paramsOf returns the members of an object as parameters. One that is omitted or ignored has no value.
+func paramsOf(members map[string][]string) params {
+	p := make(params, 0, len(members))
+	for name, values := range members {
+		for _, value := range values {
+			p = append(p, param{name, value})
+		}
+		if len(values) == 0 {
+			p = append(p, param{name: name})
+		}
+	}
+	return p
 }
 
 // readValues reads the value of a member: a string, or for resource and audience also an array of strings. It skips the value of

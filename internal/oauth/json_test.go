@@ -16,8 +16,8 @@ const (
 	tooMuch   = "too many parameters"
 )
 
-// TestParseJSON holds what is accepted and, if a body has several faults, which one is reported: the first.
-func TestParseJSON(t *testing.T) {
+// TestParseMembers holds what is accepted and, if a body has several faults, which one is reported: the first.
+func TestParseMembers(t *testing.T) {
 	deep := strings.Repeat("[", 9_999) + strings.Repeat("]", 9_999)
 	full := strings.TrimSuffix(manyMembers(maxParams), "}")
 	long := `"resource":[` + strings.TrimSuffix(strings.Repeat(`"a",`, maxParams), ",")
@@ -51,7 +51,7 @@ func TestParseJSON(t *testing.T) {
 
 		`{"scope":1,"scope":"b"}`: notText, `{"scope":1`: notText, `{"scope":1}x`: notText, `{"scope":"b","scope":"c"}x`: isTwice, full + `,"y":""}x`: tooMuch,
 	} {
-		p, err := parseJSON([]byte(body))
+		p, err := parseMembers([]byte(body))
 		got := url.Values(p).Encode()
 		switch {
 		case err != nil:

@@ -16,48 +16,67 @@ const maxParams = 100
 
 // readParameters are the parameters that the endpoints read. RFC 6749 §3.2 tells a server to ignore all others, so only these
 // are checked, apart from the form of the body.
-var readParameters = []string{
+var readParameters = [...]string{
 	"grant_type", "scope", "resource", "audience", "client_id", "client_secret", "client_assertion", "client_assertion_type", "token",
 }
 
 // isRead reports whether an endpoint reads the parameter.
-func isRead(name string) bool { return slices.Contains(readParameters, name) }
+func isRead(name string) bool { return indexOfRead(name) >= 0 }
+
+// indexOfRead returns the index of a parameter in readParameters, -1 if it is ignored.
+func indexOfRead(name string) int { return slices.Index(readParameters[:], name) }
 
 // mayRepeat reports whether a parameter may have several values (RFC 8707 §2, RFC 8693 §2.1).
 func mayRepeat(name string) bool { return name == "resource" || name == "audience" }
 
-// params are a request's parameters by name, with those that are ignored. Only resource and audience may have more than one
-// value of those that are read.
-type params map[string][]string
+// params are a request's parameters in the order of the body, with those that are ignored. They are a list, because a map
+// allocates for each name. Of those that are read, only resource and audience may be repeated.
+type params []param
+
+type param struct{ name, value string }
 
 // get returns the value of a parameter that cannot be repeated, or "" if it is omitted.
 func (p params) get(name string) string {
-	if values := p[name]; len(values) > 0 {
-		return values[0]
+	for i := range p {
+		if p[i].name == name {
+			return p[i].value
+		}
 	}
 	return ""
 }
 
-// check refuses names that are not text, and read parameters that are repeated (RFC 6749 §3.2) or not text.
-func (p params) check(isText func(string) bool) *Error {
-	for name, values := range p {
-		if !isUTF8(name) {
-			return InvalidRequest("a parameter's name is not UTF-8 text")
-		}
-		if isRead(name) && !all(values, isText) {
-			return InvalidRequest("a parameter's value is not UTF-8 text")
+// all returns the values of a parameter that may be repeated.
+func (p params) all(name string) (values []string) {
+	for i := range p {
+		if p[i].name == name {
+			values = append(values, p[i].value)
 		}
 	}
-	for name, values := range p {
-		if len(values) > 1 && isRead(name) && !mayRepeat(name) {
-			return repeated()
-		}
-	}
-	return nil
+	return values
 }
 
-func all(values []string, ok func(string) bool) bool {
-	return !slices.ContainsFunc(values, func(value string) bool { return !ok(value) })
+// check refuses names that are not text, and read parameters that are repeated (RFC 6749 §3.2) or not text.
+func (p params) check(t bodyType) *Error {
+	isRepeated := false
+	var seen [len(readParameters)]bool
+	for i := range p {
+		if !isUTF8(p[i].name) {
+			return InvalidRequest("a parameter's name is not UTF-8 text")
+		}
+		read := indexOfRead(p[i].name)
+		if read < 0 {
+			continue
+		}
+		if !t.isText(p[i].value) {
+			return InvalidRequest("a parameter's value is not UTF-8 text")
+		}
+		isRepeated = isRepeated || seen[read] && !mayRepeat(p[i].name)
+		seen[read] = true
+	}
+	if isRepeated {
+		return repeated()
+	}
+	return nil
 }
 
 func repeated() *Error { return InvalidRequest("a parameter is repeated") }
@@ -80,15 +99,16 @@ func readParams(w http.ResponseWriter, r *http.Request) (params, *Error) {
 	if fault != nil {
 		return nil, fault
 	}
-	parse := parseForm
-	if kind.media == typeJSON {
-		parse = parseJSON
+	var p params
+	if body = trimBody(body); kind.media == typeJSON {
+		p, fault = parseJSON(body)
+	} else {
+		p, fault = parseForm(body)
 	}
-	p, fault := parse(trimBody(body))
 	if fault != nil {
 		return nil, fault
 	}
-	return p, p.check(kind.isText)
+	return p, p.check(kind)
 }
 
 // trimBody removes what programs put around a body that they read from a file: a byte order mark (RFC 8259 §8.1) and a line
@@ -101,15 +121,37 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 	if r.ContentLength > MaxBody {
 		return nil, tooLarge()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var limit *http.MaxBytesError
-	switch {
-	case errors.As(err, &limit):
-		return nil, tooLarge()
-	case err != nil:
+	body, err := readAll(http.MaxBytesReader(w, r.Body, MaxBody), r.ContentLength)
+	if err != nil {
+		var limit *http.MaxBytesError
+		if errors.As(err, &limit) {
+			return nil, tooLarge()
+		}
 		return nil, InvalidRequest("the body ended early")
 	}
 	return body, nil
+}
+
+// maxHint bounds what is allocated for a body before it is there.
+const maxHint = 2 << 10
+
+// readAll is io.ReadAll for a body whose length is known, -1 if not.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	hint := min(max(length, 512), maxHint)
+	body := make([]byte, 0, hint+1) // one more, to see the end
+	for {
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == io.EOF {
+			return body, nil
+		}
+		if err != nil {
+			return body, err
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+	}
 }
 
 // parseForm reads an application/x-www-form-urlencoded body. It refuses malformed percent-encoding, and ";", which only some
@@ -118,9 +160,18 @@ func parseForm(body []byte) (params, *Error) {
 	if bytes.Count(body, []byte("&")) >= maxParams {
 		return nil, tooMany()
 	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, InvalidRequest("the body is not a well-formed form")
+	text := string(body)
+	p := make(params, 0, strings.Count(text, "&")+1)
+	for pair := range strings.SplitSeq(text, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name, nameErr := url.QueryUnescape(name)
+		value, valueErr := url.QueryUnescape(value)
+		if nameErr != nil || valueErr != nil || strings.Contains(pair, ";") {
+			return nil, InvalidRequest("the body is not a well-formed form")
+		}
+		if pair != "" {
+			p = append(p, param{name, value})
+		}
 	}
-	return params(values), nil
+	return p, nil
 }

@@ -81,6 +81,9 @@ func bodyTypeOf(h http.Header) (bodyType, *Error) {
 // parseBodyType reads a content type. Some clients name a charset that is not UTF-8, such as that of their platform, and send
 // ASCII. In such a charset only ASCII is accepted, which is the same in all of them. UTF-16 is refused.
 func parseBodyType(value string) (_ bodyType, ok bool) {
+	if value == typeForm || value == typeJSON {
+		return bodyType{value, true}, true // what most clients send
+	}
 	media, attrs, err := mime.ParseMediaType(value)
 	if err != nil || !slices.Contains([]string{typeForm, typeJSON}, media) {
 		return bodyType{}, false

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -19,6 +20,49 @@ func TestTokenResponseWrite(t *testing.T) {
 	} {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestTokenResponseEncoding compares with encoding/json, byte for byte.
+func TestTokenResponseEncoding(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	text := func() string {
+		b := make([]byte, r.IntN(8))
+		for i := range b {
+			b[i] = byte(' ' + r.IntN(0x5f))
+			if r.IntN(10) == 0 {
+				b[i] = byte(r.IntN(256))
+			}
+		}
+		return string(b) + []string{"", "\u2028", "é", "\x00"}[r.IntN(4)]
+	}
+	for range 20_000 {
+		response := TokenResponse{AccessToken: text(), TokenType: text(), ExpiresIn: r.Int64() - r.Int64(), Scope: text(), RejectedScope: text()}
+		if got, want := string(response.encode()), string(encodeJSON(response)); got != want {
+			t.Fatalf("seed %d: %#v: got %s, want %s", seed, response, got, want)
+		}
+	}
+}
+
+// TestResponseHeadersAreOwn: a handler that changes the header of one response does not change that of the next.
+func TestResponseHeadersAreOwn(t *testing.T) {
+	first, second := httptest.NewRecorder(), httptest.NewRecorder()
+	TokenResponse{}.Write(first)
+	for name := range first.Header() {
+		first.Header()[name][0] = "changed"
+		first.Header()[name] = append(first.Header()[name], "added")
+	}
+	for name, values := range first.Header() {
+		if len(values) != 2 || values[0] != "changed" {
+			t.Errorf("%s: %q after a change of each field", name, values)
+		}
+	}
+	TokenResponse{}.Write(second)
+	for name, values := range second.Header() {
+		if len(values) != 1 || values[0] == "changed" {
+			t.Errorf("%s: %q", name, values)
 		}
 	}
 }

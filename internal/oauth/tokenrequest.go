@@ -90,11 +90,11 @@ const maxResource = 1024 // bytes of one resource
 // resources returns the URIs of the APIs that the token is for: the values of resource (RFC 8707 §2), without empty ones. Many
 // clients name them in audience, which some servers read as a list, with spaces. A request with both must name the same ones.
 func (p params) resources() ([]string, *Error) {
-	resources, fault := targets("resource", p["resource"])
+	resources, fault := targets("resource", p.all("resource"))
 	if fault != nil {
 		return nil, fault
 	}
-	audience, fault := targets("audience", strings.Fields(strings.Join(p["audience"], " ")))
+	audience, fault := targets("audience", strings.Fields(strings.Join(p.all("audience"), " ")))
 	if fault != nil {
 		return nil, fault
 	}

@@ -1,6 +1,9 @@
 package oauth
 
-import "net/http"
+import (
+	"net/http"
+	"strconv"
+)
 
 // TokenResponse is the response to a token request (RFC 6749 §5.1).
 type TokenResponse struct {
@@ -21,5 +24,17 @@ func (t TokenResponse) Write(w http.ResponseWriter) {
 	if t.TokenType == "" {
 		t.TokenType = "Bearer"
 	}
-	writeJSON(w, http.StatusOK, t)
+	writeBody(w, http.StatusOK, typeJSON, t.encode())
+}
+
+// encode encodes t as encodeJSON does, without reflection.
+func (t TokenResponse) encode() []byte {
+	const names = 128 // more than the names, the number and the quotes take
+	body := make([]byte, 0, names+len(t.AccessToken)+len(t.TokenType)+len(t.Scope)+len(t.RejectedScope))
+	body = appendText(append(body, `{"access_token":`...), t.AccessToken)
+	body = appendText(append(body, `,"token_type":`...), t.TokenType)
+	body = strconv.AppendInt(append(body, `,"expires_in":`...), t.ExpiresIn, 10)
+	body = appendText(append(body, `,"scope":`...), t.Scope)
+	body = appendText(append(body, `,"rejected_scope":`...), t.RejectedScope)
+	return append(body, "}\n"...)
 }

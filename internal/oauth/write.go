@@ -14,12 +14,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
+	// Header.Set allocates for each field. The values are those of one response only, because other handlers may change them.
+	values := [...]string{contentType, strconv.Itoa(len(body)), "no-store", "no-cache", "nosniff"}
 	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
-	h.Set("X-Content-Type-Options", "nosniff")
+	for i, name := range []string{"Content-Type", "Content-Length", "Cache-Control", "Pragma", "X-Content-Type-Options"} {
+		h[name] = values[i : i+1 : i+1]
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that has gone needs no answer
 }
@@ -32,6 +32,18 @@ func encodeJSON(v any) []byte {
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(v)
 	return b.Bytes()
+}
+
+// appendText appends a text as encodeJSON encodes it.
+func appendText(body []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return append(body, bytes.TrimSuffix(encodeJSON(text), []byte("\n"))...)
+		}
+	}
+	body = append(body, '"')
+	body = append(body, text...)
+	return append(body, '"')
 }
 
 // maxDescription bounds an error_description in bytes.

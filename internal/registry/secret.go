@@ -61,14 +61,28 @@ func CheckSecret(s string) error {
 // unauthenticated callers to use up the issuer's CPU.
 func HashSecret(s string) string { return hashText(SumSecret(s)) }
 
-// SumSecret returns the hash of a secret for a Secret.
-func SumSecret(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+// SumSecret returns the hash of a secret for a Secret. It allocates nothing for a secret of usual length, so that no copy
+// stays in the heap.
+func SumSecret(s string) [32]byte {
+	var text [maxImported]byte
+	return sha256.Sum256(append(text[:0], s...))
+}
 
 func hashText(sum [32]byte) string { return base64.RawURLEncoding.EncodeToString(sum[:]) }
 
+// checksum computes crc32.ChecksumIEEE, which would need a copy of the secret in the heap.
 func checksum(body string) string {
-	crc := crc32.ChecksumIEEE([]byte(body))
-	return digits(big.NewInt(int64(crc)), checksumDigits)
+	crc := ^uint32(0)
+	for i := range len(body) {
+		crc = crc32.IEEETable[byte(crc)^body[i]] ^ crc>>8
+	}
+	crc = ^crc
+	var sum [checksumDigits]byte
+	for i := len(sum) - 1; i >= 0; i-- {
+		sum[i] = base62[crc%uint32(len(base62))]
+		crc /= uint32(len(base62))
+	}
+	return string(sum[:])
 }
 
 // digits returns n in base 62, with leading zeros up to width.

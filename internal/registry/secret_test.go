@@ -3,6 +3,8 @@ package registry
 import (
 	"crypto/sha256"
 	"errors"
+	"hash/crc32"
+	"math/big"
 	"regexp"
 	"strings"
 	"testing"
@@ -156,6 +158,16 @@ func TestSecretLives(t *testing.T) {
 	}{{time.Time{}, true}, {now.Add(time.Nanosecond), true}, {now, false}, {now.Add(-time.Hour), false}} {
 		if got := (Secret{Expires: c.expires}).Live(now); got != c.want {
 			t.Errorf("expires %v: %v", c.expires, got)
+		}
+	}
+}
+
+// TestChecksum compares with the library, by its big numbers.
+func TestChecksum(t *testing.T) {
+	for _, body := range []string{"", "m2m_", NewSecret(), NewSecret(), strings.Repeat("\xff", 100), "\x00"} {
+		want := digits(big.NewInt(int64(crc32.ChecksumIEEE([]byte(body)))), checksumDigits)
+		if got := checksum(body); got != want {
+			t.Errorf("checksum of %q is %s, want %s", body, got, want)
 		}
 	}
 }

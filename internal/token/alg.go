@@ -74,21 +74,23 @@ type algorithm struct {
 	crv string
 	// size is the length of one coordinate of a public key in bytes, 0 for RSA.
 	size int
-	// pss is the hash of RSASSA-PSS, 0 for all else.
-	pss crypto.Hash
+	// hash is what the input is hashed with, 0 for Ed25519.
+	hash crypto.Hash
+	// pss is set for RSASSA-PSS.
+	pss bool
 }
 
 var algorithms = map[Alg]algorithm{
-	ES256: {kty: ktyEC, crv: "P-256", size: 32},
-	ES384: {kty: ktyEC, crv: "P-384", size: 48},
-	ES512: {kty: ktyEC, crv: "P-521", size: 66},
+	ES256: {kty: ktyEC, crv: "P-256", size: 32, hash: crypto.SHA256},
+	ES384: {kty: ktyEC, crv: "P-384", size: 48, hash: crypto.SHA384},
+	ES512: {kty: ktyEC, crv: "P-521", size: 66, hash: crypto.SHA512},
 	EdDSA: {kty: ktyOKP, crv: crvEd25519, size: 32},
-	RS256: {kty: ktyRSA},
-	RS384: {kty: ktyRSA},
-	RS512: {kty: ktyRSA},
-	PS256: {kty: ktyRSA, pss: crypto.SHA256},
-	PS384: {kty: ktyRSA, pss: crypto.SHA384},
-	PS512: {kty: ktyRSA, pss: crypto.SHA512},
+	RS256: {kty: ktyRSA, hash: crypto.SHA256},
+	RS384: {kty: ktyRSA, hash: crypto.SHA384},
+	RS512: {kty: ktyRSA, hash: crypto.SHA512},
+	PS256: {kty: ktyRSA, hash: crypto.SHA256, pss: true},
+	PS384: {kty: ktyRSA, hash: crypto.SHA384, pss: true},
+	PS512: {kty: ktyRSA, hash: crypto.SHA512, pss: true},
 }
 
 // algNamed returns the algorithm of a name in a header or a JWK. RFC 9864 §2.2 deprecates the name EdDSA, which several

@@ -8,49 +8,11 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json"
-	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
-	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// Only this file uses the JOSE library: for keys from and to JWKs, thumbprints and signatures. The library gets only what has
-// passed our own checks, and raw keys, because it would convert a JWK again for every signature.
-
-// signFunc signs input.
-type signFunc func(input []byte) ([]byte, error)
-
-// verifyFunc checks that sig is the signature of input.
-type verifyFunc func(input, sig []byte) error
-
-func newSignFunc(alg Alg, private crypto.Signer) (signFunc, error) {
-	signer, err := jws.NewSigner(jwa.SignatureAlgorithm(alg))
-	if err != nil {
-		return nil, fmt.Errorf("preparing %s: %w", alg, err)
-	}
-	return func(input []byte) ([]byte, error) { return signer.Sign(input, private) }, nil
-}
-
-// newVerifyFunc returns the signature check of one key. For RSASSA-PSS it uses the standard library: the JOSE library accepts
-// a salt of any length, while RFC 7518 §3.5 requires that of the hash.
-func newVerifyFunc(alg Alg, public crypto.PublicKey) (verifyFunc, error) {
-	if key, ok := public.(*rsa.PublicKey); ok && algorithms[alg].pss != 0 {
-		return pssVerifyFunc(algorithms[alg].pss, key), nil
-	}
-	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(alg))
-	if err != nil {
-		return nil, fmt.Errorf("preparing %s: %w", alg, err)
-	}
-	return func(input, sig []byte) error { return verifier.Verify(input, sig, public) }, nil
-}
-
-func pssVerifyFunc(hash crypto.Hash, key *rsa.PublicKey) verifyFunc {
-	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-	return func(input, sig []byte) error {
-		h := hash.New()
-		h.Write(input)
-		return rsa.VerifyPSS(key, hash, h.Sum(nil), sig, opts)
-	}
-}
+// Only this file uses the JOSE library: for keys from and to JWKs, and thumbprints. The library gets only what has passed our
+// own checks.
 
 // rawPublic converts the public members of a JWK to a key.
 func rawPublic(j publicJWK) (crypto.PublicKey, error) {

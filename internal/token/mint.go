@@ -7,10 +7,7 @@ import (
 	"slices"
 	"time"
 
-	stdjson "encoding/json"
-
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/claimname"
 )
@@ -46,18 +43,6 @@ type Mint struct {
 	Extra map[string]any
 }
 
-type mintedClaims struct {
-	Issuer   string         `json:"iss"`
-	Subject  string         `json:"sub"`
-	ClientID string         `json:"client_id"`
-	Audience any            `json:"aud"`
-	Expires  int64          `json:"exp"`
-	IssuedAt int64          `json:"iat"`
-	ID       string         `json:"jti"`
-	Scope    string         `json:"scope,omitzero"`
-	Extra    map[string]any `json:",embed"`
-}
-
 // ErrTooLarge is wrapped by the error of Claims if they do not fit into a token.
 var ErrTooLarge = fmt.Errorf("the claims have more than %d bytes", MaxClaimsSize)
 
@@ -71,7 +56,7 @@ func (m Mint) Claims() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("minting claims: %w", err)
 	}
-	data, err := json.Marshal(m.minted(), mintOptions)
+	data, err := m.encode()
 	if err != nil {
 		return nil, m.unfit("is not JSON")
 	}
@@ -87,19 +72,7 @@ func ReadMinted(claims []byte) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readClaims(all, Expect{})
-}
-
-func (m Mint) minted() mintedClaims {
-	issued := m.IssuedAt.Unix()
-	c := mintedClaims{
-		Issuer: m.Issuer, Subject: m.Subject, ClientID: m.ClientID, Audience: m.Audience, ID: m.ID, Scope: m.Scope,
-		IssuedAt: issued, Expires: issued + int64(m.TTL/time.Second), Extra: m.Extra,
-	}
-	if len(m.Audience) == 1 {
-		c.Audience = m.Audience[0]
-	}
-	return c
+	return readClaims(all, new(Expect))
 }
 
 func (m Mint) check() error {
@@ -153,11 +126,3 @@ func (m Mint) unfit(why string) error {
 	}
 	return fmt.Errorf("minting claims: an extra claim %s", why)
 }
-
-// mintOptions sort extra claims and write a json.Number as a number.
-var mintOptions = json.JoinOptions(
-	json.Deterministic(true),
-	json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, n stdjson.Number) error {
-		return enc.WriteValue(jsontext.Value(n))
-	})),
-)

@@ -429,6 +429,7 @@ const nodeFile = `{
 	m2m {
 		issuer ISSUER {
 			audience ` + audience + `
+			client_limits off
 			policy {
 				timeout 20s
 			}

@@ -1,0 +1,158 @@
+package issuer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
+	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/file"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+const benchRegistry = `resources:
+  book:
+    description: Books of the catalogue
+    actions: {read: Read a book, edit: Change a book}
+clients:
+  demo:
+    attributes: {team: catalogue}
+    secrets: [{id: s1, sha256: %q}]
+    grants:
+      - {resource: book, identifiers: ["*"], actions: [read, edit]}
+`
+
+// benchServer returns a server with all its parts but Caddy, and the secret of the client demo. The lines of the decision
+// log go to w.
+func benchServer(tb testing.TB, alg token.Alg, rego string, w io.Writer) (s *Server, secret string) {
+	tb.Helper()
+	const issuer = "https://auth.example.com"
+	set, err := metrics.New(prometheus.NewPedanticRegistry())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	secret = registry.NewSecret()
+	dir := tb.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		return name
+	}
+	clients, err := file.Open(write("registry.yaml", fmt.Sprintf(benchRegistry, registry.HashSecret(secret))))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config := policy.Config{Timeout: 20 * time.Second} // others may be busy here
+	if rego != "" {
+		config.Paths = []string{write("policy.rego", rego)}
+	}
+	engine, err := policy.Load(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	disk := &certmagic.FileStorage{Path: filepath.Join(dir, "storage")}
+	decisions := zap.NewNop()
+	if w != nil {
+		encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+		decisions = logmask.Logger(zap.New(zapcore.NewCore(encoder, zapcore.AddSync(w), zap.InfoLevel)))
+	}
+	times := keyring.Times{MaxAge: 5 * time.Minute, Poll: 5 * time.Second, Leeway: token.MaxLeeway, TTL: 10 * time.Minute}
+	s = New(Config{
+		URL: issuer, Audience: issuer, TokenTTL: 10 * time.Minute, Logger: zap.NewNop(), Decisions: decisions, Metrics: set.Issuer(issuer),
+		Host: testHost{}, Registry: clients, Policy: engine, Usage: store.NewUsage(disk, "usage"),
+		Keys: keyring.New(disk, "m2m/issuer", alg, times, nil, zap.NewNop()),
+	})
+	tb.Cleanup(engine.Close)
+	return s, secret
+}
+
+// memoryWriter is a response in memory, of a server that knows deadlines.
+type memoryWriter struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (w *memoryWriter) Header() http.Header             { return w.header }
+func (w *memoryWriter) WriteHeader(status int)          { w.status = status }
+func (w *memoryWriter) SetReadDeadline(time.Time) error { return nil }
+func (w *memoryWriter) Write(b []byte) (int, error) {
+	w.body = append(w.body[:0], b...)
+	return len(b), nil
+}
+
+// body is a body that can be read again.
+type body struct {
+	*strings.Reader
+	text string
+}
+
+func (b *body) Close() error { return nil }
+
+// tokenCall returns a func that requests a token.
+func tokenCall(tb testing.TB, s *Server, secret string) (call func(), w *memoryWriter) {
+	tb.Helper()
+	form := url.Values{
+		"grant_type": {"client_credentials"}, "scope": {"book:*:read book:*:edit"}, "client_id": {"demo"}, "client_secret": {secret},
+	}.Encode()
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+"/oauth2/token", nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	b := &body{strings.NewReader(form), form}
+	r.Body, r.ContentLength = b, int64(len(form))
+	w = &memoryWriter{header: make(http.Header)}
+	call = func() {
+		b.Reset(b.text)
+		clear(w.header)
+		s.serveToken(w, r)
+		if w.status != http.StatusOK {
+			tb.Fatalf("%d: %s", w.status, w.body)
+		}
+	}
+	call()
+	return call, w
+}
+
+// BenchmarkToken measures the handler of the token endpoint, without Caddy and net/http.
+func BenchmarkToken(b *testing.B) {
+	for _, bench := range []struct {
+		name, rego string
+		alg        token.Alg
+		log        io.Writer
+	}{
+		{"ES256/log", "", token.ES256, io.Discard},
+		{"ES256/silent", "", token.ES256, nil},
+		{"EdDSA/silent", "", token.EdDSA, nil},
+		{"ES256/mask", "package m2m.log\n\nmask contains \"/input/client/attributes/team\"\n", token.ES256, io.Discard},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			s, secret := benchServer(b, bench.alg, bench.rego, bench.log)
+			call, _ := tokenCall(b, s, secret)
+			b.ReportAllocs()
+			for b.Loop() {
+				call()
+			}
+		})
+	}
+}
