@@ -25,6 +25,8 @@ type snapshot struct {
 	masks, judges, issues bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
+	// shortcut says that Go computes the shipped rules of token decisions.
+	shortcut bool
 	failed   failed
 }
 
@@ -58,6 +60,9 @@ func compile(sources []files.File) (*snapshot, error) {
 		if s.prepared[q], err = prepare(compiler, store, q.text(written), nativeBuiltins()); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.prepareShortcut(compiler, modules, store); err != nil {
+		return nil, err
 	}
 	useNatives(compiler)
 	return s, nil

@@ -125,7 +125,7 @@ func BenchmarkEvaluate(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, decode: (*results).token}
+		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, known: in.known(input), decode: (*results).token}
 		if a := evaluate(q, topdown.NewCancel()); a.err != nil {
 			b.Fatal(a.err)
 		}

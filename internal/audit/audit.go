@@ -45,7 +45,7 @@ func (t Trail) Record(message string, c Change) {
 
 // Actor is who made a change.
 type Actor struct {
-	Kind   string `json:"kind"` // "certificate", "socket" or "client"
+	Kind   string `json:"kind"` // "certificate", "socket", "client", or "issuer" for what the issuer does by itself
 	Name   string `json:"name,omitempty"`
 	Key    string `json:"key,omitempty"` // SHA-256 of the certificate's public key, in hex
 	Remote string `json:"remote"`

@@ -22,13 +22,13 @@ func (s *Server) openRevocations() {
 	s.Revocations.Present = s.Keys.Stored
 }
 
-// Revoke stores a revocation, and then puts it in force in all configs of this process. It fails as Store.Revoke does.
-func (s *Server) Revoke(ctx context.Context, entry revocation.Entry) error {
-	if err := s.Revocations.Revoke(ctx, entry); err != nil {
+// Revoke stores revocations, and then puts them in force in all configs of this process. It fails as Store.Revoke does.
+func (s *Server) Revoke(ctx context.Context, entries ...revocation.Entry) error {
+	if err := s.Revocations.Revoke(ctx, entries...); err != nil {
 		return err
 	}
 	for _, peer := range s.peers() {
-		peer.Revocations.Merge(entry)
+		peer.Revocations.Merge(entries...)
 	}
 	return nil
 }

@@ -41,19 +41,17 @@ func (t *tokenReference) revoke(w http.ResponseWriter) (result string, _ *oauth.
 	return "revoked", nil
 }
 
-// revokeOwn revokes a token of the client, within its share. Concurrent requests for the same token share one revocation.
+// revokeOwn revokes a token of the client. Concurrent requests for the same token share one revocation.
 func (t *tokenReference) revokeOwn(claims *token.Claims) *oauth.Error {
 	refused, err := poll.Shared(t.http.Context(), &t.issuer.revoking, t.client.ID+" "+claims.ID, func(ctx context.Context) (*oauth.Error, error) {
 		if revoked, err := t.issuer.isRevoked(ctx, claims); err != nil || revoked { // by a request that has just ended
 			return nil, err
 		}
-		shares := &t.issuer.revokedShares
-		if !shares.take(t.client.ID, claims.Expires, t.start) {
-			return oauth.TooManyRevocations(), nil
+		if refused, err := t.makeRoom(ctx); err != nil || refused != nil {
+			return refused, err
 		}
-		entry := revocation.OfToken(claims.ID, claims.Expires)
+		entry := revocation.OfClientToken(claims.ID, claims.ClientID, claims.IssuedAt, claims.Expires)
 		if err := t.issuer.Revoke(ctx, entry); err != nil {
-			shares.release(t.client.ID, claims.Expires)
 			return nil, err
 		}
 		t.issuer.AuditRevocation(audit.Actor{Kind: "client", Name: t.client.ID, Remote: t.http.RemoteAddr}, "token.revoke", entry)

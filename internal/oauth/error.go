@@ -83,12 +83,12 @@ func NotClientsToken() *Error {
 	return badRequest(CodeInvalidGrant, "the token was issued to another client")
 }
 
-// TooManyRevocations is the response to a client that revokes more of its tokens than the issuer keeps for one client: 429
-// (RFC 6585 §4). As after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again.
-func TooManyRevocations() *Error {
+// TooManyRevocations is the response to a client that revokes more of its tokens than the issuer keeps: 429 (RFC 6585 §4). As
+// after the 503 of RFC 7009 §2.2.1, the token is still valid and the client may try again after some seconds.
+func TooManyRevocations(after int) *Error {
 	return &Error{
-		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Header: header("Retry-After", "60"),
-		Description: "too many tokens of this client are revoked and have not expired; the token is not revoked",
+		Status: http.StatusTooManyRequests, Code: CodeTemporarilyUnavailable, Header: header("Retry-After", strconv.Itoa(after)),
+		Description: "too many tokens are revoked and have not expired; the token is not revoked",
 	}
 }
 

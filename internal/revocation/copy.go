@@ -10,7 +10,8 @@ import (
 )
 
 // Copy holds the revocations of an issuer in a process that does not share the issuer's storage. It is built from the
-// issuer's feed. Only entries whose tokens have expired are removed, so that no feed can undo what an earlier one said.
+// issuer's feed. Only entries whose tokens have expired, and redundant ones, are removed, so that no feed can undo what an
+// earlier one said.
 // Revoked keys stay forever: an attacker who has the key can sign tokens that expire at any time, and a door that cannot
 // fetch newer keys still has this one. A Copy is safe for concurrent use.
 type Copy struct {

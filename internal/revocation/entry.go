@@ -5,7 +5,7 @@
 // An entry names a token by its jti, because the text of a token can be spelled in several ways, or it names all tokens
 // that a client was issued up to a moment. A revocation is never undone. A node knows the union of what all nodes have
 // written, so nodes need no lock to write and no order to read in. An entry is removed once no token that it names can
-// be valid.
+// be valid, or once an entry of a client revokes all that it revokes.
 package revocation
 
 import (
@@ -39,10 +39,21 @@ type Entry struct {
 	Before time.Time
 	// Expires is when the last of the revoked tokens expires, in whole seconds.
 	Expires time.Time
+	// Owner is the client that was issued the token, and Issued its iat, in whole seconds. They are zero if they are not known,
+	// and in an entry of a client. With them, an entry of the client can take the place of this one.
+	Owner  string
+	Issued time.Time
 }
 
 // OfToken returns an entry that revokes one token. The token expires at expires.
 func OfToken(id string, expires time.Time) Entry { return Entry{ID: id, Expires: ceil(expires)} }
+
+// OfClientToken returns an entry that revokes one token of a known client.
+func OfClientToken(id, owner string, issued, expires time.Time) Entry {
+	e := OfToken(id, expires)
+	e.Owner, e.Issued = owner, ceil(issued)
+	return e
+}
 
 // OfClient returns an entry that revokes all tokens that a client was issued up to before.
 func OfClient(id string, before time.Time) Entry {
@@ -66,6 +77,8 @@ func (e Entry) Check(now time.Time) error {
 		return errors.New("either a jti or a client is needed")
 	case !isName(e.ID + e.ClientID):
 		return fmt.Errorf("a jti or a client is longer than %d bytes, or has control characters or what is not UTF-8", maxNameSize)
+	case !isName(e.Owner) || e.Owner != "" && (e.ID == "" || e.Issued.Unix() <= 0):
+		return errors.New("only a token with the moment of its issue has an owner")
 	case e.ClientID != "" && e.Before.After(now.Add(maxAhead)):
 		return fmt.Errorf("the moment up to which tokens are revoked is at most %s in the future", maxAhead)
 	case e.Expires.After(now.Add(maxAhead + MaxTokenLife)):

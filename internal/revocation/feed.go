@@ -24,6 +24,10 @@ type Feed struct {
 	Tokens map[string]int64 `json:"tokens"`
 	// Clients holds the clients whose tokens are revoked by the digest of their client_id.
 	Clients map[string]FeedClient `json:"clients"`
+	// Owned holds the iat of revoked tokens by the digest of their client_id and the digest of their jti, for clients that have
+	// revoked many. With it, the revocation of such a client can take the place of those of its tokens. Earlier versions neither
+	// write it nor read it.
+	Owned map[string]map[string]int64 `json:"owned,omitempty"`
 	// Keys holds the kid of each revoked key, and until when the issuer lists it.
 	Keys map[string]int64 `json:"keys"`
 }
@@ -47,6 +51,8 @@ const (
 	maxCopied = 1_000_000
 	// maxCopiedKeys is how many revoked keys of one issuer a door keeps.
 	maxCopiedKeys = 10_000
+	// manyOwned is how many tokens of a client are revoked one by one before a feed says that they are the client's.
+	manyOwned = 500
 	// digestBytes is how much of a SHA-256 a digest has. That is enough to resist a second preimage.
 	digestBytes = 16
 )
@@ -70,15 +76,23 @@ func (s *Store) Feed(since time.Time) *Feed {
 	now := s.now()
 	f := &Feed{AsOf: time.Unix(0, asOf).Unix(), Tokens: make(map[string]int64), Clients: make(map[string]FeedClient)}
 	set, recent, ok := s.since(since, now) // a large feed is built without the lock
+	b := &feedBuilder{f, now, s.manyOwned()}
 	if !ok {
-		f.addSet(set, now)
+		b.addSet(set)
 		return f
 	}
 	f.Since = since.Unix()
 	for _, l := range recent {
-		f.add(l.entries, now)
+		b.add(l.entries)
 	}
 	return f
+}
+
+// feedBuilder fills a feed.
+type feedBuilder struct {
+	*Feed
+	now  time.Time
+	many map[string]string // the digests of clients that have revoked many tokens
 }
 
 // CoversSince reports whether Feed returns only what became known since then, and not everything.
@@ -104,42 +118,53 @@ func (s *Store) since(since, now time.Time) (set *Set, recent []learned, ok bool
 	return set, recent, true
 }
 
-func (f *Feed) add(entries []Entry, now time.Time) {
+func (f *feedBuilder) add(entries []Entry) {
 	for _, e := range entries {
-		switch expires := e.Expires.Unix(); {
-		case over(expires, now):
+		switch {
+		case over(e.Expires.Unix(), f.now):
 		case e.ID != "":
-			f.addToken(e.ID, expires)
+			f.addToken(e.ID, e.single())
 		default:
-			f.addClient(e.ClientID, client{e.Before.Unix(), expires})
+			f.addClient(e.ClientID, client{e.Before.Unix(), e.Expires.Unix()})
 		}
 	}
 }
 
-func (f *Feed) addSet(set *Set, now time.Time) {
+func (f *feedBuilder) addSet(set *Set) {
 	if set == nil {
 		return
 	}
 	for _, l := range []*layer{&set.old, &set.young} {
-		for id, expires := range l.tokens {
-			if !over(expires, now) {
-				f.addToken(id, expires)
+		for id, t := range l.tokens {
+			if !over(t.expires, f.now) {
+				f.addToken(id, t)
 			}
 		}
 		for id, c := range l.clients {
-			if !over(c.expires, now) {
+			if !over(c.expires, f.now) {
 				f.addClient(id, c)
 			}
 		}
 	}
 }
 
-func (f *Feed) addToken(id string, expires int64) {
+func (f *feedBuilder) addToken(id string, t single) {
 	name := digest(id)
-	f.Tokens[name] = max(f.Tokens[name], expires)
+	f.Tokens[name] = max(f.Tokens[name], t.expires)
+	owner := f.many[t.owner]
+	if owner == "" {
+		return
+	}
+	if f.Owned == nil {
+		f.Owned = make(map[string]map[string]int64)
+	}
+	if f.Owned[owner] == nil {
+		f.Owned[owner] = make(map[string]int64)
+	}
+	f.Owned[owner][name] = t.issued
 }
 
-func (f *Feed) addClient(id string, c client) {
+func (f *feedBuilder) addClient(id string, c client) {
 	name := digest(id)
 	former := f.Clients[name]
 	f.Clients[name] = FeedClient{max(former.Before, c.before), max(former.Expires, c.expires)}
@@ -179,6 +204,9 @@ func ParseFeed(claims []byte, issuer string, now time.Time) (*Feed, error) {
 			return nil, errors.New("it names a client without a digest")
 		}
 	}
+	if err := f.checkOwned(); err != nil {
+		return nil, err
+	}
 	for kid := range f.Keys {
 		if len(kid) > maxNameSize {
 			return nil, fmt.Errorf("a key in it has a kid of more than %d bytes", maxNameSize)
@@ -187,9 +215,28 @@ func ParseFeed(claims []byte, issuer string, now time.Time) (*Feed, error) {
 	return f, nil
 }
 
+func (f *Feed) checkOwned() error {
+	for owner, tokens := range f.Owned {
+		if !isDigest(owner) {
+			return errors.New("it names the client of a token without a digest")
+		}
+		for name, issued := range tokens {
+			if _, ok := f.Tokens[name]; !ok || issued <= 0 {
+				return errors.New("it has the client of a token that it does not revoke, or without its iat")
+			}
+		}
+	}
+	return nil
+}
+
 // entries returns the entries of the feed, named by digests.
 func (f *Feed) entries() []Entry {
 	entries := make([]Entry, 0, len(f.Tokens)+len(f.Clients))
+	for owner, tokens := range f.Owned {
+		for name, issued := range tokens {
+			entries = append(entries, single{f.Tokens[name], issued, owner}.entry(name))
+		}
+	}
 	for name, expires := range f.Tokens {
 		entries = append(entries, OfToken(name, time.Unix(expires, 0)))
 	}

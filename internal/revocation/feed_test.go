@@ -95,7 +95,7 @@ func TestCopyIsBounded(t *testing.T) {
 	c := newCopyAt(n)
 	flood := &Feed{AsOf: noon.Unix(), Tokens: make(map[string]int64)}
 	for k := range maxCopied {
-		flood.addToken(floodID(k), noon.Add(time.Minute).Unix())
+		flood.Tokens[digest(floodID(k))] = noon.Add(time.Minute).Unix()
 	}
 	if err := c.Take(flood, time.Time{}); err != nil || c.Len() != maxCopied {
 		t.Fatalf("%d are kept: %v", c.Len(), err)
@@ -336,7 +336,7 @@ func BenchmarkCopyRevoked(b *testing.B) {
 	for _, size := range []int{0, 1, 100_000} {
 		f := &Feed{AsOf: noon.Unix(), Tokens: make(map[string]int64)}
 		for n := range size {
-			f.addToken(floodID(n), noon.Add(time.Hour).Unix())
+			f.Tokens[digest(floodID(n))] = noon.Add(time.Hour).Unix()
 		}
 		c := NewCopy()
 		c.now = func() time.Time { return noon }

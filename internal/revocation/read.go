@@ -119,7 +119,7 @@ func (s *Store) read(ctx context.Context, keys []string, skip, missing map[strin
 		case got.err != nil: // the first error is enough
 		case got.broken != nil:
 			s.markBroken(key, got.broken)
-			s.pass.saw(key, nil)
+			s.pass.saw(key, nil, nil)
 		default:
 			if !s.known[key] {
 				found = append(found, got.entries...)
@@ -127,7 +127,7 @@ func (s *Store) read(ctx context.Context, keys []string, skip, missing map[strin
 			delete(s.broken, key)
 			delete(s.spoiled, key)
 			s.known[key] = true
-			s.pass.saw(key, got.entries)
+			s.pass.saw(key, got.entries, s.set.Load())
 		}
 	}
 	if ctx.Err() != nil { // the same error for every segment

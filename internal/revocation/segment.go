@@ -29,6 +29,8 @@ type storedEntry struct {
 	ClientID string `json:"client_id,omitempty"`
 	Before   int64  `json:"before,omitempty"`
 	Expires  int64  `json:"exp"`
+	Owner    string `json:"owner,omitempty"` // earlier versions ignore it, and iat
+	Issued   int64  `json:"iat,omitempty"`
 }
 
 // segmentLabel names a segment in its envelope, so that an object under the name of another is refused.
@@ -40,6 +42,9 @@ func encodeSegment(key string, entries []Entry) ([]byte, error) {
 		stored[n] = storedEntry{ID: e.ID, ClientID: e.ClientID, Expires: e.Expires.Unix()}
 		if e.ClientID != "" {
 			stored[n].Before = e.Before.Unix()
+		}
+		if e.Owner != "" {
+			stored[n].Owner, stored[n].Issued = e.Owner, e.Issued.Unix()
 		}
 	}
 	content, err := json.Marshal(stored)
@@ -59,6 +64,7 @@ func decodeSegment(key string, object []byte) ([]Entry, error) {
 		return nil, errors.New("it is not a JSON array of entries")
 	}
 	entries := make([]Entry, len(stored))
+	owners := make(map[string]string) // so that entries share the text
 	for n, e := range stored {
 		if (e.ID == "") == (e.ClientID == "") {
 			return nil, errors.New("an entry names not exactly one of a token and a client")
@@ -66,6 +72,11 @@ func decodeSegment(key string, object []byte) ([]Entry, error) {
 		entries[n] = Entry{ID: e.ID, ClientID: e.ClientID, Expires: time.Unix(e.Expires, 0).UTC()}
 		if e.ClientID != "" {
 			entries[n].Before = time.Unix(e.Before, 0).UTC()
+		} else if e.Owner != "" && e.Issued > 0 {
+			if _, known := owners[e.Owner]; !known {
+				owners[e.Owner] = e.Owner
+			}
+			entries[n].Owner, entries[n].Issued = owners[e.Owner], time.Unix(e.Issued, 0).UTC()
 		}
 	}
 	return entries, nil

@@ -17,8 +17,15 @@ type Set struct {
 // layer is a part of a Set. Each addition copies the young layer, which is merged into the old one when it has grown, so
 // that many additions do not each copy the whole set.
 type layer struct {
-	tokens  map[string]int64  // expiry by jti
+	tokens  map[string]single // by jti
 	clients map[string]client // by client_id
+}
+
+// single is the revocation of one token. The owner is the client that was issued it, "" if that is not known. Times are in
+// seconds since 1970.
+type single struct {
+	expires, issued int64
+	owner           string
 }
 
 // client is the revocation of a client's tokens. Times are in seconds since 1970.
@@ -63,19 +70,24 @@ func (s *Set) Len() int {
 
 func (l *layer) len() int { return len(l.tokens) + len(l.clients) }
 
-// with returns the set with further entries, except those that are over.
+// with returns the set with further entries, except those that are over or redundant, and without what they make redundant.
 func (s *Set) with(entries []Entry, now time.Time) *Set {
 	next := new(Set)
 	if s != nil {
 		next.old, next.young = s.old, s.young.clone()
 	}
 	next.young.init()
+	clients := make(map[string]bool)
 	for _, e := range entries {
-		if !over(e.Expires.Unix(), now) && !next.old.says(e) {
-			next.young.add(e)
+		if over(e.Expires.Unix(), now) || next.old.says(e) || next.redundant(e) {
+			continue
+		}
+		next.young.add(e)
+		if e.ClientID != "" {
+			clients[e.ClientID] = true
 		}
 	}
-	if next.young.len() > maxYoung {
+	if next.young.len() > maxYoung || next.hasTokensOf(clients) {
 		return &Set{old: next.joined()}
 	}
 	return next
@@ -87,20 +99,23 @@ func (s *Set) without(now time.Time) *Set {
 		return new(Set)
 	}
 	all := s.joined()
-	maps.DeleteFunc(all.tokens, func(_ string, expires int64) bool { return over(expires, now) })
+	maps.DeleteFunc(all.tokens, func(_ string, t single) bool { return over(t.expires, now) })
 	maps.DeleteFunc(all.clients, func(_ string, c client) bool { return over(c.expires, now) })
 	return &Set{old: all}
 }
 
-// joined returns a copy of both layers as one.
+// joined returns a copy of both layers as one, without tokens that are redundant.
 func (s *Set) joined() layer {
 	all := s.old.clone()
 	all.init()
-	for id, expires := range s.young.tokens {
-		all.tokens[id] = max(all.tokens[id], expires)
+	for id, t := range s.young.tokens {
+		all.addToken(id, t)
 	}
 	for id, c := range s.young.clients {
 		all.addClient(id, c)
+	}
+	if len(all.clients) > 0 {
+		maps.DeleteFunc(all.tokens, func(_ string, t single) bool { return t.owner != "" && all.clients[t.owner].covers(t) })
 	}
 	return all
 }
@@ -110,7 +125,8 @@ func (s *Set) knows(e Entry) bool { return s != nil && (s.young.says(e) || s.old
 
 func (l *layer) says(e Entry) bool {
 	if e.ID != "" {
-		return l.tokens[e.ID] >= e.Expires.Unix()
+		t, ok := l.tokens[e.ID]
+		return ok && t.expires >= e.Expires.Unix() && (t.owner != "" || e.Owner == "")
 	}
 	c, ok := l.clients[e.ClientID]
 	return ok && c.before >= e.Before.Unix() && c.expires >= e.Expires.Unix()
@@ -118,7 +134,7 @@ func (l *layer) says(e Entry) bool {
 
 func (l *layer) init() {
 	if l.tokens == nil {
-		l.tokens, l.clients = make(map[string]int64), make(map[string]client)
+		l.tokens, l.clients = make(map[string]single), make(map[string]client)
 	}
 }
 
@@ -127,10 +143,19 @@ func (l *layer) clone() layer { return layer{maps.Clone(l.tokens), maps.Clone(l.
 // add adds an entry. Of two entries with the same name the later one stays.
 func (l *layer) add(e Entry) {
 	if e.ID != "" {
-		l.tokens[e.ID] = max(l.tokens[e.ID], e.Expires.Unix())
+		l.addToken(e.ID, e.single())
 		return
 	}
 	l.addClient(e.ClientID, client{e.Before.Unix(), e.Expires.Unix()})
+}
+
+func (l *layer) addToken(id string, t single) {
+	former := l.tokens[id]
+	if t.owner == "" {
+		t.owner, t.issued = former.owner, former.issued
+	}
+	t.expires = max(t.expires, former.expires)
+	l.tokens[id] = t
 }
 
 func (l *layer) addClient(id string, c client) {
@@ -141,7 +166,7 @@ func (l *layer) addClient(id string, c client) {
 // drop removes what e revokes.
 func (l *layer) drop(e Entry) {
 	if e.ID != "" {
-		if l.tokens[e.ID] <= e.Expires.Unix() {
+		if l.tokens[e.ID].expires <= e.Expires.Unix() {
 			delete(l.tokens, e.ID)
 		}
 		return
@@ -149,6 +174,21 @@ func (l *layer) drop(e Entry) {
 	if c := l.clients[e.ClientID]; c.before <= e.Before.Unix() && c.expires <= e.Expires.Unix() {
 		delete(l.clients, e.ClientID)
 	}
+}
+
+func (e Entry) single() single {
+	if e.Owner == "" {
+		return single{expires: e.Expires.Unix()}
+	}
+	return single{e.Expires.Unix(), e.Issued.Unix(), e.Owner}
+}
+
+func (t single) entry(id string) Entry {
+	expires := time.Unix(t.expires, 0)
+	if t.owner == "" {
+		return OfToken(id, expires)
+	}
+	return OfClientToken(id, t.owner, time.Unix(t.issued, 0), expires)
 }
 
 func (c client) entry(id string) Entry {
@@ -162,8 +202,8 @@ func (s *Set) All(now time.Time) []Entry {
 	for id, c := range all.old.clients {
 		entries = append(entries, c.entry(id))
 	}
-	for id, expires := range all.old.tokens {
-		entries = append(entries, OfToken(id, time.Unix(expires, 0)))
+	for id, t := range all.old.tokens {
+		entries = append(entries, t.entry(id))
 	}
 	return entries
 }

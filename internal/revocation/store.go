@@ -74,14 +74,16 @@ type Store struct {
 	broken   map[string]string // why segments are broken
 	spoiled  map[string]bool   // broken segments that were read when they were whole
 	swept    time.Time
-	began    time.Time // when the last read began, by the wall clock
-	pass     *pass     // nil between two passes
-	verified time.Time // when the last pass began
+	began    time.Time   // when the last read began, by the wall clock
+	pass     *pass       // nil between two passes
+	verified time.Time   // when the last pass began
+	rewrite  atomic.Bool // a pass is due that stores again what is left of segments with redundant entries
 
 	adding  sync.Mutex // guards changes of set, and what follows
 	opened  time.Time  // when set was first stored
 	pending []Entry    // merged before that, or found by reads that failed
 	recent  []learned  // what was added later, the newest last
+	shares  shares     // of set
 	queue   queue
 	now     func() time.Time
 }
@@ -220,8 +222,11 @@ func (s *Store) add(entries []Entry, at time.Time) {
 
 func (s *Store) addLocked(entries []Entry, at time.Time) {
 	set := s.set.Load()
-	s.note(set, entries, at)
-	s.set.Store(set.with(slices.Concat(entries, s.pending), at))
+	all := slices.Concat(entries, s.pending)
+	next := set.with(all, at)
+	s.note(set, next, entries, at)
+	s.set.Store(next)
+	s.shares.count(set, next, all)
 	s.pending = nil
 }
 
@@ -238,7 +243,7 @@ func (s *Store) Merge(entries ...Entry) {
 }
 
 // note records which entries are new for as long as a feed can start with them.
-func (s *Store) note(set *Set, entries []Entry, at time.Time) {
+func (s *Store) note(set, next *Set, entries []Entry, at time.Time) {
 	now := s.now()
 	if set == nil {
 		s.opened = now
@@ -246,7 +251,14 @@ func (s *Store) note(set *Set, entries []Entry, at time.Time) {
 	}
 	oldest := now.Add(-feedWindow - clockMargin)
 	s.recent = slices.DeleteFunc(s.recent, func(l learned) bool { return l.at.Before(oldest) })
-	fresh := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return over(e.Expires.Unix(), at) || set.knows(e) })
+	fresh := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		return over(e.Expires.Unix(), at) || set.knows(e) || next.redundant(e)
+	})
+	if slices.ContainsFunc(fresh, func(e Entry) bool { return e.ClientID != "" }) { // who reads from here on learns of the client
+		for n, l := range s.recent {
+			s.recent[n].entries = slices.DeleteFunc(slices.Clone(l.entries), next.redundant)
+		}
+	}
 	if len(fresh) > 0 {
 		s.recent = append(s.recent, learned{now, fresh})
 		s.changes.Add(1)

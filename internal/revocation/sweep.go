@@ -21,6 +21,7 @@ func (s *Store) sweep(ctx context.Context, keys []string, now time.Time) {
 	s.swept = now
 	s.adding.Lock()
 	s.set.Store(s.set.Load().without(now))
+	s.shares.countAll(s.set.Load())
 	s.adding.Unlock()
 	s.clean(ctx, slices.DeleteFunc(keys, func(key string) bool { return !isOver(key, now.Add(-storageGrace)) }))
 }

@@ -17,31 +17,40 @@ const (
 
 // pass reads all segments over as many reads as it takes. It finds the entries in memory that no segment has.
 type pass struct {
-	seen    map[string]bool // the segments that were read
-	missing map[string]bool // the segments that were listed and could not be loaded
-	lost    layer           // what was known when the pass began, except what it has seen
-	again   int             // how many lost entries were stored again
+	seen    map[string]bool    // the segments that were read
+	missing map[string]bool    // the segments that were listed and could not be loaded
+	lost    layer              // what was known when the pass began, except what it has seen
+	again   int                // how many lost entries were stored again
+	clients layer              // the revocations of clients that segments have
+	stales  map[string][]Entry // the segments that have redundant entries
+	rewrite bool               // what is left of them is stored again
 }
 
 // beginPass begins a pass when one is due. It runs before the listing, because only what is in memory by then is certainly
-// stored and listed. The first read is a pass, too, for the entries that were merged before it.
+// stored and listed. The first read is a pass, too, for the entries that were merged before it. A pass is also due when this
+// node has made entries redundant.
 func (s *Store) beginPass(now time.Time) {
-	if s.pass != nil || now.Sub(s.verified) < verifyInterval {
+	if s.pass != nil || now.Sub(s.verified) < verifyInterval && !s.rewrite.Load() {
 		return
 	}
 	s.adding.Lock()
 	known, pending := s.set.Load(), s.pending
 	s.adding.Unlock()
 	s.verified = now
-	s.pass = &pass{seen: make(map[string]bool), missing: make(map[string]bool), lost: known.with(pending, now).joined()}
+	s.pass = &pass{
+		seen: make(map[string]bool), missing: make(map[string]bool), lost: known.with(pending, now).joined(),
+		stales: make(map[string][]Entry), rewrite: s.rewrite.Swap(false),
+	}
+	s.pass.clients.init()
 }
 
 // saw records that a segment was read, and its entries.
-func (p *pass) saw(key string, entries []Entry) {
+func (p *pass) saw(key string, entries []Entry, set *Set) {
 	if p == nil {
 		return
 	}
 	p.seen[key] = true
+	p.stale(key, entries, set)
 	for _, e := range entries {
 		p.lost.drop(e)
 	}
@@ -62,6 +71,7 @@ func (s *Store) verify(ctx context.Context, keys []string, now time.Time) {
 		whole, err = s.storeAgain(ctx, beginning, now) // the write reports its errors
 	}
 	if whole {
+		s.compact(ctx, beginning, now)
 		s.endPass(ctx)
 	}
 	if whole || err != nil {
@@ -92,8 +102,9 @@ func (s *Store) readAgain(ctx, beginning context.Context, keys []string, now tim
 
 // storeAgain stores the entries that no segment has. The result is not whole if time ran out.
 func (s *Store) storeAgain(ctx, beginning context.Context, now time.Time) (whole bool, err error) {
-	lost := &Set{old: s.pass.lost}
-	for some := range slices.Chunk(lost.All(now), segmentSize) {
+	lost := (&Set{old: s.pass.lost}).All(now)
+	lost = slices.DeleteFunc(lost, s.set.Load().redundant) // another node has deleted them
+	for some := range slices.Chunk(lost, segmentSize) {
 		if beginning.Err() != nil {
 			return false, nil
 		}

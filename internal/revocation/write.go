@@ -92,8 +92,9 @@ func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, er
 	q := &s.queue
 	now := s.now() // entries that are over only by this clock stay
 	given := new(Set).with(entries, now)
+	set := s.set.Load()
 	tail := slices.DeleteFunc(slices.Clone(q.tail), func(e Entry) bool {
-		return over(e.Expires.Unix(), now.Add(-storageGrace)) || given.knows(e)
+		return over(e.Expires.Unix(), now.Add(-storageGrace)) || given.knows(e) || given.redundant(e) || set.redundant(e)
 	})
 	if replaced = q.name; len(tail)+len(entries) > segmentSize {
 		tail, replaced = nil, ""
@@ -116,6 +117,10 @@ func (s *Store) write(ctx context.Context, entries []Entry) (replaced string, er
 		return "", err
 	}
 	q.tail, q.name = tail, key
+	had := s.shareOf(entries)
 	s.add(entries, now)
+	if s.shareOf(entries) < had {
+		s.rewrite.Store(true)
+	}
 	return replaced, nil
 }

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// overloadRow is one kind of overload. Times are in microseconds.
+type overloadRow struct {
+	Name string `json:"name"`
+	What string `json:"what"`
+	// The bystanders are what is measured alone and then during the flood.
+	AloneP50           float64     `json:"alone_p50_us,omitempty"`
+	FloodedP50         float64     `json:"flooded_p50_us,omitempty"`
+	AloneP99           float64     `json:"alone_p99_us,omitempty"`
+	FloodedP99         float64     `json:"flooded_p99_us,omitempty"`
+	BystandersStatuses map[int]int `json:"bystanders_statuses,omitempty"`
+	FloodRate          float64     `json:"flood_rate"` // answers per second
+	FloodP50           float64     `json:"flood_p50_us"`
+	FloodP99           float64     `json:"flood_p99_us"`
+	FloodStatuses      map[int]int `json:"flood_statuses"`
+	RSSBefore          uint64      `json:"rss_before"`
+	RSSHighest         uint64      `json:"rss_highest"`
+}
+
+const (
+	doorFlooded = "door-flooded"
+	greedyFlood = "greedy-client"
+)
+
+// scenario is an overload of a server that runs for it alone.
+type scenario struct {
+	name, what string
+	bystanders func(*server) *target // nil if only the flood is measured
+	flood      func(*server) (floodSpec, error)
+}
+
+func scenarios(f *fixture, o options) []scenario {
+	tokens := func(s *server) *target {
+		return &target{name: "other clients", server: s, site: "token",
+			source: f.tokensOf(func() string { return s.site("token") }, tokenPath, demoClients)}
+	}
+	door := func(s *server) *target { return &target{name: "the door", server: s, site: "door", source: s.reused()} }
+	many := func(site string, src func(*server) source) func(*server) (floodSpec, error) {
+		return func(s *server) (floodSpec, error) {
+			requests, err := src(s).make(1)
+			return floodSpec{Address: s.site(site), Connections: o.flood, Requests: requests}, err
+		}
+	}
+	tokenFlood := many("token", func(s *server) source { return tokens(s).source })
+	plain := func(site string) func(*server) (floodSpec, error) {
+		return many(site, func(s *server) source { return always(func() []byte { return rawGet(s.site(site), "") }) })
+	}
+	waiting := func(s *server) (floodSpec, error) {
+		spec, err := tokenFlood(s)
+		spec.Waits = true
+		return spec, err
+	}
+	greedy := func(s *server) (floodSpec, error) {
+		return floodSpec{Address: s.site("token"), Connections: 16, Scopes: 100, Client: "greedy", Secret: f.secret}, nil
+	}
+	n := fmt.Sprintf("%d connections", o.flood)
+	return []scenario{
+		{doorFlooded, "the door, while " + n + " flood the token endpoint", door, tokenFlood},
+		{"door-flooded-waiting", "the door, while they wait after a refusal as `Retry-After` says", door, waiting},
+		{"tokens-flooded", "tokens of clients, while " + n + " flood the token endpoint", tokens, tokenFlood},
+		{greedyFlood, "tokens of other clients, while a client with 200 grants asks for 100 scopes on 16 connections", tokens, greedy},
+		{"greedy-client-door", "the door, meanwhile", door, greedy},
+		{"many-token", n + " at the token endpoint", nil, tokenFlood},
+		{"many-door", n + " at the door", nil, many("door", (*server).reused)},
+		{"many-proxy", n + " at the bare proxy", nil, plain("proxy")},
+		{"many-sign", n + " at the limit handler", nil, plain("sign")},
+	}
+}
+
+// measureOverload runs each scenario on a new server, with the limits that the plugin has by default.
+func (r *report) measureOverload(f *fixture, o options) error {
+	registry, err := f.writeRegistry("overload.yaml", demoClients)
+	if err != nil {
+		return err
+	}
+	for _, sc := range scenarios(f, o) {
+		progress("overload: " + sc.name)
+		row, err := sc.run(f, o, registry)
+		if err != nil {
+			return fmt.Errorf("measuring overload, %s: %w", sc.name, err)
+		}
+		r.Overload = append(r.Overload, row)
+	}
+	return nil
+}
+
+func (sc scenario) run(f *fixture, o options, registry string) (row overloadRow, err error) {
+	row = overloadRow{Name: sc.name, What: sc.what}
+	s := new(server)
+	defer s.stop()
+	if err := s.start(f, sc.name, serverOptions{Limits: true, Registry: registry}); err != nil {
+		return row, err
+	}
+	var bystanders *target
+	if sc.bystanders != nil {
+		bystanders = sc.bystanders(s)
+		bystanders.tolerant = true
+		bystanders.connect(o.bystanders)
+		defer bystanders.hangUp()
+		if _, err := bystanders.measure(o.duration / 4); err != nil { // it warms up
+			return row, err
+		}
+		alone, err := bystanders.measure(o.duration)
+		if err != nil {
+			return row, err
+		}
+		row.AloneP50, row.AloneP99 = microseconds(alone.quantile(0.5)), microseconds(alone.quantile(0.99))
+	}
+	spec, err := sc.flood(s)
+	if err != nil {
+		return row, err
+	}
+	if _, err := s.usage(true); err != nil {
+		return row, err
+	}
+	row.RSSBefore, _ = s.resident()
+	flood, err := f.startFlood(spec, o.duration/2)
+	if err != nil {
+		return row, err
+	}
+	if bystanders == nil {
+		time.Sleep(2 * o.duration)
+	} else {
+		flooded, err := bystanders.measure(2 * o.duration)
+		if err != nil {
+			return row, err
+		}
+		row.FloodedP50, row.FloodedP99 = microseconds(flooded.quantile(0.5)), microseconds(flooded.quantile(0.99))
+		row.BystandersStatuses = flooded.statuses
+	}
+	result, err := flood.end()
+	if err != nil {
+		return row, err
+	}
+	row.FloodP50, row.FloodP99, row.FloodStatuses = microseconds(result.P50), microseconds(result.P99), result.Statuses
+	for _, n := range result.Statuses {
+		row.FloodRate += float64(n) / result.Took.Seconds()
+	}
+	_, row.RSSHighest = s.resident()
+	return row, nil
+}
+
+// slowdown is the p50 during a flood by the p50 alone.
+func (r *report) slowdown(name string) float64 {
+	i := slices.IndexFunc(r.Overload, func(row overloadRow) bool { return row.Name == name })
+	if i < 0 || r.Overload[i].AloneP50 == 0 {
+		return 0
+	}
+	return r.Overload[i].FloodedP50 / r.Overload[i].AloneP50
+}
+
+func (r *report) overloadTable() table {
+	t := table{title: fmt.Sprintf("Overload: %d bystanders' connections, the flood from a third process", r.Bystanders), detail: []string{"per second"}, head: []string{
+		"what", "p50 alone", "p50 flooded", "×", "p99 alone", "p99 flooded", "answers", "the flood's answers", "per second", "its p50", "its p99", "RSS before",
+		"RSS at its highest",
+	}}
+	for _, row := range r.Overload {
+		t.rows = append(t.rows, []string{
+			row.What, duration(row.AloneP50), duration(row.FloodedP50), factor(row.FloodedP50, row.AloneP50), duration(row.AloneP99), duration(row.FloodedP99),
+			share(row.BystandersStatuses), share(row.FloodStatuses), number(row.FloodRate), duration(row.FloodP50), duration(row.FloodP99),
+			megabytes(row.RSSBefore), megabytes(row.RSSHighest),
+		})
+	}
+	return t
+}
+
+func factor(v, of float64) string {
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", v/of)
+}
