@@ -14,6 +14,9 @@ import (
 
 // addLogFields adds fields to the request's access log line.
 func addLogFields(r *http.Request, fields ...zap.Field) {
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs == nil {
+		return // there is no access log
+	}
 	fields = logmask.Fields(fields)
 	if line := maskedLineOf(r); line != nil {
 		line.fields = append(line.fields, fields...)

@@ -78,7 +78,7 @@ func (t *tokenRequest) resourceAudience(code string) string {
 
 // tokenAudience returns the audiences of the granted scopes, sorted. Those are in request order, as verdict returns them.
 func (t *tokenRequest) tokenAudience() []string {
-	var audience []string
+	audience := t.room[:0]
 	granted := t.decision.Granted
 	for _, s := range t.requested {
 		if len(granted) == 0 || granted[0] != s.Raw {

@@ -33,8 +33,9 @@ type tokenRequest struct {
 	id       string            // of the decision, in the log and in error bodies
 	input    policy.TokenInput // of the policy, for the log
 	decision policy.TokenDecision
-	granted  string // of grantedScope
-	logged   bool   // whether the decision is in its log
+	granted  string    // of grantedScope
+	room     [1]string // for tokenAudience, which is mostly one
+	logged   bool      // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
