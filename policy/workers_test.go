@@ -66,6 +66,7 @@ func decideOnAStandingClock(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		defer e.Close()
+		withoutCache(e)
 		in := request(t, "book:1:read")
 		var all sync.WaitGroup
 		for i := range 16 {

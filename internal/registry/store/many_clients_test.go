@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -61,10 +62,23 @@ func TestManyClients(t *testing.T) {
 		}
 		return err
 	}
+	s.nextBuild.Store(math.MaxInt64) // not in the background
+	timed(t, "first page of a list, without an index", 1, page)
+	timed(t, "next page of a list, without an index", 1, page)
+	s.forgetListing()
+	timed(t, "making the index", 1, func(int) error { return s.buildIndex(ctx, "") })
+	s.nextCheck.Store(math.MaxInt64)
 	timed(t, "first page of a list", 1, page)
-	timed(t, "next page of a list", 1, page)
+	timed(t, "next page of a list", 20, page)
+	timed(t, "checking the index", 1, func(int) error { return s.checkIndex(ctx) })
 	timed(t, "a change of a client", 20, func(i int) error {
 		_, err := s.EditClient(ctx, nthClient(i), func(c *registry.Client) (*registry.Client, error) { c.Description = "x"; return c, nil })
+		return err
+	})
+	timed(t, "a new client", 20, func(i int) error {
+		_, err := s.EditClient(ctx, fmt.Sprint(nthClient(i), "-new"), func(*registry.Client) (*registry.Client, error) {
+			return &registry.Client{Grants: []scope.Grant{{Resource: "book", Identifiers: []string{"*"}, Actions: []string{"read"}}}}, nil
+		})
 		return err
 	})
 	timed(t, "end of an unused action", 1, func(int) error {
