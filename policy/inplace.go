@@ -15,7 +15,7 @@ import (
 // prompt holds the builtin functions that a caller may wait for: they honour cancellation, or take time in proportion to
 // their arguments, which took at least as long to build. A new function of OPA is in neither list, and a test fails, so that
 // somebody judges it.
-var prompt = namesOf(
+var prompt = setOf(
 	// These look at a value, or walk once through text or a collection.
 	"all", "any", "assign", "array.concat", "array.reverse", "array.slice", "cast_array", "cast_boolean", "cast_null", "cast_object",
 	"cast_set", "cast_string", "concat", "contains", "count", "endswith", "internal.member_2", "internal.member_3",
@@ -34,14 +34,6 @@ var prompt = namesOf(
 	// These honour cancellation.
 	"net.cidr_expand", "numbers.range", "numbers.range_step",
 )
-
-func namesOf(names ...string) map[string]bool {
-	set := make(map[string]bool, len(names))
-	for _, name := range names {
-		set[name] = true
-	}
-	return set
-}
 
 // slow holds all other functions, by the reason why nothing waits for them.
 var slow = map[string][]string{
