@@ -59,6 +59,7 @@ func TestDecisionsOnAStandingClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close()
+		withoutCache(e)
 		in := request(t, "book:1:read")
 		var all sync.WaitGroup
 		for i := range 16 {
