@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -24,7 +25,11 @@ const noLimit = -1
 
 // admissions admits the requests of all issuers of this process, because they share its processors. What clients have used
 // survives a reload.
-var admissions = admission.New(1)
+var admissions = sync.OnceValue(func() *admission.Control {
+	c := admission.New(1)
+	c.Breathe()
+	return c
+})
 
 // ClientLimits bound what one client may ask of an issuer's token, introspection and revocation endpoints. A request beyond
 // them is refused with 429 and Retry-After (RFC 6585 §4). A client in the registry may have its own limits. Each process
@@ -126,6 +131,7 @@ func count(target *int, words map[string]int) parser {
 
 // sharedAdmission returns the admission of this process. The number of processors may have changed since the last config.
 func sharedAdmission() *admission.Control {
-	admissions.SetSlots(runtime.GOMAXPROCS(0))
-	return admissions
+	shared := admissions()
+	shared.SetSlots(runtime.GOMAXPROCS(0))
+	return shared
 }

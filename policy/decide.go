@@ -10,50 +10,45 @@ import (
 )
 
 // DecideToken decides which of the requested scopes a token may have. Whatever the policy does, it returns within about
-// Config.Timeout, or when ctx ends. Every error is an [*Error].
+// Config.Timeout, or when ctx ends. Every error is an [*Error]. Callers share the slices and maps of a decision, because it may
+// come from the cache, and must not change them.
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
-	s, err := e.inForce(ctx)
-	if err != nil {
-		return TokenDecision{}, err
-	}
-	answer, err := s.answerToken(ctx, e, in)
-	if err != nil {
-		return TokenDecision{}, err
-	}
-	return answer.decide(in.Scopes, s), nil
+	return decideToken(ctx, e, tokenQuery, &in, (*copier).token, func(s *snapshot) (TokenDecision, error) {
+		answer, err := s.answerToken(ctx, e, in)
+		if err != nil {
+			return TokenDecision{}, err
+		}
+		return answer.decide(in.Scopes, s), nil
+	})
 }
 
 // DefaultScopes returns the scopes that a request without a scope asks for, sorted. There may be none. They are
-// well-formed, and only requested: DecideToken still decides on them. Errors are as for DecideToken.
+// well-formed, and only requested: DecideToken still decides on them. Errors and sharing are as for DecideToken.
 func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
-	s, err := e.inForce(ctx)
-	if err != nil {
-		return nil, err
-	}
-	q, err := defaultScopesQuestion(s, in)
-	if err != nil {
-		return nil, err
-	}
-	return decideOn(ctx, e, q)
+	return decideToken(ctx, e, defaultScopesQuery, &in, (*copier).texts, func(s *snapshot) ([]string, error) {
+		q, err := defaultScopesQuestion(s, in)
+		if err != nil {
+			return nil, err
+		}
+		return decideOn(ctx, e, q)
+	})
 }
 
-// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time and errors
-// are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
+// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time, errors and
+// sharing are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
 func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
-	s, err := e.inForce(ctx)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	q, err := requestQuestion(s, in)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	d, err := decideOn(ctx, e, q)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	d.Revision, d.from = s.revision, s
-	return d, nil
+	return decideRequest(ctx, e, &in, func(s *snapshot) (RequestDecision, error) {
+		q, err := requestQuestion(s, in)
+		if err != nil {
+			return RequestDecision{}, err
+		}
+		d, err := decideOn(ctx, e, q)
+		if err != nil {
+			return RequestDecision{}, err
+		}
+		d.Revision, d.from = s.revision, s
+		return d, nil
+	})
 }
 
 var errNoRule = errors.New("it has no rule of package m2m.request, so every request would pass")

@@ -17,7 +17,7 @@ import (
 // both to the same answers.
 
 // authorsQuery is tokenQuery of a policy without the shipped rules.
-var authorsQuery = &query{tokenQuery.path, tokenQuery.rules}
+var authorsQuery = &query{tokenQuery.kind, tokenQuery.path, tokenQuery.rules}
 
 // The reasons of the shipped rules, which are also in rego/token.rego.
 const (
@@ -46,7 +46,6 @@ func (s *snapshot) prepareShortcut(compiler *ast.Compiler, modules map[string]*a
 		return err
 	}
 	s.prepared[authorsQuery], err = prepare(compiler, store, authorsQuery.text(written), nativeBuiltins())
-	useNatives(compiler)
 	return err
 }
 

@@ -2,6 +2,7 @@ package logmask
 
 import (
 	"encoding/json"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,11 +14,39 @@ import (
 // Scan returns an upper bound of the bytes of fields in JSON, close to their real size, and whether Fields would mask
 // something in them. It must be cheap, because it runs for each line.
 func Scan(fields ...zap.Field) (size int, found bool) {
-	s := new(scanner)
+	s := scanners.Get().(*scanner)
+	defer scanners.Put(s)
+	*s = scanner{}
 	for i := range fields {
 		fields[i].AddTo(s)
 	}
 	return s.size, s.found
+}
+
+// scanners are reused. They hold a count, and nothing of what they have seen.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+// ScanObject is Scan for the members of an object.
+func ScanObject(object zapcore.ObjectMarshaler) (size int, found bool) {
+	s := new(scanner)
+	_ = object.MarshalLogObject(s) // a scanner returns no error
+	return s.size, s.found
+}
+
+// Scanned is an object that remembers what ScanObject returns for it, because it is logged many times.
+type Scanned interface{ Scanned() (size int, found bool) }
+
+// Checked is an object that knows whether it holds a credential, because it was scanned before it is written.
+type Checked interface{ HasCredential() bool }
+
+// HasCredential reports whether Fields would mask something in the fields.
+func HasCredential(fields ...zap.Field) bool {
+	for i := range fields {
+		if hasCredential(&fields[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasCredential is Scan for a field of any line, most of which hold no text.
@@ -27,6 +56,9 @@ func hasCredential(field *zap.Field) bool {
 		return credential.Contains(field.String) || credential.Contains(field.Key)
 	case zapcore.BoolType, zapcore.DurationType, zapcore.Float64Type, zapcore.Int64Type, zapcore.TimeType, zapcore.SkipType:
 		return false
+	}
+	if checked, ok := field.Interface.(Checked); ok {
+		return checked.HasCredential()
 	}
 	s := new(scanner)
 	field.AddTo(s)
@@ -105,6 +137,12 @@ func (s *scanner) AppendArray(array zapcore.ArrayMarshaler) error {
 
 func (s *scanner) AppendObject(object zapcore.ObjectMarshaler) error {
 	s.size += len("{},")
+	if scanned, ok := object.(Scanned); ok {
+		size, found := scanned.Scanned()
+		s.size += size
+		s.found = s.found || found
+		return nil
+	}
 	return object.MarshalLogObject(s)
 }
 
