@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/slowdown"
 )
 
 // Defaults of an issuer's client limits. A healthy client uses a token until it expires, so all machines that share a
@@ -25,6 +26,10 @@ const noLimit = -1
 // admissions admits the requests of all issuers of this process, because they share its processors. What clients have used
 // survives a reload.
 var admissions = admission.New(1)
+
+// failures slows down the callers of all issuers of this process that fail to authenticate. What it has counted survives a
+// reload.
+var failures = slowdown.New()
 
 // ClientLimits bound what one client may ask of an issuer's token, introspection and revocation endpoints. A request beyond
 // them is refused with 429 and Retry-After (RFC 6585 §4). A client in the registry may have its own limits. Each process
