@@ -5,6 +5,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,12 +43,20 @@ type App struct {
 	// of remote issuers.
 	Issuers []*Issuer `json:"issuers,omitempty"`
 
+	// TokenCache is the memory, in bytes, for the tokens of one issuer, of this process or remote. All handlers m2m_auth that
+	// accept the issuer's tokens share it. It holds tokens that were verified and, in up to a quarter of it, tokens that
+	// this process has issued, so that their signatures need not be checked. It survives a reload of the config, unless
+	// TokenCache changes. At least 1 MiB, at most 1 GiB. Default: 32 MiB.
+	TokenCache int64 `json:"token_cache,omitempty"`
+
 	ctx     caddy.Context
 	logger  *zap.Logger
 	metrics *metrics.Set
 	storage *storage.Storage
 	remotes map[string]*remote.Issuer
-	doors   []*AuthHandler // of this config
+	// memories are those of the issuers whose tokens a door takes, by the issuer's URL.
+	memories map[string]*tokenMemory
+	doors    []*AuthHandler // of this config
 	// keepKeys is set if the keys of remote issuers are fetched before a token needs them.
 	keepKeys bool
 }
@@ -61,7 +70,10 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // and creates no keys; Start does.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, logmask.Logger(ctx.Logger())
-	a.remotes = make(map[string]*remote.Issuer)
+	a.remotes, a.memories = make(map[string]*remote.Issuer), make(map[string]*tokenMemory)
+	if err := checkTokenCache(cmp.Or(a.TokenCache, defaultTokenCache)); err != nil {
+		return err
+	}
 	a.storage = storage.Open(storages, ctx.Storage(), ctx.Done(), a.logger)
 	var err error
 	if a.metrics, err = metrics.New(ctx.GetMetricsRegistry()); err != nil {
@@ -158,7 +170,7 @@ func (a *App) Cleanup() error {
 			return err
 		}
 	}
-	return nil
+	return a.releaseTokenMemories()
 }
 
 // servers returns the issuers of this process.

@@ -140,7 +140,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		Host: caddyHost{}, Metrics: h.metrics, Logger: h.logger,
 	}
 	for _, t := range h.trusted {
-		c.Issuers = append(c.Issuers, &door.TrustedIssuer{Issuer: t.issuer, Expect: t.expect(), Metrics: t.metrics})
+		c.Issuers = append(c.Issuers, &door.TrustedIssuer{Issuer: t.issuer, Expect: t.expect(), Memory: t.memory, Metrics: t.metrics})
 	}
 	if c.Leeway, err = h.leeway(); err != nil {
 		return err

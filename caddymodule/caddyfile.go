@@ -55,6 +55,7 @@ func init() {
 //			key_rotation   <period>|off
 //			key_encryption {env.*}|{file.*} [<former>...]
 //		}
+//		token_cache <size>
 //	}
 //
 // The option may be given several times; their issuers add up.
@@ -86,6 +87,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			a.Issuers = append(a.Issuers, issuer)
 			return nil
 		}),
+		"token_cache": once(a.parseTokenCache),
 	})
 }
 

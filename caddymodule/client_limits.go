@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -25,7 +26,11 @@ const noLimit = -1
 
 // admissions admits the requests of all issuers of this process, because they share its processors. What clients have used
 // survives a reload.
-var admissions = admission.New(1)
+var admissions = sync.OnceValue(func() *admission.Control {
+	c := admission.New(1)
+	c.Breathe()
+	return c
+})
 
 // failures slows down the callers of all issuers of this process that fail to authenticate. What it has counted survives a
 // reload.
@@ -131,6 +136,7 @@ func count(target *int, words map[string]int) parser {
 
 // sharedAdmission returns the admission of this process. The number of processors may have changed since the last config.
 func sharedAdmission() *admission.Control {
-	admissions.SetSlots(runtime.GOMAXPROCS(0))
-	return admissions
+	shared := admissions()
+	shared.SetSlots(runtime.GOMAXPROCS(0))
+	return shared
 }

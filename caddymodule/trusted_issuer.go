@@ -126,6 +126,7 @@ type TrustedIssuer struct {
 	local   *issuer.Server  // nil if the issuer is remote
 	remote  *remote.Trusted // nil if the issuer is of this process
 	issuer  door.Issuer
+	memory  *token.Memory
 	metrics *metrics.Door
 }
 
@@ -209,6 +210,12 @@ func (t *TrustedIssuer) provision(app *App, audience []string) error {
 		return err
 	}
 	t.metrics = app.metrics.Door(t.URL)
+	if t.memory, err = app.tokenMemory(t.URL); err != nil {
+		return err
+	}
+	if local != nil {
+		local.server.Minted = t.memory
+	}
 	return t.check()
 }
 

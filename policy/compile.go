@@ -14,7 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
 
-// snapshot is a compiled policy. Apart from the count of failed decisions it does not change.
+// snapshot is a compiled policy with its data. Apart from the count of failed decisions and the cache it does not change.
 type snapshot struct {
 	revision string
 	tested   string // the revision with the tests that it has passed
@@ -25,7 +25,12 @@ type snapshot struct {
 	masks, judges, issues bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
+	// shortcut says that Go computes the shipped rules of token decisions.
+	shortcut bool
 	failed   failed
+	// depends says what the decisions of each query in cachedQueries depend on, and cache holds some of them.
+	depends map[*query]*dependencies
+	cache   *cache
 }
 
 // compile compiles files, including the shipped ones, to a snapshot.
@@ -34,7 +39,10 @@ func compile(sources []files.File) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]*preparedQuery)}
+	s := &snapshot{
+		revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]*preparedQuery),
+		depends: make(map[*query]*dependencies), cache: newCache(maxCached, maxCachedBytes),
+	}
 	s.leftOver = notGranted
 	if modules[shippedFolder+shipped.Token] != nil {
 		s.leftOver = notCovered
@@ -59,7 +67,13 @@ func compile(sources []files.File) (*snapshot, error) {
 			return nil, err
 		}
 	}
-	useNatives(compiler)
+	for _, q := range cachedQueries {
+		s.depends[q] = dependenciesOf(compiler, q, written)
+	}
+	if err := s.prepareShortcut(compiler, modules, store); err != nil {
+		return nil, err
+	}
+	s.finish()
 	return s, nil
 }
 

@@ -116,16 +116,20 @@ func isPartial(rule *ast.Rule, name string) bool {
 
 // query is a group of rules of a contract that are evaluated together. Their values come in this order.
 type query struct {
+	kind  string // of its decisions
 	path  string // of the package
 	rules []string
 }
 
 var (
-	tokenQuery         = &query{tokenPackage, []string{"granted", "rejected", "observed", "claims", "ttl"}}
-	defaultScopesQuery = &query{tokenPackage, []string{"default_scopes"}}
-	requestQuery       = &query{requestPackage, []string{"denied", "observed", "required", "headers"}}
-	maskQuery          = &query{logPackage, []string{"mask"}}
+	tokenQuery         = &query{TokenKind, tokenPackage, []string{"granted", "rejected", "observed", "claims", "ttl"}}
+	defaultScopesQuery = &query{DefaultScopesKind, tokenPackage, []string{"default_scopes"}}
+	requestQuery       = &query{RequestKind, requestPackage, []string{"denied", "observed", "required", "headers"}}
+	maskQuery          = &query{"mask", logPackage, []string{"mask"}}
 )
+
+// cachedQueries are the queries whose decisions are cached.
+var cachedQueries = []*query{tokenQuery, defaultScopesQuery, requestQuery}
 
 // writtenRules returns the rules of the contracts, with their packages, that a module other than the contract itself
 // has.

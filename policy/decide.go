@@ -10,42 +10,45 @@ import (
 )
 
 // DecideToken decides which of the requested scopes a token may have. Whatever the policy does, it returns within about
-// Config.Timeout, or when ctx ends. Every error is an [*Error].
+// Config.Timeout, or when ctx ends. Every error is an [*Error]. Callers share the slices and maps of a decision, because it may
+// come from the cache, and must not change them.
 func (e *Engine) DecideToken(ctx context.Context, in TokenInput) (TokenDecision, error) {
-	q, err := e.tokenQuestion(ctx, in)
-	if err != nil {
-		return TokenDecision{}, err
-	}
-	answer, err := decideOn(ctx, e, q)
-	if err != nil {
-		return TokenDecision{}, err
-	}
-	return answer.decide(in.Scopes, q.snapshot), nil
+	return decideToken(ctx, e, tokenQuery, &in, (*copier).token, func(s *snapshot) (TokenDecision, error) {
+		answer, err := s.answerToken(ctx, e, in)
+		if err != nil {
+			return TokenDecision{}, err
+		}
+		return answer.decide(in.Scopes, s), nil
+	})
 }
 
 // DefaultScopes returns the scopes that a request without a scope asks for, sorted. There may be none. They are
-// well-formed, and only requested: DecideToken still decides on them. Errors are as for DecideToken.
+// well-formed, and only requested: DecideToken still decides on them. Errors and sharing are as for DecideToken.
 func (e *Engine) DefaultScopes(ctx context.Context, in TokenInput) ([]string, error) {
-	q, err := e.defaultScopesQuestion(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	return decideOn(ctx, e, q)
+	return decideToken(ctx, e, defaultScopesQuery, &in, (*copier).texts, func(s *snapshot) ([]string, error) {
+		q, err := defaultScopesQuestion(s, in)
+		if err != nil {
+			return nil, err
+		}
+		return decideOn(ctx, e, q)
+	})
 }
 
-// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time and errors
-// are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
+// DecideRequest decides whether a proxied request is let through, and which headers the upstream gets. Time, errors and
+// sharing are as for DecideToken. A policy without rules for requests is an error, too, because its caller expects some.
 func (e *Engine) DecideRequest(ctx context.Context, in RequestInput) (RequestDecision, error) {
-	q, err := e.requestQuestion(ctx, in)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	d, err := decideOn(ctx, e, q)
-	if err != nil {
-		return RequestDecision{}, err
-	}
-	d.Revision, d.from = q.snapshot.revision, q.snapshot
-	return d, nil
+	return decideRequest(ctx, e, &in, func(s *snapshot) (RequestDecision, error) {
+		q, err := requestQuestion(s, in)
+		if err != nil {
+			return RequestDecision{}, err
+		}
+		d, err := decideOn(ctx, e, q)
+		if err != nil {
+			return RequestDecision{}, err
+		}
+		d.Revision, d.from = s.revision, s
+		return d, nil
+	})
 }
 
 var errNoRule = errors.New("it has no rule of package m2m.request, so every request would pass")
@@ -86,14 +89,10 @@ type document interface {
 	known(value ast.Value) known
 }
 
-// newQuestion returns a question to the policy in force. It is generic so that the input is not copied to the heap.
+// newQuestion returns a question to a policy. It is generic so that the input is not copied to the heap.
 func newQuestion[D document, T any](
-	ctx context.Context, e *Engine, in D, at time.Time, query *query, decode func(*results) T,
+	s *snapshot, in D, at time.Time, query *query, decode func(*results) T,
 ) (question[T], error) {
-	s, err := e.inForce(ctx)
-	if err != nil {
-		return question[T]{}, err
-	}
 	input, err := in.value()
 	if err != nil { // such as an attribute of a type that JSON does not have
 		return question[T]{}, &Error{Eval, fmt.Errorf("building the input: %w", err)}
@@ -102,18 +101,18 @@ func newQuestion[D document, T any](
 }
 
 // tokenQuestion and the functions below return the questions that decisions and explanations have in common.
-func (e *Engine) tokenQuestion(ctx context.Context, in TokenInput) (question[tokenAnswer], error) {
-	return newQuestion(ctx, e, in, in.Time, tokenQuery, (*results).token)
+func tokenQuestion(s *snapshot, in TokenInput) (question[tokenAnswer], error) {
+	return newQuestion(s, in, in.Time, tokenQuery, (*results).token)
 }
 
-func (e *Engine) defaultScopesQuestion(ctx context.Context, in TokenInput) (question[[]string], error) {
-	return newQuestion(ctx, e, in, in.Time, defaultScopesQuery, (*results).defaultScopes)
+func defaultScopesQuestion(s *snapshot, in TokenInput) (question[[]string], error) {
+	return newQuestion(s, in, in.Time, defaultScopesQuery, (*results).defaultScopes)
 }
 
 // requestQuestion returns an error for a policy without rules for requests.
-func (e *Engine) requestQuestion(ctx context.Context, in RequestInput) (question[RequestDecision], error) {
-	q, err := newQuestion(ctx, e, in, in.Time, requestQuery, (*results).request)
-	if err == nil && !q.snapshot.judges {
+func requestQuestion(s *snapshot, in RequestInput) (question[RequestDecision], error) {
+	q, err := newQuestion(s, in, in.Time, requestQuery, (*results).request)
+	if err == nil && !s.judges {
 		err = &Error{NoRule, errNoRule}
 	}
 	return q, err

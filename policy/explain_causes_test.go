@@ -99,7 +99,7 @@ func TestOriginsSeesEveryValue(t *testing.T) {
 
 func checkOrigins(t *testing.T, e *Engine, in TokenInput, files map[string]string, values map[string]int) {
 	t.Helper()
-	q, err := e.tokenQuestion(t.Context(), in)
+	q, err := tokenQuestion(e.current.Load(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func places(causes []Cause) string {
 func TestOriginsOverflow(t *testing.T) {
 	in := request(t, "book:1:read", "book:2:read")
 	e := load(t, Config{Timeout: generous})
-	q, err := e.tokenQuestion(t.Context(), in)
+	q, err := tokenQuestion(e.current.Load(), in)
 	if err != nil {
 		t.Fatal(err)
 	}

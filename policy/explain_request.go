@@ -26,7 +26,11 @@ type RequestExplanation struct {
 
 // ExplainRequest decides like DecideRequest, and names the rules that decided. Time and errors are as for ExplainToken.
 func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool) (RequestExplanation, error) {
-	q, err := e.requestQuestion(ctx, in)
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return RequestExplanation{}, err
+	}
+	q, err := requestQuestion(s, in)
 	if err != nil {
 		return RequestExplanation{}, err
 	}

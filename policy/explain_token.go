@@ -43,7 +43,11 @@ type ScopeExplanation struct {
 // Config.Timeout, up to 10 seconds. Its errors are those of DecideToken; that of a timeout names the place that was
 // evaluated last. After an error only the trace is returned.
 func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (TokenExplanation, error) {
-	q, err := e.tokenQuestion(ctx, in)
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return TokenExplanation{}, err
+	}
+	q, err := tokenQuestion(s, in)
 	if err != nil {
 		return TokenExplanation{}, err
 	}
@@ -68,7 +72,11 @@ func (e *Engine) ExplainToken(ctx context.Context, in TokenInput, trace bool) (T
 
 // ExplainDefaultScopes is like DefaultScopes, with the rules that gave each scope.
 func (e *Engine) ExplainDefaultScopes(ctx context.Context, in TokenInput) ([]ValueExplanation, error) {
-	q, err := e.defaultScopesQuestion(ctx, in)
+	s, err := e.inForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q, err := defaultScopesQuestion(s, in)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,9 @@ func loadFiles(t *testing.T, files map[string]string) *Engine {
 	return load(t, Config{Paths: []string{write(t, files)}, Timeout: generous})
 }
 
+// withoutCache makes an engine evaluate each decision.
+func withoutCache(e *Engine) { e.current.Load().cache.close() }
+
 func parse(tb testing.TB, raws ...string) []scope.Scope {
 	tb.Helper()
 	scopes := make([]scope.Scope, len(raws))

@@ -97,15 +97,6 @@ func (in TokenInput) known(value ast.Value) known {
 	return known{client: in.Client, grants: grants, scopes: in.Scopes, asked: asked}
 }
 
-// grantIndex returns the index of the client's grants. A missing client has none.
-func (c *Client) grantIndex() *scope.Index {
-	if c == nil {
-		return scope.NewIndex(nil)
-	}
-	c.indexOnce.Do(func() { c.index = scope.NewIndex(c.Grants) })
-	return c.index
-}
-
 func (c *Client) build() (*ast.Term, error) {
 	attributes, err := objectTerm("attributes", c.Attributes)
 	if err != nil {

@@ -160,7 +160,7 @@ func (c *evalContext) indexOf(grants *ast.Term) (*scope.Index, bool) {
 		return nil, false
 	}
 	if c != nil && array == c.grants {
-		return c.client.grantIndex(), true
+		return c.client.derived().grants, true
 	}
 	read := make([]scope.Grant, array.Len())
 	for i := range read {

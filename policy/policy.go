@@ -8,7 +8,7 @@
 // decision, and no Rego can delay a request longer than the configured timeout.
 //
 // To read the code, start with policy.go for loading, compile.go and contract.go for compiling, decide.go and evaluate.go
-// for decisions, explain.go for explanations, reload.go for new files and bundles, and mask.go for the decision log. The
+// for decisions, native.go and shortcut.go for what Go computes in place of Rego, explain.go for explanations, reload.go for new files and bundles, and mask.go for the decision log. The
 // package imports policy/bundle, policy/files, rego and leaves.
 package policy
 
@@ -65,6 +65,8 @@ type Engine struct {
 	current atomic.Pointer[snapshot]
 	// requests is whether the engine decides on requests, too.
 	requests atomic.Bool
+	uses     map[*query]*uses // of the cache; the map does not change
+	closed   atomic.Bool
 
 	mu      sync.Mutex // guards what follows
 	files   files.Watch
@@ -78,10 +80,13 @@ type Engine struct {
 // no decisions.
 func Load(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), files: files.Watch{
+	e := &Engine{cfg: cfg, workers: newWorkers(cfg.MaxConcurrent), uses: make(map[*query]*uses), files: files.Watch{
 		Find: func() ([]files.File, error) { return files.Scan(cfg.Paths, cfg.Verify) },
 		Read: files.Read,
 	}}
+	for _, q := range cachedQueries {
+		e.uses[q] = new(uses)
+	}
 	if cfg.Bundle != nil {
 		if len(cfg.Paths) > 0 {
 			return nil, errors.New("a policy is of paths or a bundle, not of both")
@@ -116,6 +121,12 @@ func (e *Engine) inForce(ctx context.Context) (*snapshot, error) {
 	return e.firstBundle(ctx)
 }
 
-// Close ends goroutines that wait for work. Current and later decisions still work, so that requests are answered
-// during a shutdown.
-func (e *Engine) Close() { e.workers.close() }
+// Close ends goroutines that wait for work, and drops the cached decisions. Current and later decisions still work, so that
+// requests are answered during a shutdown.
+func (e *Engine) Close() {
+	e.workers.close()
+	e.closed.Store(true)
+	if s := e.current.Load(); s != nil {
+		s.cache.close()
+	}
+}

@@ -66,6 +66,7 @@ func BenchmarkDecideToken(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(e.Close)
+			withoutCache(e)
 			in := benchInput(b, c.scopes, c.grants)
 			signature := signatureTime(b)
 			b.ReportAllocs()
@@ -99,6 +100,7 @@ func BenchmarkDecideTokenDenials(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(e.Close)
+			withoutCache(e)
 			in := benchDenials(b, 80, 100, c.identifier)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -125,7 +127,7 @@ func BenchmarkEvaluate(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, decode: (*results).token}
+		q := question[tokenAnswer]{snapshot: s, query: tokenQuery, input: input, known: in.known(input), decode: (*results).token}
 		if a := evaluate(q, topdown.NewCancel()); a.err != nil {
 			b.Fatal(a.err)
 		}
@@ -182,5 +184,21 @@ func BenchmarkLargest(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkHit is a decision from the cache.
+func BenchmarkHit(b *testing.B) {
+	e, err := Load(Config{Timeout: generous})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(e.Close)
+	in := benchInput(b, 2, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if d, err := e.DecideToken(b.Context(), in); err != nil || len(d.Granted) != 2 {
+			b.Fatal(d, err)
+		}
 	}
 }

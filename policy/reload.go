@@ -92,8 +92,18 @@ func (e *Engine) replace(own []files.File, given string) (changed bool, err erro
 	e.refused = refusedFiles{}
 	s.revision, s.tested = revision, tested
 	e.problem = nil
-	e.current.Store(s)
+	e.putInForce(s)
 	return !isSame, nil
+}
+
+// putInForce drops the cached decisions of the policy before, also while requests still use that policy.
+func (e *Engine) putInForce(s *snapshot) {
+	if old := e.current.Swap(s); old != nil {
+		old.cache.close()
+	}
+	if e.closed.Load() {
+		s.cache.close()
+	}
 }
 
 // refuse records a failed attempt. The mutex is held.

@@ -40,9 +40,10 @@ type Client struct {
 	// Grants are the client's grants.
 	Grants []scope.Grant `json:"grants"`
 
-	term      lazyTerm
-	indexOnce sync.Once
-	index     *scope.Index
+	term    lazyTerm
+	once    sync.Once
+	made    derivedClient
+	scanned scanned
 }
 
 // Resource is a known resource. Like a Client it must not change once a decision has used it.
@@ -54,7 +55,8 @@ type Resource struct {
 	// Attributes are the resource's attributes in the registry, of any shape.
 	Attributes map[string]any `json:"attributes"`
 
-	term lazyTerm
+	term    lazyTerm
+	scanned scanned
 }
 
 // TokenRequest describes the request itself.

@@ -217,11 +217,12 @@ func TestInputOfPlainClient(t *testing.T) {
 func TestInputThatIsNotJSON(t *testing.T) {
 	in := request(t, "book:1:read")
 	in.Client.Attributes = map[string]any{"f": func() {}}
-	_, err := load(t, Config{}).DecideToken(t.Context(), in)
+	e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\nttl contains 60 if input.client.attributes.x\n"})
+	_, err := e.DecideToken(t.Context(), in)
 	wantKind(t, err, Eval, "client: attributes")
 	in = request(t, "book:1:read")
 	in.Resources["book"] = &Resource{Attributes: map[string]any{"f": make(chan int)}}
-	_, err = load(t, Config{}).DecideToken(t.Context(), in)
+	_, err = e.DecideToken(t.Context(), in)
 	wantKind(t, err, Eval, "resources: book: attributes")
 }
 

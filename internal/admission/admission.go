@@ -60,7 +60,8 @@ type Control struct {
 	latest  time.Duration // the greatest virtual time of a client
 	average time.Duration // of the work of a request
 	ticking bool          // whether tick is scheduled
-	delayed int           // refusals that wait
+	breath  breath
+	delayed int // refusals that wait
 }
 
 // holder is a request that works.
@@ -130,31 +131,33 @@ func (c *Control) Enter(ctx context.Context, r Request) (Pass, *Refusal) {
 // something else than the processor.
 func (p *Pass) Yield() {
 	if p.control != nil && p.place >= 0 {
-		p.control.mu.Lock()
-		defer p.control.mu.Unlock()
-		p.yield()
+		p.end(false)
 	}
-}
-
-func (p *Pass) yield() {
-	now := time.Now()
-	p.control.release(p.place, now)
-	p.place = -1
-	p.control.dispatch(now)
 }
 
 // Leave gives the pass back. A second call does nothing.
 func (p *Pass) Leave() {
-	if p.control == nil {
-		return
+	if p.control != nil {
+		p.end(true)
+		*p = Pass{}
 	}
-	p.control.mu.Lock()
-	defer p.control.mu.Unlock()
-	p.client.inside--
+}
+
+func (p *Pass) end(leave bool) {
+	c, pause, now := p.control, false, time.Now()
+	c.mu.Lock()
+	if leave {
+		p.client.inside--
+	}
 	if p.place >= 0 {
-		p.yield()
+		c.release(p.place, now)
+		p.place = -1
+		pause = c.handOver(now)
 	}
-	*p = Pass{}
+	c.mu.Unlock()
+	if pause {
+		c.breath.begin()
+	}
 }
 
 // Waiting returns how many requests wait for their turn.

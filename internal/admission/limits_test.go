@@ -119,10 +119,10 @@ func TestWhatCannotBeAnsweredInTimeIsRefusedAtOnce(t *testing.T) {
 			all.Go(func() {
 				pass, refusal := c.Enter(t.Context(), by("slow"))
 				if refusal != nil {
+					mu.Lock()
 					if refusal.Reason == Crowded && time.Since(start) > 0 && reasons[Crowded] < promptBurst {
 						t.Errorf("refused after %s", time.Since(start))
 					}
-					mu.Lock()
 					reasons[refusal.Reason]++
 					mu.Unlock()
 					return

@@ -5,7 +5,7 @@ import "time"
 // mayStart reports whether a request of the client need not wait. While a slot is free, no other client waits that may
 // have it, because dispatch has run since.
 func (c *Control) mayStart(cl *client) bool {
-	return c.isFree() && cl.queue.first == nil && c.mayHave(cl)
+	return c.isFree() && !c.breath.due && cl.queue.first == nil && c.mayHave(cl)
 }
 
 // isFree reports whether another request may work.
@@ -22,6 +22,7 @@ func (c *Control) mayHave(cl *client) bool { return c.holding < c.slots || cl.ov
 func (c *Control) hold(cl *client, now time.Time) Pass {
 	cl.virtual = max(cl.virtual, c.virtual)
 	c.virtual = cl.virtual
+	c.turns.served(cl)
 	charge := max(cl.expected(c.average), time.Microsecond)
 	c.charge(cl, charge)
 	place := 0
@@ -61,9 +62,19 @@ func (c *Control) charge(cl *client, took time.Duration) {
 // moved returns a moving average.
 func moved(average, value time.Duration) time.Duration { return average + (value-average)/8 }
 
+// handOver gives slots that have become free to those that wait, at once or after a pause, which the caller must then begin
+// when it has unlocked the control.
+func (c *Control) handOver(now time.Time) (pause bool) {
+	if c.parked > 0 && c.breath.mustBegin(now) {
+		return true
+	}
+	c.dispatch(now)
+	return false
+}
+
 // dispatch gives free slots to the clients whose turn it is.
 func (c *Control) dispatch(now time.Time) {
-	for c.isFree() {
+	for c.isFree() && !c.breath.due {
 		cl := c.turns.next(c.mayHave)
 		if cl == nil {
 			return
@@ -88,6 +99,7 @@ func (c *Control) tick() {
 			h.client.over++
 		}
 	}
+	c.breath.end(now) // even if the pipe has failed
 	c.dispatch(now)
 	c.ticking = false
 	c.startTicking()

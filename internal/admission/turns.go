@@ -43,9 +43,14 @@ func (t *turns) Pop() any {
 
 // add adds a client that begins to wait.
 func (t *turns) add(cl *client) {
+	t.served(cl)
+	heap.Push(t, cl)
+}
+
+// served puts a client behind those that have had as much work done.
+func (t *turns) served(cl *client) {
 	t.order++
 	cl.order = t.order
-	heap.Push(t, cl)
 }
 
 // remove removes a client that no longer waits.

@@ -35,12 +35,49 @@ type span struct {
 	mask     string // what replaces it
 }
 
-// finder appends the spans of one kind of credential in a text to found.
-type finder func(text string, found []span) []span
+// finder finds one kind of credential, which has one of the bytes of its class.
+type finder struct {
+	class class
+	// find appends the spans in a text to found.
+	find func(text string, found []span) []span
+}
+
+// class is a set of bytes.
+type class uint8
+
+const (
+	inToken class = 1 << iota
+	inSecret
+	afterScheme
+	inKey
+	inURL
+	inParameter
+	inEncoded
+	allClasses = 1<<iota - 1
+)
+
+// classes are the classes of each byte.
+var classes = [256]class{
+	'.': inToken, '_': inSecret, ' ': afterScheme, '+': afterScheme, '\t': afterScheme, '"': inKey, '-': inKey, ':': inURL, '=': inParameter,
+	'%': inEncoded,
+}
+
+// classesOf returns the classes of the bytes of a text. Most texts are short and have few: names, or scopes. In a long text the
+// finders search faster.
+func classesOf(text string) (all class) {
+	const short = 48
+	if len(text) > short {
+		return allClasses
+	}
+	for i := range len(text) {
+		all |= classes[text[i]]
+	}
+	return all
+}
 
 var (
-	anywhere = []finder{findTokens, findSecrets, findSchemes, findKeys, findInURLs}
-	inURIs   = append(slices.Clone(anywhere), findParameters)
+	anywhere = []finder{{inToken, findTokens}, {inSecret, findSecrets}, {afterScheme, findSchemes}, {inKey, findKeys}, {inURL, findInURLs}}
+	inURIs   = append(slices.Clone(anywhere), finder{inParameter, findParameters})
 )
 
 // Contains reports whether a text contains a token or a secret.
@@ -89,14 +126,25 @@ func find(text string, finders []finder) []span {
 	if len(text) < minLength {
 		return nil
 	}
-	var found []span
-	for _, find := range finders {
-		found = find(text, found)
+	all := classesOf(text)
+	if all == 0 {
+		return nil
 	}
-	if strings.IndexByte(text, '%') >= 0 {
+	found := findPlain(text, all, finders)
+	if all&inEncoded != 0 && strings.IndexByte(text, '%') >= 0 {
 		found = findEncoded(text, finders, found)
 	}
 	return disjoint(found)
+}
+
+// findPlain returns the spans in a text of certain classes, without those that are percent-encoded.
+func findPlain(text string, all class, finders []finder) (found []span) {
+	for i := range finders {
+		if all&finders[i].class != 0 {
+			found = finders[i].find(text, found)
+		}
+	}
+	return found
 }
 
 // minLength is less than the length of any credential with the name of its parameter.

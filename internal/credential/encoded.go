@@ -21,10 +21,7 @@ func findEncoded(text string, finders []finder, found []span) []span {
 		if decoded, at, changed = decode(decoded, at, len(text) <= maxTracked); !changed {
 			return found
 		}
-		var spans []span
-		for _, find := range finders {
-			spans = find(decoded, spans)
-		}
+		spans := findPlain(decoded, classesOf(decoded), finders)
 		if len(spans) > 0 && len(text) > maxTracked {
 			found = append(found, span{placeOf(text, disjoint(spans)[0].from, level+1), len(text), Secret})
 			continue

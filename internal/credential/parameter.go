@@ -87,8 +87,16 @@ func maskOf(name string) string {
 	return Secret
 }
 
-// findInURLs finds credentials that are recognized by their place in a URL.
+// findInURLs finds credentials that are recognized by their place in a URL. Most URLs have neither parameters nor user
+// information.
 func findInURLs(text string, found []span) []span {
+	if strings.IndexByte(text, '=') < 0 && strings.IndexByte(text, '@') < 0 {
+		return found
+	}
+	return findURLs(text, found)
+}
+
+func findURLs(text string, found []span) []span {
 	for from := 0; ; {
 		at := strings.Index(text[from:], "://")
 		if at < 0 {

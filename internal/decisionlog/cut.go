@@ -116,7 +116,7 @@ func (c *cutter) list(list []any, place string, depth int) []any {
 
 func (c *cutter) object(object map[string]any, place string, depth int) map[string]any {
 	kept := make(map[string]any)
-	for _, name := range sortedNames(object) {
+	for _, name := range sortedNames(nil, object) {
 		if len(kept) < c.members && len(name) <= c.text && depth <= c.depth {
 			kept[name] = c.value(object[name], placeIn(place, name), depth+1)
 		}

@@ -5,12 +5,12 @@ package decisionlog
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -30,7 +30,15 @@ type Event struct {
 	at                         time.Time     // the current time, for the policy
 	took                       time.Duration // of the request, since then
 	changes                    []zap.Field   // say what was masked and what was cut
+	clean                      bool          // no text of the event holds a credential
 }
+
+// The paths to what an event repeats.
+var (
+	clientInToken   = []string{"client", "id"}
+	clientInRequest = []string{"token", "client_id"}
+	ipInRequest     = []string{"request", "remote_ip"}
+)
 
 // TokenEvent returns the event of a decision on a token request, which came at the time of the input.
 func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
@@ -39,8 +47,8 @@ func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {
 		input:    zap.Object("input", (*loggedTokenInput)(in)),
 		result:   zap.Object("result", (*loggedTokenDecision)(d)),
 		issuer:   in.Issuer,
-		clientID: in.Client.ID, clientAt: []string{"client", "id"},
-		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
+		clientID: in.Client.ID, clientAt: clientInToken,
+		remoteIP: in.Request.RemoteIP, ipAt: ipInRequest,
 		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
 	}
 }
@@ -52,8 +60,8 @@ func RequestEvent(in *policy.RequestInput, d *policy.RequestDecision) *Event {
 		input:    zap.Object("input", (*loggedRequestInput)(in)),
 		result:   zap.Object("result", (*loggedRequestDecision)(d)),
 		issuer:   in.Issuer,
-		clientID: in.Token.ClientID, clientAt: []string{"token", "client_id"},
-		remoteIP: in.Request.RemoteIP, ipAt: []string{"request", "remote_ip"},
+		clientID: in.Token.ClientID, clientAt: clientInRequest,
+		remoteIP: in.Request.RemoteIP, ipAt: ipInRequest,
 		revision: d.Revision, at: in.Time, took: time.Since(in.Time),
 	}
 }
@@ -71,8 +79,11 @@ func (e *Event) MarshalLogObject(line zapcore.ObjectEncoder) error {
 	addText(line, "client_id", e.clientID)
 	e.input.AddTo(line)
 	e.result.AddTo(line)
-	for _, field := range slices.Concat(e.More, e.changes) {
-		field.AddTo(line)
+	for i := range e.More {
+		e.More[i].AddTo(line)
+	}
+	for i := range e.changes {
+		e.changes[i].AddTo(line)
 	}
 	return line.AddObject("metrics", (*eventMetrics)(e))
 }
@@ -102,20 +113,39 @@ func addText(object zapcore.ObjectEncoder, name, text string) {
 // mask, Write returns its error. The line then has the error in the place of input and result.
 func (e *Event) Write(ctx context.Context, c *zapcore.CheckedEntry, engine *policy.Engine) error {
 	size, found := logmask.Scan(e.input, e.result)
+	e.clean = !found && !e.othersHaveCredential()
 	var err error
 	if engine.Masks() {
 		err = e.mask(ctx, engine)
+		e.clean = false
 	} else if found {
 		e.hide()
 	}
 	if e.changes != nil {
 		size, _ = logmask.Scan(e.fields()...)
+		e.clean = false
 	}
 	if size > maxDecision {
 		e.cut()
+		e.clean = false // the rest of a text may look like a credential
 	}
 	c.Write(zap.Inline(e))
 	return err
+}
+
+// othersHaveCredential reports whether a text beside input and result holds a credential. The names are constants.
+func (e *Event) othersHaveCredential() bool {
+	return credential.Contains(e.ID) || credential.Contains(e.issuer) || credential.Contains(e.clientID) || credential.Contains(e.remoteIP) ||
+		credential.Contains(e.revision) || logmask.HasCredential(e.More...)
+}
+
+// HasCredential implements logmask.Checked: Write has scanned the event already, unless it changed it.
+func (e *Event) HasCredential() bool {
+	if e.clean {
+		return false
+	}
+	_, found := logmask.ScanObject(e)
+	return found
 }
 
 // fields are the fields that may be long.

@@ -339,11 +339,20 @@ func TestMaskedEvents(t *testing.T) {
 			e.ID, e.More = "D1", []zap.Field{zap.String("jti", "J1")}
 			line := mustWrite(t, e, test.masks)
 			lineHas(t, line, test.gone, test.there)
-			if before, _ := tokenDecision(t); !reflect.DeepEqual(in, before) {
+			if before, _ := tokenDecision(t); !reflect.DeepEqual(jsonOf(t, in), jsonOf(t, before)) {
 				t.Error("the input itself was changed")
 			}
 		})
 	}
+}
+
+func jsonOf(t *testing.T, value any) string {
+	t.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 func lineHas(t *testing.T, line map[string]json.RawMessage, gone, there []string) {

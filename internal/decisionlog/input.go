@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
@@ -38,6 +39,11 @@ func (c *loggedClient) MarshalLogObject(object zapcore.ObjectEncoder) error {
 		object.AddArray("networks", (*loggedTexts)(&c.Networks)),
 		object.AddArray("grants", (*loggedGrants)(&c.Grants)),
 	)
+}
+
+// Scanned implements logmask.Scanned.
+func (c *loggedClient) Scanned() (size int, found bool) {
+	return (*policy.Client)(c).Scanned(func() (int, bool) { return logmask.ScanObject(c) })
 }
 
 type loggedGrants []scope.Grant
@@ -84,7 +90,8 @@ func (s *loggedScope) MarshalLogObject(object zapcore.ObjectEncoder) error {
 type loggedResources map[string]*policy.Resource
 
 func (resources loggedResources) MarshalLogObject(object zapcore.ObjectEncoder) error {
-	for _, code := range sortedNames(resources) {
+	var room names
+	for _, code := range sortedNames(room[:0], resources) {
 		if err := object.AddObject(code, (*loggedResource)(resources[code])); err != nil {
 			return err
 		}
@@ -100,6 +107,11 @@ func (r *loggedResource) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	}
 	object.AddString("audience", r.Audience)
 	return addAny(object, "attributes", r.Attributes)
+}
+
+// Scanned implements logmask.Scanned.
+func (r *loggedResource) Scanned() (size int, found bool) {
+	return (*policy.Resource)(r).Scanned(func() (int, bool) { return logmask.ScanObject(r) })
 }
 
 type loggedTokenRequest policy.TokenRequest
@@ -138,7 +150,8 @@ func (r *loggedRoute) MarshalLogObject(object zapcore.ObjectEncoder) error {
 type loggedHeaders map[string][]string
 
 func (headers loggedHeaders) MarshalLogObject(object zapcore.ObjectEncoder) error {
-	for _, name := range sortedNames(headers) {
+	var room names
+	for _, name := range sortedNames(room[:0], headers) {
 		values := headers[name]
 		if err := object.AddArray(name, (*loggedTexts)(&values)); err != nil {
 			return err

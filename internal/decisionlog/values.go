@@ -18,7 +18,8 @@ func (texts *loggedTexts) MarshalLogArray(array zapcore.ArrayEncoder) error {
 type loggedTextMap map[string]string
 
 func (texts loggedTextMap) MarshalLogObject(object zapcore.ObjectEncoder) error {
-	for _, name := range sortedNames(texts) {
+	var room names
+	for _, name := range sortedNames(room[:0], texts) {
 		object.AddString(name, texts[name])
 	}
 	return nil
@@ -26,15 +27,16 @@ func (texts loggedTextMap) MarshalLogObject(object zapcore.ObjectEncoder) error 
 
 // addAny writes an object of any shape.
 func addAny(object zapcore.ObjectEncoder, name string, members map[string]any) error {
-	return object.AddObject(name, (*loggedMembers)(&members))
+	return object.AddObject(name, loggedMembers(members))
 }
 
 // loggedMembers and loggedElements write any JSON value without reflection.
 type loggedMembers map[string]any
 
-func (members *loggedMembers) MarshalLogObject(object zapcore.ObjectEncoder) error {
-	for _, name := range sortedNames(*members) {
-		if err := addValue(object, name, (*members)[name]); err != nil {
+func (members loggedMembers) MarshalLogObject(object zapcore.ObjectEncoder) error {
+	var room names
+	for _, name := range sortedNames(room[:0], members) {
+		if err := addValue(object, name, members[name]); err != nil {
 			return err
 		}
 	}
@@ -48,7 +50,7 @@ func addValue(object zapcore.ObjectEncoder, name string, value any) error {
 	case bool:
 		object.AddBool(name, value)
 	case map[string]any:
-		return object.AddObject(name, (*loggedMembers)(&value))
+		return object.AddObject(name, loggedMembers(value))
 	case []any:
 		return object.AddArray(name, (*loggedElements)(&value))
 	default:
@@ -75,7 +77,7 @@ func appendValue(array zapcore.ArrayEncoder, value any) error {
 	case bool:
 		array.AppendBool(value)
 	case map[string]any:
-		return array.AppendObject((*loggedMembers)(&value))
+		return array.AppendObject(loggedMembers(value))
 	case []any:
 		return array.AppendArray((*loggedElements)(&value))
 	default:
@@ -84,12 +86,12 @@ func appendValue(array zapcore.ArrayEncoder, value any) error {
 	return nil
 }
 
-// sortedNames returns the names of an object's members. Sorting maps.Keys with slices.Sorted allocates more.
-func sortedNames[T any](members map[string]T) []string {
-	if len(members) == 0 {
-		return nil
-	}
-	names := make([]string, 0, len(members))
+// names is room for the names of a usual object, on the stack.
+type names [8]string
+
+// sortedNames appends the names of an object's members to names, which is empty, and sorts them. Sorting maps.Keys with
+// slices.Sorted allocates.
+func sortedNames[T any](names []string, members map[string]T) []string {
 	for name := range members {
 		names = append(names, name)
 	}

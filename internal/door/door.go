@@ -19,13 +19,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// A door remembers the tokens that it has verified and let through, the most recently used ones up to these bounds. A
-// usual token takes less than 4 KiB, and a client uses one at a time.
-const (
-	rememberedTokens = 4096
-	rememberedBytes  = 16 << 20
-)
-
 // Config is what a door is made of. The module m2m_auth documents its settings.
 type Config struct {
 	Issuers      []*TrustedIssuer // at least one, each with another URL
@@ -106,12 +99,12 @@ func New(c Config) (*Door, error) {
 	if d.overrides, err = d.trustHeaders(); err != nil {
 		return nil, err
 	}
-	expects := make([]token.Expect, len(c.Issuers))
+	issuers := make([]token.Trust, len(c.Issuers))
 	for n, t := range c.Issuers {
-		expects[n] = t.Expect
-		expects[n].Leeway = c.Leeway
+		issuers[n] = token.Trust{Expect: t.Expect, Memory: t.Memory}
+		issuers[n].Leeway = c.Leeway
 	}
-	d.verifier = token.NewVerifier(rememberedTokens, rememberedBytes, expects...)
+	d.verifier = token.NewVerifier(issuers...)
 	return d, nil
 }
 
@@ -149,7 +142,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	d.Host.SetUser(r, claims)
 	d.setHeaders(r.Header, claims, headers)
 	d.Host.AddLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
-	d.metricsOf(claims.Issuer).Request("allowed")
+	d.metricsOf(claims.Issuer).Allowed()
 	return d.pass(w, r, next, claims, verified.KeyID())
 }
 

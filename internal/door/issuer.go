@@ -26,6 +26,7 @@ type Issuer interface {
 // TrustedIssuer is an issuer whose tokens a door takes.
 type TrustedIssuer struct {
 	Issuer
-	Expect  token.Expect // what its tokens must say; Config has the leeway
+	Expect  token.Expect  // what its tokens must say; Config has the leeway
+	Memory  *token.Memory // of its tokens, nil if none is remembered
 	Metrics *metrics.Door
 }

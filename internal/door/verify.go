@@ -23,6 +23,7 @@ func (d *Door) verify(ctx context.Context, raw string) (token.Verified, *Refusal
 		return d.trusted(issuer).KeySet(ctx, kid)
 	})
 	if err == nil {
+		d.metricsOf(verified.Issuer).TokenLookup(string(verified.Source))
 		return verified, cmp.Or(d.refuseRevoked(ctx, verified), d.identity.check(verified.Claims))
 	}
 	refused := invalidToken(err)

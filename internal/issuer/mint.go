@@ -32,6 +32,7 @@ func (t *tokenRequest) mint(ctx context.Context) (answer oauth.TokenResponse, jt
 	if err != nil {
 		return answer, "", t.fault("signing", err)
 	}
+	t.issuer.Minted.Minted(signed, key, t.client.ID)
 	return oauth.TokenResponse{
 		AccessToken: signed, ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
 	}, jti, nil

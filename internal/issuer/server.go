@@ -29,6 +29,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
 	"github.com/caddy-m2m/caddy-m2m/internal/slowdown"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -76,6 +77,9 @@ type Server struct {
 	revoking, collapsing singleflight.Group
 	collapsed            atomic.Int64
 	feed                 *feed
+
+	// Minted remembers the tokens that are issued, nil if no door of the config takes them. It is set before Start.
+	Minted *token.Memory
 }
 
 // New makes a server. It does not access the storage. The caller must call Close.

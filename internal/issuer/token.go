@@ -90,11 +90,10 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 		}
 		list = strings.Join(defaults, " ")
 	}
-	if credential.Contains(list) {
-		return t.invalidScope("a token or a secret stands in a scope") // which the log would show
-	}
 	scopes, err := scope.ParseList(list, MaxScopes)
-	switch {
+	switch tooMany := errors.Is(err, scope.ErrTooMany); {
+	case !tooMany && credential.Contains(list): // which takes long for a long list
+		return t.invalidScope("a token or a secret stands in a scope") // which the log would show
 	case err != nil && t.byDefault():
 		return t.fault("deciding default scopes", err)
 	case err != nil:

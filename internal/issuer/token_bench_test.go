@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -78,6 +79,7 @@ func benchServer(tb testing.TB, alg token.Alg, rego string, w io.Writer) (s *Ser
 	times := keyring.Times{MaxAge: 5 * time.Minute, Poll: 5 * time.Second, Leeway: token.MaxLeeway, TTL: 10 * time.Minute}
 	s = New(Config{
 		URL: issuer, Audience: issuer, TokenTTL: 10 * time.Minute, Logger: zap.NewNop(), Decisions: decisions, Metrics: set.Issuer(issuer),
+		Admission: admission.New(2), ClientLimits: admission.Limits{Rate: 1e9, Burst: 1e9, Concurrent: 1000},
 		Host: testHost{}, Registry: clients, Policy: engine, Usage: store.NewUsage(disk, "usage"),
 		Keys: keyring.New(disk, "m2m/issuer", alg, times, nil, zap.NewNop()),
 	})

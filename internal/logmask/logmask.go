@@ -55,7 +55,7 @@ func (e maskingEntry) Write(entry zapcore.Entry, fields []zap.Field) error {
 // Fields returns the fields with credentials masked, and adds the field Key. It returns the same slice if they hold no
 // credential, which is the usual case.
 func Fields(fields []zap.Field) []zap.Field {
-	if !slices.ContainsFunc(fields, func(field zap.Field) bool { return hasCredential(&field) }) && maskedFields(fields) < 2 {
+	if !HasCredential(fields...) && maskedFields(fields) < 2 {
 		return fields
 	}
 	m := new(masker)

@@ -20,6 +20,29 @@ func Scan(fields ...zap.Field) (size int, found bool) {
 	return s.size, s.found
 }
 
+// ScanObject is Scan for the members of an object.
+func ScanObject(object zapcore.ObjectMarshaler) (size int, found bool) {
+	s := new(scanner)
+	_ = object.MarshalLogObject(s) // a scanner returns no error
+	return s.size, s.found
+}
+
+// Scanned is an object that remembers what ScanObject returns for it, because it is logged many times.
+type Scanned interface{ Scanned() (size int, found bool) }
+
+// Checked is an object that knows whether it holds a credential, because it was scanned before it is written.
+type Checked interface{ HasCredential() bool }
+
+// HasCredential reports whether Fields would mask something in the fields.
+func HasCredential(fields ...zap.Field) bool {
+	for i := range fields {
+		if hasCredential(&fields[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // hasCredential is Scan for a field of any line, most of which hold no text.
 func hasCredential(field *zap.Field) bool {
 	switch field.Type {
@@ -27,6 +50,9 @@ func hasCredential(field *zap.Field) bool {
 		return credential.Contains(field.String) || credential.Contains(field.Key)
 	case zapcore.BoolType, zapcore.DurationType, zapcore.Float64Type, zapcore.Int64Type, zapcore.TimeType, zapcore.SkipType:
 		return false
+	}
+	if checked, ok := field.Interface.(Checked); ok {
+		return checked.HasCredential()
 	}
 	s := new(scanner)
 	field.AddTo(s)
@@ -105,6 +131,12 @@ func (s *scanner) AppendArray(array zapcore.ArrayMarshaler) error {
 
 func (s *scanner) AppendObject(object zapcore.ObjectMarshaler) error {
 	s.size += len("{},")
+	if scanned, ok := object.(Scanned); ok {
+		size, found := scanned.Scanned()
+		s.size += size
+		s.found = s.found || found
+		return nil
+	}
 	return object.MarshalLogObject(s)
 }
 

@@ -6,6 +6,7 @@ package metrics
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ type Set struct {
 	slowed         *prometheus.CounterVec
 	authRequests   *prometheus.CounterVec
 	streamsClosed  *prometheus.CounterVec
+	tokenLookups   *prometheus.CounterVec
 	policyErrors   *prometheus.CounterVec
 	observed       *prometheus.CounterVec
 	reloads        *prometheus.CounterVec
@@ -60,6 +62,7 @@ func New(registry *prometheus.Registry) (*Set, error) {
 		slowed:         counter("failed_authentications_slowed_total", "Failed authentications of clients whose answer was slowed down: delayed, or refused because too many answers waited.", "issuer", "answer"),
 		authRequests:   counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		streamsClosed:  counter("auth_streams_closed_total", "Requests that m2m_auth let through and closed before their end, by reason: expired, revoked or unknown.", "issuer", "reason"),
+		tokenLookups:   counter("token_cache_lookups_total", "Tokens that m2m_auth verified, by what it knew of them: verified (before), minted (by this process, not seen since) or missed (nothing, so their signatures were checked).", "issuer", "result"),
 		policyErrors:   counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
 		observed:       counter("observed_total", "Decisions on tokens or requests that a policy on trial would have made differently.", "issuer", "kind"),
 		reloads:        counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
@@ -150,14 +153,34 @@ type Door struct {
 	*Policy
 	*Reloads
 	requests      *prometheus.CounterVec
+	allowed       func() prometheus.Counter
 	streamsClosed *prometheus.CounterVec
+	lookups       map[string]prometheus.Counter // by result
 }
 
 // Door returns the metrics of the doors of an issuer.
 func (s *Set) Door(url string) *Door {
 	issuer := prometheus.Labels{"issuer": url}
-	return &Door{s.forPolicy(issuer, "request"), s.forReloads(issuer), s.authRequests.MustCurryWith(issuer), s.streamsClosed.MustCurryWith(issuer)}
+	door := &Door{
+		Policy: s.forPolicy(issuer, "request"), Reloads: s.forReloads(issuer),
+		requests: s.authRequests.MustCurryWith(issuer), streamsClosed: s.streamsClosed.MustCurryWith(issuer),
+		allowed: sync.OnceValue(func() prometheus.Counter { return s.authRequests.WithLabelValues(url, "allowed") }),
+		lookups: make(map[string]prometheus.Counter),
+	}
+	if url == "" {
+		return door // of a token whose issuer is not known
+	}
+	for _, result := range []string{"verified", "minted", "missed"} {
+		door.lookups[result] = s.tokenLookups.WithLabelValues(url, result)
+	}
+	return door
 }
+
+// Allowed counts a request that is let through.
+func (d *Door) Allowed() { d.allowed().Inc() }
+
+// TokenLookup counts a verified token by what was known of it.
+func (d *Door) TokenLookup(result string) { d.lookups[result].Inc() }
 
 // Request counts a request by its outcome.
 func (d *Door) Request(result string) { d.requests.WithLabelValues(result).Inc() }

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 )
@@ -15,6 +16,9 @@ type Base struct {
 	Client func(ctx context.Context, id string) (*Client, error)
 	// ClientIDs returns the ids of all clients, sorted.
 	ClientIDs func(ctx context.Context) ([]string, error)
+	// Users, if set, iterates over the ids of the clients that may have grants that the removal concerns, sorted. Without
+	// it, every client may have such grants.
+	Users func(ctx context.Context, removed Removed) iter.Seq2[string, error]
 	// CheckClient and CheckResource, if set, check a valid entry of the file against rules beyond those of files. They
 	// return the entry as it will be read again.
 	CheckClient   func(c *Client, resources []*Resource) (*Client, error)

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -79,19 +80,70 @@ func (g removal) namedBy(grant scope.Grant) string {
 	return ""
 }
 
+// Removed says which grants may lose their resource or their action by changes of resources.
+type Removed struct {
+	// Resources are the codes of resources that are removed, or that replace broken ones.
+	Resources map[string]bool
+	// Actions are pairs of a resource and an action. The resource "*" is for grants on every resource.
+	Actions map[[2]string]bool
+}
+
+// Concerns reports whether a grant of the action on the resource may lose either of them.
+func (r Removed) Concerns(resource, action string) bool {
+	return r.Resources[resource] || r.Actions[[2]string{resource, action}]
+}
+
+func (g removal) removed() Removed {
+	r := Removed{make(map[string]bool), make(map[[2]string]bool)}
+	for code, whole := range g.resources {
+		if whole {
+			r.Resources[code] = true
+		}
+	}
+	for code := range g.replaced {
+		r.Resources[code] = true
+	}
+	for pair, gone := range g.actions {
+		if gone {
+			r.Actions[pair] = true
+		}
+	}
+	for action := range g.last {
+		r.Actions[[2]string{scope.Any, action}] = true
+	}
+	return r
+}
+
+// users iterates over the ids of the clients that may have grants on what is removed.
+func (b Base) users(ctx context.Context, g removal) iter.Seq2[string, error] {
+	if b.Users != nil {
+		return b.Users(ctx, g.removed())
+	}
+	return func(yield func(string, error) bool) {
+		ids, err := b.ClientIDs(ctx)
+		if err != nil {
+			yield("", err)
+		}
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
 // CheckUnused returns an *InUseError if a client, except some, has grants on what the changes of resources remove. It reads
-// all clients, unless the changes remove nothing.
+// the clients that may have such grants, and none if the changes remove nothing.
 func (b Base) CheckUnused(ctx context.Context, changes []Change, except map[string]*Client) error {
 	g := removalBy(changes, b.Resources.after(changes))
 	if g.isEmpty() {
 		return nil
 	}
-	ids, err := b.ClientIDs(ctx)
-	if err != nil {
-		return err
-	}
 	var inUse *InUseError
-	for _, id := range ids {
+	for id, err := range b.users(ctx, g) {
+		if err != nil {
+			return err
+		}
 		if _, excepted := except[id]; excepted {
 			continue
 		}

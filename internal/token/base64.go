@@ -3,7 +3,6 @@ package token
 import (
 	"encoding/base64"
 	"errors"
-	"strings"
 )
 
 var errBase64 = errors.New("not canonical base64url without padding")
@@ -26,10 +25,15 @@ func decodeBase64(s string) ([]byte, error) {
 func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func isBase64URL(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 || !base64URLChars[r] })
+	for n := range len(s) {
+		if !base64URLChars[s[n]] {
+			return false
+		}
+	}
+	return true
 }
 
-var base64URLChars = func() (set [0x80]bool) {
+var base64URLChars = func() (set [0x100]bool) {
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_" {
 		set[c] = true
 	}

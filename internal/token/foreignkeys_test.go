@@ -176,7 +176,7 @@ func TestKeysWithoutKid(t *testing.T) {
 func TestWithdrawnUnderSharedKid(t *testing.T) {
 	first, second := testKey(t, ES256), otherKey(t)
 	both := parsedKeys(t, jwkOf(t, first, "same", nil), jwkOf(t, second, "same", nil))
-	verified, err := NewVerifier(10, testBytes, testExpect()).Verify(signedAs(t, first, "same"), fixedKeys(both))
+	verified, err := newVerifier(testExpect()).Verify(signedAs(t, first, "same"), fixedKeys(both))
 	if err != nil || !both.HasFor(verified.KeyID()) {
 		t.Fatalf("%v, %q", err, verified.KeyID())
 	}
@@ -293,14 +293,14 @@ func TestIgnoredParams(t *testing.T) {
 		}
 		other := testExpect()
 		other.Issuer = "https://other.example.com"
-		_, err = NewVerifier(1, 1, other, expect).Verify(raw, fixedKeys(keys))
+		_, err = newVerifier(other, expect).Verify(raw, fixedKeys(keys))
 		if (err == nil) != (param[0] == 'x' || param == "jku") {
 			t.Errorf("%s, of the second issuer: %v", param, err)
 		}
 		other, expect = expect, testExpect()
 		other.Issuer = "https://other.example.com"
 		asked := 0
-		_, err = NewVerifier(1, 1, other, expect).Verify(raw, func(string, string) (*KeySet, error) { asked++; return keys, nil })
+		_, err = newVerifier(other, expect).Verify(raw, func(string, string) (*KeySet, error) { asked++; return keys, nil })
 		if err == nil || asked != 0 {
 			t.Errorf("%s, where only the other issuer allows it: %v, keys asked for %d times", param, err, asked)
 		}
@@ -317,7 +317,7 @@ func TestVerifierLooksForNewerKeys(t *testing.T) {
 	old, both := parsedKeys(t, jwkOf(t, older, "", none)), parsedKeys(t, jwkOf(t, older, "", none), jwkOf(t, newer, "", none))
 	expect := testExpect()
 	expect.NoKeyID = true
-	v := NewVerifier(10, testBytes, expect)
+	v := newVerifier(expect)
 	var asked []string
 	verified, err := v.Verify(signedAs(t, newer, ""), func(_, kid string) (*KeySet, error) {
 		if asked = append(asked, kid); kid == missingKey {

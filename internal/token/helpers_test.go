@@ -131,3 +131,18 @@ func signPSS(tb testing.TB, private crypto.Signer, digest []byte, salt int) []by
 	}
 	return sig
 }
+
+// testBytes is more than the tokens of most tests take.
+const testBytes = 4 << 20
+
+// newVerifier returns a Verifier of issuers, with a memory for each.
+func newVerifier(expects ...Expect) *Verifier {
+	var issuers []Trust
+	for _, e := range expects {
+		issuers = append(issuers, Trust{e, NewMemory(testBytes)})
+	}
+	return NewVerifier(issuers...)
+}
+
+// underRace is set if the race detector is on.
+var underRace bool

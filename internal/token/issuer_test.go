@@ -17,7 +17,7 @@ func twoIssuers(t *testing.T) (v *Verifier, ours, theirs *SigningKey, keysFor Ke
 	other := testExpect()
 	other.Issuer = otherIssuer
 	asked = new([]string)
-	return NewVerifier(10, testBytes, testExpect(), other), ours, theirs, func(issuer, _ string) (*KeySet, error) {
+	return newVerifier(testExpect(), other), ours, theirs, func(issuer, _ string) (*KeySet, error) {
 		*asked = append(*asked, issuer)
 		return sets[issuer], nil
 	}, asked
@@ -72,7 +72,7 @@ func TestVerifierOfSeveralRemembersWhoseATokenIs(t *testing.T) {
 	keys := NewKeySet(key)
 	other := testExpect()
 	other.Issuer, other.Audiences = otherIssuer, []string{"https://else.example.com"}
-	v := NewVerifier(10, testBytes, testExpect(), other)
+	v := newVerifier(testExpect(), other)
 	m := testMint()
 	m.Issuer = otherIssuer
 	for range 2 {
@@ -171,7 +171,7 @@ func BenchmarkVerifierOfTwo(b *testing.B) {
 	raw := signed(b, key, testMint())
 	other := testExpect()
 	other.Issuer = otherIssuer
-	v := NewVerifier(10, testBytes, other, testExpect())
+	v := newVerifier(other, testExpect())
 	letIn(b, v, raw, set)
 	b.ReportAllocs()
 	for b.Loop() {

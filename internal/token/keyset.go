@@ -80,12 +80,11 @@ func (s *KeySet) named(kid string) []*publicKey {
 const maxCandidates = 8
 
 // candidates returns the keys that may have signed a token, chosen by kid and alg (RFC 7517 §4.5). The algorithms are those
-// that are accepted, or nil for those of the keys.
-func (s *KeySet) candidates(kid string, alg Alg, algs []Alg) ([]*publicKey, error) {
+// that are accepted, or nil for those of the keys. It appends to the given slice.
+func (s *KeySet) candidates(kid string, alg Alg, algs []Alg, fitting []*publicKey) ([]*publicKey, error) {
 	if s == nil || kid == missingKey || len(s.named(kid)) == 0 {
 		return nil, refuse(UnknownKey, "kid names no known key")
 	}
-	var fitting []*publicKey
 	for _, key := range s.named(kid) {
 		if key.takes(alg, algs) {
 			fitting = append(fitting, key)

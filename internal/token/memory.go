@@ -2,121 +2,129 @@ package token
 
 import (
 	"cmp"
-	"container/list"
-	"sync"
+	"crypto/sha256"
+	"math"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/lru"
 )
 
-const (
-	// A client may push out the tokens of others until it holds 1/clientShare of the memory. Beyond that it uses free
-	// room or replaces its own tokens.
-	clientShare = 8
-	// One token may take 1/largestShare of the memory.
-	largestShare = 128
-)
-
-// memory holds the most recently used verified tokens, bounded in tokens and in bytes.
+// Memory remembers tokens of one issuer for the Verifiers that share it: those that a Verifier has accepted, and those that
+// this process has signed. It is bounded in bytes, with a share for each client. A nil Memory remembers nothing. It is safe
+// for concurrent use, needs no closing, and holds no lock during a signature check.
 //
-// A client with a valid secret can get any number of tokens. With them it can push the tokens of others out of an eighth of
-// the memory. Several clients together can push out more, which costs the others a signature check for each request.
-type memory struct {
-	tokens, bytes int // the bounds
-
-	mu      sync.Mutex // not held during a signature check
-	known   map[tokenID]*remembered
-	recent  list.List // of *remembered, the most recently used first
-	size    int
-	holders map[holder]*holding
+// A Memory holds only what follows from the text of a token, or from the text and a key: what its header and its claims say,
+// and with which keys its signature was checked, with what result. It holds no verdict. A Verifier checks the header, the
+// type, the algorithm, the keys in force and the claims each time, so the answer is the one that it gives without a Memory,
+// whichever Verifier has remembered the token, and whatever has happened to keys and settings since.
+type Memory struct {
+	verified *lru.Cache[tokenID, *facts]
+	minted   *lru.Cache[tokenID, *facts]
 }
 
-// remembered is one token. Only its list elements change.
-type remembered struct {
-	passed
-	claims *Claims
+// mintedPart of a Memory, as in 1/mintedPart, is for tokens that were signed here and have not been seen since. They cannot
+// push out others.
+const mintedPart = 4
 
-	size   int
-	holder holder
-	all    *list.Element // in memory.recent
-	own    *list.Element // in holding.recent
+// facts are what is known of a token. They do not change.
+type facts struct {
+	header header
+	checks []check
+	claims *Claims // nil if the payload has not been read yet
+	// reading is how the claims were read.
+	reading reading
 }
 
-// holder is a client of an issuer.
-type holder struct {
-	issuer *Expect
-	client string
-}
-
-// holding lists the tokens of a holder.
-type holding struct {
-	recent list.List // of *remembered, as in memory
-	size   int
-}
-
-func newMemory(tokens, bytes int) *memory {
-	return &memory{tokens: tokens, bytes: bytes, known: make(map[tokenID]*remembered), holders: make(map[holder]*holding)}
-}
-
-// get returns a token and marks it as used, or returns nil if it is not in memory.
-func (m *memory) get(id tokenID) *remembered {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.known[id]
-	if r != nil {
-		m.recent.MoveToFront(r.all)
-		m.holders[r.holder].recent.MoveToFront(r.own)
+// NewMemory returns a Memory of the given number of bytes.
+func NewMemory(bytes int) *Memory {
+	return &Memory{
+		verified: lru.New[tokenID, *facts](math.MaxInt, bytes-bytes/mintedPart),
+		minted:   lru.New[tokenID, *facts](math.MaxInt, bytes/mintedPart),
 	}
-	return r
 }
 
-// add adds a token, unless it is too large.
-func (m *memory) add(r *remembered) {
-	r.size = rememberedSize + r.claims.heapSize()
-	r.holder = holder{r.expect, cmp.Or(r.claims.ClientID, r.claims.Subject)}
-	if r.size > m.bytes/largestShare {
+// hashOf returns the hash of a text without a copy of it.
+func hashOf(raw string) tokenID { return sha256.Sum256(unsafe.Slice(unsafe.StringData(raw), len(raw))) }
+
+// Minted notes that Sign of a key has just returned a token for a client. The claims are read when the token is first used,
+// as those of any token.
+func (m *Memory) Minted(raw string, key *SigningKey, client string) {
+	if m == nil || !strings.HasPrefix(raw, key.header) {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.known[r.id] != nil { // another request with the same token was faster
+	m.minted.Add(hashOf(raw), client, key.signs, 0)
+}
+
+// find returns what is known of a token, nil if that is nothing.
+func (m *Memory) find(id tokenID) (*facts, Source) {
+	if m == nil {
+		return nil, Missed
+	}
+	if known, ok := m.verified.Get(id); ok {
+		return known, Remembered
+	}
+	if known, ok := m.minted.Get(id); ok {
+		return known, Minted
+	}
+	return nil, Missed
+}
+
+// remember adds a token, in the place of what is known of it.
+func (m *Memory) remember(id tokenID, known facts) {
+	if m == nil {
 		return
 	}
-	own := m.holders[r.holder]
-	if own == nil {
-		own = new(holding)
-	}
-	for len(m.known) >= m.tokens || m.size+r.size > m.bytes {
-		m.remove(m.last(own, r.size))
-	}
-	m.holders[r.holder] = own // it was deleted if its last token was removed
-	r.all, r.own = m.recent.PushFront(r), own.recent.PushFront(r)
-	m.known[r.id] = r
-	m.size += r.size
-	own.size += r.size
+	m.forget(id)
+	m.verified.Add(id, cmp.Or(known.claims.ClientID, known.claims.Subject), &known, known.heapSize())
 }
 
-// last returns the token to remove when a holder needs room for another of this size.
-func (m *memory) last(own *holding, size int) *remembered {
-	from := &m.recent
-	if n := own.recent.Len(); n > 0 && (n >= m.tokens/clientShare || own.size+size > m.bytes/clientShare) {
-		from = &own.recent
-	}
-	return from.Back().Value.(*remembered)
-}
-
-func (m *memory) forget(id tokenID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.known[id]; r != nil {
-		m.remove(r)
+func (m *Memory) forget(id tokenID) {
+	if m != nil {
+		m.verified.Delete(id)
+		m.minted.Delete(id)
 	}
 }
 
-func (m *memory) remove(r *remembered) {
-	delete(m.known, r.id)
-	m.recent.Remove(r.all)
-	m.size -= r.size
-	own := m.holders[r.holder]
-	own.recent.Remove(r.own)
-	if own.size -= r.size; own.recent.Len() == 0 {
-		delete(m.holders, r.holder)
+// MemoryUse is how much of a Memory is used.
+type MemoryUse struct {
+	Verified, Minted int // tokens that were verified, and tokens that were signed here and not seen since
+	Bytes            int
+}
+
+// Use returns how much is used.
+func (m *Memory) Use() (use MemoryUse) {
+	if m == nil {
+		return use
 	}
+	var verified, minted int
+	use.Verified, verified = m.verified.Len()
+	use.Minted, minted = m.minted.Len()
+	use.Bytes = verified + minted
+	return use
+}
+
+// open returns a token of which this is known. Its form was checked before.
+func (f *facts) open(raw string) compact {
+	head, payload, signature := split(raw)
+	c := compact{
+		header: f.header, input: raw[:len(head)+1+len(payload)], payload: payload, signature: signature,
+		checks: f.checks, read: f.claims, reading: f.reading,
+	}
+	if f.claims != nil {
+		c.all = f.claims.All
+	}
+	return c
+}
+
+// reading is what the options of an Expect change about the claims that readClaims returns.
+type reading struct {
+	scopeClaim, clientClaim string
+	missing                 string // what may be missing
+	noAudience              bool
+}
+
+func (e *Expect) reading() reading {
+	return reading{e.ScopeClaim, e.ClientClaim, strings.Join(slices.Sorted(slices.Values(e.AllowMissing)), " "), e.takesNoAudience()}
 }

@@ -72,7 +72,7 @@ func ReadMinted(claims []byte) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readClaims(all, Expect{})
+	return readClaims(all, new(Expect))
 }
 
 func (m Mint) check() error {

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -24,6 +25,7 @@ type SigningKey struct {
 	public *publicKey
 	header string
 	sign   signFunc
+	signs  *facts // what is known of every token of the key with this header
 	// private is a func because reflection, and therefore fmt, cannot read what a func captures.
 	private func() privateJWK
 }
@@ -68,7 +70,21 @@ func newSigningKey(alg Alg, private crypto.Signer) (*SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SigningKey{public: public, header: header, sign: sign, private: func() privateJWK { return j }}, nil
+	signs, err := factsOf(header, public)
+	if err != nil {
+		return nil, err
+	}
+	return &SigningKey{public: public, header: header, sign: sign, signs: signs, private: func() privateJWK { return j }}, nil
+}
+
+// factsOf returns what is known of tokens with an encoded header that a key has signed.
+func factsOf(encoded string, key *publicKey) (*facts, error) {
+	decoded, err := decodeBase64(strings.TrimSuffix(encoded, "."))
+	if err != nil {
+		return nil, err
+	}
+	header, err := parseHeader(decoded, headerRules{})
+	return &facts{header: header, checks: []check{{print: key.print}}}, err
 }
 
 // ID returns the kid: the base64url SHA-256 thumbprint of the public part (RFC 7638).

@@ -1,58 +1,74 @@
 package token
 
-import (
-	"crypto/sha256"
-	"weak"
-)
+import "crypto/sha256"
 
-// Verifier verifies the tokens of one or several issuers. It remembers verified tokens, so that a signature is checked once
-// and each further use of the token costs only a hash. Its memory is bounded in tokens and in bytes. It is safe for
-// concurrent use.
+// Verifier verifies the tokens of one or several issuers. It runs every check for every token. What follows from the text of
+// a token alone it takes from the memory of the issuer, if it is there, and then a token costs a hash instead of a signature
+// check. It is safe for concurrent use.
 type Verifier struct {
-	expects []Expect    // one for each issuer
+	trusted []trusted   // one for each issuer
 	rules   headerRules // what any of them allows
-	memory  *memory
 }
+
+// Trust is an issuer whose tokens a Verifier accepts.
+type Trust struct {
+	Expect
+	// Memory remembers tokens of the issuer. All Verifiers of the issuer can share it. Default: none is remembered.
+	Memory *Memory
+}
+
+// trusted is a Trust with what is derived from it.
+type trusted struct {
+	Trust
+	reading reading
+}
+
+func (t Trust) prepare() trusted { return trusted{t, t.Expect.reading()} }
+
+// Source says what saved the signature check of a verified token.
+type Source string
+
+// The sources of verified tokens.
+const (
+	Missed     Source = "missed"   // its signature was checked
+	Remembered Source = "verified" // a Verifier has checked its signature before
+	Minted     Source = "minted"   // this process has signed it, and no Verifier has accepted it before
+)
 
 // Verified is a token that Verify has accepted.
 type Verified struct {
 	// Claims are shared with other requests and must not be modified.
 	*Claims
-	passed
-	known bool
+	Source Source
+
+	id    tokenID
+	by    *trusted
+	keyID string // the thumbprint
+	facts facts
+	fresh bool // whether the memory lacks some of the facts
 }
+
+// tokenID is the hash of a token's text.
+type tokenID [sha256.Size]byte
 
 // KeyID returns the thumbprint (RFC 7638) of the key that signed the token. It is the kid of keys of this program.
 func (t Verified) KeyID() string { return t.keyID }
 
 // ChosenIssuer returns the issuer whose keys Verify asked for, also if it failed then; "" if it failed before that.
 func (t Verified) ChosenIssuer() string {
-	if t.expect == nil {
+	if t.by == nil {
 		return ""
 	}
-	return t.expect.Issuer
+	return t.by.Issuer
 }
 
-// passed records how a token was verified. It holds while its key set is in force. The times of the token are checked at
-// each use.
-type passed struct {
-	id     tokenID
-	expect *Expect
-	keyID  string // the thumbprint
-	// keys is weak, so that an idle token does not keep a replaced key set in memory.
-	keys weak.Pointer[KeySet]
-}
-
-// tokenID is the hash of a token's text.
-type tokenID [sha256.Size]byte
-
-// NewVerifier returns a Verifier that remembers at least one and at most the given number of tokens, within the given number
-// of bytes. Each Expect is for another issuer.
-func NewVerifier(tokens, bytes int, expects ...Expect) *Verifier {
-	v := &Verifier{expects: expects, memory: newMemory(max(tokens, 1), bytes)}
-	for _, e := range expects {
-		v.rules.ignored = append(v.rules.ignored, e.IgnoreParams...)
-		v.rules.noKid = v.rules.noKid || e.NoKeyID
+// NewVerifier returns a Verifier. Each Trust is of another issuer.
+func NewVerifier(issuers ...Trust) *Verifier {
+	v := new(Verifier)
+	for _, t := range issuers {
+		v.trusted = append(v.trusted, t.prepare())
+		v.rules.ignored = append(v.rules.ignored, t.IgnoreParams...)
+		v.rules.noKid = v.rules.noKid || t.NoKeyID
 	}
 	return v
 }
@@ -72,75 +88,84 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 	if len(raw) > MaxTokenSize {
 		return Verified{}, refuse(Malformed, "larger than a token may be")
 	}
-	id := tokenID(sha256.Sum256([]byte(raw)))
-	known := v.memory.get(id)
-	if known == nil {
-		return v.verifyNew(id, raw, keysFor)
-	}
-	refused := Verified{passed: passed{expect: known.expect}}
-	keys, err := keysFor(known.expect.Issuer, known.keyID)
+	t := Verified{id: hashOf(raw)}
+	c, err := v.open(raw, &t)
 	if err != nil {
-		return refused, err
+		return Verified{}, err
 	}
-	if keys == nil || keys != known.keys.Value() {
-		v.memory.forget(id)
-		return v.verifyNew(id, raw, keysFor)
+	if t.by, err = v.choose(&c); err != nil {
+		return Verified{}, err
 	}
-	if err := known.expect.check(known.claims); err != nil {
-		v.memory.forget(id)
-		return refused, err
+	if err := t.verify(&c, keysFor); err != nil {
+		if t.Source != Missed && ErrorReason(err) == Expired {
+			t.by.Memory.forget(t.id)
+		}
+		return Verified{by: t.by}, err
 	}
-	return Verified{known.claims, known.passed, true}, nil
+	return t, nil
 }
 
-// Remember saves the next Verify of the token the signature check. Call it only for a token that was accepted: one that is
-// refused, for its scopes or because it is revoked, must not push out a useful one.
+// Remember saves the next Verify of the token the signature check, also at other Verifiers with the same memory. Call it only
+// for a token that was accepted: one that is refused, for its scopes or because it is revoked, must not push out a useful
+// one.
 func (v *Verifier) Remember(t Verified) {
-	if !t.known && t.Claims != nil {
-		v.memory.add(&remembered{passed: t.passed, claims: t.Claims})
+	if t.fresh && t.Claims != nil {
+		t.by.Memory.remember(t.id, t.facts)
 	}
 }
 
 // Forget undoes Remember.
 func (v *Verifier) Forget(t Verified) {
-	if t.known {
-		v.memory.forget(t.id)
+	if t.Source != Missed && t.by != nil {
+		t.by.Memory.forget(t.id)
 	}
 }
 
-func (v *Verifier) verifyNew(id tokenID, raw string, keysFor KeysFor) (Verified, error) {
-	c, err := openCompact(raw, MaxTokenSize, v.rules)
-	if err != nil {
-		return Verified{}, err
+// open reads the form of a token, or takes what is known of it from a memory. Either way it checks the header.
+func (v *Verifier) open(raw string, t *Verified) (compact, error) {
+	for n := range v.trusted {
+		if known, source := v.trusted[n].Memory.find(t.id); known != nil {
+			t.Source = source
+			c := known.open(raw)
+			return c, c.header.check(v.rules)
+		}
 	}
-	expect, err := v.choose(c)
-	if err != nil {
-		return Verified{}, err
-	}
-	refused := Verified{passed: passed{expect: expect}}
-	if err := c.header.check(expect.headerRules()); err != nil {
-		return refused, err
+	t.Source = Missed
+	return openCompact(raw, MaxTokenSize, v.rules)
+}
+
+// verify checks a token by the rules of the issuer that was chosen.
+func (t *Verified) verify(c *compact, keysFor KeysFor) error {
+	if err := c.header.check(t.by.headerRules()); err != nil {
+		return err
 	}
 	kid := string(c.header.Kid)
-	keys, err := keysFor(expect.Issuer, kid)
+	keys, err := keysFor(t.by.Issuer, kid)
 	if err != nil {
-		return refused, err
+		return err
 	}
-	claims, keyID, err := verify(raw, keys, *expect)
-	if expect.NoKeyID && mayLackKey(keys, kid, err) {
-		newer, failed := keysFor(expect.Issuer, missingKey)
+	err = t.judge(c, keys)
+	if t.by.NoKeyID && mayLackKey(keys, kid, err) {
+		newer, failed := keysFor(t.by.Issuer, missingKey)
 		if failed != nil {
-			return refused, failed
+			return failed
 		}
 		if newer != keys {
-			keys = newer
-			claims, keyID, err = verify(raw, keys, *expect)
+			err = t.judge(c, newer)
 		}
 	}
-	if err != nil {
-		return refused, err
+	return err
+}
+
+// judge verifies a token with keys, and notes what is found.
+func (t *Verified) judge(c *compact, keys *KeySet) error {
+	found, err := c.verify(keys, t.by)
+	if err == nil {
+		t.Claims, t.keyID = found.claims, found.keyID
+		t.fresh = t.Source != Remembered || found.learned
+		t.facts = facts{c.header, c.checks, found.claims, t.by.reading}
 	}
-	return Verified{Claims: claims, passed: passed{id, expect, keyID, weak.Make(keys)}}, nil
+	return err
 }
 
 // mayLackKey reports whether the key of a token may be missing from a set that has keys for its kid: they have other
@@ -158,17 +183,17 @@ func mayLackKey(keys *KeySet, kid string, err error) bool {
 }
 
 // choose returns what is expected of the token, by its issuer. If there is only one issuer, Verify checks iss.
-func (v *Verifier) choose(c compact) (*Expect, error) {
-	if len(v.expects) == 1 {
-		return &v.expects[0], nil
+func (v *Verifier) choose(c *compact) (*trusted, error) {
+	if len(v.trusted) == 1 {
+		return &v.trusted[0], nil
 	}
 	issuer, err := c.issuer()
 	if err != nil {
 		return nil, err
 	}
-	for n := range v.expects {
-		if v.expects[n].Issuer == issuer {
-			return &v.expects[n], nil
+	for n := range v.trusted {
+		if v.trusted[n].Issuer == issuer {
+			return &v.trusted[n], nil
 		}
 	}
 	return nil, refuse(WrongIssuer, "iss is none of the issuers here")

@@ -13,7 +13,7 @@ func fixedKeys(keys *KeySet) KeysFor {
 func TestVerifierRemembers(t *testing.T) {
 	key := testKey(t, ES256)
 	keys := NewKeySet(key)
-	v := NewVerifier(10, testBytes, testExpect())
+	v := newVerifier(testExpect())
 	raw := signed(t, key, testMint())
 	first := letIn(t, v, raw, keys)
 	again, err := v.Verify(raw, fixedKeys(keys))
@@ -26,9 +26,6 @@ func TestVerifierRemembers(t *testing.T) {
 		t.Errorf("after Forget: %v, %v", again, err)
 	}
 }
-
-// testBytes is more than the tokens of most tests take.
-const testBytes = 1 << 20
 
 // letIn verifies a token and has it remembered, as a door does that lets it in.
 func letIn(tb testing.TB, v *Verifier, raw string, keys *KeySet) Verified {
@@ -52,7 +49,7 @@ func TestVerifierForgets(t *testing.T) {
 	raw := signed(t, key, testMint())
 	known := func() *Verifier {
 		now = testNow
-		v := NewVerifier(10, testBytes, expect)
+		v := newVerifier(expect)
 		letIn(t, v, raw, keys)
 		return v
 	}
@@ -97,7 +94,7 @@ func BenchmarkVerifier(b *testing.B) {
 	set := NewKeySet(key)
 	keys := fixedKeys(set)
 	raw := signed(b, key, testMint())
-	v := NewVerifier(10, testBytes, testExpect())
+	v := newVerifier(testExpect())
 	letIn(b, v, raw, set)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -89,10 +89,10 @@ func (e Expect) Check() error {
 	return nil
 }
 
-func (e Expect) headerRules() headerRules { return headerRules{e.IgnoreParams, e.NoKeyID} }
+func (e *Expect) headerRules() headerRules { return headerRules{e.IgnoreParams, e.NoKeyID} }
 
 // optional returns the names of claims that may be missing.
-func (e Expect) optional() []string {
+func (e *Expect) optional() []string {
 	if e.ClientClaim != "" && slices.Contains(e.AllowMissing, "client_id") {
 		return append(slices.Clone(e.AllowMissing), e.ClientClaim)
 	}
@@ -101,7 +101,7 @@ func (e Expect) optional() []string {
 
 var accessTokenTypes = []string{AccessTokenType}
 
-func (e Expect) takesType(typ string) bool {
+func (e *Expect) takesType(typ string) bool {
 	if typ == "" {
 		return slices.Contains(e.AllowMissing, "typ")
 	}
@@ -112,7 +112,7 @@ func (e Expect) takesType(typ string) bool {
 	return slices.ContainsFunc(types, func(taken string) bool { return sameType(typ, taken) })
 }
 
-func (e Expect) now() time.Time {
+func (e *Expect) now() time.Time {
 	if e.Now == nil {
 		return time.Now()
 	}
@@ -122,35 +122,53 @@ func (e Expect) now() time.Time {
 // Verify checks a token: its form, its signature with the key in keys that it names, and its claims. If the token is not
 // valid, the error is an *Error.
 func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
-	claims, _, err := verify(raw, keys, e)
-	return claims, err
-}
-
-// verify is Verify. It also returns the thumbprint of the key.
-func verify(raw string, keys *KeySet, e Expect) (claims *Claims, keyID string, err error) {
 	c, err := openCompact(raw, MaxTokenSize, e.headerRules())
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if !e.takesType(string(c.header.Typ)) {
-		return nil, "", refuse(WrongType, "typ is not that of an access token")
-	}
-	data, keyID, err := c.verify(keys, e.Algs)
+	t := Trust{Expect: e}.prepare()
+	found, err := c.verify(keys, &t)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	all, err := parsePayload(data)
+	return found.claims, nil
+}
+
+// found is what verify finds.
+type found struct {
+	claims  *Claims
+	keyID   string // the thumbprint of the key
+	learned bool   // whether a signature was checked
+}
+
+// verify checks a token whose header conforms to the rules of the issuer.
+func (c *compact) verify(keys *KeySet, t *trusted) (f found, err error) {
+	if !t.takesType(string(c.header.Typ)) {
+		return f, refuse(WrongType, "typ is not that of an access token")
+	}
+	if f.keyID, f.learned, err = c.signedBy(keys, t.Algs); err != nil {
+		return f, err
+	}
+	if f.claims, err = c.readAs(t); err != nil {
+		return f, err
+	}
+	return f, t.check(f.claims)
+}
+
+// readAs reads the claims of a token, which may have been read before.
+func (c *compact) readAs(t *trusted) (*Claims, error) {
+	if c.read != nil && c.reading == t.reading {
+		return c.read, nil
+	}
+	all, err := c.parsed()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if claims, err = readClaims(all, e); err != nil {
-		return nil, "", err
-	}
-	return claims, keyID, e.check(claims)
+	return readClaims(all, &t.Expect)
 }
 
 // readClaims checks the form of claims and that those are there which RFC 9068 §2.2 requires.
-func readClaims(all payload, e Expect) (*Claims, error) {
+func readClaims(all payload, e *Expect) (*Claims, error) {
 	r := claimReader{all: all}
 	c := &Claims{
 		All:       all,
@@ -170,7 +188,7 @@ func readClaims(all payload, e Expect) (*Claims, error) {
 
 // TakesAudience reports whether a token with this aud is for the verifier. A missing aud is nil. It says nothing about for
 // whom the token is, so only a list of clients can stand in for it.
-func (e Expect) TakesAudience(aud []string) bool {
+func (e *Expect) TakesAudience(aud []string) bool {
 	switch {
 	case e.AnyAudience:
 		return true
@@ -180,12 +198,12 @@ func (e Expect) TakesAudience(aud []string) bool {
 	return uri.NamesOneOf(aud, e.Audiences)
 }
 
-func (e Expect) takesNoAudience() bool {
+func (e *Expect) takesNoAudience() bool {
 	return len(e.Clients) > 0 && slices.Contains(e.AllowMissing, "aud")
 }
 
 // check compares claims with what is expected.
-func (e Expect) check(c *Claims) error {
+func (e *Expect) check(c *Claims) error {
 	now, leeway := e.now(), max(e.Leeway, 0)
 	switch {
 	case c.Issuer != e.Issuer:

@@ -114,7 +114,7 @@ func acceptsSignature(raw string, keys *KeySet) bool {
 	if err != nil {
 		return false
 	}
-	_, _, err = c.verify(keys, nil)
+	_, _, err = c.signedBy(keys, nil)
 	return err == nil
 }
 

@@ -35,9 +35,9 @@ const serverCaddyfile = `{
 		issuer http://{{site "token"}} {
 			audience {{.Audience}}
 			registry file {{.Registry}}
-			{{if not .Limits}}client_limits off
-			policy {
-				timeout 20s # others may be busy here
+			{{if not .Limits}}client_limits off{{end}}
+			{{if .Patient}}policy {
+				timeout 20s
 			}{{end}}
 			token_ttl {{if .Variant}}9m{{else}}10m{{end}}
 		}

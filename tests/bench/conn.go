@@ -19,6 +19,7 @@ type conn struct {
 	net.Conn
 	reader *bufio.Reader
 	body   bytes.Buffer // of the last answer
+	wait   int          // the seconds of its Retry-After
 }
 
 // open connects, unless the connection is open.
@@ -83,6 +84,7 @@ func (c *conn) read() (status int, last bool, err error) {
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, false, errBadAnswer
 	}
+	c.wait = 0
 	length, chunked := 0, false
 	for {
 		line, err := c.reader.ReadSlice('\n')
@@ -99,6 +101,8 @@ func (c *conn) read() (status int, last bool, err error) {
 			if length, err = strconv.Atoi(string(value)); err != nil {
 				return 0, false, errBadAnswer
 			}
+		case "Retry-After":
+			c.wait, _ = strconv.Atoi(string(value))
 		case "Transfer-Encoding":
 			chunked = true
 		case "Connection":

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// floodSpec is what a flooding process does. It goes on until its input ends, and does not wait after a refusal.
+// floodSpec is what a flooding process does. It goes on until its input ends.
 type floodSpec struct {
 	Address     string
 	Connections int
@@ -22,6 +22,7 @@ type floodSpec struct {
 	Scopes      int      // each request asks for that many other scopes, as Client
 	Client      string
 	Secret      string
+	Waits       bool // as long as Retry-After says; else it sends the next request at once
 }
 
 // floodResult is what a flood met. Times are of all answers, refusals included.
@@ -131,9 +132,7 @@ func (spec floodSpec) run(conns []*conn, stop <-chan struct{}) floodResult {
 				default:
 					statuses[status]++
 					own = append(own, time.Since(began))
-					if err != nil {
-						time.Sleep(10 * time.Millisecond)
-					}
+					spec.pause(c, err, stop)
 				}
 			}
 			mu.Lock()
@@ -153,6 +152,24 @@ func (spec floodSpec) run(conns []*conn, stop <-chan struct{}) floodResult {
 	slices.Sort(latencies)
 	result.P50, result.P99 = quantile(latencies, 0.5), quantile(latencies, 0.99)
 	return result
+}
+
+// pause waits between two requests of a connection.
+func (spec floodSpec) pause(c *conn, err error, stop <-chan struct{}) {
+	var d time.Duration
+	switch {
+	case err != nil:
+		d = 10 * time.Millisecond
+	case spec.Waits:
+		d = time.Duration(c.wait) * time.Second
+	}
+	if d == 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-stop:
+	}
 }
 
 // requests returns what makes the requests of a connection.

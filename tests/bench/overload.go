@@ -52,12 +52,18 @@ func scenarios(f *fixture, o options) []scenario {
 	plain := func(site string) func(*server) (floodSpec, error) {
 		return many(site, func(s *server) source { return always(func() []byte { return rawGet(s.site(site), "") }) })
 	}
+	waiting := func(s *server) (floodSpec, error) {
+		spec, err := tokenFlood(s)
+		spec.Waits = true
+		return spec, err
+	}
 	greedy := func(s *server) (floodSpec, error) {
 		return floodSpec{Address: s.site("token"), Connections: 16, Scopes: 100, Client: "greedy", Secret: f.secret}, nil
 	}
 	n := fmt.Sprintf("%d connections", o.flood)
 	return []scenario{
 		{doorFlooded, "the door, while " + n + " flood the token endpoint", door, tokenFlood},
+		{"door-flooded-waiting", "the door, while they wait after a refusal as `Retry-After` says", door, waiting},
 		{"tokens-flooded", "tokens of clients, while " + n + " flood the token endpoint", tokens, tokenFlood},
 		{greedyFlood, "tokens of other clients, while a client with 200 grants asks for 100 scopes on 16 connections", tokens, greedy},
 		{"greedy-client-door", "the door, meanwhile", door, greedy},

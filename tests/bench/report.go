@@ -138,9 +138,9 @@ func (r *report) print(w io.Writer, format string) error {
 func (r *report) tables() []table {
 	setting := fmt.Sprintf("%s, %d CPUs, the server with GOMAXPROCS=%d, %d connections, medians of %d rounds of %g s",
 		r.Go, r.CPUs, r.Procs, r.Connections, r.Rounds, r.Seconds)
-	goals := table{title: "Goals: " + setting, head: []string{"what", "before", "goal", "now"}}
+	goals := table{title: "Goals: " + setting, head: []string{"what", "before", "goal", "now", "by CPU"}}
 	for _, g := range r.Goals {
-		goals.rows = append(goals.rows, []string{g.What, g.Before, g.Goal, g.Now})
+		goals.rows = append(goals.rows, []string{g.What, g.Before, g.Goal, g.Now, g.ByCPU})
 	}
 	targets := table{title: "Targets: " + setting, detail: []string{"name", "bytes"},
 		head: []string{"what", "name", "requests/s", "ratio", "by CPU", "of", "p50", "p99", "p99 ratio", "CPU", "allocations", "bytes"}}

@@ -29,6 +29,7 @@ type server struct {
 type serverOptions struct {
 	Silent   bool   // no decision log
 	Limits   bool   // the limits that the plugin has by default; else none that a measurement could reach
+	Patient  bool   // decisions may take long: others may be busy on this machine, and an answer other than 200 is a failure
 	Registry string // path
 	Variant  bool   // a config that differs a little, for reloads
 }

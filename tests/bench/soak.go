@@ -42,20 +42,26 @@ func (s *server) memory(what string) (row memoryRow, err error) {
 }
 
 // soak checks that neither requests nor reloads of the config leave anything behind.
-func soak(f *fixture, o options) (err error) {
+func soak(f *fixture, o options) error {
 	r := newReport(f, o)
-	registry, err := f.writeRegistry("soak.yaml", soakClients)
+	problems := errors.Join(
+		r.soakServer(f, o, "requests", soakClients, r.soakRequests),
+		r.soakServer(f, o, "reloads", demoClients, r.soakReloads))
+	return errors.Join(r.print(os.Stdout, o.format), problems)
+}
+
+// soakServer runs a part of the soak on a server of its own.
+func (r *report) soakServer(f *fixture, o options, name string, clients int, part func(*server, options) error) error {
+	registry, err := f.writeRegistry(name+".yaml", clients)
 	if err != nil {
 		return err
 	}
 	s := new(server)
 	defer s.stop()
-	defer func() { err = errors.Join(err, s.profileMemory(o.profile)) }()
-	if err := s.start(f, "soak", serverOptions{Limits: true, Registry: registry}); err != nil {
+	if err := s.start(f, name, serverOptions{Limits: true, Patient: true, Registry: registry}); err != nil {
 		return err
 	}
-	problems := errors.Join(r.soakRequests(s, o), r.soakReloads(s, o))
-	return errors.Join(r.print(os.Stdout, o.format), problems)
+	return errors.Join(part(s, o), s.profileMemory(o.profile, name))
 }
 
 // soakRequests sends requests of all kinds.
@@ -147,14 +153,14 @@ func (s *server) mintAndUse() error {
 }
 
 // profileMemory writes what the server holds in the end.
-func (s *server) profileMemory(folder string) error {
+func (s *server) profileMemory(folder, name string) error {
 	if folder == "" {
 		return nil
 	}
 	for _, kind := range []string{"heap", "goroutine"} {
 		content, err := get("http://" + s.site("admin") + "/debug/pprof/" + kind)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, "soak."+kind), content, 0o644)
+			err = os.WriteFile(filepath.Join(folder, name+"."+kind), content, 0o644)
 		}
 		if err != nil {
 			return err

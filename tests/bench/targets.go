@@ -70,7 +70,7 @@ func (c *comparison) start(s *server, name string, o serverOptions, clients int)
 	if err != nil {
 		return err
 	}
-	o.Registry = registry
+	o.Registry, o.Patient = registry, true
 	c.servers = append(c.servers, s)
 	return s.start(c.fixture, name, o)
 }

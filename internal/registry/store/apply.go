@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
@@ -45,14 +46,25 @@ func (s *Store) Apply(ctx context.Context, name string, data []byte, o ApplyOpti
 	if err := s.Open(ctx); err != nil {
 		return nil, err
 	}
-	base := s.base()
-	base.Compared = o.Compared
 	if o.DryRun {
+		base := s.base(true)
+		base.Compared = o.Compared
 		return base.Plan(ctx, name, data, o.Prune)
 	}
 	var changes []registry.Change
-	err := s.write(ctx, func(ctx context.Context, w *writer) (err error) {
-		base := s.base() // again: the registry is locked now
+	err := s.removing(ctx, func(readAll bool) (err error) {
+		changes, err = s.apply(ctx, name, data, o, readAll)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changes, nil
+}
+
+func (s *Store) apply(ctx context.Context, name string, data []byte, o ApplyOptions, readAll bool) (changes []registry.Change, err error) {
+	err = s.write(ctx, func(ctx context.Context, w *writer) (err error) {
+		base := s.base(readAll)
 		base.Compared = o.Compared
 		if changes, err = base.Plan(ctx, name, data, o.Prune); err != nil || len(changes) == 0 {
 			return err
@@ -68,14 +80,12 @@ func (s *Store) Apply(ctx context.Context, name string, data []byte, o ApplyOpti
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return changes, nil
+	return changes, err
 }
 
-// base returns what is stored now.
-func (s *Store) base() registry.Base {
+// base returns what is stored now. Without readAll, a removal that has to read all clients of a large registry fails; see
+// removing.
+func (s *Store) base(readAll bool) registry.Base {
 	return registry.Base{
 		Resources: s.resources.Load(),
 		Client: func(ctx context.Context, id string) (*registry.Client, error) {
@@ -86,6 +96,9 @@ func (s *Store) base() registry.Base {
 			return s.readClient(ctx, name, id)
 		},
 		ClientIDs: s.storedIDs,
+		Users: func(ctx context.Context, removed registry.Removed) iter.Seq2[string, error] {
+			return s.users(ctx, removed, readAll)
+		},
 		CheckClient: func(c *registry.Client, resources []*registry.Resource) (*registry.Client, error) {
 			return s.checkClient(c.ID, nil, c, resources)
 		},

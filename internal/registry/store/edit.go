@@ -38,7 +38,7 @@ func (s *Store) EditClient(ctx context.Context, id string, edit func(*registry.C
 }
 
 // EditResource changes one resource, as EditClient changes a client. Deleting a resource or an action that grants name is
-// a *registry.InUseError.
+// a *registry.InUseError. If it needs an index of a large registry, it makes one and calls the function again.
 func (s *Store) EditResource(ctx context.Context, code string, edit func(*registry.Resource) (*registry.Resource, error)) (registry.Change, error) {
 	if err := scope.CheckResource(code); err != nil {
 		return registry.Change{}, invalid("a resource's code: " + err.Error())
@@ -46,6 +46,15 @@ func (s *Store) EditResource(ctx context.Context, code string, edit func(*regist
 	if _, err := recordName(code); err != nil {
 		return registry.Change{}, err
 	}
+	var change registry.Change
+	err := s.removing(ctx, func(readAll bool) (err error) {
+		change, err = s.editResource(ctx, code, edit, readAll)
+		return err
+	})
+	return change, err
+}
+
+func (s *Store) editResource(ctx context.Context, code string, edit func(*registry.Resource) (*registry.Resource, error), readAll bool) (registry.Change, error) {
 	return s.edit(ctx, func(ctx context.Context) (registry.Change, error) {
 		all := s.resources.Load()
 		before, damage := all.ByCode[code], all.Broken[code]
@@ -60,7 +69,7 @@ func (s *Store) EditResource(ctx context.Context, code string, edit func(*regist
 			return registry.Change{}, err
 		}
 		change := registry.ResourceChange(code, before, damage, after)
-		return change, s.base().CheckUnused(ctx, []registry.Change{change}, nil)
+		return change, s.base(readAll).CheckUnused(ctx, []registry.Change{change}, nil)
 	})
 }
 

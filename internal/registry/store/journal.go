@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -22,6 +23,31 @@ type journal struct {
 	Pending *keys `json:"pending,omitempty"`
 	// Recent are the last changes, in order.
 	Recent []change `json:"recent,omitempty"`
+	// Index is the name of the root of the clients' index, or "" if there is none. See index.
+	Index string `json:"index,omitempty"`
+}
+
+// hasIndex reports whether the index has all clients that are not pending.
+func (j *journal) hasIndex() bool { return j.Index != "" && (j.Pending == nil || !j.Pending.All) }
+
+// pendingClients returns the ids of clients that a writer has begun to change, sorted.
+func (j *journal) pendingClients() []string {
+	if j.Pending == nil {
+		return nil
+	}
+	ids := clientsOf(*j.Pending)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// clientsOf returns the ids of the clients among the keys.
+func clientsOf(k keys) (ids []string) {
+	for _, key := range k.Keys {
+		if id, ok := recordID(key); ok && !isResourceKey(key) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // A journal that replaces a broken one begins to count at a random number. The possible numbers are so far apart that

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +47,7 @@ func TestKilledWriter(t *testing.T) {
 			written[id] = n
 		}
 		s := newStore(&certmagic.FileStorage{Path: folder})
+		s.SetIndexing(0, 2)
 		if err := s.Open(ctx); err != nil {
 			t.Fatalf("after the kill: %v", err)
 		}
@@ -56,6 +58,7 @@ func TestKilledWriter(t *testing.T) {
 			}
 			written[id] = got
 		}
+		checkIndexed(t, s)
 		// The lock of a dead writer is stale after ten seconds. The test does not wait for that.
 		if err := os.RemoveAll(filepath.Join(folder, "locks")); err != nil {
 			t.Fatal(err)
@@ -78,6 +81,28 @@ func checkWhole(t *testing.T, s *store.Store, id string) int {
 		t.Fatalf("the record is torn: %+v", c)
 	}
 	return n
+}
+
+// checkIndexed checks that the index, if there is one, has what is stored.
+func checkIndexed(t *testing.T, s *store.Store) {
+	t.Helper()
+	all, err := s.ClientIDs(ctx, "", "", 0)
+	page, pageErr := s.ClientIDs(ctx, "", "", 10)
+	if err != nil || pageErr != nil || !slices.Equal(all, page) {
+		t.Fatalf("after the kill the index has %q, and stored are %q: %v, %v", page, all, pageErr, err)
+	}
+	for _, action := range []string{"read", "edit"} {
+		before, after := &registry.Resource{Code: "book", Actions: map[string]string{"read": "", "edit": ""}}, &registry.Resource{Code: "book", Actions: map[string]string{}}
+		for a := range before.Actions {
+			if a != action {
+				after.Actions[a] = ""
+			}
+		}
+		changes := []registry.Change{registry.ResourceChange("book", before, nil, after)}
+		if indexed, stored := s.CheckUnused(ctx, changes, true), s.CheckUnused(ctx, changes, false); fmt.Sprint(indexed) != fmt.Sprint(stored) {
+			t.Fatalf("after the kill a removal says %v, and without the index %v", indexed, stored)
+		}
+	}
 }
 
 // killWriter runs a writer and kills it. It returns what the writer last reported as begun and as written.
@@ -124,9 +149,11 @@ func writeForever(folder string) {
 		}
 	}
 	_, err := s.EditResource(ctx, "book", func(*registry.Resource) (*registry.Resource, error) {
-		return &registry.Resource{Code: "book", Actions: map[string]string{"read": ""}}, nil
+		return &registry.Resource{Code: "book", Actions: map[string]string{"read": "", "edit": ""}}, nil
 	})
 	fail(err)
+	s.SetIndexing(0, 2)
+	fail(s.BuildIndex(ctx))
 	start := int(time.Now().UnixNano() / 1000)
 	for n := start; ; n++ {
 		id, text := "client-"+strconv.Itoa(n%3), strconv.Itoa(n)
@@ -134,7 +161,7 @@ func writeForever(folder string) {
 		fail(err)
 		_, err = s.EditClient(ctx, id, func(*registry.Client) (*registry.Client, error) {
 			c := &registry.Client{ID: id, Description: text}
-			c.Grants = append(c.Grants, grant("book", text, "read"))
+			c.Grants = append(c.Grants, grant("book", text, []string{"read", "edit"}[n/3%2]))
 			return c, nil
 		})
 		fail(err)

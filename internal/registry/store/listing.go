@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"sync"
 	"time"
 
@@ -20,15 +20,30 @@ type listing struct {
 	forget   *time.Timer
 }
 
-// ClientIDs implements registry.Registry. It lists all clients in the storage if something has changed, or after half a
-// minute without a call.
+// ClientIDs implements registry.Registry. A page of a large registry is from the index, which is made in the background if
+// there is none. All ids are from the storage: ClientIDs lists them if something has changed, or after half a minute
+// without a call.
 func (s *Store) ClientIDs(ctx context.Context, prefix, after string, limit int) ([]string, error) {
 	if err := s.Open(ctx); err != nil {
 		return nil, err
 	}
+	damaged := ""
+	if limit > 0 {
+		page, name, err := s.indexedIDs(ctx, prefix, after, limit)
+		if err == nil {
+			s.checkIndexLater()
+		}
+		if !errors.Is(err, errNoIndex) {
+			return page, err
+		}
+		damaged = name
+	}
 	all, err := s.allIDs(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if limit > 0 && len(all) > s.indexFrom {
+		s.buildIndexLater(damaged)
 	}
 	return registry.PageOfIDs(all, prefix, after, limit), nil
 }
@@ -37,12 +52,11 @@ func (s *Store) allIDs(ctx context.Context) ([]string, error) {
 	s.listing.mu.Lock()
 	defer s.listing.mu.Unlock()
 	revision := s.Revision() // read first: a change during the listing makes the listing old
-	if s.listing.ids == nil || s.listing.revision != revision {
-		ids, err := listIDs(ctx, s.storage, s.prefix+"/clients")
+	if s.listing.ids == nil || s.listing.revision != revision || s.unfinished.Load() {
+		ids, err := s.storedIDs(ctx)
 		if err != nil {
 			return nil, err
 		}
-		slices.Sort(ids)
 		s.listing.ids, s.listing.revision = ids, revision
 	}
 	if s.listing.forget == nil {

@@ -44,19 +44,22 @@ type Store struct {
 	loading   singleflight.Group
 	resources atomic.Pointer[registry.ResourceSet]
 	listing   listing
+	indexing
 
-	lock     writeLock  // held during a change, against all nodes
-	mu       sync.Mutex // held while the journal is followed
-	opened   atomic.Bool
-	looked   atomic.Int64  // when the last successful look began, in nanoseconds since 1970
-	sequence atomic.Uint64 // of the last change that was followed
-	failures poll.Failures
-	now      func() time.Time
+	lock       writeLock  // held during a change, against all nodes
+	mu         sync.Mutex // held while the journal is followed
+	opened     atomic.Bool
+	looked     atomic.Int64  // when the last successful look began, in nanoseconds since 1970
+	sequence   atomic.Uint64 // of the last change that was followed
+	unfinished atomic.Bool   // a change had begun and not ended when the journal was followed
+	failures   poll.Failures
+	now        func() time.Time
 }
 
 // New returns the registry whose keys in the storage begin with the prefix.
 func New(storage Storage, prefix string) *Store {
 	s := &Store{storage: storage, prefix: prefix, clients: newClientCache(DefaultCacheSize), now: time.Now}
+	s.indexing = indexing{indexFrom: indexFrom, pageSize: pageSize}
 	s.SetLookups(allOf{storage}, allOf{storage})
 	s.lock = writeLock{storage: storage, name: prefix + "/write", onFault: s.report}
 	return s
@@ -223,6 +226,7 @@ func (s *Store) follow(ctx context.Context, j *journal) (changed bool, err error
 		return false, err
 	}
 	changed = s.sequence.Swap(j.Sequence) != j.Sequence
+	s.unfinished.Store(j.Pending != nil)
 	s.opened.Store(true)
 	return changed && !first, nil
 }
@@ -238,10 +242,8 @@ func (s *Store) renew(ctx context.Context, stale keys) error {
 		s.clients.dropAll()
 		return nil
 	}
-	for _, key := range stale.Keys {
-		if id, ok := recordID(key); ok && !isResourceKey(key) {
-			s.forgetClient(id)
-		}
+	for _, id := range clientsOf(stale) {
+		s.forgetClient(id)
 	}
 	return nil
 }

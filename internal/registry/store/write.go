@@ -23,6 +23,7 @@ type writer struct {
 type put struct {
 	key, label, id string
 	entry          json.Marshaler // nil deletes
+	before         any            // the entry that it replaces, or nil
 }
 
 func (s *Store) putOf(c registry.Change) (put, error) {
@@ -30,7 +31,7 @@ func (s *Store) putOf(c registry.Change) (put, error) {
 	if err != nil {
 		return put{}, err
 	}
-	p := put{key: s.clientKey(name), label: clientLabel(c.ID), id: c.ID}
+	p := put{key: s.clientKey(name), label: clientLabel(c.ID), id: c.ID, before: c.Before}
 	if c.Kind == "resource" {
 		p.key, p.label = s.resourceKey(name), resourceLabel(c.ID)
 	}
@@ -81,16 +82,18 @@ func (s *Store) Close() {
 }
 
 // commit stores records one after the other, each as a whole, between the two entries of the journal. If one fails, those
-// before it remain.
+// before it remain. The second entry of the journal also names the index that has the changes.
 func (w *writer) commit(ctx context.Context, puts []put) error {
 	s := w.store
 	for _, p := range puts {
 		w.changed = append(w.changed, p.key)
 	}
+	unfinished := w.journal.Pending // by writers that died or failed
 	w.journal.begin(keysOf(w.changed))
 	if err := s.storeJournal(ctx, w.journal); err != nil {
 		return err
 	}
+	s.unfinished.Store(true)
 	for _, p := range puts {
 		if err := w.apply(ctx, p); err != nil {
 			return err
@@ -99,6 +102,7 @@ func (w *writer) commit(ctx context.Context, puts []put) error {
 			w.progress(w.written, len(puts))
 		}
 	}
+	former := w.reindex(ctx, puts, unfinished)
 	w.journal.finish()
 	if err := s.storeJournal(ctx, w.journal); err != nil {
 		// The change is made, and every node reads its keys again for as long as they are pending. The next change, which
@@ -107,6 +111,8 @@ func (w *writer) commit(ctx context.Context, puts []put) error {
 		return nil
 	}
 	s.sequence.Store(w.journal.Sequence)
+	s.unfinished.Store(false)
+	s.deleteIndexObjects(ctx, former)
 	return nil
 }
 
