@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +119,34 @@ func TestLargeRegistryReadsLittle(t *testing.T) {
 		})
 		reads("a change of a client's description", 4, func() error { return describe(s, "client-000001", "changed") })
 		reads("a change of a client's grants", 6, func() error { putClient(t, s, "client-000001"); return nil })
+	}
+}
+
+// TestApplyWritesEachPageOnce: an apply of many clients writes the pages of the index that change, and its root.
+func TestApplyWritesEachPageOnce(t *testing.T) {
+	t.Parallel()
+	c, s := newLargeStore(t, 4_000) // 40 pages
+	writes := make(map[string]int)
+	c.fail = func(operation, key string) error {
+		if operation == "store" {
+			writes[path.Base(path.Dir(key))]++
+		}
+		return nil
+	}
+	clients := make(map[string]*registry.Client)
+	for i := range 400 {
+		id := fmt.Sprintf("client-%06d-new", 10*i)
+		clients[id] = &registry.Client{ID: id, Grants: []scope.Grant{grant("book", "*", "edit")}}
+	}
+	data, err := json.Marshal(map[string]any{"clients": clients})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(ctx, "registry.json", data, store.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]int{"registry": 2, "clients": 400, "index": 41}; !maps.Equal(writes, want) {
+		t.Errorf("it writes %v, want %v", writes, want)
 	}
 }
 
@@ -236,6 +266,58 @@ func soon(t *testing.T, what string, holds func() bool) {
 	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// TestListDuringChanges: a list on one node has all clients that exist during it, while another node changes others around
+// them.
+func TestListDuringChanges(t *testing.T) {
+	t.Parallel()
+	c, writer := newLargeStore(t, 300)
+	writer.SetIndexing(100, 10)
+	reader := newStore(c.memory)
+	reader.SetIndexing(100, 10)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 300 {
+			added, deleted := fmt.Sprintf("client-%06d-%d", i, i), fmt.Sprintf("client-%06d-%d", i/2, i/2)
+			_, err := writer.EditClient(ctx, added, func(*registry.Client) (*registry.Client, error) { return &registry.Client{ID: added}, nil })
+			if err == nil {
+				_, err = writer.EditClient(ctx, deleted, func(*registry.Client) (*registry.Client, error) { return nil, nil })
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for lists, more := 0, true; more || lists == 0; lists++ {
+		select {
+		case <-done:
+			more = false
+		default:
+		}
+		stable, after := 0, ""
+		for {
+			ids, err := reader.ClientIDs(ctx, "client-", after, 37)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range ids {
+				if id <= after {
+					t.Fatalf("%q comes after %q", id, after)
+				}
+				if after = id; len(id) == len("client-000000") {
+					stable++
+				}
+			}
+			if len(ids) < 37 {
+				break
+			}
+		}
+		if stable != 300 {
+			t.Fatalf("list %d has %d of 300 clients", lists, stable)
 		}
 	}
 }

@@ -66,11 +66,24 @@ func TestManyClients(t *testing.T) {
 	timed(t, "first page of a list, without an index", 1, page)
 	timed(t, "next page of a list, without an index", 1, page)
 	s.forgetListing()
+	many := min(*clientCount/10, 10_000)
+	applyMany := func(prefix string) func(int) error {
+		s.Close() // a node that has the lock for long leaves it free before the next change
+		return func(int) error { _, err := s.Apply(ctx, "", manyNew(prefix, many), ApplyOptions{}); return err }
+	}
+	timed(t, fmt.Sprint("apply of ", many, " new clients, without an index"), 1, applyMany("a"))
+	timed(t, "check of all clients for a removal, without an index", 1, func(int) error {
+		resource := s.resources.Load().ByCode["book"]
+		less := &registry.Resource{Code: "book", Actions: map[string]string{"read": ""}}
+		return s.CheckUnused(ctx, []registry.Change{registry.ResourceChange("book", resource, nil, less)}, false)
+	})
 	timed(t, "making the index", 1, func(int) error { return s.buildIndex(ctx, "") })
 	s.nextCheck.Store(math.MaxInt64)
 	timed(t, "first page of a list", 1, page)
 	timed(t, "next page of a list", 20, page)
 	timed(t, "checking the index", 1, func(int) error { return s.checkIndex(ctx) })
+	timed(t, fmt.Sprint("apply of ", many, " new clients"), 1, applyMany("b"))
+	s.Close()
 	timed(t, "a change of a client", 20, func(i int) error {
 		_, err := s.EditClient(ctx, nthClient(i), func(c *registry.Client) (*registry.Client, error) { c.Description = "x"; return c, nil })
 		return err
@@ -81,7 +94,7 @@ func TestManyClients(t *testing.T) {
 		})
 		return err
 	})
-	timed(t, "end of an unused action", 1, func(int) error {
+	timed(t, "removal of an unused action", 1, func(int) error {
 		_, err := s.EditResource(ctx, "book", func(r *registry.Resource) (*registry.Resource, error) { delete(r.Actions, "edit"); return r, nil })
 		return err
 	})
@@ -89,6 +102,20 @@ func TestManyClients(t *testing.T) {
 }
 
 func nthClient(i int) string { return fmt.Sprintf("client-%07d", i) }
+
+// manyNew returns a registry file with new clients, whose ids are spread among the others.
+func manyNew(prefix string, n int) []byte {
+	var file strings.Builder
+	file.WriteString(`{"clients": {`)
+	for i := range n {
+		if i > 0 {
+			file.WriteString(",")
+		}
+		fmt.Fprintf(&file, `"%s-%s": {"grants": [{"resource": "book", "identifiers": ["*"], "actions": ["read"]}]}`, nthClient(i*10), prefix)
+	}
+	file.WriteString("}}")
+	return []byte(file.String())
+}
 
 // timed logs how long something took on average.
 func timed(t *testing.T, what string, times int, do func(i int) error) {
