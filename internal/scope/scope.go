@@ -79,6 +79,9 @@ func ParseList(list string, limit int) ([]Scope, error) {
 			return nil, fmt.Errorf("scope %d: %w", len(scopes)+1, err)
 		}
 		seen[raw] = true
+		if scopes == nil {
+			scopes = make([]Scope, 0, min(strings.Count(list, " ")+1, limit))
+		}
 		scopes = append(scopes, s)
 	}
 	return scopes, nil
