@@ -73,7 +73,7 @@ func compile(sources []files.File) (*snapshot, error) {
 	if err := s.prepareShortcut(compiler, modules, store); err != nil {
 		return nil, err
 	}
-	useNatives(compiler)
+	s.finish()
 	return s, nil
 }
 

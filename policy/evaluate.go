@@ -15,12 +15,15 @@ type answer[T any] struct {
 	err   *Error
 }
 
-// ask evaluates a question on a worker. When the time is up it abandons the evaluation and its tracers, because some
+// ask evaluates a question on the caller's goroutine if the policy is prompt, and else on a worker. When the time is up it abandons the worker and its tracers, because some
 // builtin functions ignore cancellation. What outlives the call does not refer to the caller's data.
 func ask[T any](ctx context.Context, e *Engine, q question[T], timeout time.Duration, tracers ...topdown.QueryTracer) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, &Error{Canceled, err}
+	}
+	if len(tracers) == 0 && q.snapshot.prepared[q.query].isPrompt {
+		return askHere(ctx, e, q, timeout)
 	}
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()

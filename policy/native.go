@@ -84,10 +84,10 @@ func nativeBuiltin(name string, function native) *topdown.Builtin {
 }
 
 // useNatives replaces calls of functions by natives in a compiled policy. It replaces none if a rule of the policy replaces
-// by "with" one of these functions, or a builtin function that they use.
-func useNatives(compiler *ast.Compiler) {
+// by "with" one of these functions, or a builtin function that they use. It reports whether it replaces them.
+func useNatives(compiler *ast.Compiler) bool {
 	if replacesNatives(compiler) {
-		return
+		return false
 	}
 	operators := make(map[string]*ast.Term, len(natives))
 	for name := range natives {
@@ -111,6 +111,12 @@ func useNatives(compiler *ast.Compiler) {
 			return false
 		})
 	}
+	return true
+}
+
+// isNative reports whether a rule is one that a native replaces.
+func isNative(rule *ast.Rule) bool {
+	return packageOf(rule.Module) == scopePackage && natives[ruleName(rule)] != nil
 }
 
 // replacesNatives reports whether a "with" of a policy could change what a native stands for.

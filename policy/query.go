@@ -23,6 +23,7 @@ type preparedQuery struct {
 	store    storage.Store
 	txn      storage.Transaction
 	natives  map[string]*topdown.Builtin
+	isPrompt bool
 }
 
 // resultVar is the variable of a query that has its result.
@@ -43,7 +44,7 @@ func prepare(compiler *ast.Compiler, store storage.Store, text string, natives m
 	if err != nil {
 		return nil, fmt.Errorf("reading data: %w", err)
 	}
-	return &preparedQuery{compiler, query, body, store, txn, natives}, nil
+	return &preparedQuery{compiler: compiler, query: query, body: body, store: store, txn: txn, natives: natives}, nil
 }
 
 // evaluation is what an evaluation of a query has of its own.

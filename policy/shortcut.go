@@ -46,7 +46,6 @@ func (s *snapshot) prepareShortcut(compiler *ast.Compiler, modules map[string]*a
 		return err
 	}
 	s.prepared[authorsQuery], err = prepare(compiler, store, authorsQuery.text(written), nativeBuiltins())
-	useNatives(compiler)
 	return err
 }
 

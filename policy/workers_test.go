@@ -53,8 +53,15 @@ func TestNoJobWaitsBesideAnIdleWorker(t *testing.T) {
 
 // TestDecisionsOnAStandingClock is the same of whole decisions, while the policy's workers end.
 func TestDecisionsOnAStandingClock(t *testing.T) {
+	for name, condition := range map[string]string{"in place": "time.now_ns() < 0", "on a worker": "bits.lsh(1, 5) == 1"} {
+		dir := write(t, map[string]string{"a.rego": "package m2m.token\nttl contains 60 if " + condition + "\n"})
+		t.Run(name, func(t *testing.T) { decideOnAStandingClock(t, dir) })
+	}
+}
+
+func decideOnAStandingClock(t *testing.T, dir string) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := Load(Config{Timeout: time.Nanosecond, MaxConcurrent: 2})
+		e, err := Load(Config{Paths: []string{dir}, Timeout: time.Nanosecond, MaxConcurrent: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
