@@ -14,6 +14,9 @@ import (
 
 // addLogFields adds fields to the request's access log line.
 func addLogFields(r *http.Request, fields ...zap.Field) {
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs == nil {
+		return // there is no access log
+	}
 	fields = logmask.Fields(fields)
 	if line := maskedLineOf(r); line != nil {
 		line.fields = append(line.fields, fields...)
@@ -99,7 +102,7 @@ func maskUser(r *http.Request, id string) {
 
 // maskRequest returns the line that replaces Caddy's, or nil if Caddy's contains no credential of the request.
 func maskRequest(r *http.Request) *maskedLine {
-	line := new(maskedLine)
+	var line maskedLine // most requests need none
 	uri := line.text("/request/uri", originalURI(r))
 	host := line.text("/request/host", r.Host)
 	header := line.header("/request/headers", r.Header)
@@ -110,9 +113,9 @@ func maskRequest(r *http.Request) *maskedLine {
 	if header == nil {
 		header = r.Header.Clone() // handlers change the header
 	}
-	line.request = original(r)
-	line.request.RequestURI, line.request.Host, line.request.Header = uri, host, header
-	return line
+	shown := &maskedLine{request: original(r), masked: line.masked}
+	shown.request.RequestURI, shown.request.Host, shown.request.Header = uri, host, header
+	return shown
 }
 
 // originalURI returns the URI that the client sent.

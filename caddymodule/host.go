@@ -34,7 +34,12 @@ func (caddyHost) ClientIP(r *http.Request) string {
 	if err != nil {
 		return ""
 	}
-	return address.Unmap().WithZone("").String()
+	address = address.Unmap().WithZone("")
+	var room [len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")]byte
+	if canonical := address.AppendTo(room[:0]); string(canonical) != text {
+		return string(canonical)
+	}
+	return text
 }
 
 // ReceivedURL implements door.Host.

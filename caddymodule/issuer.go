@@ -97,6 +97,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if err := a.metrics.CollectState(i.URL, i.server.MetricState); err != nil {
 		return err
 	}
+	a.metrics.CollectDecisions(i.URL, c.Policy.Cache)
 	return i.server.Join(ctx)
 }
 

@@ -56,6 +56,9 @@ func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision 
 		case isRejected:
 			d.Rejected = append(d.Rejected, Rejection{s.Raw, strings.Join(why, "; ")})
 		case a.granted[s.Raw]:
+			if d.Granted == nil {
+				d.Granted = make([]string, 0, min(len(a.granted), len(requested)))
+			}
 			d.Granted = append(d.Granted, s.Raw)
 		default:
 			d.Rejected = append(d.Rejected, Rejection{s.Raw, p.leftOver})

@@ -31,6 +31,7 @@ type Event struct {
 	took                       time.Duration // of the request, since then
 	changes                    []zap.Field   // say what was masked and what was cut
 	clean                      bool          // no text of the event holds a credential
+	room                       [2]zap.Field  // for More
 }
 
 // The paths to what an event repeats.
@@ -39,6 +40,14 @@ var (
 	clientInRequest = []string{"token", "client_id"}
 	ipInRequest     = []string{"request", "remote_ip"}
 )
+
+// Add adds fields to More.
+func (e *Event) Add(fields ...zap.Field) {
+	if e.More == nil {
+		e.More = e.room[:0]
+	}
+	e.More = append(e.More, fields...)
+}
 
 // TokenEvent returns the event of a decision on a token request, which came at the time of the input.
 func TokenEvent(in *policy.TokenInput, d *policy.TokenDecision) *Event {

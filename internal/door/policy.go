@@ -218,7 +218,7 @@ func (d *Door) logDecision(r *http.Request, made *decision) {
 	}
 	event := decisionlog.RequestEvent(&made.input, &made.result)
 	event.ID = made.id
-	event.More = []zap.Field{zap.Bool("observe", d.Policy.Observe)}
+	event.Add(zap.Bool("observe", d.Policy.Observe))
 	if err := event.Write(r.Context(), c, d.Policy.Engine); err != nil {
 		d.metricsOf(made.input.Issuer).Failed(err)
 	}

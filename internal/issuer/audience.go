@@ -64,12 +64,21 @@ func (t *tokenRequest) hasAudience(s scope.Scope) bool {
 	if s.Resource == scope.Any {
 		return len(t.every) > 0
 	}
-	return t.mayHave(t.issuer.audienceOf(t.resources[s.Resource]))
+	return t.mayHave(t.resourceAudience(s.Resource))
+}
+
+// resourceAudience returns the audience of scopes on a resource. One of a resource that the registry does not have has the
+// issuer's, until the shipped rules reject it.
+func (t *tokenRequest) resourceAudience(code string) string {
+	if r := t.resources[code]; r != nil {
+		return r.Audience
+	}
+	return t.issuer.Audience
 }
 
 // tokenAudience returns the audiences of the granted scopes, sorted. Those are in request order, as verdict returns them.
 func (t *tokenRequest) tokenAudience() []string {
-	var audience []string
+	audience := t.room[:0]
 	granted := t.decision.Granted
 	for _, s := range t.requested {
 		if len(granted) == 0 || granted[0] != s.Raw {
@@ -78,7 +87,7 @@ func (t *tokenRequest) tokenAudience() []string {
 		granted = granted[1:]
 		if s.Resource == scope.Any {
 			audience = append(audience, t.every...)
-		} else if one := t.issuer.audienceOf(t.resources[s.Resource]); !slices.Contains(audience, one) {
+		} else if one := t.resourceAudience(s.Resource); !slices.Contains(audience, one) {
 			audience = append(audience, one)
 		}
 	}
@@ -100,10 +109,9 @@ func (s *Server) audiences(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// audienceOf returns the resource's own audience, or else the issuer's, also for a resource that the registry does not
-// have. The shipped rules reject that one.
+// audienceOf returns the resource's own audience, or else the issuer's.
 func (s *Server) audienceOf(r *registry.Resource) string {
-	if r != nil && r.Audience != "" {
+	if r.Audience != "" {
 		return r.Audience
 	}
 	return s.Audience

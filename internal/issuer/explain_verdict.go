@@ -65,7 +65,7 @@ func unknownResource(code string, known []*registry.Resource) string {
 
 // audienceNote says why the token may not have a scope's audience.
 func (e *explaining) audienceNote(s scope.Scope) string {
-	audience := e.issuer.audienceOf(e.resources[s.Resource])
+	audience := e.resourceAudience(s.Resource)
 	switch {
 	case s.Resource == scope.Any:
 		return "the client may not have any of the issuer's audiences"

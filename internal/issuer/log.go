@@ -19,7 +19,7 @@ func (t *tokenRequest) logDecision(jti string) {
 	}
 	event := decisionlog.TokenEvent(&t.input, &t.decision)
 	event.ID = t.id
-	event.More = []zap.Field{zap.String("registry_revision", t.issuer.Registry.Revision()), zap.String("jti", jti)}
+	event.Add(zap.String("registry_revision", t.issuer.Registry.Revision()), zap.String("jti", jti))
 	if err := event.Write(t.http.Context(), c, t.issuer.Policy); err != nil {
 		t.issuer.Metrics.Failed(err)
 	}

@@ -12,18 +12,23 @@ import (
 
 // policyInput returns what the policy is asked. Of the scopes it has only those that the policy may decide on.
 func (t *tokenRequest) policyInput() policy.TokenInput {
-	resources := make(map[string]*policy.Resource, len(t.resources))
-	for code, r := range t.resources {
-		resources[code] = t.issuer.policyResource(r)
-	}
 	return policy.TokenInput{
 		Issuer:    t.issuer.URL,
 		Client:    t.issuer.policyClient(t.client),
-		Scopes:    slices.DeleteFunc(slices.Clone(t.requested), func(s scope.Scope) bool { return !t.isForPolicy(s) }),
-		Resources: resources,
+		Scopes:    t.scopesForPolicy(),
+		Resources: t.resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
 		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
+}
+
+// scopesForPolicy returns the scopes that the policy may decide on: usually all of them.
+func (t *tokenRequest) scopesForPolicy() []scope.Scope {
+	isNot := func(s scope.Scope) bool { return !t.isForPolicy(s) }
+	if !slices.ContainsFunc(t.requested, isNot) {
+		return t.requested
+	}
+	return slices.DeleteFunc(slices.Clone(t.requested), isNot)
 }
 
 // policyClient returns what policies see of a client. It is the same for each request while the client does not change.

@@ -26,15 +26,16 @@ type tokenRequest struct {
 	call
 	oauth     *oauth.TokenRequest
 	requested []scope.Scope
-	resources map[string]*registry.Resource // that the scopes name; those that the registry has
-	audience  []string                      // what `resource` chose (RFC 8707); if empty, what the scopes need
-	every     []string                      // the audiences of a scope on every resource, of those that the token may have
+	resources map[string]*policy.Resource // that the scopes name; those that the registry has
+	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
+	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
 	id       string            // of the decision, in the log and in error bodies
 	input    policy.TokenInput // of the policy, for the log
 	decision policy.TokenDecision
-	granted  string // of grantedScope
-	logged   bool   // whether the decision is in its log
+	granted  string    // of grantedScope
+	room     [1]string // for tokenAudience, which is mostly one
+	logged   bool      // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
@@ -90,11 +91,10 @@ func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 		}
 		list = strings.Join(defaults, " ")
 	}
-	if credential.Contains(list) {
-		return t.invalidScope("a token or a secret stands in a scope") // which the log would show
-	}
 	scopes, err := scope.ParseList(list, MaxScopes)
-	switch {
+	switch tooMany := errors.Is(err, scope.ErrTooMany); {
+	case !tooMany && credential.Contains(list): // which takes long for a long list
+		return t.invalidScope("a token or a secret stands in a scope") // which the log would show
 	case err != nil && t.byDefault():
 		return t.fault("deciding default scopes", err)
 	case err != nil:
@@ -124,7 +124,7 @@ func (t *tokenRequest) readRegistry(ctx context.Context) *oauth.Error {
 
 // findResources finds the resources that the scopes name.
 func (t *tokenRequest) findResources(ctx context.Context) error {
-	t.resources = make(map[string]*registry.Resource)
+	t.resources = make(map[string]*policy.Resource)
 	for _, s := range t.requested {
 		if s.Resource == scope.Any || t.resources[s.Resource] != nil {
 			continue
@@ -136,7 +136,7 @@ func (t *tokenRequest) findResources(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.resources[s.Resource] = resource
+		t.resources[s.Resource] = t.issuer.policyResource(resource)
 	}
 	return nil
 }

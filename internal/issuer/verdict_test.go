@@ -21,7 +21,7 @@ func TestVerdict(t *testing.T) {
 			issuer: &Server{Config: Config{Audience: "https://own"}},
 			client: &registry.Client{ID: "c", Audiences: []string{"https://own"}},
 		},
-		resources: map[string]*registry.Resource{"book": {}, "film": {Audience: "https://films"}},
+		resources: map[string]*policy.Resource{"book": {Audience: "https://own"}, "film": {Audience: "https://films"}},
 	}
 	for _, raw := range []string{"book:1:read", "film:1:read", "book:2:read", "none:1:read"} {
 		s, err := scope.Parse(raw)
@@ -68,7 +68,7 @@ func TestVerdictProperty(t *testing.T) {
 	for range 5000 {
 		request := &tokenRequest{
 			call:      call{issuer: &Server{Config: Config{Audience: audiences[0]}}, client: &registry.Client{ID: "c"}},
-			resources: map[string]*registry.Resource{"book": {}, "film": {Audience: audiences[1]}, "car": {Audience: audiences[2]}},
+			resources: map[string]*policy.Resource{"book": {Audience: audiences[0]}, "film": {Audience: audiences[1]}, "car": {Audience: audiences[2]}},
 			every:     some(audiences),
 		}
 		if r.IntN(2) == 0 {
@@ -94,7 +94,7 @@ func TestVerdictProperty(t *testing.T) {
 		for _, s := range request.requested {
 			of := request.every
 			if s.Resource != scope.Any {
-				of = slices.DeleteFunc([]string{request.issuer.audienceOf(request.resources[s.Resource])}, func(a string) bool { return !request.mayHave(a) })
+				of = slices.DeleteFunc([]string{request.resourceAudience(s.Resource)}, func(a string) bool { return !request.mayHave(a) })
 			}
 			reason := ""
 			switch i := slices.IndexFunc(decided.Rejected, func(r policy.Rejection) bool { return r.Scope == s.Raw }); {

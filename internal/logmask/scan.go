@@ -2,6 +2,7 @@ package logmask
 
 import (
 	"encoding/json"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,12 +14,17 @@ import (
 // Scan returns an upper bound of the bytes of fields in JSON, close to their real size, and whether Fields would mask
 // something in them. It must be cheap, because it runs for each line.
 func Scan(fields ...zap.Field) (size int, found bool) {
-	s := new(scanner)
+	s := scanners.Get().(*scanner)
+	defer scanners.Put(s)
+	*s = scanner{}
 	for i := range fields {
 		fields[i].AddTo(s)
 	}
 	return s.size, s.found
 }
+
+// scanners are reused. They hold a count, and nothing of what they have seen.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
 // ScanObject is Scan for the members of an object.
 func ScanObject(object zapcore.ObjectMarshaler) (size int, found bool) {

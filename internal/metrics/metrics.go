@@ -36,6 +36,7 @@ type Set struct {
 	registry       *prometheus.Registry
 	keys           *prometheus.GaugeVec
 	keyAge         *prometheus.GaugeVec
+	decisions      *decisionCollector
 }
 
 // New registers the metrics. If some are registered already, the new set shares them.
@@ -69,6 +70,7 @@ func New(registry *prometheus.Registry) (*Set, error) {
 		remoteRevoked:  gauge("remote_revocations_age_seconds", "Age of what is known about the revocations of a remote issuer.", "issuer"),
 		introspections: counter("introspections_total", "Introspections by outcome: active, inactive or the OAuth error code.", "issuer", "result"),
 		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
+		decisions:      register(registry, &failed, newDecisionCollector()),
 		registry:       registry,
 		keys:           gauge("keys", "Signing keys by state: next, active, retired or revoked.", "issuer", "state"),
 		keyAge:         gauge("active_key_age_seconds", "Time since the active key began to sign.", "issuer"),
@@ -154,6 +156,9 @@ type Door struct {
 	allowed       func() prometheus.Counter
 	streamsClosed *prometheus.CounterVec
 	lookups       map[string]prometheus.Counter // by result
+
+	// CollectDecisions is that of Set, for a policy of a door.
+	CollectDecisions func(state func() policy.CacheStatus)
 }
 
 // Door returns the metrics of the doors of an issuer.
@@ -164,6 +169,8 @@ func (s *Set) Door(url string) *Door {
 		requests: s.authRequests.MustCurryWith(issuer), streamsClosed: s.streamsClosed.MustCurryWith(issuer),
 		allowed: sync.OnceValue(func() prometheus.Counter { return s.authRequests.WithLabelValues(url, "allowed") }),
 		lookups: make(map[string]prometheus.Counter),
+
+		CollectDecisions: func(state func() policy.CacheStatus) { s.CollectDecisions(url, state) },
 	}
 	if url == "" {
 		return door // of a token whose issuer is not known

@@ -14,7 +14,7 @@ type Limits struct {
 	RatePerSecond float64
 	// Burst is how many requests the client may make at once after a pause.
 	Burst int
-	// Concurrent is how many decisions of policy may run at a time for the client.
+	// Concurrent is how many requests of the client may be in progress at a time.
 	Concurrent int
 }
 

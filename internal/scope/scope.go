@@ -59,6 +59,9 @@ func Parse(raw string) (Scope, error) {
 	return s, nil
 }
 
+// ErrTooMany is in the error of ParseList for a list with more scopes than the limit.
+var ErrTooMany = errors.New("scopes")
+
 // ParseList reads a space-separated list of scopes (RFC 6749 §3.3). It keeps their order and drops repeated ones. It fails on
 // the first scope that Parse refuses, with its position, and on more than limit scopes.
 func ParseList(list string, limit int) ([]Scope, error) {
@@ -69,13 +72,16 @@ func ParseList(list string, limit int) ([]Scope, error) {
 			continue
 		}
 		if len(scopes) == limit {
-			return nil, fmt.Errorf("more than %d scopes", limit)
+			return nil, fmt.Errorf("more than %d %w", limit, ErrTooMany)
 		}
 		s, err := Parse(raw)
 		if err != nil {
 			return nil, fmt.Errorf("scope %d: %w", len(scopes)+1, err)
 		}
 		seen[raw] = true
+		if scopes == nil {
+			scopes = make([]Scope, 0, min(strings.Count(list, " ")+1, limit))
+		}
 		scopes = append(scopes, s)
 	}
 	return scopes, nil

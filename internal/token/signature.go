@@ -10,6 +10,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -18,7 +19,7 @@ import (
 // Signatures are those of the standard library, by raw keys. The JOSE library copies a key for each signature, for which
 // crypto/ecdsa prepares the copy each time.
 
-// signFunc signs input.
+// signFunc signs input. It may change what is behind the input, up to its capacity.
 type signFunc func(input []byte) ([]byte, error)
 
 // verifyFunc checks that sig is the signature of input. It returns an error if not.
@@ -37,18 +38,19 @@ func (a algorithm) signerOptions() crypto.SignerOpts {
 	return a.hash
 }
 
-// digest returns what is signed: the hash of the input, or the input itself.
+// digest returns what is signed: the hash of the input, or the input itself. Like append, it uses free room behind the input.
 func (a algorithm) digest(input []byte) []byte {
+	n := len(input)
 	switch a.hash {
 	case crypto.SHA256:
 		sum := sha256.Sum256(input)
-		return sum[:]
+		return append(input, sum[:]...)[n:]
 	case crypto.SHA384:
 		sum := sha512.Sum384(input)
-		return sum[:]
+		return append(input, sum[:]...)[n:]
 	case crypto.SHA512:
 		sum := sha512.Sum512(input)
-		return sum[:]
+		return append(input, sum[:]...)[n:]
 	}
 	return input
 }
@@ -68,8 +70,11 @@ func newSignFunc(alg Alg, private crypto.Signer) (signFunc, error) {
 	}, nil
 }
 
+// maxCoordinate is the size of the largest curve's order, that of P-521.
+const maxCoordinate = 66
+
 // fixedSize converts an ECDSA signature from ASN.1 to the form of a JWS: r and s, each of the size of the curve's order (RFC
-// 7518 §3.4).
+// 7518 §3.4). It overwrites der.
 func fixedSize(der []byte, size int) ([]byte, error) {
 	var sequence cryptobyte.String
 	var r, s []byte
@@ -78,10 +83,10 @@ func fixedSize(der []byte, size int) ([]byte, error) {
 		!sequence.ReadASN1Integer(&r) || !sequence.ReadASN1Integer(&s) || !sequence.Empty() || len(r) > size || len(s) > size {
 		return nil, errNotDER
 	}
-	sig := make([]byte, 2*size)
+	var sig [2 * maxCoordinate]byte
 	copy(sig[size-len(r):], r)
 	copy(sig[2*size-len(s):], s)
-	return sig, nil
+	return append(der[:0], sig[:2*size]...), nil
 }
 
 // encodeDER converts a signature back to ASN.1. ecdsa.Verify does so as well, by way of big.Int and with many allocations.
@@ -125,6 +130,7 @@ func newVerifyFunc(alg Alg, public crypto.PublicKey) (verifyFunc, error) {
 		return nil, fmt.Errorf("preparing %s: unsupported type of key", alg)
 	}
 	return func(input, sig []byte) error {
+		input = slices.Clip(input)
 		if !verify(a.digest(input), sig) {
 			return errWrongSignature
 		}

@@ -97,7 +97,7 @@ func TestEncodeDER(t *testing.T) {
 				if !bytes.Equal(got, want) {
 					t.Fatalf("%x is encoded as %x, want %x", sig, got, want)
 				}
-				if again, err := fixedSize(got, size); err != nil || !bytes.Equal(again, sig) {
+				if again, err := fixedSize(bytes.Clone(got), size); err != nil || !bytes.Equal(again, sig) {
 					t.Fatalf("%x is decoded as %x, %v, want %x", got, again, err, sig)
 				}
 			}
