@@ -52,7 +52,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
-	s.Metrics.TokenRequest(t.result(oerr), time.Since(t.start))
+	s.Metrics.TokenRequest(t.result(oerr), time.Since(t.start)-t.waited)
 }
 
 // serve takes the request through authentication, policy and minting, and writes the answer. The caller writes the
