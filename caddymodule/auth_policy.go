@@ -97,6 +97,7 @@ func (h *AuthHandler) start(ctx caddy.Context) error {
 	h.Policy.engine.Start(ctx)
 	kind := "policy of a door, " + strings.Join(h.Policy.engine.Status().Where, " ")
 	h.metrics.SetHealthy(kind, h.Policy.engine.Healthy())
+	h.metrics.CollectDecisions(func() policy.CacheStatus { return h.Policy.engine.Cache().Only(policy.RequestKind) })
 	logger := h.logger.With(zap.String("issuer", h.onlyIssuer()))
 	w := &reload.Watcher{Emit: emitterOf(ctx), Logger: logger, Metrics: h.metrics.Reloads, Issuer: h.onlyIssuer(), Kind: kind, Source: h.Policy.engine}
 	go poll.Every(ctx, reload.Interval, w.Look)

@@ -20,6 +20,8 @@ type RequestExplanation struct {
 	Headers []ValueExplanation `json:"headers"`
 	// Revision identifies the policy that decided.
 	Revision string `json:"revision"`
+	// Caching says whether such decisions are cached.
+	Caching Caching `json:"caching"`
 	// Trace is the whole evaluation, or that until an error, where it was asked for.
 	Trace *Trace `json:"trace,omitempty"`
 }
@@ -37,7 +39,7 @@ func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool
 	x, err := explain(ctx, e, q, trace)
 	r := RequestExplanation{
 		Denied: []Cause{}, Observed: []Cause{}, Required: []ValueExplanation{}, Headers: []ValueExplanation{},
-		Revision: q.snapshot.revision, Trace: x.trace,
+		Revision: q.snapshot.revision, Caching: s.caching(requestQuery), Trace: x.trace,
 	}
 	if err != nil {
 		return r, err

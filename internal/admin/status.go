@@ -34,7 +34,7 @@ func serveStatus(a *request) error {
 	views := []api.IssuerStatus{}
 	for _, i := range issuers {
 		views = append(views, api.IssuerStatus{
-			Issuer: i.URL, Storage: viewStorage(i), Registry: viewRegistry(i), Policy: viewPolicy(i.Policy),
+			Issuer: i.URL, Storage: viewStorage(i), Registry: viewRegistry(i), Policy: viewPolicy(i.Policy, i.Policy.Cache()),
 			Keys: viewKeys(i.Keys), Revocations: viewRevocations(i.Revocations),
 		})
 	}
@@ -77,7 +77,7 @@ func (a *request) doors() []api.DoorStatus {
 	for _, d := range a.system.Doors {
 		if d.Policy != nil && d.Policy.Own && (a.issuer == nil || d.Trusts(a.issuer.URL)) {
 			doors = append(doors, api.DoorStatus{
-				Issuer: d.OnlyIssuer(), Audience: api.OrEmpty(d.Audience), Policy: viewPolicy(d.Policy.Engine),
+				Issuer: d.OnlyIssuer(), Audience: api.OrEmpty(d.Audience), Policy: viewPolicy(d.Policy.Engine, d.Policy.Engine.Cache().Only(policy.RequestKind)),
 			})
 		}
 	}
@@ -114,11 +114,12 @@ const failingFor = 5 * time.Minute
 
 // viewPolicy calls a policy unhealthy if what its files or bundle hold is not in force, or if a decision failed lately: the
 // clients of that decision get 503.
-func viewPolicy(engine *policy.Engine) api.PolicyStatus {
+func viewPolicy(engine *policy.Engine, cache policy.CacheStatus) api.PolicyStatus {
 	s := engine.Status()
 	v := api.PolicyStatus{
 		Source: s.Source, Where: api.OrEmpty(s.Where), Revision: s.Revision, Healthy: s.Healthy,
 		Downloaded: s.Downloaded.UTC(), Confirmed: s.Confirmed.UTC(), ETag: s.ETag,
+		Cache: viewCache(cache),
 	}
 	if s.Err != nil {
 		v.Problem = s.Err.Error()
@@ -133,4 +134,15 @@ func viewPolicy(engine *policy.Engine) api.PolicyStatus {
 		v.Healthy, v.Problem = false, "decisions fail, and their clients get 503: "+v.Failed.Error
 	}
 	return v
+}
+
+func viewCache(c policy.CacheStatus) *api.DecisionCache {
+	if len(c.Uses) == 0 {
+		return nil
+	}
+	view := &api.DecisionCache{Entries: c.Entries, Bytes: c.Bytes}
+	for _, u := range c.Uses {
+		view.Decisions = append(view.Decisions, api.CachedDecisions{Caching: u.Caching, Hits: u.Hits, Misses: u.Misses, Evaluated: u.Impure})
+	}
+	return view
 }

@@ -35,7 +35,11 @@ func (s *session) printExplanation(x *api.Explanation) {
 		s.printf("note      %s\n", printable(note))
 	}
 	s.printTrace(x.Trace)
-	s.printf("\npolicy %s, registry %s\n", x.PolicyRevision, x.RegistryRevision)
+	s.printf("\n")
+	for _, c := range x.Caching {
+		s.printf("%s\n", printable(explainedCaching(c)))
+	}
+	s.printf("policy %s, registry %s\n", x.PolicyRevision, x.RegistryRevision)
 }
 
 func (s *session) printVerdict(v policy.ScopeExplanation) {
@@ -97,7 +101,16 @@ func (s *session) printDoor(d api.DoorExplanation) {
 	for _, v := range d.Policy.Headers {
 		s.line("header %s: %s%s", v.Name, compactJSON(v.Value), placesOf(v.Causes))
 	}
+	s.line("%s", explainedCaching(d.Policy.Caching))
 	s.printTrace(d.Policy.Trace)
+}
+
+// explainedCaching is cachingText, with what the decision depends on.
+func explainedCaching(c policy.Caching) string {
+	if len(c.Reads) == 0 || !c.Cached {
+		return cachingText(c)
+	}
+	return cachingText(c) + ", by " + strings.Join(c.Reads, " ")
 }
 
 func (s *session) printTrace(t *policy.Trace) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 func (h *Host) statusCommand() *cobra.Command {
@@ -20,7 +21,8 @@ func (h *Host) statusCommand() *cobra.Command {
 Shows for each issuer whether its storage can be reached, the sources and revisions of
 its registry and its policy, the numbers of signing keys and revocations, and the
 problems. Also shows the remote issuers whose tokens have arrived, and each m2m_auth with
-its own policy. Healthy means that the current data was read, the last write to the
+its own policy. For each policy it says which decisions are cached, and which expression
+keeps others from it. Healthy means that the current data was read, the last write to the
 storage worked, and no decision of a policy failed in the last five minutes. Ages and the
 details of policy bundles are in --format json.
 
@@ -65,6 +67,7 @@ func (s *session) printStatus(answer api.Status) {
 			statusPart{part: "policy", source: i.Policy.Source, revision: i.Policy.Revision, health: health[i.Policy.Healthy]},
 			statusPart{part: "keys", health: health[i.Keys.Healthy], count: strconv.Itoa(i.Keys.Count)},
 			fetchedPart("revocations", i.Revocations))
+		s.printCache(i.Policy.Cache)
 	}
 	for n, r := range answer.Remotes {
 		s.separate(n+len(answer.Issuers) > 0)
@@ -82,6 +85,7 @@ func (s *session) printStatus(answer api.Status) {
 		}
 		s.printParts("issuer "+d.Issuer,
 			statusPart{part: "policy", source: d.Policy.Source, revision: d.Policy.Revision, health: health[d.Policy.Healthy]})
+		s.printCache(d.Policy.Cache)
 	}
 	if len(answer.Issuers)+len(answer.Remotes)+len(answer.Doors) == 0 {
 		s.printf("The config has no issuer, no door with a policy of its own, and no remote issuer whose tokens have arrived.\n")
@@ -108,6 +112,25 @@ func (s *session) printParts(title string, parts ...statusPart) {
 	}
 	s.printf("%s\n", printable(title))
 	s.table(rows...)
+}
+
+// printCache says which decisions are cached.
+func (s *session) printCache(c *api.DecisionCache) {
+	if c == nil {
+		return
+	}
+	for _, d := range c.Decisions {
+		s.printf("%s\n", printable(cachingText(d.Caching)))
+	}
+}
+
+// cachingText says on one line whether decisions are cached, and if not, why.
+func cachingText(c policy.Caching) string {
+	kind := strings.ReplaceAll(c.Kind, "_", " ") + " decisions: "
+	if !c.Cached {
+		return kind + "evaluated each time, because " + c.Impure
+	}
+	return kind + "cached"
 }
 
 // shortRevision leaves out the middle of a long revision, which --format json shows.

@@ -37,7 +37,7 @@ func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*api.Ex
 		asked: asked, explained: make(map[string]policy.ScopeExplanation),
 		Explanation: &api.Explanation{
 			Issuer: s.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
-			Audience: []string{}, Claims: []policy.ValueExplanation{},
+			Audience: []string{}, Claims: []policy.ValueExplanation{}, Caching: []policy.Caching{},
 			PolicyRevision: s.Policy.Revision(), RegistryRevision: s.Registry.Revision(),
 		},
 		tokenRequest: &tokenRequest{
@@ -55,6 +55,7 @@ func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*api.Ex
 		}
 	}
 	e.explainToken()
+	e.explainCaching()
 	e.Passes = len(e.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
 	return e.Explanation, e.token, nil
 }
@@ -158,4 +159,13 @@ func (e *explaining) noDecision(ctx context.Context, err error) error {
 	}
 	e.refuse("no_decision", "%v", err)
 	return nil
+}
+
+// explainCaching says whether the decisions that were explained are cached.
+func (e *explaining) explainCaching() {
+	for _, u := range e.issuer.Policy.Cache().Uses {
+		if u.Kind == policy.TokenKind || u.Kind == policy.DefaultScopesKind && e.DefaultScopes {
+			e.Caching = append(e.Caching, u.Caching)
+		}
+	}
 }

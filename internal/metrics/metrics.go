@@ -22,6 +22,7 @@ type Set struct {
 	tokenDurations *prometheus.HistogramVec
 	refused        *prometheus.CounterVec
 	notAdmitted    *prometheus.CounterVec
+	slowed         *prometheus.CounterVec
 	authRequests   *prometheus.CounterVec
 	streamsClosed  *prometheus.CounterVec
 	tokenLookups   *prometheus.CounterVec
@@ -36,6 +37,7 @@ type Set struct {
 	registry       *prometheus.Registry
 	keys           *prometheus.GaugeVec
 	keyAge         *prometheus.GaugeVec
+	decisions      *decisionCollector
 }
 
 // New registers the metrics. If some are registered already, the new set shares them.
@@ -58,9 +60,10 @@ func New(registry *prometheus.Registry) (*Set, error) {
 		}, []string{"issuer"})),
 		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit or unusable_credentials.", "issuer", "reason"),
 		notAdmitted:    counter("requests_not_admitted_total", "Requests of authenticated clients that were refused before their work, by endpoint (token, introspection or revocation) and reason: rate, concurrent, crowded, waited or gone.", "issuer", "endpoint", "reason"),
+		slowed:         counter("failed_authentications_slowed_total", "Failed authentications of clients whose answer was slowed down: delayed, or refused because too many answers waited.", "issuer", "answer"),
 		authRequests:   counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		streamsClosed:  counter("auth_streams_closed_total", "Requests that m2m_auth let through and closed before their end, by reason: expired, revoked or unknown.", "issuer", "reason"),
-		tokenLookups:   counter("token_cache_lookups_total", "Tokens that m2m_auth verified, by what it knew of them: verified (before), minted (by this process, not seen since) or missed (nothing, so their signatures were checked).", "issuer", "result"),
+		tokenLookups:   counter("token_cache_lookups_total", "Tokens that m2m_auth verified, by what it knew of them: verified (before), minted (by this process, not used twice yet) or missed (nothing, so their signatures were checked).", "issuer", "result"),
 		policyErrors:   counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
 		observed:       counter("observed_total", "Decisions on tokens or requests that a policy on trial would have made differently.", "issuer", "kind"),
 		reloads:        counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),
@@ -69,6 +72,7 @@ func New(registry *prometheus.Registry) (*Set, error) {
 		remoteRevoked:  gauge("remote_revocations_age_seconds", "Age of what is known about the revocations of a remote issuer.", "issuer"),
 		introspections: counter("introspections_total", "Introspections by outcome: active, inactive or the OAuth error code.", "issuer", "result"),
 		revocations:    counter("revocations_total", "Requests for revocation by outcome: revoked, ignored or the OAuth error code.", "issuer", "result"),
+		decisions:      register(registry, &failed, newDecisionCollector()),
 		registry:       registry,
 		keys:           gauge("keys", "Signing keys by state: next, active, retired or revoked.", "issuer", "state"),
 		keyAge:         gauge("active_key_age_seconds", "Time since the active key began to sign.", "issuer"),
@@ -154,6 +158,9 @@ type Door struct {
 	allowed       func() prometheus.Counter
 	streamsClosed *prometheus.CounterVec
 	lookups       map[string]prometheus.Counter // by result
+
+	// CollectDecisions is that of Set, for a policy of a door.
+	CollectDecisions func(state func() policy.CacheStatus)
 }
 
 // Door returns the metrics of the doors of an issuer.
@@ -164,6 +171,8 @@ func (s *Set) Door(url string) *Door {
 		requests: s.authRequests.MustCurryWith(issuer), streamsClosed: s.streamsClosed.MustCurryWith(issuer),
 		allowed: sync.OnceValue(func() prometheus.Counter { return s.authRequests.WithLabelValues(url, "allowed") }),
 		lookups: make(map[string]prometheus.Counter),
+
+		CollectDecisions: func(state func() policy.CacheStatus) { s.CollectDecisions(url, state) },
 	}
 	if url == "" {
 		return door // of a token whose issuer is not known

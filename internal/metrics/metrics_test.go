@@ -88,3 +88,35 @@ func TestCollectState(t *testing.T) {
 		}
 	}
 }
+
+// TestCollectDecisions adds up the policies of an issuer, and never gives a series twice.
+func TestCollectDecisions(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	set, err := metrics.New(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(hits uint64, entries int, impure string) func() policy.CacheStatus {
+		use := policy.CacheUse{Caching: policy.Caching{Kind: policy.RequestKind, Cached: impure == "", Impure: impure}, Hits: hits, Misses: 1, Impure: 2}
+		return func() policy.CacheStatus {
+			return policy.CacheStatus{Uses: []policy.CacheUse{use}, Entries: entries, Bytes: 100 * entries}
+		}
+	}
+	set.CollectDecisions("https://a", status(3, 1, ""))
+	set.Door("https://a").CollectDecisions(status(4, 2, ""))
+	set.Door("https://a").CollectDecisions(status(0, 0, "a.rego:3: rule x calls time.now_ns"))
+	got := values(t, registry)
+	for name, want := range map[string]float64{
+		"decision_cache_lookups_total issuer=https://a kind=request result=hit":                    7,
+		"decision_cache_lookups_total issuer=https://a kind=request result=miss":                   3,
+		"decision_cache_lookups_total issuer=https://a kind=request result=impure":                 6,
+		"decisions_cached impure= issuer=https://a kind=request":                                   1,
+		"decisions_cached impure=a.rego:3: rule x calls time.now_ns issuer=https://a kind=request": 0,
+		"decision_cache_entries issuer=https://a":                                                  3,
+		"decision_cache_bytes issuer=https://a":                                                    300,
+	} {
+		if value, ok := got["caddy_m2m_"+name]; !ok || value != want {
+			t.Errorf("%s is %g, %t; want %g", name, value, ok, want)
+		}
+	}
+}

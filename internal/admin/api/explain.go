@@ -47,6 +47,9 @@ type Explanation struct {
 	TTL           *TTL                      `json:"ttl,omitempty"`
 	Claims        []policy.ValueExplanation `json:"claims"`
 
+	// Caching says whether the decisions on the token are cached. The explanation itself never comes from the cache.
+	Caching []policy.Caching `json:"caching"`
+
 	PolicyRevision   string            `json:"policy_revision"`
 	RegistryRevision string            `json:"registry_revision"`
 	Trace            *policy.Trace     `json:"trace,omitempty"`

@@ -3,6 +3,8 @@ package api
 import (
 	"slices"
 	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // Status is the state of everything that a server depends on.
@@ -89,6 +91,24 @@ type PolicyStatus struct {
 	ETag       string    `json:"etag,omitempty"`
 
 	Failed *FailedDecisions `json:"failed_decisions,omitempty"`
+	// Cache is nil before there is a policy.
+	Cache *DecisionCache `json:"decision_cache,omitempty"`
+}
+
+// DecisionCache is how one node caches the decisions of a policy.
+type DecisionCache struct {
+	Entries   int               `json:"entries"`
+	Bytes     int               `json:"bytes"`
+	Decisions []CachedDecisions `json:"decisions"`
+}
+
+// CachedDecisions says whether decisions of a kind are cached, and how often that was of use since the server was started or
+// its config was loaded.
+type CachedDecisions struct {
+	policy.Caching
+	Hits      uint64 `json:"hits"`
+	Misses    uint64 `json:"misses"`
+	Evaluated uint64 `json:"evaluated"`
 }
 
 // FailedDecisions are decisions of one node that could not be made, since the policy in force was loaded.
