@@ -54,6 +54,36 @@ func TestHits(t *testing.T) {
 	}
 }
 
+// TestAddressOfAClientWithoutNetworks: the shipped policy reads the address only for a client with networks. A rule of an author
+// that reads it, or that reads what the shipped rules say, makes each address a question of its own.
+func TestAddressOfAClientWithoutNetworks(t *testing.T) {
+	for rule, hits := range map[string]uint64{
+		"":                                       3,
+		"ttl contains 60":                        3,
+		"claims.n := count(input.client.grants)": 3,
+		"claims.ip := input.request.remote_ip":   0,
+		"claims.n := n if n := count(rejected) with input.client.networks as [\"192.0.2.0/31\"]": 0,
+	} {
+		e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\n\n" + rule + "\n"})
+		in := request(t, "book:1:read")
+		decideFrom := func(ip string) {
+			in.Request.RemoteIP = ip
+			if d, want := decide(t, e, in), evaluated(t, e, in); !reflect.DeepEqual(d, want) {
+				t.Errorf("%q: from %s the decision is %+v, an evaluation gives %+v", rule, ip, d, want)
+			}
+		}
+		for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"} {
+			decideFrom(ip)
+		}
+		wantUse(t, e, tokenQuery, hits, 4-hits, 0)
+		in.Client = &Client{ID: in.Client.ID, Grants: in.Client.Grants, Networks: []string{"192.0.2.0/31"}}
+		for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"} {
+			decideFrom(ip)
+		}
+		wantUse(t, e, tokenQuery, hits+2, 4-hits+2, 0)
+	}
+}
+
 // TestHitOfAnEndedContext fails as the evaluation does.
 func TestHitOfAnEndedContext(t *testing.T) {
 	e := load(t, Config{Timeout: generous})

@@ -68,11 +68,13 @@ func compile(sources []files.File) (*snapshot, error) {
 		}
 	}
 	for _, q := range cachedQueries {
-		s.depends[q] = dependenciesOf(compiler, q, written)
+		s.depends[q] = dependenciesOf(compiler, q, written, nil)
 	}
+	authors := dependenciesOf(compiler, tokenQuery, written, compiler.Modules[shippedFolder+shipped.Token])
 	if err := s.prepareShortcut(compiler, modules, store); err != nil {
 		return nil, err
 	}
+	s.depends[tokenQuery].key.ipByNetworks = s.shortcut && !authors.key.remoteIP
 	s.finish()
 	return s, nil
 }
