@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/slowdown"
 )
 
 // Defaults of an issuer's client limits. A healthy client uses a token until it expires, so all machines that share a
@@ -30,6 +31,10 @@ var admissions = sync.OnceValue(func() *admission.Control {
 	c.Breathe()
 	return c
 })
+
+// failures slows down the callers of all issuers of this process that fail to authenticate. What it has counted survives a
+// reload.
+var failures = slowdown.New()
 
 // ClientLimits bound what one client may ask of an issuer's token, introspection and revocation endpoints. A request beyond
 // them is refused with 429 and Retry-After (RFC 6585 §4). A client in the registry may have its own limits. Each process

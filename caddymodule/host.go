@@ -80,11 +80,11 @@ func (caddyHost) SetUser(r *http.Request, claims *token.Claims) {
 	if !ok {
 		return
 	}
-	repl.Set("http.auth.user.id", claims.Subject)
-	repl.Set("http.auth.user.client_id", claims.ClientID)
-	repl.Set("http.auth.user.scope", claims.Scope)
-	repl.Set("http.auth.user.jti", claims.ID)
-	repl.Set("http.auth.user.issuer", claims.Issuer)
+	repl.Set("http.auth.user.id", boxed(claims, "sub", claims.Subject))
+	repl.Set("http.auth.user.client_id", boxed(claims, "client_id", claims.ClientID))
+	repl.Set("http.auth.user.scope", boxed(claims, "scope", claims.Scope))
+	repl.Set("http.auth.user.jti", boxed(claims, "jti", claims.ID))
+	repl.Set("http.auth.user.issuer", boxed(claims, "iss", claims.Issuer))
 	repl.Map(func(key string) (any, bool) {
 		name, found := strings.CutPrefix(key, claimPlaceholder)
 		if !found {
@@ -92,6 +92,15 @@ func (caddyHost) SetUser(r *http.Request, claims *token.Claims) {
 		}
 		return door.ClaimText(claims.Get(name)), true
 	})
+}
+
+// boxed returns the text as an any. It is that of the claim with this name if they are equal, which saves an allocation.
+func boxed(claims *token.Claims, name, text string) any {
+	claim := claims.All[name]
+	if same, ok := claim.(string); ok && same == text {
+		return claim
+	}
+	return text
 }
 
 // hasErrorRoute reports whether the server has a route (handle_errors) that answers err. Without one, Caddy answers with

@@ -78,8 +78,8 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
 		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
-		Admission: sharedAdmission(),
-		Audit:     audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
+		Admission: sharedAdmission(), Failures: failures,
+		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
 	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {
 		return fmt.Errorf("client_limits: %w", err)

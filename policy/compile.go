@@ -27,7 +27,9 @@ type snapshot struct {
 	leftOver string
 	// shortcut says that Go computes the shipped rules of token decisions.
 	shortcut bool
-	failed   failed
+	// authorsRead is what of the input authorsQuery reads.
+	authorsRead *reads
+	failed      failed
 	// depends says what the decisions of each query in cachedQueries depend on, and cache holds some of them.
 	depends map[*query]*dependencies
 	cache   *cache

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -69,6 +70,36 @@ func (in TokenInput) value() (ast.Value, error) {
 	), nil
 }
 
+// readInput is an input without the members that the rules do not read.
+type readInput struct {
+	TokenInput
+	read *reads
+}
+
+func (in readInput) value() (ast.Value, error) {
+	var members [5][2]*ast.Term
+	found := members[:0]
+	add := func(key *ast.Term, name string, build func() (*ast.Term, error)) error {
+		if !in.read.has(name) {
+			return nil
+		}
+		term, err := build()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		found = append(found, ast.Item(key, term))
+		return nil
+	}
+	err := errors.Join(
+		add(keyIssuer, "issuer", func() (*ast.Term, error) { return stringTerm(in.Issuer), nil }),
+		add(keyClient, "client", in.Client.value),
+		add(keyScopes, "scopes", func() (*ast.Term, error) { return arrayTerm(in.Scopes, scopeTerm), nil }),
+		add(keyResources, "resources", func() (*ast.Term, error) { return resourcesTerm(in.Resources) }),
+		add(keyRequest, "request", func() (*ast.Term, error) { return in.Request.term(), nil }),
+	)
+	return ast.NewObject(found...), err
+}
+
 // lazyTerm is a term that is built when it is first needed. It may be used concurrently.
 type lazyTerm struct {
 	once sync.Once
@@ -91,21 +122,26 @@ func (c *Client) value() (*ast.Term, error) {
 
 // known returns what natives may know of the input document.
 func (in TokenInput) known(value ast.Value) known {
+	k := known{client: in.Client, scopes: in.Scopes}
 	object := value.(ast.Object)
-	grants := object.Get(keyClient).Value.(ast.Object).Get(keyGrants).Value.(*ast.Array)
-	asked := object.Get(keyScopes).Value.(*ast.Array)
-	return known{client: in.Client, grants: grants, scopes: in.Scopes, asked: asked}
+	if client := object.Get(keyClient); client != nil {
+		k.grants = client.Value.(ast.Object).Get(keyGrants).Value.(*ast.Array)
+	}
+	if asked := object.Get(keyScopes); asked != nil {
+		k.asked = asked.Value.(*ast.Array)
+	}
+	return k
 }
 
 func (c *Client) build() (*ast.Term, error) {
-	attributes, err := objectTerm("attributes", c.Attributes)
-	if err != nil {
-		return nil, err
+	derived := c.derived()
+	if derived.err != nil {
+		return nil, derived.err
 	}
 	return ast.ObjectTerm(
 		ast.Item(keyID, stringTerm(c.ID)),
 		ast.Item(keyDescription, stringTerm(c.Description)),
-		ast.Item(keyAttributes, attributes),
+		ast.Item(keyAttributes, derived.attributes),
 		ast.Item(keyAudiences, arrayTerm(c.Audiences, stringTerm)),
 		ast.Item(keyNetworks, arrayTerm(c.Networks, stringTerm)),
 		ast.Item(keyGrants, arrayTerm(c.Grants, grantTerm)),

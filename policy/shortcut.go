@@ -45,6 +45,7 @@ func (s *snapshot) prepareShortcut(compiler *ast.Compiler, modules map[string]*a
 	if err != nil {
 		return err
 	}
+	s.authorsRead = &dependenciesOf(compiler, authorsQuery, written).input
 	s.prepared[authorsQuery], err = prepare(compiler, store, authorsQuery.text(written), nativeBuiltins())
 	return err
 }
@@ -67,23 +68,26 @@ func (s *snapshot) answerToken(ctx context.Context, e *Engine, in TokenInput) (t
 	if s.shortcut {
 		own, ok = in.shippedAnswer()
 	}
-	query := authorsQuery
-	switch {
-	case !ok:
-		query = tokenQuery
-	case s.prepared[authorsQuery] == nil:
+	if !ok {
+		q, err := tokenQuestion(s, in)
+		if err != nil {
+			return tokenAnswer{}, err
+		}
+		return decideOn(ctx, e, q)
+	}
+	if s.prepared[authorsQuery] == nil {
 		if err := ctx.Err(); err != nil {
 			return tokenAnswer{}, &Error{Canceled, err}
 		}
 		return own, nil
 	}
-	q, err := newQuestion(s, in, in.Time, query, (*results).token)
+	q, err := newQuestion(s, readInput{in, s.authorsRead}, in.Time, authorsQuery, (*results).token)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
 	answer, err := decideOn(ctx, e, q)
-	if err != nil || !ok {
-		return answer, err
+	if err != nil {
+		return tokenAnswer{}, err
 	}
 	return own.with(answer), nil
 }
@@ -91,7 +95,7 @@ func (s *snapshot) answerToken(ctx context.Context, e *Engine, in TokenInput) (t
 // shippedAnswer returns what rego/token.rego says. It returns false for an input that it leaves to Rego.
 func (in TokenInput) shippedAnswer() (tokenAnswer, bool) {
 	client := in.Client.derived()
-	if !client.hasNetworks {
+	if !client.hasNetworks || client.err != nil || in.hasBadResource() {
 		return tokenAnswer{}, false
 	}
 	var a tokenAnswer
@@ -111,6 +115,19 @@ func (in TokenInput) shippedAnswer() (tokenAnswer, bool) {
 		}
 	}
 	return a, true
+}
+
+// hasBadResource reports whether the input cannot be built, because of a resource.
+func (in TokenInput) hasBadResource() bool {
+	for _, r := range in.Resources {
+		if len(r.Attributes) == 0 {
+			continue
+		}
+		if _, err := r.value(); err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // unknown says what of a scope the registry does not have. "*" is not the name of a resource or an action.
@@ -161,6 +178,8 @@ type derivedClient struct {
 	networks []*net.IPNet
 	// hasNetworks says that all networks are valid. Those of a masked decision log may not be.
 	hasNetworks bool
+	attributes  *ast.Term
+	err         error // of the attributes
 }
 
 // derived returns what is derived once from each version of a client. A missing client is empty.
@@ -170,6 +189,7 @@ func (c *Client) derived() *derivedClient {
 	}
 	c.once.Do(func() {
 		c.made = derivedClient{grants: scope.NewIndex(c.Grants), hasNetworks: true}
+		c.made.attributes, c.made.err = objectTerm("attributes", c.Attributes)
 		for _, text := range c.Networks {
 			_, network, err := net.ParseCIDR(text)
 			if err != nil {

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // inRego decides by all rules in Rego, as an explanation does.
@@ -90,6 +92,36 @@ func TestShortcutAgrees(t *testing.T) {
 				t.Errorf("%s: %q was given %d times: %v", name, reason, reasons[reason], reasons)
 			}
 		}
+	}
+}
+
+// TestOnlyWhatIsReadIsBuilt: rules see every member of the input that they read, however they read it.
+func TestOnlyWhatIsReadIsBuilt(t *testing.T) {
+	in := request(t, "book:1:read")
+	for name, test := range map[string]struct{ rego, want string }{
+		"nothing":      {`claims.x := 1`, `{}`},
+		"one member":   {`claims.x := input.client.id`, `{"client"}`},
+		"two members":  {`claims.x := [input.request.remote_ip, input.scopes[0].raw]`, `{"request", "scopes"}`},
+		"all":          {`claims.x := input`, `{"client", "issuer", "request", "resources", "scopes"}`},
+		"computed":     {`claims.x := input[name] if name := concat("", ["iss", "uer"])`, `{"client", "issuer", "request", "resources", "scopes"}`},
+		"in a library": {`claims.x := count(data.m2m.grants.covered)`, `{"client", "scopes"}`},
+		"a walk":       {`claims.x := [v | walk(input, [["issuer"], v])]`, `{"client", "issuer", "request", "resources", "scopes"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\n" + test.rego + "\n"})
+			s := e.current.Load()
+			value, err := readInput{in, s.authorsRead}.value()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ast.NewSet(value.(ast.Object).Keys()...).String(); got != test.want && test.want+got != "{}set()" {
+				t.Errorf("the input has %s, want %s", got, test.want)
+			}
+			want, err := inRego(t, e, in)
+			if got := decide(t, e, in); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v, %v", got, want, err)
+			}
+		})
 	}
 }
 

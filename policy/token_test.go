@@ -217,7 +217,7 @@ func TestInputOfPlainClient(t *testing.T) {
 func TestInputThatIsNotJSON(t *testing.T) {
 	in := request(t, "book:1:read")
 	in.Client.Attributes = map[string]any{"f": func() {}}
-	e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\nttl contains 60 if input.client.attributes.x\n"})
+	e := load(t, Config{})
 	_, err := e.DecideToken(t.Context(), in)
 	wantKind(t, err, Eval, "client: attributes")
 	in = request(t, "book:1:read")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
@@ -141,9 +142,24 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	d.verifier.Remember(verified)
 	d.Host.SetUser(r, claims)
 	d.setHeaders(r.Header, claims, headers)
-	d.Host.AddLogFields(r, zap.String("m2m_client_id", claims.ClientID), zap.String("m2m_jti", claims.ID))
+	d.Host.AddLogFields(r, userFields(claims))
 	d.metricsOf(claims.Issuer).Allowed()
 	return d.pass(w, r, next, claims, verified.KeyID())
+}
+
+// userFields are the fields m2m_client_id and m2m_jti of a log line, in one field that replaces that of another door. Two would
+// cost Caddy twice the allocations.
+func userFields(claims *token.Claims) zap.Field {
+	return zap.Field{Key: "m2m_client_id", Type: zapcore.InlineMarshalerType, Interface: (*loggedUser)(claims)}
+}
+
+type loggedUser token.Claims
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (u *loggedUser) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("m2m_client_id", u.ClientID)
+	enc.AddString("m2m_jti", u.ID)
+	return nil
 }
 
 // setHeaders prepares the header for the upstream: the token, the identity headers, and what the policy sets.

@@ -36,6 +36,8 @@ var setByProxy = []string{
 // identityHeaders tell the upstream who sends a request, in headers that only the door can set.
 type identityHeaders struct {
 	claims   map[string]string // canonical header name to claim name
+	headers  []string          // the keys of claims
+	lists    []string          // the claims that may be lists in a header
 	stripped []string
 	pinned   []string // the policy reads these, so only this spelling goes on
 }
@@ -73,6 +75,12 @@ func newIdentityHeaders(headers map[string]string, off bool) (*identityHeaders, 
 		}
 		h.claims[canonical] = claim
 	}
+	h.headers = slices.Sorted(maps.Keys(h.claims))
+	for _, claim := range h.claims {
+		if !isTokenField(claim) {
+			h.lists = append(h.lists, claim)
+		}
+	}
 	h.stripped = slices.AppendSeq(slices.Collect(maps.Keys(h.claims)), maps.Keys(defaultIdentityHeaders))
 	return h, nil
 }
@@ -93,8 +101,8 @@ func (h *identityHeaders) strip(r *http.Request) {
 // check refuses a token with a list that would be another list in its header: ["x admin"] and ["x", "admin"] would both
 // be "x admin".
 func (h *identityHeaders) check(claims *token.Claims) *Refusal {
-	for _, name := range h.claims {
-		if list, ok := claims.Get(name).([]any); ok && !isTokenField(name) && !isSeparable(list) {
+	for _, name := range h.lists {
+		if list, ok := claims.Get(name).([]any); ok && !isSeparable(list) {
 			refused := invalidToken(&token.Error{Reason: token.BadClaims, Detail: "an element of a list for a header is empty or has white space"})
 			refused.issuer = claims.Issuer
 			return refused
@@ -106,9 +114,11 @@ func (h *identityHeaders) check(claims *token.Claims) *Refusal {
 // set writes the claims that the token has. It leaves out a value that cannot stand in a header, and one that a reader
 // would trim (RFC 9110 §5.5): " admin" is not admin.
 func (h *identityHeaders) set(header http.Header, claims *token.Claims) {
-	for name, claim := range h.claims {
-		if value := identityText(claims, claim); value != "" && httpguts.ValidHeaderFieldValue(value) && strings.TrimSpace(value) == value {
-			header[name] = []string{value}
+	values := make([]string, len(h.headers))
+	for n, name := range h.headers {
+		if value := identityText(claims, h.claims[name]); value != "" && httpguts.ValidHeaderFieldValue(value) && strings.TrimSpace(value) == value {
+			values[n] = value
+			header[name] = values[n : n+1 : n+1]
 		}
 	}
 }

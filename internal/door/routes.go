@@ -1,7 +1,6 @@
 package door
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,14 +133,21 @@ func (c *Routes) match(r *http.Request) (match, *Refusal) {
 
 // find returns the route that a request matches, and the request as the routes see it.
 func (c *Routes) find(r *http.Request) (seen *http.Request, found *muxAnswer) {
-	seen = r.WithContext(context.Background()) // a copy: ServeMux writes path values into it
-	seen.Method, seen.Host = httpguard.UpstreamMethod(r), httpguard.FoldHost(r.Host)
+	look := &lookUp{request: http.Request{ // another request: ServeMux writes path values into it
+		Method: httpguard.UpstreamMethod(r), Host: httpguard.FoldHost(r.Host), URL: r.URL,
+		RequestURI: r.RequestURI, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+	}}
 	if c.encodedSlash && httpguard.HasEncodedSlash(r.URL) {
-		seen.URL = withMarks(r.URL)
+		look.request.URL = withMarks(r.URL)
 	}
-	found = new(muxAnswer)
-	c.mux.ServeHTTP(found, seen)
-	return seen, found
+	c.mux.ServeHTTP(&look.found, &look.request)
+	return &look.request, &look.found
+}
+
+// lookUp is what ServeMux needs to find a route: what it reads of a request, and what it writes.
+type lookUp struct {
+	request http.Request
+	found   muxAnswer
 }
 
 // takesEncodedSlash reports whether the path of a request has an encoded slash, and belongs to a route that takes it as a
@@ -209,10 +215,13 @@ func (c *Routes) takesPlain(seen *http.Request, plain string) bool {
 
 // foldedRoute returns the route of the request with another path, in lower case, without regard to case.
 func (c *Routes) foldedRoute(seen *http.Request, path string) *route {
-	seen.URL = &url.URL{Path: path}
-	found := new(muxAnswer)
-	c.folded.ServeHTTP(found, seen)
-	return found.route
+	look := &struct { // one allocation for both
+		url   url.URL
+		found muxAnswer
+	}{url: url.URL{Path: path}}
+	seen.URL = &look.url
+	c.folded.ServeHTTP(&look.found, seen)
+	return look.found.route
 }
 
 // route is what requests of one pattern need. It is the pattern's handler, and writes itself into a muxAnswer.

@@ -13,18 +13,24 @@ import (
 // It also deletes the names from Connection, where they would make a proxy drop the field that the gateway sets (RFC 9110
 // §7.6.1). Apply it to a request's Trailer, too, because some upstreams merge it into the header.
 func StripIdentityHeaders(h http.Header, names []string) {
+	options := false
 	for field := range h {
 		if FoldsToAny(field, names) {
 			delete(h, field)
 		}
+		options = options || isConnection(field)
 	}
-	dropOptions(h, names)
+	if options {
+		dropOptions(h, names)
+	}
 }
+
+func isConnection(field string) bool { return strings.EqualFold(field, "Connection") }
 
 // dropOptions deletes names from Connection.
 func dropOptions(h http.Header, names []string) {
 	for field, values := range h {
-		if strings.EqualFold(field, "Connection") {
+		if isConnection(field) {
 			if options := withoutOptions(values, names); len(options) > 0 {
 				h[field] = []string{strings.Join(options, ", ")}
 			} else {
@@ -37,12 +43,16 @@ func dropOptions(h http.Header, names []string) {
 // PinHeaders leaves the named fields as they are and deletes what an upstream may confuse with them: other spellings, and their
 // names in Connection. So the upstream gets the fields that were judged. The names are canonical.
 func PinHeaders(h http.Header, names []string) {
+	options := false
 	for field := range h {
 		if FoldsToAny(field, names) && !slices.Contains(names, field) {
 			delete(h, field)
 		}
+		options = options || isConnection(field)
 	}
-	dropOptions(h, names)
+	if options {
+		dropOptions(h, names)
+	}
 }
 
 // withoutOptions returns the options of a Connection field that do not fold to one of the names.

@@ -33,19 +33,20 @@ type call struct {
 	client *registry.Client // nil until it is authenticated
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
+	slowed  bool              // whether the answer to a client that is not authenticated is delayed, or refused
+	waited  time.Duration     // how long such an answer was delayed
 	pass    admission.Pass    // to do expensive work
 }
 
 // authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client get the same answer
-// at the same cost. If the registry fails, fault makes the answer.
+// at the same cost, and after the same delay. If the registry fails, fault makes the answer.
 // The reason is for the log and the metrics.
 func (c *call) authenticate(ctx context.Context, id, secret string, fault func(doing string, err error) *oauth.Error) *oauth.Error {
 	client, secretID, err := c.issuer.Registry.Authenticate(ctx, id, secret, c.start)
 	if err != nil {
 		var refusal *registry.Refusal
 		if errors.As(err, &refusal) {
-			c.refuseClient(refusal)
-			return oauth.InvalidClient()
+			return c.refuseSlowly(ctx, id, refusal)
 		}
 		if errors.Is(err, storage.ErrTooManyUnauthenticated) {
 			c.issuer.warnOfCrowd()

@@ -45,12 +45,13 @@ type refused struct{ client, reason string }
 // tally is what happened since the last line.
 type tally struct {
 	count  int
+	slowed int    // of them, those whose answer was delayed or refused
 	remote string // the last address
 	path   string // the last endpoint
 }
 
 // add counts a refusal.
-func (f *failing) add(what refused, remote, path string) {
+func (f *failing) add(what refused, slowed bool, remote, path string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting == nil {
@@ -63,7 +64,12 @@ func (f *failing) add(what refused, remote, path string) {
 		}
 		return
 	}
-	f.waiting[what] = tally{t.count + 1, remote, path}
+	t.count++
+	if slowed {
+		t.slowed++
+	}
+	t.remote, t.path = remote, path
+	f.waiting[what] = t
 }
 
 // due returns what is to be logged now, and how many refusals were not counted by client.
@@ -103,7 +109,7 @@ func (s *Server) logFailing(now time.Time) {
 	lines, others := s.failing.due(now)
 	for what, t := range lines {
 		s.Logger.Warn("a client is refused", zap.String("client_id", what.client), zap.String("reason", what.reason),
-			zap.Int("count", t.count), zap.String("remote_ip", t.remote), zap.String("path", t.path))
+			zap.Int("count", t.count), zap.Int("slowed_down", t.slowed), zap.String("remote_ip", t.remote), zap.String("path", t.path))
 	}
 	if others > 0 {
 		s.Logger.Warn("more clients are refused than are logged", zap.Int("count", others))
@@ -114,7 +120,7 @@ func (s *Server) logFailing(now time.Time) {
 func (c *call) refuseClient(refusal *registry.Refusal) {
 	c.refusal = refusal
 	c.issuer.Metrics.Refused(refusal.Reason)
-	c.issuer.failing.add(refused{refusal.ClientID, refusal.Reason}, c.issuer.Host.ClientIP(c.http), c.http.URL.Path)
+	c.issuer.failing.add(refused{refusal.ClientID, refusal.Reason}, c.slowed, c.issuer.Host.ClientIP(c.http), c.http.URL.Path)
 }
 
 // reasonSourceNetwork is the reason by which the shipped rules reject scopes of a client that asks from another network.

@@ -27,6 +27,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/reload"
 	"github.com/caddy-m2m/caddy-m2m/internal/revocation"
+	"github.com/caddy-m2m/caddy-m2m/internal/slowdown"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -56,6 +57,7 @@ type Config struct {
 
 	// Admission is shared by all issuers of the process. ClientLimits are those of a client that has none of its own.
 	Admission    *admission.Control
+	Failures     *slowdown.Guard // of all issuers of the process; nil slows nothing down
 	ClientLimits admission.Limits
 }
 

@@ -30,12 +30,13 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
-	id       string            // of the decision, in the log and in error bodies
-	input    policy.TokenInput // of the policy, for the log
-	decision policy.TokenDecision
-	granted  string    // of grantedScope
-	room     [1]string // for tokenAudience, which is mostly one
-	logged   bool      // whether the decision is in its log
+	id        string            // of the decision, in the log and in error bodies
+	input     policy.TokenInput // of the policy, for the log
+	decision  policy.TokenDecision
+	granted   string       // of grantedScope
+	logFields [2]zap.Field // of the access log
+	room      [1]string    // for tokenAudience, which is mostly one
+	logged    bool         // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
@@ -51,7 +52,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		t.logRefusal(oerr)
 		oerr.Write(w)
 	}
-	s.Metrics.TokenRequest(t.result(oerr), time.Since(t.start))
+	s.Metrics.TokenRequest(t.result(oerr), time.Since(t.start)-t.waited)
 }
 
 // serve takes the request through authentication, policy and minting, and writes the answer. The caller writes the

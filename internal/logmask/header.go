@@ -31,8 +31,28 @@ func Header(header http.Header, hidden []string) (copied http.Header, pointers [
 	return copied, pointers
 }
 
+// usual are the headers of most requests, with whether their names are those of credentials.
+var usual = func() map[string]bool {
+	names := make(map[string]bool)
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "If-Modified-Since",
+		"If-None-Match", "Origin", "Pragma", "Range", "Referer", "Traceparent", "Tracestate", "User-Agent", "Via", "X-Forwarded-For",
+		"X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id", "Server", "Vary", "Alt-Svc",
+	} {
+		names[name] = credential.IsName(name)
+	}
+	return names
+}()
+
+func isName(header string) bool {
+	if is, known := usual[header]; known {
+		return is
+	}
+	return credential.IsName(header)
+}
+
 func headerValue(name, value string) string {
-	if value != "" && credential.IsName(name) {
+	if value != "" && isName(name) {
 		return credential.Secret
 	}
 	return credential.MaskURI(value)

@@ -72,17 +72,23 @@ func (c *Cache[K, V]) part(key K) *part[K, V] {
 
 // Get returns a value and notes that it was used.
 func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
+	value, _, ok = c.GetAgain(key)
+	return value, ok
+}
+
+// GetAgain is like Get. It also reports whether the value was used before. That is forgotten of a value that was nearly removed.
+func (c *Cache[K, V]) GetAgain(key K) (value V, again, ok bool) {
 	p := c.part(key)
 	p.RLock()
 	e := p.known[key]
 	p.RUnlock()
 	if e == nil {
-		return value, false
+		return value, false, false
 	}
-	if !e.used.Load() { // a write would take the line from other processors
+	if again = e.used.Load(); !again { // a write would take the line from other processors
 		e.used.Store(true)
 	}
-	return e.value, true
+	return e.value, again, true
 }
 
 // Add adds a value, unless its key is there already or it is too large, and reports whether it did. The size is that of what

@@ -14,6 +14,7 @@ type Issuer struct {
 	requests       *prometheus.CounterVec
 	refused        *prometheus.CounterVec
 	notAdmitted    *prometheus.CounterVec
+	slowed         *prometheus.CounterVec
 	introspections *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -32,6 +33,7 @@ func (s *Set) Issuer(url string) *Issuer {
 		requests:       s.tokenRequests.MustCurryWith(issuer),
 		refused:        s.refused.MustCurryWith(issuer),
 		notAdmitted:    s.notAdmitted.MustCurryWith(issuer),
+		slowed:         s.slowed.MustCurryWith(issuer),
 		duration:       s.tokenDurations.With(issuer),
 		keys:           s.keys.MustCurryWith(issuer),
 		keyAge:         s.keyAge.With(issuer),
@@ -55,6 +57,9 @@ func (i *Issuer) Refused(reason string) { i.refused.WithLabelValues(reason).Inc(
 func (i *Issuer) NotAdmitted(endpoint, reason string) {
 	i.notAdmitted.WithLabelValues(endpoint, reason).Inc()
 }
+
+// Slowed counts a failed authentication whose answer is delayed or refused.
+func (i *Issuer) Slowed(answer string) { i.slowed.WithLabelValues(answer).Inc() }
 
 // Introspection counts an introspection by its outcome.
 func (i *Issuer) Introspection(result string) { i.introspections.WithLabelValues(result).Inc() }

@@ -22,6 +22,7 @@ type Set struct {
 	tokenDurations *prometheus.HistogramVec
 	refused        *prometheus.CounterVec
 	notAdmitted    *prometheus.CounterVec
+	slowed         *prometheus.CounterVec
 	authRequests   *prometheus.CounterVec
 	streamsClosed  *prometheus.CounterVec
 	tokenLookups   *prometheus.CounterVec
@@ -59,9 +60,10 @@ func New(registry *prometheus.Registry) (*Set, error) {
 		}, []string{"issuer"})),
 		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit or unusable_credentials.", "issuer", "reason"),
 		notAdmitted:    counter("requests_not_admitted_total", "Requests of authenticated clients that were refused before their work, by endpoint (token, introspection or revocation) and reason: rate, concurrent, crowded, waited or gone.", "issuer", "endpoint", "reason"),
+		slowed:         counter("failed_authentications_slowed_total", "Failed authentications of clients whose answer was slowed down: delayed, or refused because too many answers waited.", "issuer", "answer"),
 		authRequests:   counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),
 		streamsClosed:  counter("auth_streams_closed_total", "Requests that m2m_auth let through and closed before their end, by reason: expired, revoked or unknown.", "issuer", "reason"),
-		tokenLookups:   counter("token_cache_lookups_total", "Tokens that m2m_auth verified, by what it knew of them: verified (before), minted (by this process, not seen since) or missed (nothing, so their signatures were checked).", "issuer", "result"),
+		tokenLookups:   counter("token_cache_lookups_total", "Tokens that m2m_auth verified, by what it knew of them: verified (before), minted (by this process, not used twice yet) or missed (nothing, so their signatures were checked).", "issuer", "result"),
 		policyErrors:   counter("policy_errors_total", "Decisions that policy failed to make, by kind: eval, wrong_type, conflict, timeout, overloaded, no_rule, not_ready or canceled.", "issuer", "kind"),
 		observed:       counter("observed_total", "Decisions on tokens or requests that a policy on trial would have made differently.", "issuer", "kind"),
 		reloads:        counter("reloads_total", "Changes of a registry, policy or keys that were taken (ok) or refused (error).", "issuer", "kind", "result"),

@@ -20,7 +20,7 @@ func (s *Set) CollectTokenCache(issuer string, use func() (verified, minted, byt
 	var failed []error
 	register(s.registry, &failed, &tokenCacheCollector{
 		use:    use,
-		tokens: desc("token_cache_tokens", "Tokens of an issuer that are remembered: verified by m2m_auth, or minted by this process and not seen since.", "kind"),
+		tokens: desc("token_cache_tokens", "Tokens of an issuer that are remembered: verified by m2m_auth, or minted by this process and not used twice yet.", "kind"),
 		bytes:  desc("token_cache_bytes", "Memory that the remembered tokens of an issuer take."),
 	})
 	return errors.Join(failed...)

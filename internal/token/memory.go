@@ -57,18 +57,20 @@ func (m *Memory) Minted(raw string, key *SigningKey, client string) {
 	m.minted.Add(hashOf(raw), client, key.signs, 0)
 }
 
-// find returns what is known of a token, nil if that is nothing.
-func (m *Memory) find(id tokenID) (*facts, Source) {
+// find returns what is known of a token, nil if that is nothing. A token that was signed here and is used for the first time
+// stays where it is: many are used once, and to keep their claims would only cost memory. So more is worth to be known of it if
+// it is used again.
+func (m *Memory) find(id tokenID) (known *facts, source Source, enough bool) {
 	if m == nil {
-		return nil, Missed
+		return nil, Missed, false
 	}
 	if known, ok := m.verified.Get(id); ok {
-		return known, Remembered
+		return known, Remembered, true
 	}
-	if known, ok := m.minted.Get(id); ok {
-		return known, Minted
+	if known, again, ok := m.minted.GetAgain(id); ok {
+		return known, Minted, !again
 	}
-	return nil, Missed
+	return nil, Missed, false
 }
 
 // remember adds a token, in the place of what is known of it.

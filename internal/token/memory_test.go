@@ -128,8 +128,8 @@ func TestOneClientPushesNoOtherOut(t *testing.T) {
 	}
 }
 
-// TestMinted: a token that was signed here needs no check of its signature at its first use, and is remembered from then on
-// like all others. Whether its key is in use, and whether its claims can be read, is checked all the same.
+// TestMinted: a token that was signed here needs no check of its signature at its first use, and is remembered like all others
+// from its second use on. Whether its key is in use, and whether its claims can be read, is checked all the same.
 func TestMinted(t *testing.T) {
 	key := testKey(t, ES256)
 	keys, memory := NewKeySet(key), NewMemory(testBytes)
@@ -148,16 +148,19 @@ func TestMinted(t *testing.T) {
 		_, err := v.Verify(raw, fixedKeys(gone))
 		wantReason(t, err, UnknownKey)
 	}
+	fresh := signed(t, key, testMint())
+	memory.Minted(fresh, key, "ci-bot")
 	for n, want := range []Source{Minted, Minted, Remembered, Remembered} {
-		verified, err := v.Verify(raw, fixedKeys(NewKeySet(key)))
+		verified, err := v.Verify(fresh, fixedKeys(NewKeySet(key)))
 		if err != nil || verified.Source != want || verified.ClientID != "ci-bot" || verified.KeyID() != key.ID() {
 			t.Fatalf("%+v, %v, want %s", verified, err, want)
 		}
-		if n > 0 { // the first time it is let in nowhere
-			v.Remember(verified)
+		v.Remember(verified)
+		if use := memory.Use(); n == 0 && use.Verified > 0 {
+			t.Errorf("after one use: %+v", use)
 		}
 	}
-	if use := memory.Use(); use.Minted != 1 || use.Verified != 1 {
+	if use := memory.Use(); use.Minted != 2 || use.Verified != 1 {
 		t.Errorf("%+v", use)
 	}
 }
@@ -185,7 +188,7 @@ func TestMintedTokensPushNoVerifiedOut(t *testing.T) {
 	}
 	kept := 0
 	for _, raw := range others {
-		if _, source := memory.find(hashOf(raw)); source == Minted {
+		if _, source, _ := memory.find(hashOf(raw)); source == Minted {
 			kept++
 		}
 	}

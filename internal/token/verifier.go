@@ -45,7 +45,8 @@ type Verified struct {
 	by    *trusted
 	keyID string // the thumbprint
 	facts facts
-	fresh bool // whether the memory lacks some of the facts
+	// enough is set if the memory knows as much of the token as it should. fresh is set if Remember adds to it.
+	enough, fresh bool
 }
 
 // tokenID is the hash of a token's text.
@@ -124,8 +125,8 @@ func (v *Verifier) Forget(t Verified) {
 // open reads the form of a token, or takes what is known of it from a memory. Either way it checks the header.
 func (v *Verifier) open(raw string, t *Verified) (compact, error) {
 	for n := range v.trusted {
-		if known, source := v.trusted[n].Memory.find(t.id); known != nil {
-			t.Source = source
+		if known, source, enough := v.trusted[n].Memory.find(t.id); known != nil {
+			t.Source, t.enough = source, enough
 			c := known.open(raw)
 			return c, c.header.check(v.rules)
 		}
@@ -162,7 +163,7 @@ func (t *Verified) judge(c *compact, keys *KeySet) error {
 	found, err := c.verify(keys, t.by)
 	if err == nil {
 		t.Claims, t.keyID = found.claims, found.keyID
-		t.fresh = t.Source != Remembered || found.learned
+		t.fresh = !t.enough || found.learned
 		t.facts = facts{c.header, c.checks, found.claims, t.by.reading}
 	}
 	return err

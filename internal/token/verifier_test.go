@@ -103,3 +103,35 @@ func BenchmarkVerifier(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkVerifierMinted is the first use of a token that was signed here.
+func BenchmarkVerifierMinted(b *testing.B) {
+	key := testKey(b, ES256)
+	set := NewKeySet(key)
+	keys := fixedKeys(set)
+	raw := signed(b, key, testMint())
+	memory := NewMemory(testBytes)
+	memory.Minted(raw, key, "ci-bot")
+	v := NewVerifier(Trust{testExpect(), memory})
+	b.ReportAllocs()
+	for b.Loop() {
+		if t, err := v.Verify(raw, keys); err != nil || t.Source != Minted {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerifierMissed is the first use of a token from elsewhere, with its signature check.
+func BenchmarkVerifierMissed(b *testing.B) {
+	key := testKey(b, ES256)
+	set := NewKeySet(key)
+	keys := fixedKeys(set)
+	raw := signed(b, key, testMint())
+	v := NewVerifier(Trust{Expect: testExpect()})
+	b.ReportAllocs()
+	for b.Loop() {
+		if t, err := v.Verify(raw, keys); err != nil || t.Source != Missed {
+			b.Fatal(err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ const (
 
 // indexing is what a Store has for its index.
 type indexing struct {
+	indexMemory         indexMemory // of lists
 	indexFrom, pageSize int
 	building            singleflight.Group
 	nextBuild           atomic.Int64 // in nanoseconds since 1970

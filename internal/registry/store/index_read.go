@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -13,16 +14,56 @@ import (
 // indexTries is how often a reader begins again because the index that it was reading has been replaced twice meanwhile.
 const indexTries = 10
 
+// indexMemory keeps the root and the page that lists read last. Objects of the index never change.
+type indexMemory struct {
+	root atomic.Pointer[keptObject[*index]]
+	page atomic.Pointer[keptObject[[]entry]]
+}
+
+type keptObject[T any] struct {
+	name   string
+	object T
+}
+
+// kept returns the object that is kept if it has that name, and otherwise loads and keeps it.
+func kept[T any](in *atomic.Pointer[keptObject[T]], name string, load func() (T, error)) (T, error) {
+	if k := in.Load(); k != nil && k.name == name {
+		return k.object, nil
+	}
+	object, err := load()
+	if err == nil {
+		in.Store(&keptObject[T]{name, object})
+	}
+	return object, err
+}
+
+func (m *indexMemory) loadIndex(ctx context.Context, s *Store, name string) (*index, error) {
+	load := func() (*index, error) { return s.loadIndex(ctx, name) }
+	if m == nil {
+		return load()
+	}
+	return kept(&m.root, name, load)
+}
+
+func (m *indexMemory) loadPage(ctx context.Context, s *Store, ref pageRef) ([]entry, error) {
+	load := func() ([]entry, error) { return s.loadPage(ctx, ref) }
+	if m == nil {
+		return load()
+	}
+	return kept(&m.page, ref.Name, load)
+}
+
 // indexView is the index that a journal names.
 type indexView struct {
 	store   *Store
+	memory  *indexMemory // nil reads everything from storage
 	root    *index
 	pending []string // sorted ids of clients whose entries may be wrong
 }
 
 // withIndex calls use with the index, and again if the index is replaced meanwhile. It returns errNoIndex, and the name of
 // an index that is damaged, if there is none that can be used.
-func (s *Store) withIndex(ctx context.Context, use func(*indexView) error) (damaged string, err error) {
+func (s *Store) withIndex(ctx context.Context, memory *indexMemory, use func(*indexView) error) (damaged string, err error) {
 	last := ""
 	for range indexTries {
 		j, err := s.loadJournal(ctx)
@@ -37,8 +78,8 @@ func (s *Store) withIndex(ctx context.Context, use func(*indexView) error) (dama
 			return last, errNoIndex
 		}
 		last = j.Index
-		v := &indexView{store: s, pending: j.pendingClients()}
-		if v.root, err = s.loadIndex(ctx, j.Index); err == nil {
+		v := &indexView{store: s, memory: memory, pending: j.pendingClients()}
+		if v.root, err = memory.loadIndex(ctx, s, j.Index); err == nil {
 			err = use(v)
 		}
 		if !errors.Is(err, errNoIndex) {
@@ -97,7 +138,7 @@ func (v *indexView) entries(ctx context.Context, from string, removed *registry.
 			if removed != nil && !digest(ref.Digest).concern(*removed) {
 				continue
 			}
-			entries, err := v.store.loadPage(ctx, ref)
+			entries, err := v.memory.loadPage(ctx, v.store, ref)
 			if err != nil {
 				yield(entry{}, err)
 				return
@@ -113,7 +154,7 @@ func (v *indexView) entries(ctx context.Context, from string, removed *registry.
 
 // indexedIDs returns what ClientIDs does, from the index.
 func (s *Store) indexedIDs(ctx context.Context, prefix, after string, limit int) (page []string, damaged string, err error) {
-	damaged, err = s.withIndex(ctx, func(v *indexView) error {
+	damaged, err = s.withIndex(ctx, &s.indexMemory, func(v *indexView) error {
 		page = []string{}
 		for f, err := range v.ids(ctx, prefix, after, nil) {
 			there := err == nil
@@ -157,7 +198,7 @@ func (s *Store) users(ctx context.Context, removed registry.Removed, readAll boo
 			last, stopped = id, !yield(id, nil)
 			return !stopped
 		}
-		damaged, err := s.withIndex(ctx, func(v *indexView) error {
+		damaged, err := s.withIndex(ctx, nil, func(v *indexView) error {
 			for f, err := range v.ids(ctx, "", last, &removed) {
 				if err != nil || !next(f.id) {
 					return err
