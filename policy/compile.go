@@ -70,13 +70,12 @@ func compile(sources []files.File) (*snapshot, error) {
 		}
 	}
 	for _, q := range cachedQueries {
-		s.depends[q] = dependenciesOf(compiler, q, written, nil)
+		s.depends[q] = dependenciesOf(compiler, q, written)
 	}
-	authors := dependenciesOf(compiler, tokenQuery, written, compiler.Modules[shippedFolder+shipped.Token])
 	if err := s.prepareShortcut(compiler, modules, store); err != nil {
 		return nil, err
 	}
-	s.depends[tokenQuery].key.ipByNetworks = s.shortcut && !authors.key.remoteIP
+	s.depends[tokenQuery].key.ipByNetworks = s.shortcut && (s.authorsRead == nil || !s.authorsRead.has("request", "remote_ip"))
 	s.finish()
 	return s, nil
 }

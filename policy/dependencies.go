@@ -40,10 +40,8 @@ func (c *call) compare(other *call) int {
 // dependenciesOf returns the dependencies of a query. It follows each reference of the compiled rules to every rule that the
 // reference may reach, also to functions, and to what a "with" sets and replaces. A rule below a "with" may see another input;
 // what it reads of that counts as read of the real one. So the result may hold too much, and never too little.
-//
-// Rules of the module except, if it is not nil, are left out.
-func dependenciesOf(compiler *ast.Compiler, q *query, written map[string]bool, except *ast.Module) *dependencies {
-	f := follower{compiler: compiler, except: except, found: new(dependencies), seen: make(map[*ast.Rule]bool)}
+func dependenciesOf(compiler *ast.Compiler, q *query, written map[string]bool) *dependencies {
+	f := follower{compiler: compiler, found: new(dependencies), seen: make(map[*ast.Rule]bool)}
 	for _, rule := range q.rules {
 		if written[q.path+"."+rule] {
 			f.ref(ast.MustParseRef(q.path + "." + rule))
@@ -61,7 +59,6 @@ func dependenciesOf(compiler *ast.Compiler, q *query, written map[string]bool, e
 // follower follows the references of rules.
 type follower struct {
 	compiler *ast.Compiler
-	except   *ast.Module
 	found    *dependencies
 	seen     map[*ast.Rule]bool
 	todo     []*ast.Rule
@@ -124,7 +121,7 @@ func (f *follower) ref(ref ast.Ref) {
 		f.found.input.add(ref[1:])
 	case ast.DefaultRootDocument.Value:
 		for _, rule := range f.compiler.GetRulesDynamicWithOpts(ref, ast.RulesOptions{IncludeHiddenModules: true}) {
-			if !f.seen[rule] && (f.except == nil || rule.Module != f.except) {
+			if !f.seen[rule] {
 				f.seen[rule] = true
 				f.todo = append(f.todo, rule)
 			}
