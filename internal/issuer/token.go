@@ -75,8 +75,8 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err != nil {
 		return err
 	}
-	t.pass.Leave() // before it waits for the log and the client
 	t.logDecision(jti)
+	t.pass.Leave() // before it waits for the client
 	answer.Write(w)
 	return nil
 }
