@@ -117,6 +117,7 @@ func (c *Control) Enter(ctx context.Context, r Request) (Pass, *Refusal) {
 	}
 	cl.take(r.Weight, now)
 	cl.inside++
+	pause := c.breath.mustBegin(now, fewRequests)
 	if c.mayStart(cl) {
 		pass := c.hold(cl, now)
 		c.mu.Unlock()
@@ -124,6 +125,9 @@ func (c *Control) Enter(ctx context.Context, r Request) (Pass, *Refusal) {
 	}
 	w := c.park(cl)
 	c.mu.Unlock()
+	if pause {
+		c.breath.begin()
+	}
 	return c.wait(ctx, w)
 }
 

@@ -10,12 +10,17 @@ import (
 // A goroutine that is made ready by another one runs next, before all that wait for a processor. And Go's scheduler asks
 // the network only when no goroutine is ready to run, or else every 10 ms. Thus requests that hand over slots without a
 // pause would let nothing else run for as long, such as a proxied request, which needs the scheduler several times.
-const stretch = time.Millisecond
+const stretch = 300 * time.Microsecond
+
+// fewRequests begin without a pause while none waits. On one processor none may ever wait, because each request has its
+// slot for as long as it runs, and yet thousands may be ready to run. In a pause, they come to wait for their turn instead.
+const fewRequests = 4
 
 // breath pauses a Control until the scheduler has asked the network.
 type breath struct {
 	begin func()    // ends with a call of breathed after the scheduler has asked the network; nil if there are no pauses
 	due   bool      // whether a pause has begun
+	count int       // requests that began since the last pause
 	last  time.Time // the end of the last pause
 }
 
@@ -40,9 +45,9 @@ func (c *Control) Breathe() {
 	}()
 }
 
-// mustBegin reports whether it is time for a pause.
-func (b *breath) mustBegin(now time.Time) bool {
-	if b.begin == nil || b.due || now.Sub(b.last) < stretch {
+// mustBegin reports whether it is time for a pause, which it then begins, if so many requests have begun since the last one.
+func (b *breath) mustBegin(now time.Time, requests int) bool {
+	if b.begin == nil || b.due || b.count < requests || now.Sub(b.last) < stretch {
 		return false
 	}
 	b.due = true
@@ -50,7 +55,7 @@ func (b *breath) mustBegin(now time.Time) bool {
 }
 
 // end ends a pause.
-func (b *breath) end(now time.Time) { b.due, b.last = false, now }
+func (b *breath) end(now time.Time) { b.due, b.count, b.last = false, 0, now }
 
 // breathed ends a pause and goes on.
 func (c *Control) breathed() {

@@ -41,6 +41,34 @@ func TestAPauseBetweenRequests(t *testing.T) {
 	})
 }
 
+// TestAPauseWithoutContention: on one processor a request is done before the next one begins, although many are ready to run.
+func TestAPauseWithoutContention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(1)
+		pauses := 0
+		c.breath.begin = func() { pauses++ }
+		for range fewRequests {
+			c.pass(t, by("a"))
+		}
+		if pauses != 0 {
+			t.Errorf("%d pauses", pauses)
+		}
+		for range 5 {
+			go c.pass(t, by("a"))
+		}
+		synctest.Wait()
+		if pauses != 1 || c.Waiting() != 5 {
+			t.Errorf("%d pauses; %d wait", pauses, c.Waiting())
+		}
+		c.breathed()
+		synctest.Wait()
+		if c.Waiting() != 0 {
+			t.Errorf("after the pause %d wait", c.Waiting())
+		}
+		c.isEmpty(t)
+	})
+}
+
 // TestAPauseThatDoesNotEnd: the pipe has failed.
 func TestAPauseThatDoesNotEnd(t *testing.T) {
 	ordered(t, 1, func(r *record) {

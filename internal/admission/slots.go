@@ -31,6 +31,7 @@ func (c *Control) hold(cl *client, now time.Time) Pass {
 	}
 	c.holders[place] = holder{client: cl, since: now, charged: charge}
 	c.holding++
+	c.breath.count++
 	return Pass{control: c, client: cl, place: place}
 }
 
@@ -65,7 +66,7 @@ func moved(average, value time.Duration) time.Duration { return average + (value
 // handOver gives slots that have become free to those that wait, at once or after a pause, which the caller must then begin
 // when it has unlocked the control.
 func (c *Control) handOver(now time.Time) (pause bool) {
-	if c.parked > 0 && c.breath.mustBegin(now) {
+	if c.parked > 0 && c.breath.mustBegin(now, 1) {
 		return true
 	}
 	c.dispatch(now)

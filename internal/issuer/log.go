@@ -12,7 +12,8 @@ import (
 // logDecision writes a line of the decision log; jti is the ID of the token, "" if there is none.
 func (t *tokenRequest) logDecision(jti string) {
 	t.logged = true
-	t.issuer.Host.AddLogFields(t.http, zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID))
+	t.logFields = [...]zap.Field{zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID)}
+	t.issuer.Host.AddLogFields(t.http, t.logFields[:]...)
 	c := t.issuer.Decisions.Check(zap.InfoLevel, "token decision")
 	if c == nil {
 		return

@@ -30,12 +30,13 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
-	id       string            // of the decision, in the log and in error bodies
-	input    policy.TokenInput // of the policy, for the log
-	decision policy.TokenDecision
-	granted  string    // of grantedScope
-	room     [1]string // for tokenAudience, which is mostly one
-	logged   bool      // whether the decision is in its log
+	id        string            // of the decision, in the log and in error bodies
+	input     policy.TokenInput // of the policy, for the log
+	decision  policy.TokenDecision
+	granted   string       // of grantedScope
+	logFields [2]zap.Field // of the access log
+	room      [1]string    // for tokenAudience, which is mostly one
+	logged    bool         // whether the decision is in its log
 }
 
 // serveToken is the token endpoint (RFC 6749 §4.4).
@@ -74,8 +75,8 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err != nil {
 		return err
 	}
-	t.pass.Leave() // before it waits for the log and the client
 	t.logDecision(jti)
+	t.pass.Leave() // before it waits for the client
 	answer.Write(w)
 	return nil
 }

@@ -2,6 +2,10 @@ package issuer
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,6 +31,8 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
+
+var raceDetector bool
 
 const benchRegistry = `resources:
   book:
@@ -134,6 +140,25 @@ func tokenCall(tb testing.TB, s *Server, secret string) (call func(), w *memoryW
 	}
 	call()
 	return call, w
+}
+
+// TestTokenAllocations bounds what the handler of the token endpoint allocates besides the signature.
+func TestTokenAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	s, secret := benchServer(t, token.ES256, "", io.Discard)
+	call, _ := tokenCall(t, s, secret)
+	all := testing.AllocsPerRun(200, call)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(nil)
+	signature := testing.AllocsPerRun(200, func() { _, _ = ecdsa.SignASN1(rand.Reader, key, digest[:]) })
+	if most := 30.0; all-signature > most {
+		t.Errorf("a token takes %v allocations, of which the signature takes %v; the rest may be %v", all, signature, most)
+	}
 }
 
 // BenchmarkToken measures the handler of the token endpoint, without Caddy and net/http.

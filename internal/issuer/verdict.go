@@ -54,9 +54,26 @@ func (t *tokenRequest) isWhole(decided policy.TokenDecision) bool {
 // grantedScope returns the granted scopes in request order, once they are decided.
 func (t *tokenRequest) grantedScope() string {
 	if t.granted == "" {
-		t.granted = strings.Join(t.decision.Granted, " ")
+		t.granted = listOf(t.decision.Granted, t.oauth.Scope)
 	}
 	return t.granted
+}
+
+// listOf returns a space-separated list of scopes: the requested one if that is the same, as it usually is.
+func listOf(raws []string, requested string) string {
+	rest, same := requested, true
+	for i, raw := range raws {
+		if i > 0 && same {
+			rest, same = strings.CutPrefix(rest, " ")
+		}
+		if same {
+			rest, same = strings.CutPrefix(rest, raw)
+		}
+	}
+	if same && rest == "" {
+		return requested
+	}
+	return strings.Join(raws, " ")
 }
 
 // rejectedScope returns the rejected scopes in request order. The default scopes are not among them, because the client has

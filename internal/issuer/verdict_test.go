@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -51,6 +52,20 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestListOf: the list is the same whether the request has it or not.
+func TestListOf(t *testing.T) {
+	t.Parallel()
+	lists := []string{"", "a", "b", "a b", "b a", "a b c", "ab", "a  b", " a", "a ", "a b ", "a a b"}
+	for _, list := range lists {
+		raws := strings.Fields(list)
+		for _, requested := range lists {
+			if got, want := listOf(raws, requested), strings.Join(raws, " "); got != want {
+				t.Errorf("%q of the request %q is %q, want %q", raws, requested, got, want)
+			}
+		}
+	}
+}
+
 // TestVerdictProperty compares verdicts and audiences with those of the definition, scope by scope.
 func TestVerdictProperty(t *testing.T) {
 	t.Parallel()
@@ -70,6 +85,7 @@ func TestVerdictProperty(t *testing.T) {
 			call:      call{issuer: &Server{Config: Config{Audience: audiences[0]}}, client: &registry.Client{ID: "c"}},
 			resources: map[string]*policy.Resource{"book": {Audience: audiences[0]}, "film": {Audience: audiences[1]}, "car": {Audience: audiences[2]}},
 			every:     some(audiences),
+			oauth:     &oauth.TokenRequest{Scope: "book:1:read film:1:read"},
 		}
 		if r.IntN(2) == 0 {
 			request.client.Audiences = some(audiences)

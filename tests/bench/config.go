@@ -32,6 +32,7 @@ const serverCaddyfile = `{
 		{{if .Silent}}exclude m2m.decisions{{end}}
 	}
 	m2m {
+		{{with .TokenCache}}token_cache {{.}}{{end}}
 		issuer http://{{site "token"}} {
 			audience {{.Audience}}
 			registry file {{.Registry}}

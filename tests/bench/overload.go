@@ -91,27 +91,15 @@ func (r *report) measureOverload(f *fixture, o options) error {
 	return nil
 }
 
+// overloadRounds are those of a scenario with bystanders. One without has a single round, because it fills the memory only once.
+const overloadRounds = 3
+
 func (sc scenario) run(f *fixture, o options, registry string) (row overloadRow, err error) {
-	row = overloadRow{Name: sc.name, What: sc.what}
+	row = overloadRow{Name: sc.name, What: sc.what, BystandersStatuses: make(map[int]int), FloodStatuses: make(map[int]int)}
 	s := new(server)
 	defer s.stop()
 	if err := s.start(f, sc.name, serverOptions{Limits: true, Registry: registry}); err != nil {
 		return row, err
-	}
-	var bystanders *target
-	if sc.bystanders != nil {
-		bystanders = sc.bystanders(s)
-		bystanders.tolerant = true
-		bystanders.connect(o.bystanders)
-		defer bystanders.hangUp()
-		if _, err := bystanders.measure(o.duration / 4); err != nil { // it warms up
-			return row, err
-		}
-		alone, err := bystanders.measure(o.duration)
-		if err != nil {
-			return row, err
-		}
-		row.AloneP50, row.AloneP99 = microseconds(alone.quantile(0.5)), microseconds(alone.quantile(0.99))
 	}
 	spec, err := sc.flood(s)
 	if err != nil {
@@ -121,30 +109,72 @@ func (sc scenario) run(f *fixture, o options, registry string) (row overloadRow,
 		return row, err
 	}
 	row.RSSBefore, _ = s.resident()
-	flood, err := f.startFlood(spec, o.duration/2)
-	if err != nil {
+	defer func() { _, row.RSSHighest = s.resident() }()
+	if sc.bystanders == nil {
+		err = row.flood(f, spec, o.duration/2, func() error {
+			time.Sleep(2 * o.duration)
+			return nil
+		})
 		return row, err
 	}
-	if bystanders == nil {
-		time.Sleep(2 * o.duration)
-	} else {
-		flooded, err := bystanders.measure(2 * o.duration)
+	bystanders := sc.bystanders(s)
+	bystanders.tolerant = true
+	bystanders.connect(o.bystanders)
+	defer bystanders.hangUp()
+	if _, err := bystanders.measure(o.duration / 4); err != nil { // it warms up
+		return row, err
+	}
+	for range min(o.rounds, overloadRounds) {
+		var p pair
+		if p.against, err = bystanders.measure(o.duration / 2); err != nil {
+			return row, err
+		}
+		err = row.flood(f, spec, o.duration/2, func() (err error) {
+			p.measured, err = bystanders.measure(o.duration)
+			return err
+		})
 		if err != nil {
 			return row, err
 		}
-		row.FloodedP50, row.FloodedP99 = microseconds(flooded.quantile(0.5)), microseconds(flooded.quantile(0.99))
-		row.BystandersStatuses = flooded.statuses
+		bystanders.pairs = append(bystanders.pairs, p)
+	}
+	row.summarize(bystanders)
+	return row, nil
+}
+
+// summarize takes the medians over the rounds.
+func (row *overloadRow) summarize(bystanders *target) {
+	of := func(q float64, of func(pair) *sample) float64 {
+		return bystanders.medianOfPairs(func(p pair) float64 { return microseconds(of(p).quantile(q)) })
+	}
+	alone, flooded := func(p pair) *sample { return p.against }, func(p pair) *sample { return p.measured }
+	row.AloneP50, row.AloneP99, row.FloodedP50, row.FloodedP99 = of(0.5, alone), of(0.99, alone), of(0.5, flooded), of(0.99, flooded)
+	for _, p := range bystanders.pairs {
+		for status, n := range p.measured.statuses {
+			row.BystandersStatuses[status] += n
+		}
+	}
+}
+
+// flood floods while something else goes on. The times are those of the last flood.
+func (row *overloadRow) flood(f *fixture, spec floodSpec, settle time.Duration, during func() error) error {
+	flood, err := f.startFlood(spec, settle)
+	if err != nil {
+		return err
+	}
+	if err := during(); err != nil {
+		return err
 	}
 	result, err := flood.end()
 	if err != nil {
-		return row, err
+		return err
 	}
-	row.FloodP50, row.FloodP99, row.FloodStatuses = microseconds(result.P50), microseconds(result.P99), result.Statuses
-	for _, n := range result.Statuses {
+	row.FloodP50, row.FloodP99, row.FloodRate = microseconds(result.P50), microseconds(result.P99), 0
+	for status, n := range result.Statuses {
+		row.FloodStatuses[status] += n
 		row.FloodRate += float64(n) / result.Took.Seconds()
 	}
-	_, row.RSSHighest = s.resident()
-	return row, nil
+	return nil
 }
 
 // slowdown is the p50 during a flood by the p50 alone.

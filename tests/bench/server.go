@@ -27,11 +27,12 @@ type server struct {
 
 // serverOptions are what the configs of servers differ in.
 type serverOptions struct {
-	Silent   bool   // no decision log
-	Limits   bool   // the limits that the plugin has by default; else none that a measurement could reach
-	Patient  bool   // decisions may take long: others may be busy on this machine, and an answer other than 200 is a failure
-	Registry string // path
-	Variant  bool   // a config that differs a little, for reloads
+	Silent     bool   // no decision log
+	Limits     bool   // the limits that the plugin has by default; else none that a measurement could reach
+	Patient    bool   // decisions may take long: others may be busy on this machine, and an answer other than 200 is a failure
+	Registry   string // path
+	TokenCache string // its size; empty for the default
+	Variant    bool   // a config that differs a little, for reloads
 }
 
 // start runs the server until stop, or until the fixture is closed.

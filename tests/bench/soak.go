@@ -18,11 +18,11 @@ type memoryRow struct {
 	Goroutines int    `json:"goroutines"`
 }
 
-// What may be added between the warm-up and the end. Caches are full after the warm-up.
+// What may be added between the warm-up and the end, when caches are full.
 const (
 	addedHeap       = 8 << 20
-	addedRSS        = 48 << 20 // the allocator keeps some of what is free
-	addedGoroutines = 10
+	addedRSS        = 48 << 20        // the allocator keeps some of what is free
+	addedGoroutines = 2 * soakWorkers // those of connections to the upstream, of which more or fewer are idle
 )
 
 // memory is what the server holds once it has freed what it does not need: connections of former configs end some time after a reload.
@@ -58,7 +58,7 @@ func (r *report) soakServer(f *fixture, o options, name string, clients int, par
 	}
 	s := new(server)
 	defer s.stop()
-	if err := s.start(f, name, serverOptions{Limits: true, Patient: true, Registry: registry}); err != nil {
+	if err := s.start(f, name, serverOptions{Limits: true, Patient: true, Registry: registry, TokenCache: "1MiB"}); err != nil {
 		return err
 	}
 	return errors.Join(part(s, o), s.profileMemory(o.profile, name))

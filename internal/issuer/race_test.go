@@ -1,0 +1,5 @@
+//go:build race
+
+package issuer
+
+func init() { raceDetector = true }
