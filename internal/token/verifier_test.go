@@ -135,3 +135,17 @@ func BenchmarkVerifierMissed(b *testing.B) {
 		}
 	}
 }
+
+// TestRememberedTokenAllocatesNothing: the path of a token that is used again runs for most requests.
+func TestRememberedTokenAllocatesNothing(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates")
+	}
+	key := testKey(t, ES256)
+	set := NewKeySet(key)
+	keys, raw, v := fixedKeys(set), signed(t, key, testMint()), newVerifier(testExpect())
+	letIn(t, v, raw, set)
+	if n := testing.AllocsPerRun(100, func() { _, _ = v.Verify(raw, keys) }); n > 0 {
+		t.Errorf("it allocates %g times", n)
+	}
+}
