@@ -38,7 +38,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	for n := range 5 {
 		enough := tokens.Load() + 20
 		servertest.Eventually(t, "tokens are issued between reloads", func() bool { return tokens.Load() >= enough })
-		w.options = []string{"token_ttl 5m", "token_ttl 6m"}[n%2]
+		w.options = []string{"token_ttl 5m", "token_ttl 6m"}[n%2] + "\nclient_limits off"
 		if err := w.Load(w.caddyfile()); err != nil {
 			t.Fatal(err)
 		}

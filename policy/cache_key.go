@@ -49,6 +49,8 @@ func (k key) scopes(all []scope.Scope) key {
 type keyParts struct {
 	// of token decisions
 	authMethod, audience bool
+	// ipByNetworks says that only what shippedAnswer computes reads the address, and so only if the client has networks.
+	ipByNetworks bool
 	// of decisions on proxied requests
 	issuer, clientID, subject, scopes, method, host, pattern bool
 	path, parameters, headers, claims                        parts
@@ -70,7 +72,8 @@ func keyPartsOf(input *reads) keyParts {
 // token returns the key of a token decision on an input whose resources have these codes, in this order.
 func (k key) token(read *keyParts, in *TokenInput, codes []string) key {
 	k = k.text(in.Issuer).text(in.Client.id()).scopes(in.Scopes).texts(codes)
-	k = k.textIf(read.remoteIP, in.Request.RemoteIP).textIf(read.authMethod, in.Request.AuthMethod)
+	readsIP := read.remoteIP && (!read.ipByNetworks || in.Client != nil && len(in.Client.Networks) > 0)
+	k = k.textIf(readsIP, in.Request.RemoteIP).textIf(read.authMethod, in.Request.AuthMethod)
 	if read.audience {
 		k = k.texts(in.Request.Audience)
 	}

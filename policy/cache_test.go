@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -51,6 +50,36 @@ func TestHits(t *testing.T) {
 	}
 	if n, _ := e.current.Load().cache.len(); n != 2 { // with and without the resource
 		t.Errorf("the cache holds %d decisions", n)
+	}
+}
+
+// TestAddressOfAClientWithoutNetworks: the shipped policy reads the address only for a client with networks. A rule of an author
+// that reads it, or that reads what the shipped rules say, makes each address a question of its own.
+func TestAddressOfAClientWithoutNetworks(t *testing.T) {
+	for rule, hits := range map[string]uint64{
+		"":                                       3,
+		"ttl contains 60":                        3,
+		"claims.n := count(input.client.grants)": 3,
+		"claims.ip := input.request.remote_ip":   0,
+		"claims.n := n if n := count(rejected) with input.client.networks as [\"192.0.2.0/31\"]": 0,
+	} {
+		e := loadFiles(t, map[string]string{"a.rego": "package m2m.token\n\n" + rule + "\n"})
+		in := request(t, "book:1:read")
+		decideFrom := func(ip string) {
+			in.Request.RemoteIP = ip
+			if d, want := decide(t, e, in), evaluated(t, e, in); !reflect.DeepEqual(d, want) {
+				t.Errorf("%q: from %s the decision is %+v, an evaluation gives %+v", rule, ip, d, want)
+			}
+		}
+		for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"} {
+			decideFrom(ip)
+		}
+		wantUse(t, e, tokenQuery, hits, 4-hits, 0)
+		in.Client = &Client{ID: in.Client.ID, Grants: in.Client.Grants, Networks: []string{"192.0.2.0/31"}}
+		for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"} {
+			decideFrom(ip)
+		}
+		wantUse(t, e, tokenQuery, hits+2, 4-hits+2, 0)
 	}
 }
 
@@ -277,99 +306,6 @@ default_scopes contains "book:read"
 		t.Errorf("the decision became %+v", third)
 	}
 	wantUse(t, e, tokenQuery, 2, 1, 0)
-}
-
-// TestCacheBounds: entries and bytes are bounded, the least recently used go first, and a client pushes out no more than its
-// share of the others'.
-func TestCacheBounds(t *testing.T) {
-	c := newCache(80, 80*1000)
-	entry := func(holder string, n, size int) *cached {
-		return &cached{key: fmt.Sprintf("%s%d", holder, n), holder: holder, size: size}
-	}
-	held := func(holder string) (n int) {
-		for _, e := range c.known {
-			if e.holder == holder {
-				n++
-			}
-		}
-		return n
-	}
-	for n := range 80 {
-		c.add(entry(fmt.Sprintf("client %d:", n%16), n, 0))
-	}
-	if n, bytes := c.len(); n != 80 || bytes <= 80*cachedSize || bytes > 80*1000 {
-		t.Errorf("it holds %d entries of %d bytes", n, bytes)
-	}
-	for n := range 1000 {
-		c.add(entry("greedy", n, 0))
-		if entries, bytes := c.len(); entries > 80 || bytes > 80*1000 {
-			t.Fatalf("it holds %d entries of %d bytes", entries, bytes)
-		}
-	}
-	if n := held("greedy"); n != 80/cacheShare {
-		t.Errorf("one client holds %d", n)
-	}
-	c.add(entry("large", 1, 80*1000/largestCached))
-	if held("large") != 0 {
-		t.Error("it holds an entry that is too large")
-	}
-	if c.get([]byte("client 15:79")) == nil || c.get([]byte("client 0:0")) != nil {
-		t.Error("it does not keep what was used last")
-	}
-	c.close()
-	c.add(entry("late", 1, 0))
-	if n, bytes := c.len(); n != 0 || bytes != 0 || c.recent.Len() != 0 || len(c.holders) != 0 {
-		t.Errorf("after its end it holds %d entries", n)
-	}
-}
-
-// TestCacheUnderLoad: while the policy, its data, clients and resources change, each decision is one of what was there.
-func TestCacheUnderLoad(t *testing.T) {
-	dir := write(t, map[string]string{"a.rego": "package m2m.token\n\nclaims.data := data.x\nclaims.level := input.client.attributes.level\n", "data.json": `{"x": 0}`})
-	e := load(t, Config{Paths: []string{dir}, Timeout: generous})
-	version := func(n int) TokenInput {
-		in := request(t, "book:1:read")
-		in.Client = &Client{ID: "ci-bot", Attributes: map[string]any{"level": n}, Grants: in.Client.Grants}
-		return in
-	}
-	var mu sync.RWMutex // orders a change before the requests that must see it
-	data, in := 0, version(0)
-	stop := make(chan struct{})
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				mu.RLock()
-				d, err := e.DecideToken(t.Context(), in)
-				if err != nil || d.Claims["data"] != json.Number(fmt.Sprint(data)) || d.Claims["level"] != json.Number(fmt.Sprint(in.Client.Attributes["level"])) {
-					t.Errorf("%v: the claims are %v, want %d and %v", err, d.Claims, data, in.Client.Attributes["level"])
-				}
-				mu.RUnlock()
-			}
-		})
-	}
-	for n := range 40 {
-		mu.Lock()
-		if in = version(n); n%4 == 0 {
-			data = n
-			put(t, filepath.Join(dir, "data.json"), fmt.Sprintf(`{"x": %d}`, n))
-			if _, err := e.Reload(); err != nil {
-				t.Error(err)
-			}
-		}
-		mu.Unlock()
-		runtime.Gosched()
-	}
-	close(stop)
-	group.Wait()
-	if e.uses[tokenQuery].hits.Load() == 0 {
-		t.Error("no decision came from the cache")
-	}
 }
 
 // raceDetector is whether this test binary has the race detector, which allocates.

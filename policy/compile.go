@@ -75,6 +75,7 @@ func compile(sources []files.File) (*snapshot, error) {
 	if err := s.prepareShortcut(compiler, modules, store); err != nil {
 		return nil, err
 	}
+	s.depends[tokenQuery].key.ipByNetworks = s.shortcut && (s.authorsRead == nil || !s.authorsRead.has("request", "remote_ip"))
 	s.finish()
 	return s, nil
 }

@@ -87,7 +87,7 @@ func (m *masker) field(field zap.Field) []zap.Field {
 	field.AddTo(values)
 	m.addPointers(values.Fields[Key])
 	delete(values.Fields, Key)
-	members := m.members("", values.Fields)
+	members := m.members(nil, values.Fields)
 	var fields []zap.Field
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		fields = append(fields, zap.Any(name, members[name]))

@@ -99,7 +99,7 @@ func (s *scanner) reflected(value any) {
 	case string:
 		s.found = s.found || credential.Contains(value)
 	default:
-		text, err := json.Marshal(value)
+		text, err := appendJSON(nil, value)
 		s.found = s.found || err == nil && mayHoldCredential(text)
 	}
 }
