@@ -8,8 +8,9 @@
 // decision, and no Rego can delay a request longer than the configured timeout.
 //
 // To read the code, start with policy.go for loading, compile.go and contract.go for compiling, decide.go and evaluate.go
-// for decisions, native.go and shortcut.go for what Go computes in place of Rego, explain.go for explanations, reload.go for new files and bundles, and mask.go for the decision log. The
-// package imports policy/bundle, policy/files, rego and leaves.
+// for decisions, native.go and shortcut.go for what Go computes in place of Rego, dependencies.go and cache.go for what is
+// cached, explain.go for explanations, reload.go for new files and bundles, and mask.go for the decision log. The package
+// imports policy/bundle, policy/files, rego and leaves.
 package policy
 
 import (

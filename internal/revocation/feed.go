@@ -51,8 +51,9 @@ const (
 	maxCopied = 1_000_000
 	// maxCopiedKeys is how many revoked keys of one issuer a door keeps.
 	maxCopiedKeys = 10_000
-	// manyOwned is how many tokens of a client are revoked one by one before a feed says that they are the client's.
-	manyOwned = 500
+	// manyOwned is how many tokens of a client are revoked one by one before a feed says that they are the client's. A door
+	// keeps those that it read before until they are over, and clients that collapse together may do so often.
+	manyOwned = 16
 	// digestBytes is how much of a SHA-256 a digest has. That is enough to resist a second preimage.
 	digestBytes = 16
 )

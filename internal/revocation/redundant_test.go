@@ -191,6 +191,34 @@ func TestCollapseShrinksEverything(t *testing.T) {
 	}
 }
 
+// TestDoorsAreBoundedWithManyClients: a remote door forgets what collapses, also if no client has revoked very many tokens.
+func TestDoorsAreBoundedWithManyClients(t *testing.T) {
+	n := newNode(t, newMemory())
+	n.at.Store(int64(time.Second))
+	n.reload()
+	door := newCopyAt(n)
+	const clients, most, rounds = 5, 1000, 12
+	for round := range rounds {
+		var entries []Entry
+		for k := range most / 2 {
+			n.at.Add(int64(time.Second) / 10)
+			owner := fmt.Sprint("client", k%clients)
+			entries = append(entries, of(owner, fmt.Sprint(round, "-", k), n.now().Sub(noon)))
+		}
+		n.revoke(entries...)
+		for _, step := range []func(){func() {}, func() { n.revoke(n.CutLargest(most/2, 16, n.now())...) }} {
+			step()
+			n.reload()
+			if err := door.Take(told(t, n, door.AsOf()), door.AsOf()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := door.Len(); got > most+clients*manyOwned {
+		t.Errorf("the door has %d entries after %d revocations, of which %d are in force", got, rounds*most/2, n.Set().Len())
+	}
+}
+
 // TestNodesOfEarlierVersionsRead: an owner does not disturb a node that does not know of owners.
 func TestNodesOfEarlierVersionsRead(t *testing.T) {
 	key := path.Join("x", segmentName([]Entry{of("bot", "A", 0)}, "w", 1))

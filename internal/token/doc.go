@@ -14,6 +14,6 @@
 // Then it checks the signature, reads the payload and checks the claims, in this order. Errors carry a Reason, a short
 // stable code, and never any text of the token.
 //
-// The JOSE library handles keys, signing and the signature check. Only jose.go uses it, and none of its types is in the API
+// The JOSE library handles keys, JWKs and thumbprints. Only jose.go uses it, and none of its types is in the API
 // of this package.
 package token

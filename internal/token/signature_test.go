@@ -40,8 +40,8 @@ func TestSignaturesOfTheLibrary(t *testing.T) {
 				t.Fatal(err)
 			}
 			rounds := 300 // one of 256 signatures has a short r, another a short s
-			if algorithms[alg].kty == ktyRSA {
-				rounds = 3
+			if alg != ES256 {
+				rounds = 10 // others are slower
 			}
 			for n := range rounds {
 				input := []byte{byte(n), byte(n >> 8), 'x'}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -71,13 +72,24 @@ func (s *server) site(name string) string {
 	return s.sites[name]
 }
 
+// Ports of servers are below those that the system gives to connections, of which a flood takes thousands.
+const (
+	firstPort = 10_000
+	ports     = 20_000
+)
+
+var nextPort = rand.IntN(ports)
+
+// freeAddress returns another address each time.
 func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err) // without loopback there is nothing to do
+	for {
+		nextPort = (nextPort + 1) % ports
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort)
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = listener.Close()
+			return address
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // config is the Caddyfile of the server.

@@ -36,6 +36,8 @@ type indexing struct {
 	building            singleflight.Group
 	nextBuild           atomic.Int64 // in nanoseconds since 1970
 	nextCheck           atomic.Int64
+	background          context.Context // of what is done in the background, until Close
+	endBackground       context.CancelFunc
 }
 
 // due reports whether the time has come, and moves it.
@@ -47,11 +49,7 @@ func (s *Store) due(at *atomic.Int64, pause time.Duration) bool {
 // buildIndexLater makes an index in the background. If an index is damaged, it takes its place.
 func (s *Store) buildIndexLater(damaged string) {
 	if s.due(&s.nextBuild, buildPause) {
-		go func() {
-			if err := s.buildIndex(context.Background(), damaged); err != nil {
-				s.report("making an index of the clients", err)
-			}
-		}()
+		s.behind("making an index of the clients", func() error { return s.rebuildIndex(damaged) })
 	}
 }
 
@@ -59,12 +57,17 @@ func (s *Store) buildIndexLater(damaged string) {
 // restored by hand.
 func (s *Store) checkIndexLater() {
 	if s.due(&s.nextCheck, checkPause) {
-		go func() {
-			if err := s.checkIndex(context.Background()); err != nil {
-				s.report("checking the index of the clients", err)
-			}
-		}()
+		s.behind("checking the index of the clients", func() error { return s.checkIndex(s.background) })
 	}
+}
+
+// behind calls do in the background. What fails because the store is closed is not reported.
+func (s *Store) behind(doing string, do func() error) {
+	go func() {
+		if err := do(); err != nil && s.background.Err() == nil {
+			s.report(doing, err)
+		}
+	}()
 }
 
 // checkIndex makes a new index if the present one does not have the clients that are stored.
@@ -75,7 +78,7 @@ func (s *Store) checkIndex(ctx context.Context) error {
 	}
 	root, err := s.loadIndex(ctx, j.Index)
 	if errors.Is(err, errNoIndex) {
-		return s.buildIndex(ctx, j.Index)
+		return s.rebuildIndex(j.Index)
 	}
 	if err != nil {
 		return err
@@ -89,7 +92,7 @@ func (s *Store) checkIndex(ctx context.Context) error {
 		s.nextCheck.Store(s.now().Add(buildPause).UnixNano()) // clients have changed meanwhile
 		return err
 	}
-	return s.buildIndex(ctx, j.Index)
+	return s.rebuildIndex(j.Index)
 }
 
 // removing calls remove, which fails if it needs an index and there is none. Then it makes one, while the registry is not
@@ -119,16 +122,28 @@ type indexBuild struct {
 
 var errChangesTooFast = errors.New("too many clients change meanwhile")
 
-// buildIndex makes an index, unless the journal names one that is not the damaged one.
+// buildIndex makes an index, unless the journal names one that is not the damaged one. It goes on if ctx ends.
 func (s *Store) buildIndex(ctx context.Context, damaged string) error {
-	_, err := poll.Shared(ctx, &s.building, "", func(ctx context.Context) (struct{}, error) {
-		b := &indexBuild{store: s, damaged: damaged, root: new(index), changed: make(map[string]bool)}
-		err := b.run(ctx)
-		if !b.ended {
-			s.deleteIndexObjects(ctx, b.root.objects())
-		}
-		return struct{}{}, err
+	_, err := poll.Shared(ctx, &s.building, "", func(ctx context.Context) (none struct{}, _ error) {
+		return none, s.makeIndex(ctx, damaged)
 	})
+	return err
+}
+
+// rebuildIndex does what buildIndex does, until the store is closed. A config that takes over makes its own index.
+func (s *Store) rebuildIndex(damaged string) error {
+	_, err := poll.Shared(s.background, &s.building, "", func(context.Context) (none struct{}, _ error) {
+		return none, s.makeIndex(s.background, damaged)
+	})
+	return err
+}
+
+func (s *Store) makeIndex(ctx context.Context, damaged string) error {
+	b := &indexBuild{store: s, damaged: damaged, root: new(index), changed: make(map[string]bool)}
+	err := b.run(ctx)
+	if !b.ended {
+		s.deleteIndexObjects(context.WithoutCancel(ctx), b.root.objects())
+	}
 	return err
 }
 
@@ -197,6 +212,9 @@ func (b *indexBuild) readAll(ctx context.Context) error {
 // read reads clients, and follows the journal meanwhile, which does not remember many changes.
 func (b *indexBuild) read(ctx context.Context, ids []string, to map[string]names) error {
 	for few := range slices.Chunk(ids, 10) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := b.store.readNames(ctx, few, to); err != nil {
 			return err
 		}
@@ -250,12 +268,23 @@ func (b *indexBuild) readChanged(ctx context.Context) error {
 	return nil
 }
 
-// end makes the journal name the index, and deletes what earlier attempts have left.
+var errSwept = errors.New("another node has deleted parts of it")
+
+// end makes the journal name the index, and deletes what earlier attempts have left. The index takes the place of one with
+// the same damage: changes meanwhile have given the damaged one other names.
 func (b *indexBuild) end(ctx context.Context) error {
 	s := b.store
 	return s.write(ctx, func(ctx context.Context, w *writer) error {
-		if !b.isNeeded(w.journal) {
+		objects, err := s.indexObjects(ctx)
+		if err != nil {
+			return err
+		}
+		swept := slices.ContainsFunc(b.root.Pages, func(p pageRef) bool { return !objects[p.Name] })
+		switch {
+		case w.journal.hasIndex() && (b.damaged == "" || swept):
 			return nil // another node was faster
+		case swept:
+			return errSwept
 		}
 		if err := b.take(w.journal); err != nil {
 			return err
@@ -271,28 +300,34 @@ func (b *indexBuild) end(ctx context.Context) error {
 		if err := w.commit(ctx, nil); err != nil {
 			return err
 		}
-		return b.sweep(ctx, w.journal.Index)
+		return s.sweepIndex(ctx, w.journal.Index, objects)
 	})
 }
 
-// sweep deletes all objects of the index that it does not use.
-func (b *indexBuild) sweep(ctx context.Context, name string) error {
-	s := b.store
+// indexObjects returns the names of all objects of indexes.
+func (s *Store) indexObjects(ctx context.Context) (map[string]bool, error) {
+	keys, err := folder.List(ctx, s.storage, s.indexFolder())
+	if err != nil {
+		return nil, unavailable("listing "+s.indexFolder(), err)
+	}
+	objects := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		if name, ok := strings.CutSuffix(path.Base(key), recordSuffix); ok {
+			objects[name] = true
+		}
+	}
+	return objects, nil
+}
+
+// sweepIndex deletes those of the objects that the index with that name does not use.
+func (s *Store) sweepIndex(ctx context.Context, name string, objects map[string]bool) error {
 	root, err := s.loadIndex(ctx, name)
 	if err != nil {
 		return fmt.Errorf("reading what was stored: %w", err)
 	}
-	used := append(root.objects(), name)
-	keys, err := folder.List(ctx, s.storage, s.indexFolder())
-	if err != nil {
-		return unavailable("listing "+s.indexFolder(), err)
+	for _, used := range append(root.objects(), name) {
+		delete(objects, used)
 	}
-	var unused []string
-	for _, key := range keys {
-		if object, ok := strings.CutSuffix(path.Base(key), recordSuffix); ok && !slices.Contains(used, object) {
-			unused = append(unused, object)
-		}
-	}
-	s.deleteIndexObjects(ctx, unused)
+	s.deleteIndexObjects(ctx, slices.Collect(maps.Keys(objects)))
 	return nil
 }

@@ -122,6 +122,39 @@ func TestLargeRegistryReadsLittle(t *testing.T) {
 	}
 }
 
+// TestRemovalFindsEveryKindOfGrant that a full scan finds, in a page in which nothing else concerns the removal.
+func TestRemovalFindsEveryKindOfGrant(t *testing.T) {
+	_, s := newLargeStore(t, 300)
+	putClient(t, s, "client-000001", grant("*", "*", "send"))
+	putClient(t, s, "client-000101", grant("invoice", "*", "see"))
+	putClient(t, s, "client-000201", grant("book", "*", "edit"), grant("invoice", "*", "*"))
+	with := func(code string, actions ...string) *registry.Resource {
+		r := &registry.Resource{Code: code, Actions: make(map[string]string)}
+		for _, action := range actions {
+			r.Actions[action] = ""
+		}
+		return r
+	}
+	invoice := with("invoice", "pay", "see", "send")
+	for name, test := range map[string]struct {
+		change registry.Change
+		want   string
+	}{
+		"an action":              {registry.ResourceChange("invoice", invoice, nil, with("invoice", "pay", "send")), "client-000101"},
+		"an action of any":       {registry.ResourceChange("invoice", invoice, nil, with("invoice", "pay", "see")), "client-000001"},
+		"an action that is left": {registry.ResourceChange("book", with("book", "read", "edit", "send"), nil, with("book", "read", "edit")), ""},
+		"a resource":             {registry.ResourceChange("invoice", invoice, nil, nil), "client-000201"},
+		"a broken resource":      {registry.ResourceChange("invoice", nil, registry.ErrBroken, nil), "client-000201"},
+		"what was broken":        {registry.ResourceChange("book", nil, registry.ErrBroken, with("book", "read")), "client-000201"},
+	} {
+		indexed, scanned := s.CheckUnused(ctx, []registry.Change{test.change}, true), s.CheckUnused(ctx, []registry.Change{test.change}, false)
+		var inUse *registry.InUseError
+		if found := errors.As(scanned, &inUse) && slices.Contains(inUse.By, test.want); fmt.Sprint(indexed) != fmt.Sprint(scanned) || found != (test.want != "") {
+			t.Errorf("%s: with the index: %v, without: %v", name, indexed, scanned)
+		}
+	}
+}
+
 // TestApplyWritesEachPageOnce: an apply of many clients writes the pages of the index that change, and its root.
 func TestApplyWritesEachPageOnce(t *testing.T) {
 	t.Parallel()
@@ -320,41 +353,4 @@ func TestListDuringChanges(t *testing.T) {
 			t.Fatalf("list %d has %d of 300 clients", lists, stable)
 		}
 	}
-}
-
-// TestListMakesAnIndex in the background.
-func TestListMakesAnIndex(t *testing.T) {
-	c, _ := newLargeStore(t, 300)
-	c.edit(journalKey, withoutIndex)
-	s := newStore(c.memory)
-	s.SetIndexing(100, 100)
-	s.IndexInBackground()
-	soon(t, "there is an index", func() bool {
-		if ids, err := s.ClientIDs(ctx, "", "", 10); err != nil || len(ids) != 10 {
-			t.Fatalf("a list: %q, %v", ids, err)
-		}
-		return s.HasIndex(ctx)
-	})
-}
-
-// TestIndexOfClientsRestoredByHand: a client that is restored by hand is not in the index. A node compares the index with the
-// storage the first time that it lists clients, and makes another one.
-func TestIndexOfClientsRestoredByHand(t *testing.T) {
-	c, s := newLargeStore(t, 300)
-	const key = "test/registry/clients/client-000007.json"
-	object, _ := c.memory.Load(ctx, key)
-	if _, err := s.EditClient(ctx, "client-000007", func(*registry.Client) (*registry.Client, error) { return nil, nil }); err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	if err := c.memory.Store(ctx, key, object); err != nil {
-		t.Fatal(err)
-	}
-	fresh := newStore(c.memory)
-	fresh.SetIndexing(100, 100)
-	fresh.IndexInBackground()
-	soon(t, "the client is listed", func() bool {
-		ids, err := fresh.ClientIDs(ctx, "client-000007", "", 10)
-		return err == nil && len(ids) == 1
-	})
 }

@@ -59,7 +59,8 @@ type Store struct {
 // New returns the registry whose keys in the storage begin with the prefix.
 func New(storage Storage, prefix string) *Store {
 	s := &Store{storage: storage, prefix: prefix, clients: newClientCache(DefaultCacheSize), now: time.Now}
-	s.indexing = indexing{indexFrom: indexFrom, pageSize: pageSize}
+	s.indexFrom, s.pageSize = indexFrom, pageSize
+	s.background, s.endBackground = context.WithCancel(context.Background())
 	s.SetLookups(allOf{storage}, allOf{storage})
 	s.lock = writeLock{storage: storage, name: prefix + "/write", onFault: s.report}
 	return s

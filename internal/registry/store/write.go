@@ -74,8 +74,9 @@ func (s *Store) writeLocked(ctx context.Context, change func(context.Context, *w
 	return change(context.WithoutCancel(ctx), &writer{store: s, journal: j})
 }
 
-// Close releases the lock, so that other nodes can change the registry at once.
+// Close ends what is done in the background, and releases the lock, so that other nodes can change the registry at once.
 func (s *Store) Close() {
+	s.endBackground()
 	s.lock.mu.Lock()
 	defer s.lock.mu.Unlock()
 	s.lock.release(context.Background())
