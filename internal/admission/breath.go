@@ -14,14 +14,20 @@ const stretch = 300 * time.Microsecond
 
 // fewRequests begin without a pause while none waits. On one processor none may ever wait, because each request has its
 // slot for as long as it runs, and yet thousands may be ready to run. In a pause, they come to wait for their turn instead.
-const fewRequests = 4
+// Requests that take long are not few once they have worked for longer than fewWork, which is more than usual ones take
+// together: a client with large requests on many connections would otherwise have several before others come to wait.
+const (
+	fewRequests = 4
+	fewWork     = 2 * stretch
+)
 
 // breath pauses a Control until the scheduler has asked the network.
 type breath struct {
-	begin func()    // ends with a call of breathed after the scheduler has asked the network; nil if there are no pauses
-	due   bool      // whether a pause has begun
-	count int       // requests that began since the last pause
-	last  time.Time // the end of the last pause
+	begin func()        // ends with a call of breathed after the scheduler has asked the network; nil if there are no pauses
+	due   bool          // whether a pause has begun
+	count int           // requests that began since the last pause
+	work  time.Duration // that requests had done since then, once they left
+	last  time.Time     // the end of the last pause
 }
 
 // Breathe makes the control pause regularly while requests wait. A pause ends with what comes out of a pipe, which the
@@ -45,9 +51,11 @@ func (c *Control) Breathe() {
 	}()
 }
 
-// mustBegin reports whether it is time for a pause, which it then begins, if so many requests have begun since the last one.
+// mustBegin reports whether it is time for a pause, which it then begins, if so many requests, or large ones, have begun since the last
+// one.
 func (b *breath) mustBegin(now time.Time, requests int) bool {
-	if b.begin == nil || b.due || b.count < requests || now.Sub(b.last) < stretch {
+	few := b.count < requests && b.work < fewWork
+	if b.begin == nil || b.due || few || now.Sub(b.last) < stretch {
 		return false
 	}
 	b.due = true
@@ -55,7 +63,7 @@ func (b *breath) mustBegin(now time.Time, requests int) bool {
 }
 
 // end ends a pause.
-func (b *breath) end(now time.Time) { b.due, b.count, b.last = false, 0, now }
+func (b *breath) end(now time.Time) { b.due, b.count, b.work, b.last = false, 0, 0, now }
 
 // breathed ends a pause and goes on.
 func (c *Control) breathed() {

@@ -69,6 +69,26 @@ func TestAPauseWithoutContention(t *testing.T) {
 	})
 }
 
+// TestAPauseAfterALargeRequest: after it, the requests of other clients come to wait before its client has another one.
+func TestAPauseAfterALargeRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(1)
+		pauses := 0
+		c.breath.begin = func() { pauses++ }
+		large, _ := c.Enter(t.Context(), by("a"))
+		time.Sleep(2 * fewWork)
+		large.Leave()
+		go c.pass(t, by("a"))
+		synctest.Wait()
+		if pauses != 1 || c.Waiting() != 1 {
+			t.Errorf("%d pauses; %d wait", pauses, c.Waiting())
+		}
+		c.breathed()
+		synctest.Wait()
+		c.isEmpty(t)
+	})
+}
+
 // TestAPauseThatDoesNotEnd: the pipe has failed.
 func TestAPauseThatDoesNotEnd(t *testing.T) {
 	ordered(t, 1, func(r *record) {

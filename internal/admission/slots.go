@@ -46,6 +46,7 @@ func (c *Control) release(place int, now time.Time) {
 	}
 	took := max(now.Sub(h.since), time.Microsecond)
 	c.charge(h.client, took-h.charged)
+	c.breath.work += took
 	h.client.average = moved(h.client.expected(c.average), took)
 	c.average = moved(c.average, took)
 	if c.holding == 0 && c.parked == 0 {

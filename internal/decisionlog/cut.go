@@ -2,9 +2,9 @@ package decisionlog
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -43,92 +43,29 @@ const cutMark = "…"
 // the names that lead to it, with * for each element of a list. Its count is the sum over all these elements.
 type cuts map[string]int
 
-// cutter makes a copy within limits.
-type cutter struct {
-	cutLimit
-	cuts cuts
-}
+// noLimit cuts nothing.
+var noLimit = cutLimit{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 
-// cutToFit returns as much of an event's members as fits, and what was left out: nil if all of it fits. It does not
-// change the members.
-func cutToFit(all map[string]any) (map[string]any, cuts) {
-	if logmask.Size(all) <= maxDecision {
-		return all, nil
+// cutToFit returns as much of the fields' members as fits, and what was left out: nil if all of it fits. It counts before it
+// copies, because the event may be much larger than its line.
+func cutToFit(fields []zap.Field) (kept map[string]any, left cuts) {
+	if newCutter(noLimit, false).take(fields) {
+		return nil, nil
 	}
 	for _, limit := range cutLimits {
-		c := &cutter{limit, make(cuts)}
-		kept := make(map[string]any, len(all))
-		for name, value := range all {
-			kept[name] = c.value(value, name, 1)
-		}
-		c.cuts = c.cuts.bounded()
-		if logmask.Size(kept)+c.cuts.size() <= maxDecision {
-			return kept, c.cuts
+		if c := newCutter(limit, false); c.take(fields) && c.size+c.cuts.size() <= maxDecision {
+			c = newCutter(limit, true)
+			c.take(fields)
+			return c.object, c.cuts
 		}
 	}
 	none := make(cuts)
-	for name := range all {
-		none[name] = 1
-	}
-	return nil, none.bounded()
-}
-
-func (c *cutter) value(value any, place string, depth int) any {
-	switch value := value.(type) {
-	case string:
-		return c.string(value, place)
-	case []any:
-		return c.list(value, place, depth)
-	case map[string]any:
-		return c.object(value, place, depth)
-	}
-	if size := logmask.Size(value); size > c.text { // a long number
-		c.note(place, size)
-		return nil
-	}
-	return value
-}
-
-func (c *cutter) string(text, place string) string {
-	if len(text) <= c.text {
-		return text
-	}
-	n := c.text
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	c.note(place, len(text)-n)
-	return text[:n] + cutMark
-}
-
-func (c *cutter) list(list []any, place string, depth int) []any {
-	n := min(len(list), c.elements)
-	if depth > c.depth {
-		n = 0
-	}
-	kept := make([]any, n)
-	for i := range kept {
-		kept[i] = c.value(list[i], placeIn(place, "*"), depth+1)
-	}
-	c.note(place, len(list)-n)
-	return kept
-}
-
-func (c *cutter) object(object map[string]any, place string, depth int) map[string]any {
-	kept := make(map[string]any)
-	for _, name := range sortedNames(nil, object) {
-		if len(kept) < c.members && len(name) <= c.text && depth <= c.depth {
-			kept[name] = c.value(object[name], placeIn(place, name), depth+1)
+	for _, field := range fields {
+		if field.Type != zapcore.SkipType {
+			none[field.Key] = 1
 		}
 	}
-	c.note(place, len(object)-len(kept))
-	return kept
-}
-
-func (c *cutter) note(place string, left int) {
-	if left > 0 {
-		c.cuts[place] += left
-	}
+	return nil, none.bounded()
 }
 
 // placeIn returns the place of a member. A member that is too deep or has a long name counts for its object's place.
@@ -160,14 +97,10 @@ func (c cuts) size() int { return logmask.Size(map[string]int(c)) }
 // cut shortens an event that is too large for a line. The event must be masked before, because a mask must see all of
 // what it judges.
 func (e *Event) cut() {
-	all := zapcore.NewMapObjectEncoder()
-	for _, field := range e.fields() {
-		field.AddTo(all)
-	}
-	kept, cuts := cutToFit(all.Fields)
-	if cuts == nil {
+	kept, left := cutToFit(e.fields())
+	if left == nil {
 		return
 	}
 	e.input, e.result = memberField(kept, "input"), memberField(kept, "result")
-	e.changes = []zap.Field{memberField(kept, "erased"), memberField(kept, "masked"), memberField(kept, "mask_error"), zap.Reflect("cut", cuts)}
+	e.changes = []zap.Field{memberField(kept, "erased"), memberField(kept, "masked"), memberField(kept, "mask_error"), zap.Reflect("cut", left)}
 }

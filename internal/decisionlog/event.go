@@ -207,6 +207,9 @@ func memberField(line map[string]any, name string) zap.Field {
 	if !ok {
 		return zap.Skip()
 	}
+	if object, ok := value.(map[string]any); ok {
+		return zap.Object(name, loggedMembers(object))
+	}
 	return zap.Reflect(name, value)
 }
 

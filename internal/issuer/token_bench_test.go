@@ -38,18 +38,28 @@ const benchRegistry = `resources:
   book:
     description: Books of the catalogue
     actions: {read: Read a book, edit: Change a book}
-clients:
+%sclients:
   demo:
     attributes: {team: catalogue}
     secrets: [{id: s1, sha256: %q}]
     grants:
       - {resource: book, identifiers: ["*"], actions: [read, edit]}
-`
+%s`
+
+// manyGrants are grants beside those that a request needs, and their resources.
+func manyGrants(n int) (resources, grants string) {
+	for i := range n {
+		resources += fmt.Sprintf("  r%d: {actions: {read: Read}}\n", i)
+		grants += fmt.Sprintf("      - {resource: r%d, identifiers: [\"*\"], actions: [read]}\n", i)
+	}
+	return resources, grants
+}
 
 // benchServer returns a server with all its parts but Caddy, and the secret of the client demo. The lines of the decision
 // log go to w.
-func benchServer(tb testing.TB, alg token.Alg, rego string, w io.Writer) (s *Server, secret string) {
+func benchServer(tb testing.TB, alg token.Alg, rego string, w io.Writer, others int) (s *Server, secret string) {
 	tb.Helper()
+	resources, grants := manyGrants(others)
 	const issuer = "https://auth.example.com"
 	set, err := metrics.New(prometheus.NewPedanticRegistry())
 	if err != nil {
@@ -64,7 +74,7 @@ func benchServer(tb testing.TB, alg token.Alg, rego string, w io.Writer) (s *Ser
 		}
 		return name
 	}
-	clients, err := file.Open(write("registry.yaml", fmt.Sprintf(benchRegistry, registry.HashSecret(secret))))
+	clients, err := file.Open(write("registry.yaml", fmt.Sprintf(benchRegistry, resources, registry.HashSecret(secret), grants)))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -108,30 +118,24 @@ func (w *memoryWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// body is a body that can be read again.
-type body struct {
-	*strings.Reader
-	text string
-}
-
-func (b *body) Close() error { return nil }
-
-// tokenCall returns a func that requests a token.
-func tokenCall(tb testing.TB, s *Server, secret string) (call func(), w *memoryWriter) {
+// tokenCall returns a func that requests a token with a form.
+func tokenCall(tb testing.TB, s *Server, secret string) (call func(), form url.Values) {
 	tb.Helper()
-	form := url.Values{
+	form = url.Values{
 		"grant_type": {"client_credentials"}, "scope": {"book:*:read book:*:edit"}, "client_id": {"demo"}, "client_secret": {secret},
-	}.Encode()
+	}
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+"/oauth2/token", nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	b := &body{strings.NewReader(form), form}
-	r.Body, r.ContentLength = b, int64(len(form))
-	w = &memoryWriter{header: make(http.Header)}
+	b := new(strings.Reader)
+	r.Body = io.NopCloser(b)
+	w := &memoryWriter{header: make(http.Header)}
 	call = func() {
-		b.Reset(b.text)
+		text := form.Encode()
+		b.Reset(text)
+		r.ContentLength = int64(len(text))
 		clear(w.header)
 		s.serveToken(w, r)
 		if w.status != http.StatusOK {
@@ -139,7 +143,7 @@ func tokenCall(tb testing.TB, s *Server, secret string) (call func(), w *memoryW
 		}
 	}
 	call()
-	return call, w
+	return call, form
 }
 
 // TestTokenAllocations bounds what the handler of the token endpoint allocates besides the signature.
@@ -147,7 +151,7 @@ func TestTokenAllocations(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")
 	}
-	s, secret := benchServer(t, token.ES256, "", io.Discard)
+	s, secret := benchServer(t, token.ES256, "", io.Discard, 0)
 	call, _ := tokenCall(t, s, secret)
 	all := testing.AllocsPerRun(200, call)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -174,10 +178,31 @@ func BenchmarkToken(b *testing.B) {
 		{"ES256/mask", "package m2m.log\n\nmask contains \"/input/client/attributes/team\"\n", token.ES256, io.Discard},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			s, secret := benchServer(b, bench.alg, bench.rego, bench.log)
+			s, secret := benchServer(b, bench.alg, bench.rego, bench.log, 0)
 			call, _ := tokenCall(b, s, secret)
 			b.ReportAllocs()
 			for b.Loop() {
+				call()
+			}
+		})
+	}
+}
+
+// BenchmarkLargeToken measures the largest requests: 200 grants, and 100 scopes that no request has asked for before.
+func BenchmarkLargeToken(b *testing.B) {
+	for name, log := range map[string]io.Writer{"log": io.Discard, "silent": nil} {
+		b.Run(name, func(b *testing.B) {
+			s, secret := benchServer(b, token.ES256, "", log, 199)
+			call, form := tokenCall(b, s, secret)
+			n := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				scopes := make([]string, 100)
+				for i := range scopes {
+					n++
+					scopes[i] = fmt.Sprintf("book:%x:read", uint64(n)*0x9e3779b97f4a7c15)
+				}
+				form.Set("scope", strings.Join(scopes, " "))
 				call()
 			}
 		})

@@ -30,6 +30,9 @@ func Size(value any) int {
 	return size
 }
 
+// TextSize is Size for a text.
+func TextSize(text string) int { return len(`""`) + textSize(text) }
+
 // textSize returns an upper bound of the bytes of a text in JSON, without its quotes.
 func textSize(text string) int {
 	for i := range len(text) {

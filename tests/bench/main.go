@@ -29,6 +29,7 @@ type options struct {
 	duration                            time.Duration
 	targets                             string
 	overload                            bool
+	overloads                           string
 	flood, bystanders                   int
 	soak                                bool
 	requests, reloads                   int
@@ -45,6 +46,7 @@ func parseOptions() (o options) {
 	flag.IntVar(&o.clients, "clients", 100_000, "clients of the large registry")
 	flag.StringVar(&o.targets, "targets", "", "regular expression of the names of targets; default all, and without overload otherwise")
 	flag.BoolVar(&o.overload, "overload", true, "also measure overload")
+	flag.StringVar(&o.overloads, "overloads", "", "regular expression of the names of overloads; default all, if all targets are measured")
 	flag.IntVar(&o.flood, "flood", 2000, "connections of a flood")
 	flag.IntVar(&o.bystanders, "bystanders", 16, "connections of what is measured during a flood")
 	flag.BoolVar(&o.soak, "soak", false, "instead: check that memory and goroutines stay where they are")
@@ -136,7 +138,7 @@ func measure(f *fixture, o options) error {
 	}
 	r.Rows = c.rows()
 	c.close()
-	if o.overload && o.targets == "" {
+	if o.overload && (o.targets == "" || o.overloads != "") {
 		if err := r.measureOverload(f, o); err != nil {
 			return err
 		}

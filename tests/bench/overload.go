@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -80,7 +81,14 @@ func (r *report) measureOverload(f *fixture, o options) error {
 	if err != nil {
 		return err
 	}
+	chosen, err := regexp.Compile(o.overloads)
+	if err != nil {
+		return err
+	}
 	for _, sc := range scenarios(f, o) {
+		if !chosen.MatchString(sc.name) {
+			continue
+		}
 		progress("overload: " + sc.name)
 		row, err := sc.run(f, o, registry)
 		if err != nil {
