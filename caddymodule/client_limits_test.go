@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -146,4 +147,37 @@ func TestOneClientFloods(t *testing.T) {
 	if answers[http.StatusOK] == 0 {
 		t.Errorf("the flood is answered with %v", answers)
 	}
+}
+
+// TestATokenWithAnUnknownKeyHoldsNoSlot: while the storage does not say which keys there are, the others go on.
+func TestATokenWithAnUnknownKeyHoldsNoSlot(t *testing.T) {
+	w := startIssuer(t, issuerSettings{})
+	good := *w.ask("demo", "book:1:read").AccessToken
+	let, asked := make(chan struct{}), make(chan struct{}, 100)
+	w.WatchStorage(func(operation, key string) {
+		if operation == "List" && strings.HasSuffix(key, "/keys") {
+			asked <- struct{}{}
+			<-let
+		}
+	})
+	elsewhere := servertest.StartIssuer(t)
+	unknown := elsewhere.Sign(elsewhere.Claims(w.url, "book:read", nil), nil)
+	var all sync.WaitGroup
+	for _, client := range []string{"demo", "careful", "almighty"} {
+		for range 8 * runtime.GOMAXPROCS(0) {
+			for _, endpoint := range []string{"introspect", "revoke"} {
+				all.Go(func() { w.about(endpoint, client, unknown) })
+			}
+		}
+	}
+	<-asked
+	for range 10 {
+		w.granted(w.ask("careful", "book:1:read"))
+		if a := w.about("introspect", "demo", good); !strings.Contains(a.body, `"active":true`) {
+			t.Errorf("a good token: %s", a)
+		}
+	}
+	close(let)
+	all.Wait()
+	w.WatchStorage(nil)
 }

@@ -35,7 +35,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.networks, "network", nil, "network that it may ask from, such as 10.0.0.0/8; may be repeated")
 	flags.StringVar(&f.rate, "rate", "", `limit of its requests in place of the issuer's, such as "200/s" or "30/m"`)
 	flags.IntVar(&f.burst, "burst", 0, "how many requests it may make at once after a pause, in place of the issuer's limit")
-	flags.IntVar(&f.concurrent, "concurrent", 0, "how many policy decisions may run at a time for it, in place of the issuer's limit")
+	flags.IntVar(&f.concurrent, "concurrent", 0, "how many of its requests may be in progress at a time, in place of the issuer's limit")
 }
 
 // fields are the given fields, as the API takes them.

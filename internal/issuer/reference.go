@@ -71,6 +71,9 @@ func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*tok
 	if err != nil {
 		return nil, nil
 	}
+	if loaded := t.issuer.Keys.Loaded(); loaded == nil || !loaded.Public.Has(kid) {
+		t.pass.Yield() // before it waits for the storage
+	}
 	keys, err := t.issuer.Keys.KeySetNow(ctx, kid)
 	if err != nil {
 		return nil, err

@@ -79,6 +79,12 @@ func (w *world) read(n *node) {
 	if err := w.door.Take(told(w.T, n, since), since); err != nil {
 		w.Fatal(err)
 	}
+	for _, e := range w.issued { // also if it has read only what is new
+		end := e.Expires.Unix()
+		if n.Set().Revoked(e.ID, e.Owner, e.Issued) && !w.door.Revoked(e.ID, e.Owner, e.Issued) && !over(end, n.now()) && !over(end, w.door.now()) {
+			w.Fatalf("the door has read since %s from a node, and does not know that token %s of %s, issued at %s, is revoked", since, e.ID, e.Owner, e.Issued)
+		}
+	}
 }
 
 func (w *world) step() {

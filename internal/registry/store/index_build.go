@@ -268,13 +268,23 @@ func (b *indexBuild) readChanged(ctx context.Context) error {
 	return nil
 }
 
+var errSwept = errors.New("another node has deleted parts of it")
+
 // end makes the journal name the index, and deletes what earlier attempts have left. The index takes the place of one with
 // the same damage: changes meanwhile have given the damaged one other names.
 func (b *indexBuild) end(ctx context.Context) error {
 	s := b.store
 	return s.write(ctx, func(ctx context.Context, w *writer) error {
-		if b.damaged == "" && w.journal.hasIndex() {
+		objects, err := s.indexObjects(ctx)
+		if err != nil {
+			return err
+		}
+		swept := slices.ContainsFunc(b.root.Pages, func(p pageRef) bool { return !objects[p.Name] })
+		switch {
+		case w.journal.hasIndex() && (b.damaged == "" || swept):
 			return nil // another node was faster
+		case swept:
+			return errSwept
 		}
 		if err := b.take(w.journal); err != nil {
 			return err
@@ -290,28 +300,34 @@ func (b *indexBuild) end(ctx context.Context) error {
 		if err := w.commit(ctx, nil); err != nil {
 			return err
 		}
-		return b.sweep(ctx, w.journal.Index)
+		return s.sweepIndex(ctx, w.journal.Index, objects)
 	})
 }
 
-// sweep deletes all objects of the index that it does not use.
-func (b *indexBuild) sweep(ctx context.Context, name string) error {
-	s := b.store
+// indexObjects returns the names of all objects of indexes.
+func (s *Store) indexObjects(ctx context.Context) (map[string]bool, error) {
+	keys, err := folder.List(ctx, s.storage, s.indexFolder())
+	if err != nil {
+		return nil, unavailable("listing "+s.indexFolder(), err)
+	}
+	objects := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		if name, ok := strings.CutSuffix(path.Base(key), recordSuffix); ok {
+			objects[name] = true
+		}
+	}
+	return objects, nil
+}
+
+// sweepIndex deletes those of the objects that the index with that name does not use.
+func (s *Store) sweepIndex(ctx context.Context, name string, objects map[string]bool) error {
 	root, err := s.loadIndex(ctx, name)
 	if err != nil {
 		return fmt.Errorf("reading what was stored: %w", err)
 	}
-	used := append(root.objects(), name)
-	keys, err := folder.List(ctx, s.storage, s.indexFolder())
-	if err != nil {
-		return unavailable("listing "+s.indexFolder(), err)
+	for _, used := range append(root.objects(), name) {
+		delete(objects, used)
 	}
-	var unused []string
-	for _, key := range keys {
-		if object, ok := strings.CutSuffix(path.Base(key), recordSuffix); ok && !slices.Contains(used, object) {
-			unused = append(unused, object)
-		}
-	}
-	s.deleteIndexObjects(ctx, unused)
+	s.deleteIndexObjects(ctx, slices.Collect(maps.Keys(objects)))
 	return nil
 }

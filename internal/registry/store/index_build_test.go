@@ -61,6 +61,7 @@ func TestWrongIndexIsReplacedDuringChanges(t *testing.T) {
 	c, s := newLargeStore(t, 300)
 	restoreByHand(t, c, s, "client-000007")
 	other := newStore(c.memory)
+	other.SetIndexing(100, 100)
 	meanwhile := false
 	fresh := newStore(&connection{memory: c.memory, left: -1, onLoad: func(key string) {
 		if !meanwhile && strings.HasSuffix(key, "clients/client-000150.json") {
@@ -110,5 +111,39 @@ func TestCloseEndsTheIndexBuild(t *testing.T) {
 	soon(t, "the build has ended, and has deleted its pages", func() bool { return indexObjects() == before })
 	if closed.HasIndex(ctx) {
 		t.Error("there is an index")
+	}
+}
+
+// TestTwoNodesReplaceADamagedIndex: the one that ends later does not put an index in force whose pages the other has deleted.
+func TestTwoNodesReplaceADamagedIndex(t *testing.T) {
+	c, s := newLargeStore(t, 300)
+	s.Close()
+	for _, key := range c.keys() {
+		if object, _ := c.memory.Load(ctx, key); strings.Contains(key, "/index/") && strings.Contains(string(object), "client-000250") {
+			delete(c.objects, key) // the last page
+		}
+	}
+	faster, slower := newStore(c.memory), (*store.Store)(nil)
+	faster.SetIndexing(100, 100)
+	meanwhile := false
+	slower = newStore(&connection{memory: c.memory, left: -1, onLoad: func(key string) {
+		if !meanwhile && strings.HasSuffix(key, "clients/client-000250.json") {
+			meanwhile = true
+			slower.Close() // it keeps the lock for a second
+			if err := faster.BuildIndex(ctx); err != nil {
+				t.Error(err)
+			}
+			faster.Close()
+		}
+	}})
+	slower.SetIndexing(100, 100)
+	if slower.HasIndex(ctx) {
+		t.Fatal("the index is whole")
+	}
+	if err := slower.BuildIndex(ctx); err != nil || !meanwhile {
+		t.Fatalf("the slower node: %v; the other one was faster: %t", err, meanwhile)
+	}
+	if !newStore(c.memory).HasIndex(ctx) {
+		t.Error("the index is damaged")
 	}
 }

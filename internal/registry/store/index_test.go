@@ -122,6 +122,39 @@ func TestLargeRegistryReadsLittle(t *testing.T) {
 	}
 }
 
+// TestRemovalFindsEveryKindOfGrant that a full scan finds, in a page in which nothing else concerns the removal.
+func TestRemovalFindsEveryKindOfGrant(t *testing.T) {
+	_, s := newLargeStore(t, 300)
+	putClient(t, s, "client-000001", grant("*", "*", "send"))
+	putClient(t, s, "client-000101", grant("invoice", "*", "see"))
+	putClient(t, s, "client-000201", grant("book", "*", "edit"), grant("invoice", "*", "*"))
+	with := func(code string, actions ...string) *registry.Resource {
+		r := &registry.Resource{Code: code, Actions: make(map[string]string)}
+		for _, action := range actions {
+			r.Actions[action] = ""
+		}
+		return r
+	}
+	invoice := with("invoice", "pay", "see", "send")
+	for name, test := range map[string]struct {
+		change registry.Change
+		want   string
+	}{
+		"an action":              {registry.ResourceChange("invoice", invoice, nil, with("invoice", "pay", "send")), "client-000101"},
+		"an action of any":       {registry.ResourceChange("invoice", invoice, nil, with("invoice", "pay", "see")), "client-000001"},
+		"an action that is left": {registry.ResourceChange("book", with("book", "read", "edit", "send"), nil, with("book", "read", "edit")), ""},
+		"a resource":             {registry.ResourceChange("invoice", invoice, nil, nil), "client-000201"},
+		"a broken resource":      {registry.ResourceChange("invoice", nil, registry.ErrBroken, nil), "client-000201"},
+		"what was broken":        {registry.ResourceChange("book", nil, registry.ErrBroken, with("book", "read")), "client-000201"},
+	} {
+		indexed, scanned := s.CheckUnused(ctx, []registry.Change{test.change}, true), s.CheckUnused(ctx, []registry.Change{test.change}, false)
+		var inUse *registry.InUseError
+		if found := errors.As(scanned, &inUse) && slices.Contains(inUse.By, test.want); fmt.Sprint(indexed) != fmt.Sprint(scanned) || found != (test.want != "") {
+			t.Errorf("%s: with the index: %v, without: %v", name, indexed, scanned)
+		}
+	}
+}
+
 // TestApplyWritesEachPageOnce: an apply of many clients writes the pages of the index that change, and its root.
 func TestApplyWritesEachPageOnce(t *testing.T) {
 	t.Parallel()
