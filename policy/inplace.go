@@ -13,7 +13,7 @@ import (
 // be abandoned.
 
 // prompt holds the builtin functions that a caller may wait for: they honour cancellation, or take time in proportion to
-// their arguments, which took at least as long to build. A new function of OPA is in neither list, and a test fails, so that
+// their arguments, which took at least as long to build. Of concat that is so for some calls only. A new function of OPA is in neither list, and a test fails, so that
 // somebody judges it.
 var prompt = setOf(
 	// These look at a value, or walk once through text or a collection.
@@ -85,7 +85,8 @@ func isPrompt(compiler *ast.Compiler, q *query, usesNatives bool) bool {
 				}
 				operator := x.Operator()
 				name := operator.String()
-				ok = ok && (operator.HasPrefix(ast.DefaultRootRef) || prompt[name] || natives[name] != nil)
+				ok = ok && (operator.HasPrefix(ast.DefaultRootRef) || prompt[name] || natives[name] != nil) &&
+					(name != ast.Concat.Name || concatenatesOne(x))
 			case ast.Call: // compiled rules have none
 				ok = false
 			case *ast.With: // it may replace a function by another
@@ -99,6 +100,27 @@ func isPrompt(compiler *ast.Compiler, q *query, usesNatives bool) bool {
 		}
 	}
 	return true
+}
+
+// concatenatesOne reports whether a call of concat joins constants to one other string at most. Other calls could double a
+// string in a moment, and what reads each of its characters would take far longer than it took to build.
+func concatenatesOne(call *ast.Expr) bool {
+	elements, ok := call.Operand(1).Value.(*ast.Array)
+	if !ok || !isText(call.Operand(0)) {
+		return false
+	}
+	others := 0
+	elements.Foreach(func(element *ast.Term) {
+		if !isText(element) {
+			others++
+		}
+	})
+	return others <= 1
+}
+
+func isText(term *ast.Term) bool {
+	_, ok := term.Value.(ast.String)
+	return ok
 }
 
 func isRef(term *ast.Term) bool {
@@ -152,7 +174,8 @@ func askHere[T any](ctx context.Context, e *Engine, q question[T], timeout time.
 }
 
 // deadline ends an evaluation on its own goroutine when the time is up, or the caller has given up. It implements
-// topdown.Cancel without a timer. Only that goroutine uses it.
+// topdown.Cancel without a timer. Only that goroutine uses it. It reads the clock at each step, because the values may double
+// with each: after few steps the next one could take minutes.
 type deadline struct {
 	ctx    context.Context
 	at     time.Time
@@ -160,8 +183,7 @@ type deadline struct {
 	passed bool
 }
 
-// askEvery is how many steps of an evaluation pass until the clock is read. A step takes less than a microsecond, or is the
-// call of a function.
+// askEvery is how many steps of an evaluation pass until it looks whether the caller has given up.
 const askEvery = 16
 
 // Cancel implements topdown.Cancel.
@@ -169,9 +191,8 @@ func (d *deadline) Cancel() { d.passed = true }
 
 // Cancelled implements topdown.Cancel.
 func (d *deadline) Cancelled() bool {
-	if d.asked++; d.asked%askEvery == 0 && !d.passed {
-		d.passed = d.ctx.Err() != nil || !time.Now().Before(d.at)
-	}
+	d.asked++
+	d.passed = d.passed || time.Until(d.at) <= 0 || d.asked%askEvery == 0 && d.ctx.Err() != nil
 	return d.passed
 }
 

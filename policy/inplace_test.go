@@ -2,12 +2,14 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/scope"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
@@ -55,6 +57,10 @@ func TestPromptPolicies(t *testing.T) {
 		"in a default":            {"ttl contains _x\ndefault _x := 60\n_x := 61 if sort([1]) == [2]", false},
 		"a function in a with":    {"ttl contains 60 if _x with startswith as regex.match\n_x if startswith(\"a\", \"b\")", false},
 		"a rule in a with":        {"ttl contains 60 if _x with data.own as _y\n_x if data.own\n_y := bits.lsh(1, 5)", false},
+		"concat of one":           {`ttl contains 60 if concat("/", [input.request.remote_ip, "32"]) == "a/32"`, true},
+		"concat of two":           {"ttl contains 60 if concat(\"\", [input.client.id, input.client.id]) == \"a\"", false},
+		"concat of a list":        {"ttl contains 60 if concat(\"\", input.client.networks) == \"a\"", false},
+		"concat by a variable":    {`ttl contains 60 if concat(input.client.id, ["a", "b"]) == "a"`, false},
 		"a rule that is not read": {"ttl contains 60 if input.client.id\n# METADATA\n# custom: {library: true}\n_x := bits.lsh(1, 5)", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +82,48 @@ var endlessHere = map[string]string{
 	"steps":   "x := [1 | some a in numbers.range(1, 10000); some b in numbers.range(1, 10000); some c in numbers.range(1, 10000); a == b; b != c; a == -1]\n\tcount(x) == 0",
 	"a range": "some x in numbers.range(1, 1000000000000000)\n\tx == -1",
 	"a set":   "x := {[a, b, c] | some a in numbers.range(1, 10000); some b in numbers.range(1, 10000); some c in numbers.range(1, 10000)}\n\tcount(x) == 0",
+}
+
+// TestDeadlineIsSeenAtOnce: values may double with each step, so none passes unseen after the deadline.
+func TestDeadlineIsSeenAtOnce(t *testing.T) {
+	if d := (&deadline{ctx: t.Context(), at: time.Now().Add(-time.Second)}); !d.Cancelled() {
+		t.Error("the first step after the deadline is taken")
+	}
+}
+
+// TestNativesEnd: a native compares all scopes with all grants only while the evaluation is not cancelled, and never each
+// identifier of a grant with each action, which would take minutes here.
+func TestNativesEnd(t *testing.T) {
+	call := func(name string, c *evalContext, args ...*ast.Term) (found *ast.Term, err error) {
+		bctx := topdown.BuiltinContext{Context: c, Cancel: c.cancel}
+		err = nativeBuiltins()[nativeName(name)].Func(bctx, args, func(term *ast.Term) error { found = term; return nil })
+		return found, err
+	}
+	many := make([]string, 100_000)
+	for i := range many {
+		many[i] = "other"
+	}
+	s := scopeTerm(parse(t, "book:1:read")[0])
+	big := grantTerm(scope.Grant{Resource: "book", Identifiers: append(many, "1"), Actions: many})
+	for _, name := range []string{"grant_covers", "grant_overlaps"} {
+		got, err := call(name, new(evalContext), big, s)
+		if err != nil || !got.Equal(ast.BooleanTerm(false)) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	ended := topdown.NewCancel()
+	ended.Cancel()
+	for _, name := range []string{"covered", "denied", "unknown_resource", "unknown_action"} {
+		first := ast.ArrayTerm()
+		if strings.HasPrefix(name, "unknown") {
+			first = ast.ObjectTerm()
+		}
+		got, err := call(name, &evalContext{Context: t.Context(), cancel: ended}, first, ast.ArrayTerm(s))
+		var halt topdown.Halt
+		if !errors.As(err, &halt) || !topdown.IsCancel(halt.Err) || got != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
 }
 
 func TestDeadlineInPlace(t *testing.T) {

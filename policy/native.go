@@ -64,17 +64,20 @@ func nativeBuiltin(name string, function native) *topdown.Builtin {
 		},
 		Func: func(bctx topdown.BuiltinContext, args []*ast.Term, iter func(*ast.Term) error) error {
 			c, _ := bctx.Context.(*evalContext)
-			if value, ok := function(c, args[:arity]); ok {
-				if value == nil {
-					return nil
-				}
+			value, ok := function(c, args[:arity])
+			switch {
+			case ok && value != nil:
 				return iter(value)
+			case ok && isCancelled(bctx.Cancel):
+				return topdown.Halt{Err: &topdown.Error{Code: topdown.CancelErr, Message: name + ": cancelled"}}
+			case ok:
+				return nil
 			}
 			o, err := fallback()
 			if err != nil {
 				return err
 			}
-			value, err := o.eval(bctx, args[:arity])
+			value, err = o.eval(bctx, args[:arity])
 			if err != nil || value == nil {
 				return err
 			}
@@ -82,6 +85,8 @@ func nativeBuiltin(name string, function native) *topdown.Builtin {
 		},
 	}
 }
+
+func isCancelled(cancel topdown.Cancel) bool { return cancel != nil && cancel.Cancelled() }
 
 // useNatives replaces calls of functions by natives in a compiled policy. It replaces none if a rule of the policy replaces
 // by "with" one of these functions, or a builtin function that they use. It reports whether it replaces them.

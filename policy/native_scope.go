@@ -61,15 +61,18 @@ func ofGrant(args []*ast.Term, is func(a, b scope.Scope) bool) (*ast.Term, bool)
 	if !gOK || !sOK {
 		return nil, false
 	}
-	for i := range g.identifiers.Len() {
-		for j := range g.actions.Len() {
-			a := scope.Scope{Resource: g.resource, Identifier: textAt(g.identifiers, i), Action: textAt(g.actions, j)}
-			if is(a, s) {
-				return ast.InternedTerm(true), true
-			}
-		}
-	}
-	return ast.InternedTerm(false), true
+	same := scope.Scope{Resource: g.resource, Identifier: s.Identifier, Action: s.Action}
+	hasIdentifier := anyText(g.identifiers, func(identifier string) bool {
+		a := same
+		a.Identifier = identifier
+		return is(a, s)
+	})
+	// Each list is walked once, and not one for each element of the other, because nothing can stop it.
+	return ast.InternedTerm(hasIdentifier && anyText(g.actions, func(action string) bool {
+		a := same
+		a.Action = action
+		return is(a, s)
+	})), true
 }
 
 func nativeCovered(c *evalContext, args []*ast.Term) (*ast.Term, bool) {
@@ -112,7 +115,7 @@ func nativeUnknownAction(c *evalContext, args []*ast.Term) (*ast.Term, bool) {
 	})
 }
 
-// which returns the set of the scopes, as they were written, of which is is true.
+// which returns the set of the scopes, as they were written, of which is is true. It ends early if the evaluation is cancelled.
 func (c *evalContext) which(scopes *ast.Term, is func(scope.Scope) bool) (*ast.Term, bool) {
 	array, ok := scopes.Value.(*ast.Array)
 	if !ok {
@@ -124,6 +127,9 @@ func (c *evalContext) which(scopes *ast.Term, is func(scope.Scope) bool) (*ast.T
 	}
 	var members []*ast.Term
 	for i, s := range parsed {
+		if c != nil && isCancelled(c.cancel) {
+			return nil, true
+		}
 		if is(s) {
 			members = append(members, array.Elem(i).Value.(ast.Object).Get(keyRaw))
 		}
@@ -248,6 +254,16 @@ func textsAt(object ast.Object, key *ast.Term) *ast.Array {
 }
 
 func textAt(array *ast.Array, i int) string { return string(array.Elem(i).Value.(ast.String)) }
+
+// anyText reports whether is is true of an element of an array of strings.
+func anyText(array *ast.Array, is func(string) bool) bool {
+	for i := range array.Len() {
+		if is(textAt(array, i)) {
+			return true
+		}
+	}
+	return false
+}
 
 func texts(array *ast.Array) []string {
 	texts := make([]string, array.Len())

@@ -68,6 +68,7 @@ type known struct {
 // evalContext is the context of an evaluation, by which natives get what is known of the input.
 type evalContext struct {
 	context.Context
+	cancel topdown.Cancel
 	known
 }
 
@@ -90,7 +91,7 @@ func (p *preparedQuery) eval(ctx context.Context, e evaluation) (*ast.Term, erro
 		query = query.WithTime(e.at)
 	}
 	var result *ast.Term
-	err := query.Iter(&evalContext{ctx, e.known}, func(found topdown.QueryResult) error {
+	err := query.Iter(&evalContext{ctx, e.cancel, e.known}, func(found topdown.QueryResult) error {
 		if result != nil {
 			return errors.New("the contract's rules have no single value")
 		}

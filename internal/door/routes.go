@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
@@ -18,6 +19,8 @@ type Routes struct {
 	// folded has the same routes in lower case. Caddy's own path matchers ignore the case of letters. A path that folds
 	// to another route would be judged by one rule and served by another.
 	folded *http.ServeMux
+	// foldedDiffers reports that a pattern is another one in folded than in mux.
+	foldedDiffers bool
 	// required reports that there is a requirement. Without one, a token is enough for what no public route matches.
 	required bool
 	// encodedSlash reports that a route takes encoded slashes.
@@ -69,6 +72,7 @@ func (c *Routes) add(r *Requirement) error {
 	route := &route{pattern: r.Pattern(), public: r.public, encodedSlash: r.EncodedSlash, parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
 	exact, folded := r.muxPatterns()
 	route.shape = shapeOf(folded)
+	c.foldedDiffers = c.foldedDiffers || folded != exact
 	for n, raw := range r.Scopes {
 		template, err := parseScopeTemplate(raw, r)
 		if err != nil {
@@ -76,6 +80,7 @@ func (c *Routes) add(r *Requirement) error {
 		}
 		route.scopes[n] = template
 	}
+	route.settle()
 	c.encodedSlash = c.encodedSlash || r.EncodedSlash
 	if err := handle(c.mux, exact, route); err != nil {
 		return r.errorf("%w", err)
@@ -165,7 +170,7 @@ func (c *Routes) takesEncodedSlash(r *http.Request) bool {
 // changes the URL of seen.
 func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 	path := strings.ToLower(seen.URL.Path)
-	if c.foldedRoute(seen, path) != r {
+	if !c.foldsToItself(seen, path) && c.foldedRoute(seen, path) != r {
 		return "letters of the other case belong to another rule"
 	}
 	if why := c.slashAtEnd(seen, path, r); why != "" {
@@ -175,6 +180,12 @@ func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 		return "with its encoded slashes decoded it belongs to another rule, which does not take encoded slashes"
 	}
 	return ""
+}
+
+// foldsToItself reports whether foldedRoute would look for the same path among the same patterns as find has. The path is that
+// of the request in lower case. ServeMux reads more of a URL for CONNECT.
+func (c *Routes) foldsToItself(seen *http.Request, path string) bool {
+	return !c.foldedDiffers && seen.Method != http.MethodConnect && seen.URL.RawPath == "" && seen.URL.Path == path
 }
 
 // slashAtEnd returns why a request that matches r may be taken for one of another rule, because many upstreams ignore a slash
@@ -232,6 +243,14 @@ type route struct {
 	shape        string // of shapeOf
 	parameters   []string
 	scopes       []scopeTemplate
+	filled       []scope.Scope // the scopes, if all paths of the pattern need the same; else nil
+}
+
+// settle fills the scopes if they have no path parameters.
+func (r *route) settle() {
+	if !slices.ContainsFunc(r.scopes, scopeTemplate.hasParameters) {
+		r.filled, _ = r.fill(nil)
+	}
 }
 
 // covers reports whether other has a shape of as many segments that are each a parameter of r or the same.
@@ -269,11 +288,14 @@ func (r *route) valuesOf(request *http.Request) map[string]string {
 	return values
 }
 
-// fill returns the scopes with the path's values. It returns false for a nil route, and for a value that cannot stand
-// in a scope.
+// fill returns the scopes with the path's values. They must not be modified. It returns false for a nil route, and for a value
+// that cannot stand in a scope.
 func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
-	if r == nil {
+	switch {
+	case r == nil:
 		return nil, false
+	case r.filled != nil:
+		return r.filled, true
 	}
 	scopes := make([]scope.Scope, len(r.scopes))
 	for n, template := range r.scopes {

@@ -2,6 +2,7 @@ package door
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -101,6 +102,10 @@ func isLetterOrDigit(c byte) bool {
 func hasParameter(pattern, name string) bool {
 	return name != "" && name != "$" &&
 		(strings.Contains(pattern, "/{"+name+"}") || strings.Contains(pattern, "/{"+name+"...}"))
+}
+
+func (t scopeTemplate) hasParameters() bool {
+	return slices.ContainsFunc(t.parts, func(part templatePart) bool { return part.parameter != "" })
 }
 
 // fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope that is longer than
