@@ -114,18 +114,20 @@ func appendDER(der, integer []byte) []byte {
 	return append(der, integer...)
 }
 
-// newVerifyFunc returns the signature check of one key, which takes signatures of the right length.
+// newVerifyFunc returns the signature check of one key, which takes signatures of the right length. It fails if the key is not
+// one of the algorithm: without a hash, RSA would take the input itself for a hash.
 func newVerifyFunc(alg Alg, public crypto.PublicKey) (verifyFunc, error) {
-	a := algorithms[alg]
+	a, kty := algorithms[alg], ""
 	var verify func(digest, sig []byte) bool
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
-		verify = func(digest, sig []byte) bool { return ecdsa.VerifyASN1(key, digest, encodeDER(sig)) }
+		kty, verify = ktyEC, func(digest, sig []byte) bool { return ecdsa.VerifyASN1(key, digest, encodeDER(sig)) }
 	case ed25519.PublicKey:
-		verify = func(input, sig []byte) bool { return ed25519.Verify(key, input, sig) }
+		kty, verify = ktyOKP, func(input, sig []byte) bool { return ed25519.Verify(key, input, sig) }
 	case *rsa.PublicKey:
-		verify = func(digest, sig []byte) bool { return a.verifyRSA(key, digest, sig) == nil }
-	default:
+		kty, verify = ktyRSA, func(digest, sig []byte) bool { return a.verifyRSA(key, digest, sig) == nil }
+	}
+	if kty == "" || kty != a.kty {
 		return nil, fmt.Errorf("preparing %s: unsupported type of key", alg)
 	}
 	return func(input, sig []byte) error {
