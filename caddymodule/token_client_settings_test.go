@@ -68,7 +68,7 @@ func TestSourceNetworks(t *testing.T) {
 	}
 }
 
-const behindProxy = "servers {\ntrusted_proxies static 127.0.0.0/8\n}"
+const behindProxy = "servers {\ntrusted_proxies static 127.0.0.0/8\ntrusted_proxies_strict\n}"
 
 func TestSourceNetworksBehindProxy(t *testing.T) {
 	w := startSettings(t, issuerSettings{global: behindProxy})
@@ -80,6 +80,8 @@ func TestSourceNetworksBehindProxy(t *testing.T) {
 		"through the proxy, one address":       {"local", "192.0.2.9", true},
 		"through the proxy, from elsewhere":    {"remote", "198.51.100.7", false},
 		"the proxy's own address is not asked": {"local", "198.51.100.7", false},
+		"an address that the caller made up":   {"remote", "192.0.2.7, 198.51.100.7", false},
+		"through two proxies":                  {"remote", "192.0.2.7, 127.0.0.2", true},
 		"all of IPv4":                          {"all4", "198.51.100.7", true},
 		"all of IPv4, within IPv6":             {"all4", "::ffff:198.51.100.7", true},
 		"all of IPv4 is not IPv6":              {"all4", "2001:db8::7", false},

@@ -62,6 +62,8 @@ type Control struct {
 	ticking bool          // whether tick is scheduled
 	breath  breath
 	delayed int // refusals that wait
+
+	waiters sync.Pool // of *waiter that wait for nothing
 }
 
 // holder is a request that works.

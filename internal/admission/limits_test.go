@@ -249,6 +249,30 @@ func TestEnteringAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestWaitingAllocatesNothing: a request comes in a pause, which ends at once.
+func TestWaitingAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector has sync.Pool lose some values")
+	}
+	c := New(1)
+	r := by("a")
+	pauses := 0
+	c.breath.begin = func() {
+		pauses++
+		c.breathed()
+	}
+	n := testing.AllocsPerRun(100, func() {
+		c.breath.count, c.breath.last = fewRequests, time.Time{}
+		c.pass(t, r)
+	})
+	if n > 0 || pauses != 101 {
+		t.Errorf("%g allocations, %d pauses", n, pauses)
+	}
+	c.isEmpty(t)
+}
+
+var raceDetector bool
+
 func BenchmarkEnter(b *testing.B) {
 	c := New(2)
 	r := limited("a", Limits{Rate: 1e9, Burst: 1e6, Concurrent: 10})

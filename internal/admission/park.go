@@ -5,13 +5,29 @@ import (
 	"time"
 )
 
-// waiter is a request that waits for its turn.
+// waiter is a request that waits for its turn. It is reused, because under load most requests wait.
 type waiter struct {
 	client     *client
 	prev, next *waiter // of the same client
 	work       time.Duration
-	ready      chan struct{} // closed when it has its pass
-	pass       Pass
+	ready      chan Pass   // has room for the pass
+	timer      *time.Timer // of MaxWait
+}
+
+// newWaiter returns a waiter that is in no queue, and whose time runs. wait gives it back.
+func (c *Control) newWaiter() *waiter {
+	if w, ok := c.waiters.Get().(*waiter); ok {
+		w.timer.Reset(MaxWait)
+		return w
+	}
+	return &waiter{ready: make(chan Pass, 1), timer: time.NewTimer(MaxWait)}
+}
+
+// free gives a waiter back that is in no queue, and whose pass was taken if it had one.
+func (c *Control) free(w *waiter) {
+	w.timer.Stop()
+	w.client = nil
+	c.waiters.Put(w)
 }
 
 // waiters are the waiting requests of a client, in the order in which they came.
@@ -48,7 +64,8 @@ func (q *waiters) remove(w *waiter) {
 
 // park makes a request of the client wait.
 func (c *Control) park(cl *client) *waiter {
-	w := &waiter{client: cl, work: cl.expected(c.average), ready: make(chan struct{})}
+	w := c.newWaiter()
+	w.client, w.work = cl, cl.expected(c.average)
 	cl.queue.push(w)
 	cl.work += w.work
 	c.work += w.work
@@ -75,24 +92,25 @@ func (c *Control) unpark(w *waiter) {
 
 // wait waits for the turn of a request that is parked.
 func (c *Control) wait(ctx context.Context, w *waiter) (Pass, *Refusal) {
-	timer := time.NewTimer(MaxWait)
-	defer timer.Stop()
-	refusal := &Refusal{Reason: Waited, RetryAfter: MaxWait}
+	defer c.free(w)
+	reason := Waited
 	select {
-	case <-w.ready:
-		return w.pass, nil
-	case <-timer.C:
+	case pass := <-w.ready:
+		return pass, nil
+	case <-w.timer.C:
 	case <-ctx.Done():
-		refusal = &Refusal{Reason: Gone, RetryAfter: MaxWait}
+		reason = Gone
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.pass.control != nil { // its turn came at the same time
-		return w.pass, nil
+	select {
+	case pass := <-w.ready: // its turn came at the same time
+		return pass, nil
+	default:
 	}
 	c.unpark(w)
 	w.client.inside--
-	return Pass{}, refusal
+	return Pass{}, &Refusal{Reason: reason, RetryAfter: MaxWait}
 }
 
 // crowded refuses a request that would wait for too long.

@@ -83,8 +83,7 @@ func (c *Control) dispatch(now time.Time) {
 		}
 		w := cl.queue.first
 		c.unpark(w)
-		w.pass = c.hold(cl, now)
-		close(w.ready)
+		w.ready <- c.hold(cl, now)
 	}
 }
 

@@ -47,16 +47,16 @@ type cuts map[string]int
 var noLimit = cutLimit{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 
 // cutToFit returns as much of the fields' members as fits, and what was left out: nil if all of it fits. It counts before it
-// copies, because the event may be much larger than its line.
-func cutToFit(fields []zap.Field) (kept map[string]any, left cuts) {
+// copies, because the event may be much larger than its line. And it reports whether each text that is kept is whole.
+func cutToFit(fields []zap.Field) (kept map[string]any, left cuts, whole bool) {
 	if newCutter(noLimit, false).take(fields) {
-		return nil, nil
+		return nil, nil, true
 	}
 	for _, limit := range cutLimits {
 		if c := newCutter(limit, false); c.take(fields) && c.size+c.cuts.size() <= maxDecision {
 			c = newCutter(limit, true)
 			c.take(fields)
-			return c.object, c.cuts
+			return c.object, c.cuts, !c.cutText
 		}
 	}
 	none := make(cuts)
@@ -65,7 +65,7 @@ func cutToFit(fields []zap.Field) (kept map[string]any, left cuts) {
 			none[field.Key] = 1
 		}
 	}
-	return nil, none.bounded()
+	return nil, none.bounded(), true
 }
 
 // placeIn returns the place of a member. A member that is too deep or has a long name counts for its object's place.
@@ -97,10 +97,12 @@ func (c cuts) size() int { return logmask.Size(map[string]int(c)) }
 // cut shortens an event that is too large for a line. The event must be masked before, because a mask must see all of
 // what it judges.
 func (e *Event) cut() {
-	kept, left := cutToFit(e.fields())
+	kept, left, whole := cutToFit(e.fields())
 	if left == nil {
 		return
 	}
+	// the rest of a text may look like a credential, and so may names in a row
+	e.clean = e.clean && whole && !logmask.HasCredential(zap.Reflect("cut", left))
 	e.input, e.result = memberField(kept, "input"), memberField(kept, "result")
 	e.changes = []zap.Field{memberField(kept, "erased"), memberField(kept, "masked"), memberField(kept, "mask_error"), zap.Reflect("cut", left)}
 }

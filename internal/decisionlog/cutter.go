@@ -19,6 +19,8 @@ type cutter struct {
 	size   int      // of what is kept, as logmask.Size counts
 	names  []string // that lead to where the cutter is
 	copies bool
+
+	cutText bool // whether a text was cut
 	container
 }
 
@@ -106,6 +108,7 @@ func (c *cutter) putText(text string) {
 			n--
 		}
 		c.note(len(text) - n)
+		c.cutText = true
 		text = text[:n] + cutMark
 	}
 	c.size += logmask.TextSize(text)

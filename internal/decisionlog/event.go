@@ -136,7 +136,6 @@ func (e *Event) Write(ctx context.Context, c *zapcore.CheckedEntry, engine *poli
 	}
 	if size > maxDecision {
 		e.cut()
-		e.clean = false // the rest of a text may look like a credential
 	}
 	c.Write(zap.Inline(e))
 	return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
@@ -18,6 +19,8 @@ type Routes struct {
 	// folded has the same routes in lower case. Caddy's own path matchers ignore the case of letters. A path that folds
 	// to another route would be judged by one rule and served by another.
 	folded *http.ServeMux
+	// foldedDiffers reports that a pattern is another one in folded than in mux.
+	foldedDiffers bool
 	// required reports that there is a requirement. Without one, a token is enough for what no public route matches.
 	required bool
 	// encodedSlash reports that a route takes encoded slashes.
@@ -69,6 +72,7 @@ func (c *Routes) add(r *Requirement) error {
 	route := &route{pattern: r.Pattern(), public: r.public, encodedSlash: r.EncodedSlash, parameters: parametersOf(r.Path), scopes: make([]scopeTemplate, len(r.Scopes))}
 	exact, folded := r.muxPatterns()
 	route.shape = shapeOf(folded)
+	c.foldedDiffers = c.foldedDiffers || folded != exact
 	for n, raw := range r.Scopes {
 		template, err := parseScopeTemplate(raw, r)
 		if err != nil {
@@ -76,6 +80,7 @@ func (c *Routes) add(r *Requirement) error {
 		}
 		route.scopes[n] = template
 	}
+	route.settle()
 	c.encodedSlash = c.encodedSlash || r.EncodedSlash
 	if err := handle(c.mux, exact, route); err != nil {
 		return r.errorf("%w", err)
@@ -105,8 +110,8 @@ func handle(mux *http.ServeMux, pattern string, r *route) (err error) {
 type match struct {
 	method     string // as the upstream sees it
 	required   []scope.Scope
-	route      *route            // nil if the door has no routes
-	parameters map[string]string // the pattern's, with their values
+	route      *route // nil if the door has no routes
+	parameters pathValues
 }
 
 // needsNoToken reports whether the request matches a public route.
@@ -165,7 +170,7 @@ func (c *Routes) takesEncodedSlash(r *http.Request) bool {
 // changes the URL of seen.
 func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 	path := strings.ToLower(seen.URL.Path)
-	if c.foldedRoute(seen, path) != r {
+	if !c.foldsToItself(seen, path) && c.foldedRoute(seen, path) != r {
 		return "letters of the other case belong to another rule"
 	}
 	if why := c.slashAtEnd(seen, path, r); why != "" {
@@ -175,6 +180,12 @@ func (c *Routes) ambiguity(seen *http.Request, r *route) string {
 		return "with its encoded slashes decoded it belongs to another rule, which does not take encoded slashes"
 	}
 	return ""
+}
+
+// foldsToItself reports whether foldedRoute would look for the same path among the same patterns as find has. The path is that
+// of the request in lower case. ServeMux reads more of a URL for CONNECT.
+func (c *Routes) foldsToItself(seen *http.Request, path string) bool {
+	return !c.foldedDiffers && seen.Method != http.MethodConnect && seen.URL.RawPath == "" && seen.URL.Path == path
 }
 
 // slashAtEnd returns why a request that matches r may be taken for one of another rule, because many upstreams ignore a slash
@@ -232,6 +243,14 @@ type route struct {
 	shape        string // of shapeOf
 	parameters   []string
 	scopes       []scopeTemplate
+	filled       []scope.Scope // the scopes, if all paths of the pattern need the same; else nil
+}
+
+// settle fills the scopes if they have no path parameters.
+func (r *route) settle() {
+	if !slices.ContainsFunc(r.scopes, scopeTemplate.hasParameters) {
+		r.filled, _ = r.fill(nil)
+	}
 }
 
 // covers reports whether other has a shape of as many segments that are each a parameter of r or the same.
@@ -258,22 +277,51 @@ func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // valuesOf copies the path's values. The mux for folded paths runs on the same request and overwrites them there with
 // values in lower case.
-func (r *route) valuesOf(request *http.Request) map[string]string {
+func (r *route) valuesOf(request *http.Request) pathValues {
 	if len(r.parameters) == 0 {
 		return nil
 	}
-	values := make(map[string]string, len(r.parameters))
-	for _, name := range r.parameters {
-		values[name] = request.PathValue(name)
+	values := make(pathValues, len(r.parameters))
+	for n, name := range r.parameters {
+		values[n] = pathValue{name, request.PathValue(name)}
 	}
 	return values
 }
 
-// fill returns the scopes with the path's values. It returns false for a nil route, and for a value that cannot stand
-// in a scope.
-func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
-	if r == nil {
+// pathValues are the parameters of a pattern with their values. A map of so few would take ten times the memory.
+type pathValues []pathValue
+
+type pathValue struct{ name, value string }
+
+func (v pathValues) get(name string) string {
+	for _, one := range v {
+		if one.name == name {
+			return one.value
+		}
+	}
+	return ""
+}
+
+// asMap returns nil if there are none.
+func (v pathValues) asMap() map[string]string {
+	if len(v) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(v))
+	for _, one := range v {
+		values[one.name] = one.value
+	}
+	return values
+}
+
+// fill returns the scopes with the path's values. They must not be modified. It returns false for a nil route, and for a value
+// that cannot stand in a scope.
+func (r *route) fill(values pathValues) ([]scope.Scope, bool) {
+	switch {
+	case r == nil:
 		return nil, false
+	case r.filled != nil:
+		return r.filled, true
 	}
 	scopes := make([]scope.Scope, len(r.scopes))
 	for n, template := range r.scopes {
@@ -290,7 +338,7 @@ func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
 type muxAnswer struct {
 	header http.Header
 	route  *route
-	values map[string]string
+	values pathValues
 }
 
 func (m *muxAnswer) Header() http.Header {

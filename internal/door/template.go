@@ -2,6 +2,7 @@ package door
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -103,14 +104,18 @@ func hasParameter(pattern, name string) bool {
 		(strings.Contains(pattern, "/{"+name+"}") || strings.Contains(pattern, "/{"+name+"...}"))
 }
 
+func (t scopeTemplate) hasParameters() bool {
+	return slices.ContainsFunc(t.parts, func(part templatePart) bool { return part.parameter != "" })
+}
+
 // fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope that is longer than
 // a token can hold.
-func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
+func (t scopeTemplate) fill(values pathValues) (scope.Scope, bool) {
 	var identifier strings.Builder
 	for _, part := range t.parts {
 		text := part.text
 		if part.parameter != "" {
-			if text = t.escape(values[part.parameter], part.separator); text == "" {
+			if text = t.escape(values.get(part.parameter), part.separator); text == "" {
 				return scope.Scope{}, false
 			}
 		}

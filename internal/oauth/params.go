@@ -137,7 +137,10 @@ const maxHint = 2 << 10
 
 // readAll is io.ReadAll for a body whose length is known, -1 if not.
 func readAll(r io.Reader, length int64) ([]byte, error) {
-	hint := min(max(length, 512), maxHint)
+	hint := min(length, maxHint)
+	if length < 0 {
+		hint = 512
+	}
 	body := make([]byte, 0, hint+1) // one more, to see the end
 	for {
 		n, err := r.Read(body[len(body):cap(body)])

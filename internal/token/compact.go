@@ -16,6 +16,7 @@ const (
 // compact is a token whose form was checked and whose header was read. Nothing in it is verified.
 type compact struct {
 	header header
+	head   string // the text of the header
 	// input is the signed text: header and payload with a dot between them (RFC 7515 §5.2).
 	input              string
 	payload, signature string
@@ -34,8 +35,8 @@ type check struct {
 	err   error // nil if the signature is that of the key
 }
 
-// openCompact splits a token of at most limit bytes and reads its header.
-func openCompact(raw string, limit int, rules headerRules) (c compact, err error) {
+// openCompact splits a token of at most limit bytes and reads its header, unless that is the known one.
+func openCompact(raw string, limit int, rules headerRules, known *readHeader) (c compact, err error) {
 	if len(raw) > limit {
 		return c, refuse(Malformed, "larger than a token may be")
 	}
@@ -46,13 +47,21 @@ func openCompact(raw string, limit int, rules headerRules) (c compact, err error
 	if !isBase64URL(head) || !isBase64URL(payload) || !isBase64URL(signature) {
 		return c, refuse(Malformed, "a character that no token has")
 	}
+	c.header, err = openHeader(head, rules, known)
+	c.head, c.input, c.payload, c.signature = head, raw[:len(head)+1+len(payload)], payload, signature
+	return c, err
+}
+
+// openHeader reads and checks a header.
+func openHeader(head string, rules headerRules, known *readHeader) (header, error) {
+	if h, ok := known.of(head); ok {
+		return h, h.check(rules)
+	}
 	decoded, err := decodeBase64(head)
 	if err != nil {
-		return c, refuse(Malformed, "header is not canonical base64url")
+		return header{}, refuse(Malformed, "header is not canonical base64url")
 	}
-	c.header, err = parseHeader(decoded, rules)
-	c.input, c.payload, c.signature = raw[:len(head)+1+len(payload)], payload, signature
-	return c, err
+	return parseHeader(decoded, rules)
 }
 
 // split returns the parts of a token.

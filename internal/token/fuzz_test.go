@@ -103,7 +103,7 @@ func FuzzIssuer(f *testing.F) {
 }
 
 func issuerOf(raw string) (string, error) {
-	c, err := openCompact(raw, MaxTokenSize, headerRules{})
+	c, err := openCompact(raw, MaxTokenSize, headerRules{}, nil)
 	if err != nil {
 		return "", err
 	}

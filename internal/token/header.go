@@ -25,6 +25,23 @@ type header struct {
 	size int
 }
 
+// readHeader is a header that was read, with its text in a token. Tokens of one key usually have the same.
+type readHeader struct {
+	text   string
+	header header
+}
+
+// maxKept bounds the text of a readHeader that is kept.
+const maxKept = 1 << 10
+
+// of returns the header of this text, if it is that one.
+func (h *readHeader) of(text string) (header, bool) {
+	if h == nil || h.text != text {
+		return header{}, false
+	}
+	return h.header, true
+}
+
 // headerRules say what a header may have beyond the headers of this program's own tokens.
 type headerRules struct {
 	ignored []string // of ignorable, the parameters that are ignored

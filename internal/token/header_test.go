@@ -56,3 +56,27 @@ func TestParseHeader(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaderIsReadOnce: only a token that is let in saves the next ones the reading of the same header.
+func TestHeaderIsReadOnce(t *testing.T) {
+	key := testKey(t, ES256)
+	keys := NewKeySet(key)
+	v := newVerifier(testExpect())
+	mint := testMint()
+	first := signed(t, key, mint)
+	letIn(t, v, first, keys)
+	mint.ID = "JTI2"
+	head, _, _ := split(signed(t, key, mint))
+	known := v.header.Load()
+	if h, ok := known.of(head); !ok || string(h.Kid) != key.ID() {
+		t.Errorf("got %+v, %v", h, ok)
+	}
+	other := signedHeader(t, key, `{"alg":"ES256","typ":"at+jwt","kid":"`+key.ID()+`"}`)
+	if _, err := v.Verify(other, fixedKeys(keys)); err != nil || v.header.Load() != known {
+		t.Errorf("kept a header that was not let in: %v", err)
+	}
+	long := signedHeader(t, key, `{"alg":"ES256","typ":"at+jwt","kid":"`+key.ID()+`"`+strings.Repeat(" ", 800)+`}`)
+	if letIn(t, v, long, keys); v.header.Load() != known {
+		t.Error("kept a long header")
+	}
+}

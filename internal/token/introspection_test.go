@@ -21,7 +21,7 @@ func TestSignIntrospection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := openCompact(signed, MaxTokenSize, headerRules{})
+		c, err := openCompact(signed, MaxTokenSize, headerRules{}, nil)
 		if err != nil || string(c.header.Typ) != "token-introspection+jwt" {
 			t.Fatalf("typ %q, %v", string(c.header.Typ), err)
 		}

@@ -72,17 +72,37 @@ func readObject(dec *jsontext.Decoder) (map[string]any, error) {
 	}
 	object := make(map[string]any)
 	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
+		key, err := readName(dec)
 		if err != nil {
 			return nil, err
 		}
-		key := name.String()
 		if object[key], err = readValue(dec); err != nil {
 			return nil, err
 		}
 	}
 	_, err := dec.ReadToken()
 	return object, err
+}
+
+// usualNames has names of claims as they are written in a payload, for fewer allocations.
+var usualNames = func() map[string]string {
+	names := make(map[string]string)
+	for _, name := range []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope"} {
+		names[strconv.Quote(name)] = name
+	}
+	return names
+}()
+
+func readName(dec *jsontext.Decoder) (string, error) {
+	quoted, err := dec.ReadValue()
+	if err != nil {
+		return "", err
+	}
+	if name, ok := usualNames[string(quoted)]; ok {
+		return name, nil
+	}
+	name, err := jsontext.AppendUnquote(nil, quoted)
+	return string(name), err
 }
 
 func readArray(dec *jsontext.Decoder) ([]any, error) {

@@ -10,7 +10,6 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -38,19 +37,19 @@ func (a algorithm) signerOptions() crypto.SignerOpts {
 	return a.hash
 }
 
-// digest returns what is signed: the hash of the input, or the input itself. Like append, it uses free room behind the input.
-func (a algorithm) digest(input []byte) []byte {
-	n := len(input)
+// digest returns what is signed: the hash of the input, or the input itself. It appends the hash to room.
+func (a algorithm) digest(room, input []byte) []byte {
+	n := len(room)
 	switch a.hash {
 	case crypto.SHA256:
 		sum := sha256.Sum256(input)
-		return append(input, sum[:]...)[n:]
+		return append(room, sum[:]...)[n:]
 	case crypto.SHA384:
 		sum := sha512.Sum384(input)
-		return append(input, sum[:]...)[n:]
+		return append(room, sum[:]...)[n:]
 	case crypto.SHA512:
 		sum := sha512.Sum512(input)
-		return append(input, sum[:]...)[n:]
+		return append(room, sum[:]...)[n:]
 	}
 	return input
 }
@@ -62,7 +61,7 @@ func newSignFunc(alg Alg, private crypto.Signer) (signFunc, error) {
 	}
 	options := a.signerOptions()
 	return func(input []byte) ([]byte, error) {
-		sig, err := private.Sign(rand.Reader, a.digest(input), options)
+		sig, err := private.Sign(rand.Reader, a.digest(input, input), options)
 		if err != nil || a.kty != ktyEC {
 			return sig, err
 		}
@@ -115,23 +114,24 @@ func appendDER(der, integer []byte) []byte {
 	return append(der, integer...)
 }
 
-// newVerifyFunc returns the signature check of one key, which takes signatures of the right length.
+// newVerifyFunc returns the signature check of one key, which takes signatures of the right length. It fails if the key is not
+// one of the algorithm: without a hash, RSA would take the input itself for a hash.
 func newVerifyFunc(alg Alg, public crypto.PublicKey) (verifyFunc, error) {
-	a := algorithms[alg]
+	a, kty := algorithms[alg], ""
 	var verify func(digest, sig []byte) bool
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
-		verify = func(digest, sig []byte) bool { return ecdsa.VerifyASN1(key, digest, encodeDER(sig)) }
+		kty, verify = ktyEC, func(digest, sig []byte) bool { return ecdsa.VerifyASN1(key, digest, encodeDER(sig)) }
 	case ed25519.PublicKey:
-		verify = func(input, sig []byte) bool { return ed25519.Verify(key, input, sig) }
+		kty, verify = ktyOKP, func(input, sig []byte) bool { return ed25519.Verify(key, input, sig) }
 	case *rsa.PublicKey:
-		verify = func(digest, sig []byte) bool { return a.verifyRSA(key, digest, sig) == nil }
-	default:
+		kty, verify = ktyRSA, func(digest, sig []byte) bool { return a.verifyRSA(key, digest, sig) == nil }
+	}
+	if kty == "" || kty != a.kty {
 		return nil, fmt.Errorf("preparing %s: unsupported type of key", alg)
 	}
 	return func(input, sig []byte) error {
-		input = slices.Clip(input)
-		if !verify(a.digest(input), sig) {
+		if !verify(a.digest(nil, input), sig) {
 			return errWrongSignature
 		}
 		return nil

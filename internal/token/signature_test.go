@@ -6,6 +6,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
@@ -64,6 +66,22 @@ func TestSignaturesOfTheLibrary(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestKeyOfAnotherAlgorithm: a key verifies nothing for an algorithm of another type of key, or for one that is unknown.
+func TestKeyOfAnotherAlgorithm(t *testing.T) {
+	for _, of := range []Alg{ES256, RS256, EdDSA} {
+		private, err := signerFor(of, elliptic.P256())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, alg := range append(slices.Collect(maps.Keys(algorithms)), "", "none", "HS256") {
+			_, err := newVerifyFunc(alg, private.Public())
+			if fits := algorithms[alg].kty == algorithms[of].kty; (err == nil) != fits {
+				t.Errorf("%q with a key for %s: %v", alg, of, err)
+			}
+		}
 	}
 }
 

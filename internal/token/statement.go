@@ -12,7 +12,7 @@ func (k SigningKey) SignAs(typ string, claims []byte) (string, error) {
 
 // StatementKeyID is like KeyID, for a statement of at most limit bytes.
 func StatementKeyID(raw string, limit int) (kid string, err error) {
-	c, err := openCompact(raw, limit, headerRules{})
+	c, err := openCompact(raw, limit, headerRules{}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -22,7 +22,7 @@ func StatementKeyID(raw string, limit int) (kid string, err error) {
 // VerifyStatement checks a statement of at most limit bytes: its form, its typ, and its signature with the key in keys that
 // it names. It returns the claims without checking them. If the statement is not valid, the error is an *Error.
 func VerifyStatement(raw, typ string, limit int, keys *KeySet) (claims []byte, err error) {
-	c, err := openCompact(raw, limit, headerRules{})
+	c, err := openCompact(raw, limit, headerRules{}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,10 @@
 package token
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"strings"
+	"sync/atomic"
+)
 
 // Verifier verifies the tokens of one or several issuers. It runs every check for every token. What follows from the text of
 // a token alone it takes from the memory of the issuer, if it is there, and then a token costs a hash instead of a signature
@@ -8,6 +12,8 @@ import "crypto/sha256"
 type Verifier struct {
 	trusted []trusted   // one for each issuer
 	rules   headerRules // what any of them allows
+	// header is that of the last token that was accepted and was not known before.
+	header atomic.Pointer[readHeader]
 }
 
 // Trust is an issuer whose tokens a Verifier accepts.
@@ -44,6 +50,7 @@ type Verified struct {
 	id    tokenID
 	by    *trusted
 	keyID string // the thumbprint
+	head  string // the text of the header
 	facts facts
 	// enough is set if the memory knows as much of the token as it should. fresh is set if Remember adds to it.
 	enough, fresh bool
@@ -112,6 +119,14 @@ func (v *Verifier) Verify(raw string, keysFor KeysFor) (Verified, error) {
 func (v *Verifier) Remember(t Verified) {
 	if t.fresh && t.Claims != nil {
 		t.by.Memory.remember(t.id, t.facts)
+		v.keepHeader(&t)
+	}
+}
+
+// keepHeader saves tokens with the same header the reading of it. A few tokens of other keys in between cost little.
+func (v *Verifier) keepHeader(t *Verified) {
+	if _, known := v.header.Load().of(t.head); !known && t.head != "" && len(t.head) <= maxKept {
+		v.header.Store(&readHeader{strings.Clone(t.head), t.facts.header})
 	}
 }
 
@@ -132,7 +147,7 @@ func (v *Verifier) open(raw string, t *Verified) (compact, error) {
 		}
 	}
 	t.Source = Missed
-	return openCompact(raw, MaxTokenSize, v.rules)
+	return openCompact(raw, MaxTokenSize, v.rules, v.header.Load())
 }
 
 // verify checks a token by the rules of the issuer that was chosen.
@@ -164,6 +179,7 @@ func (t *Verified) judge(c *compact, keys *KeySet) error {
 	if err == nil {
 		t.Claims, t.keyID = found.claims, found.keyID
 		t.fresh = !t.enough || found.learned
+		t.head = c.head
 		t.facts = facts{c.header, c.checks, found.claims, t.by.reading}
 	}
 	return err

@@ -122,7 +122,7 @@ func (e *Expect) now() time.Time {
 // Verify checks a token: its form, its signature with the key in keys that it names, and its claims. If the token is not
 // valid, the error is an *Error.
 func Verify(raw string, keys *KeySet, e Expect) (*Claims, error) {
-	c, err := openCompact(raw, MaxTokenSize, e.headerRules())
+	c, err := openCompact(raw, MaxTokenSize, e.headerRules(), nil)
 	if err != nil {
 		return nil, err
 	}
