@@ -9,46 +9,45 @@ import (
 	"testing"
 )
 
-// TestCacheBounds: entries and bytes are bounded, the least recently used go first, and a client pushes out no more than its
-// share of the others'.
+// TestCacheBounds: entries and bytes are bounded, a client pushes out no more than its share, an entry replaces one with the same
+// key, and after its end the cache holds none.
 func TestCacheBounds(t *testing.T) {
-	c := newCache(80, 80*1000)
-	entry := func(holder string, n, size int) *cached {
-		return &cached{key: fmt.Sprintf("%s%d", holder, n), holder: holder, size: size}
+	c := newCache()
+	name := func(holder string, n int) key { return key(fmt.Sprint(holder, n)) }
+	const clients = maxCached / 2
+	for n := range clients {
+		c.add(name("client", n), fmt.Sprint("client", n), new(cached), 100)
 	}
-	held := func(holder string) (n int) {
-		for _, e := range c.known {
-			if e.holder == holder {
-				n++
-			}
-		}
-		return n
-	}
-	for n := range 80 {
-		c.add(entry(fmt.Sprintf("client %d:", n%16), n, 0))
-	}
-	if n, bytes := c.len(); n != 80 || bytes <= 80*cachedSize || bytes > 80*1000 {
+	if n, bytes := c.len(); n != clients || bytes < clients*(100+cachedSize) {
 		t.Errorf("it holds %d entries of %d bytes", n, bytes)
 	}
-	for n := range 1000 {
-		c.add(entry("greedy", n, 0))
-		if entries, bytes := c.len(); entries > 80 || bytes > 80*1000 {
-			t.Fatalf("it holds %d entries of %d bytes", entries, bytes)
+	for n := range 2 * maxCached {
+		c.add(name("greedy", n), "greedy", new(cached), 100)
+		if n, bytes := c.len(); n > maxCached || bytes > maxCachedBytes {
+			t.Fatalf("it holds %d entries of %d bytes", n, bytes)
 		}
 	}
-	if n := held("greedy"); n != 80/cacheShare {
-		t.Errorf("one client holds %d", n)
+	held := 0
+	for n := range clients {
+		if c.get(name("client", n)) != nil {
+			held++
+		}
 	}
-	c.add(entry("large", 1, 80*1000/largestCached))
-	if held("large") != 0 {
+	if held < clients-maxCached/8-1 {
+		t.Errorf("one client leaves %d of %d others", held, clients)
+	}
+	again := new(cached)
+	c.add(name("client", clients-1), "client", again, 100)
+	if c.get(name("client", clients-1)) != again {
+		t.Error("it does not replace a decision")
+	}
+	c.add(name("large", 1), "large", new(cached), maxCachedBytes/100)
+	if c.get(name("large", 1)) != nil {
 		t.Error("it holds an entry that is too large")
 	}
-	if c.get([]byte("client 15:79")) == nil || c.get([]byte("client 0:0")) != nil {
-		t.Error("it does not keep what was used last")
-	}
 	c.close()
-	c.add(entry("late", 1, 0))
-	if n, bytes := c.len(); n != 0 || bytes != 0 || c.recent.Len() != 0 || len(c.holders) != 0 {
+	c.add(name("late", 1), "late", new(cached), 100)
+	if n, bytes := c.len(); n != 0 || bytes != 0 || c.get(name("late", 1)) != nil {
 		t.Errorf("after its end it holds %d entries", n)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // What things take in memory besides their text, roughly.
 const (
-	cachedSize = 500
+	cachedSize = 300
 	textSize   = 16
 	memberSize = 64
 )

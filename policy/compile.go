@@ -43,7 +43,7 @@ func compile(sources []files.File) (*snapshot, error) {
 	}
 	s := &snapshot{
 		revision: files.Revision(sources), rules: indexRules(modules), prepared: make(map[*query]*preparedQuery),
-		depends: make(map[*query]*dependencies), cache: newCache(maxCached, maxCachedBytes),
+		depends: make(map[*query]*dependencies), cache: newCache(),
 	}
 	s.leftOver = notGranted
 	if modules[shippedFolder+shipped.Token] != nil {

@@ -32,9 +32,9 @@ func decideToken[T any](
 	e.uses[q].misses.Add(1)
 	value, err := evaluate(s)
 	if err == nil {
-		entry := newCached(k, value, copied)
-		entry.versions, entry.holder = newVersions(in, codes), in.Client.id()
-		s.cache.add(entry)
+		entry, size := newCached(value, copied)
+		entry.versions = newVersions(in, codes)
+		s.cache.add(k, in.Client.id(), entry, size)
 	}
 	return value, err
 }
@@ -67,15 +67,15 @@ func decideRequest(
 	e.uses[q].misses.Add(1)
 	value, err := evaluate(s)
 	if err == nil {
-		entry := newCached(k, value, (*copier).request)
-		entry.holder = cmp.Or(in.Token.ClientID, in.Token.Subject)
-		s.cache.add(entry)
+		entry, size := newCached(value, (*copier).request)
+		s.cache.add(k, cmp.Or(in.Token.ClientID, in.Token.Subject), entry, size)
 	}
 	return value, err
 }
 
-func newCached[T any](k key, value T, copied func(*copier, T) T) *cached {
+// newCached returns a copy of a decision, and its bytes.
+func newCached[T any](value T, copied func(*copier, T) T) (entry *cached, size int) {
 	var c copier
 	kept := copied(&c, value)
-	return &cached{key: string(k), value: &kept, size: c.size}
+	return &cached{value: &kept}, c.size
 }

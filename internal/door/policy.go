@@ -165,7 +165,7 @@ func (d *Door) policyInput(r *http.Request, claims *token.Claims, m match) polic
 		Token: policy.Token{ClientID: claims.ClientID, Subject: claims.Subject, Scopes: claims.Scopes, Claims: claims.All},
 	}
 	if m.route != nil {
-		in.Request.Route = policy.Route{Pattern: m.route.pattern, Parameters: m.parameters}
+		in.Request.Route = policy.Route{Pattern: m.route.pattern, Parameters: m.parameters.asMap()}
 	}
 	return in
 }

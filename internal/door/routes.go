@@ -110,8 +110,8 @@ func handle(mux *http.ServeMux, pattern string, r *route) (err error) {
 type match struct {
 	method     string // as the upstream sees it
 	required   []scope.Scope
-	route      *route            // nil if the door has no routes
-	parameters map[string]string // the pattern's, with their values
+	route      *route // nil if the door has no routes
+	parameters pathValues
 }
 
 // needsNoToken reports whether the request matches a public route.
@@ -277,20 +277,46 @@ func (r *route) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // valuesOf copies the path's values. The mux for folded paths runs on the same request and overwrites them there with
 // values in lower case.
-func (r *route) valuesOf(request *http.Request) map[string]string {
+func (r *route) valuesOf(request *http.Request) pathValues {
 	if len(r.parameters) == 0 {
 		return nil
 	}
-	values := make(map[string]string, len(r.parameters))
-	for _, name := range r.parameters {
-		values[name] = request.PathValue(name)
+	values := make(pathValues, len(r.parameters))
+	for n, name := range r.parameters {
+		values[n] = pathValue{name, request.PathValue(name)}
+	}
+	return values
+}
+
+// pathValues are the parameters of a pattern with their values. A map of so few would take ten times the memory.
+type pathValues []pathValue
+
+type pathValue struct{ name, value string }
+
+func (v pathValues) get(name string) string {
+	for _, one := range v {
+		if one.name == name {
+			return one.value
+		}
+	}
+	return ""
+}
+
+// asMap returns nil if there are none.
+func (v pathValues) asMap() map[string]string {
+	if len(v) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(v))
+	for _, one := range v {
+		values[one.name] = one.value
 	}
 	return values
 }
 
 // fill returns the scopes with the path's values. They must not be modified. It returns false for a nil route, and for a value
 // that cannot stand in a scope.
-func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
+func (r *route) fill(values pathValues) ([]scope.Scope, bool) {
 	switch {
 	case r == nil:
 		return nil, false
@@ -312,7 +338,7 @@ func (r *route) fill(values map[string]string) ([]scope.Scope, bool) {
 type muxAnswer struct {
 	header http.Header
 	route  *route
-	values map[string]string
+	values pathValues
 }
 
 func (m *muxAnswer) Header() http.Header {

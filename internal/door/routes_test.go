@@ -158,8 +158,8 @@ func FuzzScopeTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		one, ok1 := template.fill(map[string]string{"a": a1, "b": b1})
-		two, ok2 := template.fill(map[string]string{"a": a2, "b": b2})
+		one, ok1 := template.fill(pathValues{{"a", a1}, {"b", b1}})
+		two, ok2 := template.fill(pathValues{{"a", a2}, {"b", b2}})
 		if !ok1 || !ok2 || one.Raw != two.Raw {
 			return
 		}

@@ -27,9 +27,9 @@ func withMarks(u *url.URL) *url.URL {
 
 // keepSlashes writes the marks in the values of a pattern's parameters as %2F, so that they differ from plain slashes. A
 // value has no %2F otherwise, because the door refuses what is encoded twice.
-func keepSlashes(values map[string]string) {
-	for name, value := range values {
-		values[name] = strings.ReplaceAll(value, slashMark, "%2F")
+func keepSlashes(values pathValues) {
+	for n := range values {
+		values[n].value = strings.ReplaceAll(values[n].value, slashMark, "%2F")
 	}
 }
 

@@ -110,12 +110,12 @@ func (t scopeTemplate) hasParameters() bool {
 
 // fill puts the path's values in. It fails on an empty value, which names nothing, and on a scope that is longer than
 // a token can hold.
-func (t scopeTemplate) fill(values map[string]string) (scope.Scope, bool) {
+func (t scopeTemplate) fill(values pathValues) (scope.Scope, bool) {
 	var identifier strings.Builder
 	for _, part := range t.parts {
 		text := part.text
 		if part.parameter != "" {
-			if text = t.escape(values[part.parameter], part.separator); text == "" {
+			if text = t.escape(values.get(part.parameter), part.separator); text == "" {
 				return scope.Scope{}, false
 			}
 		}

@@ -191,6 +191,27 @@ func TestCollapseShrinksEverything(t *testing.T) {
 	}
 }
 
+// TestCollapsedAreNotLost: a node that reads everything again does not store what another node has collapsed and deleted.
+func TestCollapsedAreNotLost(t *testing.T) {
+	storage := newMemory()
+	a, b := newNode(t, storage), newNode(t, storage)
+	a.at.Store(int64(time.Minute))
+	for k := range 20 {
+		a.revoke(of("bot", fmt.Sprint(k), time.Duration(k)*time.Second))
+	}
+	b.at.Store(a.at.Load())
+	b.reload()
+	b.OnRestored = func(entries int) { t.Errorf("%d entries are stored again", entries) }
+	entry, _ := a.Cut("bot", 5, a.now())
+	a.revoke(entry)
+	a.awaitDeletion()
+	b.at.Add(int64(verifyInterval))
+	b.reload()
+	if got := b.Set().Len(); got != 6 {
+		t.Errorf("the node knows %d", got)
+	}
+}
+
 // TestDoorsAreBoundedWithManyClients: a remote door forgets what collapses, also if no client has revoked very many tokens.
 func TestDoorsAreBoundedWithManyClients(t *testing.T) {
 	n := newNode(t, newMemory())
