@@ -42,7 +42,7 @@ func scenarios(f *fixture, o options) []scenario {
 		return &target{name: "other clients", server: s, site: "token",
 			source: f.tokensOf(func() string { return s.site("token") }, tokenPath, demoClients)}
 	}
-	door := func(s *server) *target { return &target{name: "the door", server: s, site: "door", source: s.reused()} }
+	door := func(s *server) *target { return &target{name: "the door", server: s, site: "door", source: s.reused("door")} }
 	many := func(site string, src func(*server) source) func(*server) (floodSpec, error) {
 		return func(s *server) (floodSpec, error) {
 			requests, err := src(s).make(1)
@@ -69,7 +69,7 @@ func scenarios(f *fixture, o options) []scenario {
 		{greedyFlood, "tokens of other clients, while a client with 200 grants asks for 100 scopes on 16 connections", tokens, greedy},
 		{"greedy-client-door", "the door, meanwhile", door, greedy},
 		{"many-token", n + " at the token endpoint", nil, tokenFlood},
-		{"many-door", n + " at the door", nil, many("door", (*server).reused)},
+		{"many-door", n + " at the door", nil, many("door", func(s *server) source { return s.reused("door") })},
 		{"many-proxy", n + " at the bare proxy", nil, plain("proxy")},
 		{"many-sign", n + " at the limit handler", nil, plain("sign")},
 	}

@@ -94,14 +94,14 @@ func accessToken(status int, body []byte) (string, error) {
 	return answer.AccessToken, nil
 }
 
-// reused is one token of the server, sent again and again.
-func (s *server) reused() source {
+// reused is one token of the server, sent again and again to a site.
+func (s *server) reused(site string) source {
 	return source{make: func(int) ([][]byte, error) {
 		tokens, err := s.mint(1)
 		if err != nil {
 			return nil, err
 		}
-		return [][]byte{rawGet(s.site("door"), tokens[0])}, nil
+		return [][]byte{rawGet(s.site(site), tokens[0])}, nil
 	}}
 }
 

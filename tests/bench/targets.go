@@ -91,7 +91,7 @@ func (c *comparison) mainTargets(_ options, chosen *regexp.Regexp) error {
 	respond.against = sign
 	kept := encrypted(on("sign-tls", "the limit, TLS on kept connections", "sign-tls", bare("sign-tls"), nil), false)
 	renewed := encrypted(on("sign-tls-new", "the limit, a new TLS connection each time", "sign-tls", bare("sign-tls"), nil), true)
-	proxy := on("proxy", "`reverse_proxy` alone", "proxy", bare("proxy"), nil)
+	proxy := on("proxy", "`reverse_proxy` alone, with the same requests", "proxy", s.reused("proxy"), nil)
 	two := func(site string) source { return f.tokensOf(at(site), tokenPath, demoClients) }
 	if !c.add(chosen, sign, respond,
 		on("token", "token: two scopes, shipped policy, decision log on", "token", two("token"), sign),
@@ -100,7 +100,7 @@ func (c *comparison) mainTargets(_ options, chosen *regexp.Regexp) error {
 		on("token-eddsa", "token: EdDSA", "eddsa", two("eddsa"), sign),
 		encrypted(on("token-tls", "token: TLS on kept connections", "token-tls", two("token-tls"), kept), false),
 		encrypted(on("token-tls-new", "token: a new TLS connection each time", "token-tls", two("token-tls"), renewed), true),
-		on("door", "door: the same token each time", "door", s.reused(), proxy),
+		on("door", "door: the same token each time", "door", s.reused("door"), proxy),
 		on("door-minted", "door: new tokens, minted by this process", "door", s.freshlyMinted(), proxy),
 		on("door-elsewhere", "door: new tokens, minted elsewhere", "door-elsewhere", s.mintedElsewhere(), proxy),
 	) {
