@@ -42,7 +42,9 @@ func scenarios(f *fixture, o options) []scenario {
 		return &target{name: "other clients", server: s, site: "token",
 			source: f.tokensOf(func() string { return s.site("token") }, tokenPath, demoClients)}
 	}
-	door := func(s *server) *target { return &target{name: "the door", server: s, site: "door", source: s.reused("door")} }
+	door := func(s *server) *target {
+		return &target{name: "the door", server: s, site: "door", source: s.reused("door")}
+	}
 	many := func(site string, src func(*server) source) func(*server) (floodSpec, error) {
 		return func(s *server) (floodSpec, error) {
 			requests, err := src(s).make(1)
