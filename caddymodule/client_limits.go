@@ -13,11 +13,10 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/slowdown"
 )
 
-// Defaults of an issuer's client limits. A healthy client uses a token until it expires, so all machines that share a
-// client need few requests, unless they start at the same time.
+// Defaults of an issuer's client limits. They stop what no client needs, even if many machines that share it start at the same
+// time, and one that measures a server.
 const (
-	defaultRate       = "100/s"
-	defaultBurst      = 1000
+	defaultRate       = "10000/s"
 	defaultConcurrent = 1000
 )
 
@@ -41,11 +40,11 @@ var failures = slowdown.New()
 // counts for itself. Requests that fail to authenticate a client do not count.
 type ClientLimits struct {
 	// Rate is how many requests a client may make in the long run, per s, m or h, such as 100/s, or off. An introspection
-	// counts as a tenth of a request. From 1/h to 1000000/s. Default: 100/s.
+	// counts as a tenth of a request. From 1/h to 1000000/s. Default: 10000/s.
 	Rate string `json:"rate,omitempty"`
 
 	// Burst is how many requests a client may make at once after a pause, before its rate limits it. From 1 to 1000000.
-	// Default: 1000.
+	// Default: what the rate allows in ten seconds, and at least 10.
 	Burst int `json:"burst,omitempty"`
 
 	// Concurrent is how many requests of a client may be in progress at a time, those that wait for their turn included. -1
@@ -58,20 +57,20 @@ func (l ClientLimits) limits() (admission.Limits, error) {
 	if l.Rate == "" {
 		l.Rate = defaultRate
 	}
-	if l.Burst == 0 {
-		l.Burst = defaultBurst
-	}
 	if l.Concurrent == 0 {
 		l.Concurrent = defaultConcurrent
 	}
-	limits := admission.Limits{Burst: l.Burst, Concurrent: max(0, l.Concurrent)}
+	limits := admission.Limits{Concurrent: max(0, l.Concurrent)}
 	if l.Rate != "off" {
 		var err error
 		if limits.Rate, err = registry.ParseRate(l.Rate); err != nil {
 			return limits, fmt.Errorf("rate %w", err)
 		}
 	}
-	if err := checkCount("burst", l.Burst, registry.MaxBurst); err != nil {
+	if limits.Burst = l.Burst; l.Burst == 0 {
+		limits.Burst = registry.BurstOf(limits.Rate)
+	}
+	if err := checkCount("burst", limits.Burst, registry.MaxBurst); err != nil {
 		return limits, err
 	}
 	if l.Concurrent == noLimit {

@@ -62,7 +62,7 @@ func tooMany(endpoint string) string {
 func (s *Server) limitsOf(client *registry.Client) admission.Limits {
 	limits, own := s.ClientLimits, client.Limits
 	if own.RatePerSecond > 0 {
-		limits.Rate = own.RatePerSecond
+		limits.Rate, limits.Burst = own.RatePerSecond, registry.BurstOf(own.RatePerSecond)
 	}
 	if own.Burst > 0 {
 		limits.Burst = own.Burst

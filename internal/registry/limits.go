@@ -12,7 +12,7 @@ import (
 type Limits struct {
 	// RatePerSecond is how many requests the client may make per second, in the long run.
 	RatePerSecond float64
-	// Burst is how many requests the client may make at once after a pause.
+	// Burst is how many requests the client may make at once after a pause. If only RatePerSecond is set, it is BurstOf that.
 	Burst int
 	// Concurrent is how many requests of the client may be in progress at a time.
 	Concurrent int
@@ -24,6 +24,9 @@ const (
 	MaxBurst         = 1_000_000
 	MaxConcurrent    = 10_000
 )
+
+// BurstOf returns the burst of a rate that is given without one: what it allows in ten seconds, and at least 10.
+func BurstOf(perSecond float64) int { return int(min(max(10*perSecond, 10), MaxBurst)) }
 
 // rateUnits are the units of a rate, and how many seconds they have.
 var rateUnits = []struct {

@@ -27,6 +27,14 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestBurstOf(t *testing.T) {
+	for perSecond, want := range map[float64]int{1.0 / 3600: 10, 0.5: 10, 2: 20, 100: 1000, MaxRatePerSecond: MaxBurst} {
+		if burst := BurstOf(perSecond); burst != want {
+			t.Errorf("BurstOf(%v) = %d, want %d", perSecond, burst, want)
+		}
+	}
+}
+
 func TestLimitsRefused(t *testing.T) {
 	const (
 		noRate       = `rate must be a number of requests per s, m or h, such as "200/s"`
