@@ -15,7 +15,7 @@ func key(clientID, address string) Key {
 	return Key{"https://auth.example.com", clientID, NetworkOf(address)}
 }
 
-// fail counts a failure whose answer nobody waits for.
+// fail counts a failure and does not wait for its answer.
 func (g *Guard) fail(k Key) Verdict {
 	v := g.Failed(k)
 	if v.Delay > 0 && !v.Refused {
