@@ -56,9 +56,10 @@ type Control struct {
 	turns   turns         // the clients that have requests waiting
 	parked  int           // requests waiting
 	work    time.Duration // that the waiting requests are expected to take
-	virtual time.Duration // the virtual time of the client whose turn was last
-	latest  time.Duration // the greatest virtual time of a client
+	virtual float64       // the virtual time of the client whose turn was last, in usual requests
+	latest  float64       // the greatest virtual time of a client
 	average time.Duration // of the work of a request
+	usual   time.Duration // that a request works in most cases
 	ticking bool          // whether tick is scheduled
 	breath  breath
 	delayed int // refusals that wait
@@ -68,15 +69,14 @@ type Control struct {
 
 // holder is a request that works.
 type holder struct {
-	client  *client
-	since   time.Time
-	charged time.Duration // to the client, before it is known how long the request takes
-	over    bool          // whether it has held its slot for longer than patience while others wait
+	client *client
+	since  time.Time
+	over   bool // whether it has held its slot for longer than patience while others wait
 }
 
 // New makes a control. That many requests work at a time, which is best the number of processors.
 func New(slots int) *Control {
-	c := &Control{average: 100 * time.Microsecond}
+	c := &Control{average: 100 * time.Microsecond, usual: 100 * time.Microsecond}
 	c.SetSlots(slots)
 	return c
 }

@@ -29,7 +29,8 @@ type client struct {
 	queue   waiters
 	work    time.Duration // that its waiting requests are expected to take
 	average time.Duration // of the work of a request, 0 if it is not known
-	virtual time.Duration // the work it has had done, plus what it missed while it did not wait
+	price   float64       // of a request, in usual requests
+	virtual float64       // the work it has had done, plus what it missed while it did not wait, in usual requests
 	turn    int           // in turns, -1 if it does not wait
 	order   uint64        // breaks ties
 	over    int           // requests that overstay
@@ -82,10 +83,10 @@ func (cl *client) take(weight int, now time.Time) {
 	}
 }
 
-// isIdle reports whether nothing would change for a client that is forgotten: it may make a whole burst, and others are
-// owed no turn.
-func (cl *client) isIdle(now time.Time, virtual time.Duration) bool {
-	return cl.inside == 0 && cl.virtual <= virtual && isFull(cl.bucket, now) && isFull(cl.refused, now)
+// isIdle reports whether nothing would change for a client that is forgotten: it may make a whole burst, others are owed no
+// turn, and its requests are not heavier than usual.
+func (cl *client) isIdle(now time.Time, virtual float64) bool {
+	return cl.inside == 0 && cl.virtual <= virtual && cl.price <= 1 && isFull(cl.bucket, now) && isFull(cl.refused, now)
 }
 
 func isFull(l *rate.Limiter, now time.Time) bool {

@@ -106,30 +106,98 @@ func TestRequestsOfOneClientWorkInTheirOrder(t *testing.T) {
 	})
 }
 
+// learn lets a client make requests alone until it is known what they take.
+func (r *record) learn(client string, work time.Duration) {
+	for range 40 {
+		r.enter(client, work)
+		r.all.Wait()
+	}
+	r.order = nil
+}
+
 // TestHeavyRequestsPayForTheirTime: for each heavy request the other client has as much time.
 func TestHeavyRequestsPayForTheirTime(t *testing.T) {
 	ordered(t, 1, func(r *record) {
-		for range 3 {
+		r.learn("heavy", 4*time.Millisecond)
+		r.learn("light", 200*time.Microsecond)
+		r.enter("heavy", 4*time.Millisecond)
+		for range 4 {
 			r.enter("heavy", 4*time.Millisecond)
 		}
-		for range 10 {
-			r.enter("light", time.Millisecond)
+		for range 60 {
+			r.enter("light", 200*time.Microsecond)
 		}
-		r.is("heavy light light light light heavy light light light light heavy light light")
+		r.all.Wait()
+		heavy := 0
+		for _, client := range r.order[:42] {
+			if client == "heavy" {
+				heavy++
+			}
+		}
+		if heavy < 2 || heavy > 4 {
+			t.Errorf("%d of the first 42 requests are heavy, want one for about 20 light ones: %v", heavy, r.order)
+		}
+	})
+}
+
+// TestRequestsBecomeHeavy: a client's requests are charged in full soon after they have become heavy, even if only every
+// fourth one is.
+func TestRequestsBecomeHeavy(t *testing.T) {
+	for _, every := range []int{1, 4} {
+		ordered(t, 1, func(r *record) {
+			r.learn("other", 200*time.Microsecond)
+			r.learn("a", 200*time.Microsecond)
+			for n := range 200 {
+				work := 200 * time.Microsecond
+				if n%every == 0 {
+					work = 4 * time.Millisecond
+				}
+				r.enter("a", work)
+				r.enter("other", 200*time.Microsecond)
+				r.all.Wait()
+			}
+			mean := (4*time.Millisecond + time.Duration(every-1)*200*time.Microsecond) / time.Duration(every)
+			if a := r.control.clients.byKey[by("a").Key]; a.average < mean/2 {
+				t.Errorf("one in %d is heavy: the average is %s, want about %s", every, a.average, mean)
+			}
+		})
+	}
+}
+
+// TestOneRequestThatIsStopped for a while, as by the garbage collector, costs its client no turn.
+func TestOneRequestThatIsStopped(t *testing.T) {
+	ordered(t, 1, func(r *record) {
+		for _, client := range []string{"a", "b", "c"} {
+			r.learn(client, 200*time.Microsecond)
+		}
+		r.enter("a", 4*time.Millisecond)
+		for range 3 {
+			for _, client := range []string{"b", "a", "c"} {
+				r.enter(client, 200*time.Microsecond)
+			}
+		}
+		r.is("a b c a b c a b c a")
 	})
 }
 
 // TestAClientThatPausesOwesStill what it had more than others, and has saved up nothing.
 func TestAClientThatPausesOwesStill(t *testing.T) {
 	ordered(t, 1, func(r *record) {
+		r.learn("heavy", 4*time.Millisecond)
+		r.learn("light", 200*time.Microsecond)
+		r.enter("light", 200*time.Microsecond)
 		r.enter("heavy", 4*time.Millisecond)
-		for range 5 {
-			r.enter("light", time.Millisecond)
+		for range 40 {
+			r.enter("light", 200*time.Microsecond)
 		}
-		time.Sleep(4500 * time.Microsecond)
-		r.enter("heavy", time.Millisecond)
-		r.enter("new", time.Millisecond)
-		r.is("heavy light new light light light heavy light")
+		time.Sleep(5 * time.Millisecond) // heavy has had its turn
+		r.enter("heavy", 4*time.Millisecond)
+		r.enter("new", 200*time.Microsecond)
+		r.all.Wait()
+		got := strings.Join(r.order, " ")
+		if again := strings.LastIndex(got, "heavy"); again < len("light heavy")+15*len(" light") || strings.Index(got, "new") > again {
+			t.Errorf("the order is %s", got)
+		}
 	})
 }
 

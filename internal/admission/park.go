@@ -125,7 +125,7 @@ func (c *Control) crowded(cl *client) *Refusal {
 // expectedWait estimates how long the client's next request would wait: for the client's own requests, and for as much
 // work of each other client as the client will have had by then.
 func (c *Control) expectedWait(cl *client) time.Duration {
-	ahead := cl.work + cl.expected(c.average) + max(0, cl.virtual-c.virtual)
+	ahead := cl.work + cl.expected(c.average) + time.Duration(max(0, cl.virtual-c.virtual)*float64(c.usual))
 	others := min(c.work-cl.work, time.Duration(c.turns.Len())*ahead)
 	return (cl.work + others) / time.Duration(c.slots)
 }

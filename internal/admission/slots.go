@@ -17,25 +17,23 @@ func (c *Control) isFree() bool {
 // there are slots. The additional ones are for clients whose own requests do not overstay.
 func (c *Control) mayHave(cl *client) bool { return c.holding < c.slots || cl.over == 0 }
 
-// hold gives a slot to a request of the client. The client pays in advance what its requests take on average, so that it
-// does not get all slots at once.
+// hold gives a slot to a request of the client. The client pays in advance, so that it does not get all slots at once.
 func (c *Control) hold(cl *client, now time.Time) Pass {
 	cl.virtual = max(cl.virtual, c.virtual)
 	c.virtual = cl.virtual
 	c.turns.served(cl)
-	charge := max(cl.expected(c.average), time.Microsecond)
-	c.charge(cl, charge)
+	c.charge(cl)
 	place := 0
 	for c.holders[place].client != nil {
 		place++
 	}
-	c.holders[place] = holder{client: cl, since: now, charged: charge}
+	c.holders[place] = holder{client: cl, since: now}
 	c.holding++
 	c.breath.count++
 	return Pass{control: c, client: cl, place: place}
 }
 
-// release takes the slot of a request back, and charges its client for what it has taken.
+// release takes the slot of a request back, and learns from the time that it has taken.
 func (c *Control) release(place int, now time.Time) {
 	h := c.holders[place]
 	c.holders[place] = holder{}
@@ -45,24 +43,55 @@ func (c *Control) release(place int, now time.Time) {
 		h.client.over--
 	}
 	took := max(now.Sub(h.since), time.Microsecond)
-	c.charge(h.client, took-h.charged)
 	c.breath.work += took
-	h.client.average = moved(h.client.expected(c.average), took)
-	c.average = moved(c.average, took)
+	c.learn(h.client, took)
 	if c.holding == 0 && c.parked == 0 {
 		c.virtual = c.latest // none is owed a turn
 	}
 }
 
+// learn notes how long a request of the client took. A third of all requests take less than what is usual: where the
+// requests of some clients are much heavier than those of others, those of one kind are usual, and not what is between.
+func (c *Control) learn(cl *client, took time.Duration) {
+	cl.average = moved(cl.expected(c.average), took)
+	cl.price = priceOf(cl.average, c.usual)
+	c.average = moved(c.average, took)
+	if took < c.usual {
+		c.usual -= c.usual / 32
+	} else {
+		c.usual += c.usual/64 + 1
+	}
+}
+
 // charge moves the client's next turn.
-func (c *Control) charge(cl *client, took time.Duration) {
-	cl.virtual += took
+func (c *Control) charge(cl *client) {
+	cl.virtual += cl.price
 	c.latest = max(c.latest, cl.virtual)
 	c.turns.moved(cl)
 }
 
+// alike is how many times longer or shorter than usual a client's requests may take and still be charged as usual ones.
+// hiccup is how many times longer than its average one request may count.
+//
+// What a request takes varies: the garbage collector, the scheduler or the machine stops one in some hundreds for many times
+// as long as it works. If its client paid for that, it would wait until each other client has had as much work done.
+const (
+	alike  = 4.0
+	hiccup = 8
+)
+
+// priceOf returns what a client whose requests take so long on average is charged for one, in usual requests.
+func priceOf(average, usual time.Duration) float64 {
+	if price := float64(average) / float64(usual); price <= 1/alike || alike <= price {
+		return price
+	}
+	return 1
+}
+
 // moved returns a moving average.
-func moved(average, value time.Duration) time.Duration { return average + (value-average)/8 }
+func moved(average, value time.Duration) time.Duration {
+	return average + (min(value, hiccup*average)-average)/8
+}
 
 // handOver gives slots that have become free to those that wait, at once or after a pause, which the caller must then begin
 // when it has unlocked the control.

@@ -12,7 +12,7 @@ type table struct {
 }
 
 // find returns a client, and makes it the newest.
-func (t *table) find(key Key, now time.Time, virtual time.Duration) *client {
+func (t *table) find(key Key, now time.Time, virtual float64) *client {
 	cl := t.byKey[key]
 	switch {
 	case cl == nil:
@@ -20,7 +20,7 @@ func (t *table) find(key Key, now time.Time, virtual time.Duration) *client {
 			t.byKey = make(map[Key]*client)
 		}
 		t.forget(now, virtual)
-		cl = &client{key: key, turn: -1}
+		cl = &client{key: key, turn: -1, price: 1}
 		t.byKey[key] = cl
 	case cl == t.newest:
 		return cl
@@ -33,7 +33,7 @@ func (t *table) find(key Key, now time.Time, virtual time.Duration) *client {
 
 // forget looks at the two oldest clients, which is enough to keep the table small: one comes in their place. They become
 // the newest if they are not idle. Only a full table forgets a client that has used up some of its rate.
-func (t *table) forget(now time.Time, virtual time.Duration) {
+func (t *table) forget(now time.Time, virtual float64) {
 	for range 2 {
 		old := t.oldest
 		switch {
