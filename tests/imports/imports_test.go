@@ -86,6 +86,7 @@ var own = map[string][]string{
 		"internal/token",
 		"policy",
 	},
+	"internal/dpop":      {"internal/token"},
 	"internal/envelope":  {},
 	"internal/fetch":     {},
 	"internal/folder":    {},
