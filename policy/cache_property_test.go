@@ -22,6 +22,7 @@ var cachedTokenRules = []string{
 	`rejected contains {"scope": s.raw, "reason": reason} if { some s in input.scopes; reason := input.resources[s.resource].attributes.closed }`,
 	`rejected contains {"scope": s.raw, "reason": data.settings.reason} if { some s in input.scopes; s.resource == data.settings.resource }`,
 	`observed contains {"scope": s.raw, "reason": input.issuer} if { some s in input.scopes; s.identifier == "*" }`,
+	`beyond_subject contains {"scope": s.raw, "reason": input.request.remote_ip} if { some s in input.scopes; s.action == "edit" }`,
 	`granted contains s.raw if { some s in input.scopes; count(input.request.audience) == 2 }`,
 	`granted contains s.raw if { some s in input.scopes; data.lib.address == "private_key_jwt" with input.request.remote_ip as input.request.auth_method }`,
 	`granted contains s.raw if { some s in input.scopes; data.lib.address == "192.0.2.1" with input as {"request": {"remote_ip": input.request.audience[0]}} }`,

@@ -36,6 +36,7 @@ var contracts = map[string]contract{
 		"granted":        "granted contains scope if { … }",
 		"rejected":       `rejected contains {"scope": …, "reason": …} if { … }`,
 		"observed":       `observed contains {"scope": …, "reason": …} if { … }`,
+		"beyond_subject": `beyond_subject contains {"scope": …, "reason": …} if { … }`,
 		"default_scopes": "default_scopes contains scope if { … }",
 		"claims":         "claims[name] := value if { … }",
 		"ttl":            "ttl contains seconds if { … }",
@@ -127,7 +128,7 @@ type query struct {
 }
 
 var (
-	tokenQuery         = &query{TokenKind, tokenPackage, []string{"granted", "rejected", "observed", "claims", "ttl"}}
+	tokenQuery         = &query{TokenKind, tokenPackage, []string{"granted", "rejected", "observed", "claims", "ttl", "beyond_subject"}}
 	defaultScopesQuery = &query{DefaultScopesKind, tokenPackage, []string{"default_scopes"}}
 	requestQuery       = &query{RequestKind, requestPackage, []string{"denied", "observed", "required", "headers"}}
 	identityQuery      = &query{"identity", identityPackage, []string{"clients", "denied"}}

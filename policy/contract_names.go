@@ -19,6 +19,7 @@ var elsewhere = map[string]map[string]string{
 		"allow": "granted", "allowed": "granted", "permit": "granted", "permitted": "granted", "authorized": "granted",
 		"scopes": "granted", "allowed_scopes": "granted", "granted_scopes": "granted", "grants": "granted",
 		"warn": "observed", "warnings": "observed", "would_reject": "observed",
+		"widened": "beyond_subject", "widens": "beyond_subject", "widen": "beyond_subject", "exchanged": "beyond_subject",
 		"extra_claims": "claims", "custom_claims": "claims", "additional_claims": "claims",
 		"lifetime": "ttl", "token_ttl": "ttl", "expires_in": "ttl", "max_ttl": "ttl",
 		"defaults": "default_scopes", "implied_scopes": "default_scopes",

@@ -92,11 +92,11 @@ func decodeMember(t typed, member *ast.Term) error {
 	switch t.name {
 	case "granted":
 		r.granted([]*ast.Term{member})
-	case "rejected":
-		r.rejected(t.name, []*ast.Term{member})
+	case "rejected", "beyond_subject":
+		r.reasoned(t.name, []*ast.Term{member})
 	case "observed":
 		if t.contract.path == tokenPackage {
-			r.rejected(t.name, []*ast.Term{member})
+			r.reasoned(t.name, []*ast.Term{member})
 		} else {
 			r.reasons(t.name, []*ast.Term{member})
 		}

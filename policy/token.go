@@ -85,6 +85,9 @@ type TokenDecision struct {
 	// Observed are the requested scopes that a rule on trial would reject, in request order. They are granted or
 	// rejected independently of that.
 	Observed []Rejection
+	// BeyondSubject are the requested scopes that a token exchange may give although the subject token does not have them, in
+	// request order. They may be granted or rejected.
+	BeyondSubject []Widening
 	// Claims are extra claims by name: JSON values, with numbers as json.Number. Names are not checked against the
 	// claims that the issuer sets.
 	Claims map[string]any
@@ -109,6 +112,14 @@ func (d TokenDecision) UnfitClaims(err error) *Error {
 
 // Rejection is a scope that is not granted, and why.
 type Rejection struct {
+	// Scope is the scope as it was requested.
+	Scope string
+	// Reason is the policy's reason, or several joined by "; ". It is for logs and not for the client.
+	Reason string
+}
+
+// Widening is a scope that a token exchange may give although the subject token does not have it, and why.
+type Widening struct {
 	// Scope is the scope as it was requested.
 	Scope string
 	// Reason is the policy's reason, or several joined by "; ". It is for logs and not for the client.

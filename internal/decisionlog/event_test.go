@@ -56,8 +56,9 @@ func tokenDecision(tb testing.TB) (*policy.TokenInput, *policy.TokenDecision) {
 			Time:    time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600)),
 		}, &policy.TokenDecision{
 			Granted: []string{"book:1:read"}, Rejected: []policy.Rejection{{Scope: "film:1:edit", Reason: "no grant covers it"}},
-			Observed: []policy.Rejection{{Scope: "book:1:read", Reason: "at night"}},
-			Claims:   map[string]any{"team": "catalogue"}, TTL: 5 * time.Minute, Revision: "419fe15ef4dc498c",
+			Observed:      []policy.Rejection{{Scope: "book:1:read", Reason: "at night"}},
+			BeyondSubject: []policy.Widening{{Scope: "book:1:read", Reason: "of the catalogue"}},
+			Claims:        map[string]any{"team": "catalogue"}, TTL: 5 * time.Minute, Revision: "419fe15ef4dc498c",
 		}
 }
 
@@ -211,7 +212,8 @@ func TestLoggedInputs(t *testing.T) {
 	sameJSON(t, line["input"], read)
 	sameJSON(t, line["result"], map[string]any{
 		"granted": d.Granted, "rejected": []map[string]string{{"scope": "film:1:edit", "reason": "no grant covers it"}},
-		"observed": []map[string]string{{"scope": "book:1:read", "reason": "at night"}}, "claims": d.Claims, "ttl": 300,
+		"observed":       []map[string]string{{"scope": "book:1:read", "reason": "at night"}},
+		"beyond_subject": []map[string]string{{"scope": "book:1:read", "reason": "of the catalogue"}}, "claims": d.Claims, "ttl": 300,
 	})
 	if got := string(line["timestamp"]); got != `"2026-01-02T02:04:05.678901234Z"` {
 		t.Errorf("the timestamp is %s", got)

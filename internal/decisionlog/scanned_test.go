@@ -189,6 +189,9 @@ func (m maker) input() *policy.TokenInput {
 
 func (m maker) decision() *policy.TokenDecision {
 	d := &policy.TokenDecision{Granted: m.texts(), Rejected: m.rejections(), Observed: m.rejections(), TTL: time.Duration(m.Int64N(1e12)), Revision: m.text()}
+	for range m.IntN(3) {
+		d.BeyondSubject = append(d.BeyondSubject, policy.Widening{Scope: m.text(), Reason: m.text()})
+	}
 	if m.IntN(2) == 0 {
 		d.Claims = m.object(2)
 	}

@@ -29,7 +29,7 @@ const (
 	WrongIssuer Reason = "wrong_issuer"
 	// WrongAudience: the token is for another audience.
 	WrongAudience Reason = "wrong_audience"
-	// SenderConstrained: cnf binds the token to a key of its client, as with DPoP or mutual TLS.
+	// SenderConstrained: cnf binds the token to a key of its client, and the verifier cannot take a proof of that key.
 	SenderConstrained Reason = "sender_constrained"
 	// WrongClient: the client is not one of those that are accepted.
 	WrongClient Reason = "wrong_client"
