@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
@@ -44,6 +46,30 @@ func CheckBound(ways []string) error {
 	return nil
 }
 
+// CheckCertificateHeader fails on a header in which no certificate can be sent.
+func CheckCertificateHeader(name string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return fmt.Errorf("%q is not a header name", name)
+	case httpguard.FoldsToAny(name, slices.Concat(messageHeaders, setByProxy, tokenHeaders)):
+		return fmt.Errorf("the header %q cannot hold a certificate", name)
+	}
+	return nil
+}
+
+// Check fails on settings that contradict each other.
+func (b *Binding) Check(f ForwardAuth) error {
+	if b.Certificates.Header != "" {
+		if err := CheckCertificateHeader(b.Certificates.Header); err != nil {
+			return err
+		}
+	}
+	if f != "" && slices.Equal(b.Required, []string{boundMTLS}) && b.Certificates.Header == "" {
+		return errors.New("bound mtls with forward_auth needs client_certificate_header: the connection is that of the proxy that asks")
+	}
+	return CheckBound(b.Required)
+}
+
 // waysOf returns how a token is bound: in none, one or both of the ways.
 func waysOf(c token.Confirmation) (ways []string) {
 	if c.JKT != "" {
@@ -55,9 +81,9 @@ func waysOf(c token.Confirmation) (ways []string) {
 	return ways
 }
 
-// suffices reports whether the door takes tokens that are bound in these ways.
-func (b *Binding) suffices(ways []string) bool {
-	return len(b.Required) == 0 || slices.ContainsFunc(ways, func(way string) bool { return slices.Contains(b.Required, way) })
+// suffices reports whether the door takes tokens that are bound like this.
+func (b *Binding) suffices(c token.Confirmation) bool {
+	return len(b.Required) == 0 || slices.ContainsFunc(waysOf(c), func(way string) bool { return slices.Contains(b.Required, way) })
 }
 
 // onlyDPoP reports whether every token must be presented with a proof of DPoP.
@@ -122,7 +148,7 @@ func (d *Door) prove(w http.ResponseWriter, r *http.Request, p presented, claims
 // refuse refuses a token that is presented in a way that cannot prove it.
 func (b *Binding) refuse(scheme string, bound token.Confirmation) *Refusal {
 	switch {
-	case !b.suffices(waysOf(bound)):
+	case !b.suffices(bound):
 		return unproven(reasonNotBound, "only tokens that are bound to a key are accepted here: "+b.required())
 	case bound.JKT != "" && scheme != oauth.SchemeDPoP:
 		return unproven(reasonMissingProof, "it is bound to a key of DPoP, and needs the scheme DPoP and a proof")

@@ -84,7 +84,7 @@ func New(c Config) (*Door, error) {
 	if len(c.Issuers) == 0 || len(c.Audience) == 0 {
 		return nil, errors.New("a door needs an issuer and an audience")
 	}
-	if err := CheckBound(c.Binding.Required); err != nil {
+	if err := c.Binding.Check(c.ForwardAuth); err != nil {
 		return nil, err
 	}
 	d := &Door{Config: c, certificateHeaders: c.Binding.certificateHeaders(), thumbprints: newThumbprints()}
