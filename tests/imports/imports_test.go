@@ -88,6 +88,7 @@ var own = map[string][]string{
 		"internal/token",
 		"policy",
 	},
+	"internal/dpop":      {"internal/token"},
 	"internal/envelope":  {},
 	"internal/fetch":     {},
 	"internal/folder":    {},
