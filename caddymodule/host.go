@@ -42,6 +42,12 @@ func (caddyHost) ClientIP(r *http.Request) string {
 	return text
 }
 
+// TrustedProxy implements httphost.Host. The peer is one of the server's trusted_proxies.
+func (caddyHost) TrustedProxy(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted
+}
+
 // ReceivedURL implements door.Host.
 func (caddyHost) ReceivedURL(r *http.Request) *url.URL {
 	received, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)

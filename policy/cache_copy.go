@@ -41,12 +41,17 @@ func (c *copier) rejections(all []Rejection) []Rejection {
 	return copied(all, func(r Rejection) Rejection { return Rejection{c.text(r.Scope), c.text(r.Reason)} })
 }
 
+func (c *copier) widenings(all []Widening) []Widening {
+	return copied(all, func(w Widening) Widening { return Widening{c.text(w.Scope), c.text(w.Reason)} })
+}
+
 func (c *copier) scope(s scope.Scope) scope.Scope {
 	return scope.Scope{Raw: c.text(s.Raw), Resource: c.text(s.Resource), Identifier: c.text(s.Identifier), Action: c.text(s.Action)}
 }
 
 func (c *copier) token(d TokenDecision) TokenDecision {
 	d.Granted, d.Rejected, d.Observed = c.texts(d.Granted), c.rejections(d.Rejected), c.rejections(d.Observed)
+	d.BeyondSubject = c.widenings(d.BeyondSubject)
 	if d.Claims != nil {
 		d.Claims = c.value(d.Claims).(map[string]any)
 	}

@@ -27,7 +27,7 @@ func shapeOf(t typed) shape {
 		return shape{member: types.N}
 	case t.name == "mask":
 		return shape{member: types.Or(types.S, types.NewObject(nil, types.NewDynamicProperty(types.S, types.A)))}
-	case t.name == "rejected", t.name == "observed" && t.contract.path == tokenPackage:
+	case t.name == "rejected", t.name == "beyond_subject", t.name == "observed" && t.contract.path == tokenPackage:
 		return shape{keys: []string{"reason", "scope"}}
 	case t.name == "denied", t.name == "observed":
 		return shape{keys: []string{"reason"}}

@@ -92,16 +92,18 @@ func decodeMember(t typed, member *ast.Term) error {
 	switch t.name {
 	case "granted":
 		r.granted([]*ast.Term{member})
-	case "rejected":
-		r.rejected(t.name, []*ast.Term{member})
+	case "rejected", "beyond_subject":
+		r.reasoned(t.name, []*ast.Term{member})
 	case "observed":
 		if t.contract.path == tokenPackage {
-			r.rejected(t.name, []*ast.Term{member})
+			r.reasoned(t.name, []*ast.Term{member})
 		} else {
 			r.reasons(t.name, []*ast.Term{member})
 		}
 	case "denied":
 		r.reasons(t.name, []*ast.Term{member})
+	case "clients":
+		r.clients([]*ast.Term{member})
 	case "default_scopes", "required":
 		r.scopes(t.name, []*ast.Term{member})
 	case "ttl":

@@ -91,7 +91,7 @@ const libraryMark = "# METADATA\n# custom:\n#   library: true\n"
 // TestRulesOfOtherPolicies holds rules that are active in policies for other products, and in packages of their own.
 func TestRulesOfOtherPolicies(t *testing.T) {
 	const effect = " has no effect, because no rule uses it "
-	const packageEffect = " has no effect, because no rule of m2m.token, m2m.request or m2m.log uses it "
+	const packageEffect = " has no effect, because no rule of m2m.token, m2m.request, m2m.identity or m2m.log uses it "
 	tests := []struct{ module, want string }{
 		{"package m2m.token\n\ndeny if input.client.id == \"x\"", ":3: deny" + effect + `(did you mean "rejected"?)`},
 		{"package m2m.token\n\ndeny contains \"no\"", `(did you mean "rejected"?)`},
@@ -102,7 +102,8 @@ func TestRulesOfOtherPolicies(t *testing.T) {
 		{"package m2m.token\n\ndefault allow := false\n\nallow if input.client.id == \"x\"", ":3: allow" + effect + `(did you mean "granted"?)`},
 		{"package m2m.token\n\nlifetime := 60", `(did you mean "ttl"?)`},
 		{"package m2m.token\n\nwarn contains \"x\"", `(did you mean "observed"?)`},
-		{"package m2m.token\n\nheaders[\"X-A\"] := \"b\"", "the rules of package m2m.token are claims, default_scopes, granted, observed, rejected, ttl"},
+		{"package m2m.token\n\nwiden contains \"x\"", `(did you mean "beyond_subject"?)`},
+		{"package m2m.token\n\nheaders[\"X-A\"] := \"b\"", "the rules of package m2m.token are beyond_subject, claims, default_scopes, granted, observed, rejected, ttl"},
 		{"package m2m.token\n\nis_bad(x) if x == 1", ":3: is_bad" + effect},
 		{"package m2m.token\n\n_a := _b\n\n_b := 1", ":3: _a" + effect},
 		{"package m2m.request\n\ndeny contains {\"reason\": \"x\"}", ":3: deny" + effect + `(did you mean "denied"?)`},

@@ -33,6 +33,8 @@ var someRules = []string{
 	`observed contains {"scope": s.raw, "reason": "wide"} if { some s in input.scopes; s.identifier == "*" }`,
 	`observed contains {"scope": s.raw, "reason": "wide"} if { some s in input.scopes; s.action == "*" }`,
 	`observed contains {"scope": raw, "reason": "granted"} if some raw in granted`,
+	`beyond_subject contains {"scope": s.raw, "reason": "wide"} if { some s in input.scopes; s.action == "*" }`,
+	`beyond_subject contains {"scope": raw, "reason": reason} if { some raw in granted; some reason in {"a", "b"} }`,
 	`claims.team := "x" if input.client.id == "ci-bot"`,
 	`claims.team := "x" if count(granted) > 1`,
 	`claims[name] := value if some name, value in {"level": 3, "kind": "robot"}`,

@@ -26,6 +26,11 @@ ttl contains 120
 
 ttl contains 60 if input.client.id == "ci-bot"
 
+beyond_subject contains {"scope": s.raw, "reason": "the API behind"} if {
+	some s in input.scopes
+	s.action == "edit"
+}
+
 default_scopes contains "book:1:read"
 `})
 	in := request(t, "book:1:read", "book:*:read", "book:1:edit", "book:1:raed", "film:1:read", "book:secret-1:read")
@@ -41,7 +46,7 @@ default_scopes contains "book:1:read"
 		{true, "", "observed 8, granted shipped://token.rego", "the grant book:*:read covers it"},
 		{false, "denied by a grant; too wide", "rejected shipped://token.rego, rejected 3, observed 8, granted shipped://token.rego",
 			"the grant book:*:read covers it, the deny grant book:secret-*:* overlaps it"},
-		{false, "no grant covers it", "observed 8", "nearest grant: book:*:read; it lacks the action edit"},
+		{false, "no grant covers it", "observed 8, beyond_subject 16", "nearest grant: book:*:read; it lacks the action edit"},
 		{false, "unknown action", "rejected shipped://token.rego, observed 8",
 			`nearest grant: book:*:read; it lacks the action raed, the resource book has no action "raed"; did you mean "read"?`},
 		{false, "unknown resource", "rejected shipped://token.rego, observed 8", "no grant is on the resource film"},
@@ -54,6 +59,9 @@ default_scopes contains "book:1:read"
 			t.Errorf("%s: got %+v, causes %s\nwant %+v", in.Scopes[i].Raw, got, places(got.Causes), want)
 		}
 	}
+	if want := []Widening{{"book:1:edit", "the API behind"}}; !slices.Equal(x.Decision.BeyondSubject, want) {
+		t.Errorf("beyond the subject: %+v, want %+v", x.Decision.BeyondSubject, want)
+	}
 	if len(x.Claims) != 1 || x.Claims[0].Name != "team" || x.Claims[0].Value != "catalogue" || places(x.Claims[0].Causes) != "claims 10" {
 		t.Errorf("claims %+v", x.Claims)
 	}
@@ -61,7 +69,7 @@ default_scopes contains "book:1:read"
 		t.Errorf("ttl %+v of %v, trace %v", x.TTL, x.Decision.TTL, x.Trace)
 	}
 	defaults, err := e.ExplainDefaultScopes(t.Context(), in)
-	if err != nil || len(defaults) != 1 || defaults[0].Name != "book:1:read" || places(defaults[0].Causes) != "default_scopes 16" {
+	if err != nil || len(defaults) != 1 || defaults[0].Name != "book:1:read" || places(defaults[0].Causes) != "default_scopes 21" {
 		t.Errorf("default scopes %+v, %v", defaults, err)
 	}
 }

@@ -100,19 +100,25 @@ func explainScope(x *explained[tokenAnswer], d TokenDecision, s scope.Scope, in 
 	if i := slices.IndexFunc(d.Observed, is); i >= 0 {
 		e.Observed = d.Observed[i].Reason
 	}
-	for i, rule := range []string{"rejected", "observed"} {
-		for _, member := range x.results.set(i+1, rule) {
-			refusal := member.Value.(ast.Object) // results has checked it
-			if raw, _ := stringAt(refusal, keyScope); raw == s.Raw {
-				reason, _ := stringAt(refusal, keyReason)
-				e.Causes = append(e.Causes, x.origins.causes(rule, refusal, reason)...)
-			}
-		}
-	}
+	e.Causes = append(e.Causes, x.reasonedCauses(1, "rejected", s)...)
+	e.Causes = append(e.Causes, x.reasonedCauses(2, "observed", s)...)
+	e.Causes = append(e.Causes, x.reasonedCauses(5, "beyond_subject", s)...)
 	if x.value.granted[s.Raw] {
 		e.Causes = append(e.Causes, x.origins.causes("granted", ast.String(s.Raw), "")...)
 	}
 	return e
+}
+
+// reasonedCauses returns the rules that give a reason for a scope in the i-th rule's value.
+func (x *explained[T]) reasonedCauses(i int, rule string, s scope.Scope) (causes []Cause) {
+	for _, member := range x.results.set(i, rule) {
+		object := member.Value.(ast.Object) // results has checked it
+		if raw, _ := stringAt(object, keyScope); raw == s.Raw {
+			reason, _ := stringAt(object, keyReason)
+			causes = append(causes, x.origins.causes(rule, object, reason)...)
+		}
+	}
+	return causes
 }
 
 // explainValues returns the members of an object of the contract, such as claims.

@@ -127,7 +127,7 @@ func plainOPA(t *testing.T, dir string) func(TokenInput, *snapshot) (d TokenDeci
 	}
 	const token = "data.m2m.token."
 	opts := []func(*rego.Rego){
-		rego.Query("[" + token + "granted, " + token + "rejected, " + token + "observed, " + token + "claims, " + token + "ttl]"),
+		rego.Query("[" + token + "granted, " + token + "rejected, " + token + "observed, " + token + "claims, " + token + "ttl, " + token + "beyond_subject]"),
 		rego.Store(inmem.NewFromObject(data)), rego.StrictBuiltinErrors(true),
 	}
 	for _, s := range sources {

@@ -34,15 +34,17 @@ type tokenAnswer struct {
 	observed map[string][]string
 	claims   map[string]any
 	ttl      time.Duration
+	beyond   map[string][]string
 }
 
 func (r *results) token() tokenAnswer {
 	return tokenAnswer{
 		granted:  r.granted(r.set(0, "granted")),
-		reasons:  r.rejected("rejected", r.set(1, "rejected")),
-		observed: r.rejected("observed", r.set(2, "observed")),
+		reasons:  r.reasoned("rejected", r.set(1, "rejected")),
+		observed: r.reasoned("observed", r.set(2, "observed")),
 		claims:   r.claims(r.object(3, "claims")),
 		ttl:      r.ttl(r.set(4, "ttl")),
+		beyond:   r.reasoned("beyond_subject", r.set(5, "beyond_subject")),
 	}
 }
 
@@ -65,6 +67,9 @@ func (a tokenAnswer) decide(requested []scope.Scope, p *snapshot) TokenDecision 
 		}
 		if why, isObserved := a.observed[s.Raw]; isObserved {
 			d.Observed = append(d.Observed, Rejection{s.Raw, strings.Join(why, "; ")})
+		}
+		if why, isBeyond := a.beyond[s.Raw]; isBeyond {
+			d.BeyondSubject = append(d.BeyondSubject, Widening{s.Raw, strings.Join(why, "; ")})
 		}
 	}
 	return d
@@ -113,8 +118,8 @@ func (r *results) granted(members []*ast.Term) map[string]bool {
 	return granted
 }
 
-// rejected returns the reasons of every rejected scope, sorted. The rule is rejected or observed.
-func (r *results) rejected(rule string, members []*ast.Term) map[string][]string {
+// reasoned returns the reasons that a rule, such as rejected, gives for scopes: sorted, by scope.
+func (r *results) reasoned(rule string, members []*ast.Term) map[string][]string {
 	if len(members) == 0 {
 		return nil
 	}

@@ -168,7 +168,7 @@ func (a tokenAnswer) with(authors tokenAnswer) tokenAnswer {
 			a.reject(raw, reason)
 		}
 	}
-	a.observed, a.claims, a.ttl = authors.observed, authors.claims, authors.ttl
+	a.observed, a.claims, a.ttl, a.beyond = authors.observed, authors.claims, authors.ttl, authors.beyond
 	return a
 }
 

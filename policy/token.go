@@ -20,15 +20,22 @@ type TokenInput struct {
 	Resources map[string]*Resource `json:"resources"`
 	// Request is the request itself.
 	Request TokenRequest `json:"request"`
+	// Subject is the party that the request's assertion of a trusted issuer is about, or the subject token of a token exchange
+	// (RFC 8693). Other requests do not have it.
+	Subject *Party `json:"subject,omitempty"`
+	// Actor is the party that the actor token of a token exchange is about. Other requests do not have it.
+	Actor *Party `json:"actor,omitempty"`
 	// Time is the time that the policy sees. Default: the current time.
 	Time time.Time `json:"-"`
 }
 
 // Client is an authenticated client, without its secrets. It must not change once a decision has used it: one Client stands
-// for one version of the client in the registry, so that what is derived from it is derived once.
+// for one version of the client in the registry and one method of authentication, so that what is derived from it is derived once.
 type Client struct {
 	// ID is the client_id.
 	ID string `json:"id"`
+	// AuthMethod is how the client authenticated, as in request.auth_method.
+	AuthMethod string `json:"auth_method"`
 	// Description is the client's description in the registry.
 	Description string `json:"description"`
 	// Attributes are the client's attributes in the registry, of any shape.
@@ -78,6 +85,9 @@ type TokenDecision struct {
 	// Observed are the requested scopes that a rule on trial would reject, in request order. They are granted or
 	// rejected independently of that.
 	Observed []Rejection
+	// BeyondSubject are the requested scopes that a token exchange may give although the subject token does not have them, in
+	// request order. They may be granted or rejected.
+	BeyondSubject []Widening
 	// Claims are extra claims by name: JSON values, with numbers as json.Number. Names are not checked against the
 	// claims that the issuer sets.
 	Claims map[string]any
@@ -102,6 +112,14 @@ func (d TokenDecision) UnfitClaims(err error) *Error {
 
 // Rejection is a scope that is not granted, and why.
 type Rejection struct {
+	// Scope is the scope as it was requested.
+	Scope string
+	// Reason is the policy's reason, or several joined by "; ". It is for logs and not for the client.
+	Reason string
+}
+
+// Widening is a scope that a token exchange may give although the subject token does not have it, and why.
+type Widening struct {
 	// Scope is the scope as it was requested.
 	Scope string
 	// Reason is the policy's reason, or several joined by "; ". It is for logs and not for the client.

@@ -24,6 +24,12 @@ rejected contains refusal if some refusal in []
 observed contains refusal if some refusal in []
 
 # METADATA
+# description: >-
+#   Objects {"scope": …, "reason": …}: requested scopes that the token of an exchange may hold although its subject does
+#   not have them. The rule grants nothing: the scope must still be granted to the client.
+beyond_subject contains widening if some widening in []
+
+# METADATA
 # description: The scopes of a request without a scope.
 default_scopes contains scope if some scope in []
 

@@ -338,12 +338,12 @@ func TestScan(t *testing.T) {
 
 const (
 	shortTokenLine = `{"decision_id":"D1","path":"m2m/token","labels":{"issuer":"https://auth.example.com"},"timestamp":"2026-01-02T02:04:05.678901234Z","revision":"419fe15ef4dc498c","requested_by":"192.0.2.1","client_id":"ci-bot",` +
-		`"input":{"issuer":"https://auth.example.com","client":{"id":"ci-bot","description":"Nightly \"import\"","attributes":{"levels":[1.5,null,true],"team":"catalogue"},"audiences":["https://api.example.com"],"networks":["192.0.2.0/24"],` +
+		`"input":{"issuer":"https://auth.example.com","client":{"id":"ci-bot","auth_method":"client_secret_basic","description":"Nightly \"import\"","attributes":{"levels":[1.5,null,true],"team":"catalogue"},"audiences":["https://api.example.com"],"networks":["192.0.2.0/24"],` +
 		`"grants":[{"resource":"book","identifiers":["*"],"actions":["read","edit"],"effect":"allow"},{"resource":"book","identifiers":["secret-*"],"actions":["*"],"effect":"deny"}]},` +
 		`"scopes":[{"raw":"book:1:read","resource":"book","identifier":"1","action":"read"},{"raw":"film:<1>&:edit","resource":"film","identifier":"<1>&","action":"edit"}],` +
 		`"resources":{"book":{"actions":["edit","read"],"audience":"https://api.example.com","attributes":{"public":true}},"film":{"actions":["read"],"audience":"https://films.example.com","attributes":{}}},` +
 		`"request":{"remote_ip":"192.0.2.1","auth_method":"client_secret_basic","audience":["https://api.example.com"]}},` +
-		`"result":{"granted":["book:1:read"],"rejected":[{"scope":"film:1:edit","reason":"no grant covers it"}],"observed":[{"scope":"book:1:read","reason":"at night"}],"ttl":300,"claims":{"team":"catalogue"}},"jti":"J1","metrics":{"timer_server_handler_ns":7}}`
+		`"result":{"granted":["book:1:read"],"rejected":[{"scope":"film:1:edit","reason":"no grant covers it"}],"observed":[{"scope":"book:1:read","reason":"at night"}],"beyond_subject":[{"scope":"book:1:read","reason":"of the catalogue"}],"ttl":300,"claims":{"team":"catalogue"}},"jti":"J1","metrics":{"timer_server_handler_ns":7}}`
 	shortRequestLine = `{"decision_id":"D1","path":"m2m/request","labels":{"issuer":"https://auth.example.com"},"timestamp":"2026-01-02T03:04:05Z","revision":"r1","requested_by":"192.0.2.1","client_id":"ci-bot",` +
 		`"input":{"issuer":"https://auth.example.com","request":{"method":"PUT","host":"api.example.com","path":["books","a/b"],"route":{"pattern":"PUT /books/{id}","parameters":{"a":"1","id":"a/b"}},` +
 		`"remote_ip":"192.0.2.1","headers":{"x-a":[],"x-tenant":["acme","b"]}},"token":{"client_id":"ci-bot","subject":"ci-bot","scopes":[{"raw":"book:edit","resource":"book","identifier":"*","action":"edit"}],` +

@@ -18,6 +18,9 @@ func (d *loggedTokenDecision) MarshalLogObject(object zapcore.ObjectEncoder) err
 	if len(d.Observed) > 0 {
 		err = errors.Join(err, object.AddArray("observed", (*loggedRejections)(&d.Observed)))
 	}
+	if len(d.BeyondSubject) > 0 {
+		err = errors.Join(err, object.AddArray("beyond_subject", (*loggedWidenings)(&d.BeyondSubject)))
+	}
 	if d.TTL > 0 {
 		object.AddInt64("ttl", int64(d.TTL/time.Second))
 	}
@@ -43,6 +46,17 @@ type loggedRejection policy.Rejection
 func (r *loggedRejection) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	object.AddString("scope", r.Scope)
 	object.AddString("reason", r.Reason)
+	return nil
+}
+
+type loggedWidenings []policy.Widening
+
+func (all *loggedWidenings) MarshalLogArray(array zapcore.ArrayEncoder) error {
+	for i := range *all {
+		if err := array.AppendObject((*loggedRejection)(&(*all)[i])); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

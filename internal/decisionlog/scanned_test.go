@@ -90,7 +90,7 @@ func TestScannedOnce(t *testing.T) {
 func fresh(in *policy.TokenInput) *policy.TokenInput {
 	c := in.Client
 	copied := *in
-	copied.Client = &policy.Client{ID: c.ID, Description: c.Description, Attributes: c.Attributes, Audiences: c.Audiences, Networks: c.Networks, Grants: c.Grants}
+	copied.Client = &policy.Client{ID: c.ID, AuthMethod: c.AuthMethod, Description: c.Description, Attributes: c.Attributes, Audiences: c.Audiences, Networks: c.Networks, Grants: c.Grants}
 	copied.Resources = make(map[string]*policy.Resource)
 	for code, r := range in.Resources {
 		copied.Resources[code] = &policy.Resource{Actions: r.Actions, Audience: r.Audience, Attributes: r.Attributes}
@@ -169,7 +169,7 @@ func (m maker) rejections() (all []policy.Rejection) {
 }
 
 func (m maker) input() *policy.TokenInput {
-	client := &policy.Client{ID: m.text(), Description: m.text(), Attributes: m.object(3), Audiences: m.texts(), Networks: m.texts()}
+	client := &policy.Client{ID: m.text(), AuthMethod: m.text(), Description: m.text(), Attributes: m.object(3), Audiences: m.texts(), Networks: m.texts()}
 	grants := m.IntN(3)
 	if m.IntN(4) == 0 {
 		grants = 200
@@ -189,6 +189,9 @@ func (m maker) input() *policy.TokenInput {
 
 func (m maker) decision() *policy.TokenDecision {
 	d := &policy.TokenDecision{Granted: m.texts(), Rejected: m.rejections(), Observed: m.rejections(), TTL: time.Duration(m.Int64N(1e12)), Revision: m.text()}
+	for range m.IntN(3) {
+		d.BeyondSubject = append(d.BeyondSubject, policy.Widening{Scope: m.text(), Reason: m.text()})
+	}
 	if m.IntN(2) == 0 {
 		d.Claims = m.object(2)
 	}

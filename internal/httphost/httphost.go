@@ -15,4 +15,7 @@ type Host interface {
 	// ClientIP returns the address of the connection, or the one that trusted proxies name. It is "" if it is not
 	// an address. IPv4 within IPv6 is IPv4, and there is no zone, so that networks compare.
 	ClientIP(r *http.Request) string
+	// TrustedProxy reports whether the peer of the connection is a proxy that the operator trusts with headers about the
+	// client.
+	TrustedProxy(r *http.Request) bool
 }

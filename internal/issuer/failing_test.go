@@ -20,6 +20,8 @@ func (testHost) AddLogFields(*http.Request, ...zap.Field) {}
 
 func (testHost) ClientIP(*http.Request) string { return "192.0.2.1" }
 
+func (testHost) TrustedProxy(*http.Request) bool { return false }
+
 // testServer returns a server without storage that logs nothing.
 func testServer(t testing.TB) *Server {
 	t.Helper()

@@ -56,11 +56,11 @@ func (t *tokenReference) maySee(claims *token.Claims) bool {
 	return claims.ClientID == t.client.ID || uri.NamesOneOf(claims.Audience, t.client.Introspects)
 }
 
-// activeMembers returns all claims, and the members that RFC 7662 §2.2 adds. Their names are reserved, so no claim of a
+// activeMembers returns all claims, which include cnf (RFC 8705 §3.2, RFC 9449 §6.2), and the members that RFC 7662 §2.2 adds. Their names are reserved, so no claim of a
 // policy has one.
 func activeMembers(claims *token.Claims) map[string]any {
 	members := maps.Clone(claims.All)
-	members["active"], members["token_type"] = true, "Bearer"
+	members["active"], members["token_type"] = true, claims.Confirmation().TokenType()
 	return members
 }
 

@@ -41,6 +41,8 @@ type addressHost struct{ testHost }
 
 func (addressHost) ClientIP(r *http.Request) string { return r.RemoteAddr }
 
+func (addressHost) TrustedProxy(*http.Request) bool { return false }
+
 func slowServer(t *testing.T) (*Server, *observer.ObservedLogs) {
 	set, err := metrics.New(prometheus.NewPedanticRegistry())
 	if err != nil {

@@ -38,14 +38,11 @@ type Claims struct {
 	// All is every claim as decoded JSON: map[string]any, []any, string, bool, nil, and the
 	// standard library's json.Number for all numbers.
 	All map[string]any
-}
 
-// senderConstrained reports whether the token has a cnf claim of any form (RFC 7800 §3.1): jkt of DPoP (RFC 9449 §6.1),
-// x5t#S256 of mutual TLS (RFC 8705 §3.1), jwk, jwe, jku, kid, or one that is not known here. Its issuer gave it to the holder
-// of a key. Accepting it without a proof of that key would let a thief use it (RFC 9449 §7.2).
-func (c *Claims) senderConstrained() bool {
-	_, bound := c.All["cnf"]
-	return bound
+	confirmation Confirmation
+	// bound is set if the token has a cnf claim of any form. Its issuer gave it to the holder of a key. Accepting it without a
+	// proof of that key would let a thief use it (RFC 9449 §7.2).
+	bound bool
 }
 
 // claimReader reads claims from a payload. It keeps the first error in err. What is read after an error is meaningless.

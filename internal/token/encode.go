@@ -28,6 +28,7 @@ func (m Mint) encode() ([]byte, error) {
 	if m.Scope != "" {
 		e.text(`,"scope":`, m.Scope)
 	}
+	e.confirmation(m.Confirmation)
 	for _, name := range sortedNames(m.Extra) {
 		e.data = append(e.data, ',')
 		e.member(name, m.Extra[name], 1)
@@ -37,7 +38,7 @@ func (m Mint) encode() ([]byte, error) {
 }
 
 func (m Mint) textSize() int {
-	size := len(m.Issuer) + len(m.Subject) + len(m.ClientID) + len(m.ID) + len(m.Scope)
+	size := len(m.Confirmation.JKT) + len(m.Confirmation.X5TS256) + len(m.Issuer) + len(m.Subject) + len(m.ClientID) + len(m.ID) + len(m.Scope)
 	for _, aud := range m.Audience {
 		size += len(aud)
 	}
@@ -81,6 +82,22 @@ func (e *claimsEncoder) audience(audience []string) {
 		before = ","
 	}
 	e.data = append(e.data, ']')
+}
+
+// confirmation appends cnf, unless it is zero.
+func (e *claimsEncoder) confirmation(c Confirmation) {
+	if c == (Confirmation{}) {
+		return
+	}
+	before := `,"cnf":{`
+	if c.JKT != "" {
+		e.text(before+`"jkt":`, c.JKT)
+		before = ","
+	}
+	if c.X5TS256 != "" {
+		e.text(before+`"x5t#S256":`, c.X5TS256)
+	}
+	e.data = append(e.data, '}')
 }
 
 func (e *claimsEncoder) member(name string, value any, depth int) {

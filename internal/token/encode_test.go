@@ -20,14 +20,20 @@ type mintedClaims struct {
 	IssuedAt int64          `json:"iat"`
 	ID       string         `json:"jti"`
 	Scope    string         `json:"scope,omitzero"`
+	Cnf      mintedCnf      `json:"cnf,omitzero"`
 	Extra    map[string]any `json:",embed"`
+}
+
+type mintedCnf struct {
+	JKT     string `json:"jkt,omitzero"`
+	X5TS256 string `json:"x5t#S256,omitzero"`
 }
 
 func (m Mint) minted() mintedClaims {
 	issued := m.IssuedAt.Unix()
 	c := mintedClaims{
 		Issuer: m.Issuer, Subject: m.Subject, ClientID: m.ClientID, Audience: m.Audience, ID: m.ID, Scope: m.Scope,
-		IssuedAt: issued, Expires: issued + int64(m.TTL/time.Second), Extra: m.Extra,
+		Cnf: mintedCnf(m.Confirmation), IssuedAt: issued, Expires: issued + int64(m.TTL/time.Second), Extra: m.Extra,
 	}
 	if len(m.Audience) == 1 {
 		c.Audience = m.Audience[0]
@@ -46,6 +52,9 @@ func TestMintEncoding(t *testing.T) {
 		}
 		for range r.IntN(3) {
 			m.Audience = append(m.Audience, r.text())
+		}
+		if r.IntN(2) == 0 {
+			m.Confirmation = Confirmation{r.text(), r.text()}
 		}
 		if n := r.IntN(4); n > 0 {
 			m.Extra = make(map[string]any)

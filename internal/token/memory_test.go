@@ -165,6 +165,31 @@ func TestMinted(t *testing.T) {
 	}
 }
 
+// TestMintedTokenStaysBound: what a memory knows of a token that was signed here includes the keys that it is bound to, and
+// spares no verifier the decision whether it takes such tokens.
+func TestMintedTokenStaysBound(t *testing.T) {
+	key := testKey(t, ES256)
+	keys, memory, m := NewKeySet(key), NewMemory(testBytes), testMint()
+	m.Confirmation = Confirmation{JKT: thumbprintA, X5TS256: thumbprintB}
+	bound, plain := testExpect(), testExpect()
+	bound.Bound = true
+	takes, refuses := NewVerifier(Trust{bound, memory}), NewVerifier(Trust{plain, memory})
+	raw := signed(t, key, m)
+	memory.Minted(raw, key, "ci-bot")
+	for range 4 {
+		_, err := refuses.Verify(raw, fixedKeys(keys))
+		wantReason(t, err, SenderConstrained)
+		verified, err := takes.Verify(raw, fixedKeys(keys))
+		if err != nil || verified.Confirmation() != m.Confirmation {
+			t.Fatalf("%v, %v", verified.Claims, err)
+		}
+		takes.Remember(verified)
+	}
+	if !remembers(t, takes, raw, keys) {
+		t.Error("a bound token is not remembered")
+	}
+}
+
 // TestMintedTokensPushNoVerifiedOut: neither tokens that no door sees, nor a client that gets many, push out others.
 func TestMintedTokensPushNoVerifiedOut(t *testing.T) {
 	key := testKey(t, EdDSA)

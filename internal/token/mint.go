@@ -34,6 +34,8 @@ type Mint struct {
 	Audience []string
 	// Scope is scope, a space-separated list. The claim is left out if it is empty.
 	Scope string
+	// Confirmation is cnf, the keys that the token is bound to. The claim is left out if it is zero.
+	Confirmation Confirmation
 	// IssuedAt is iat, truncated to whole seconds.
 	IssuedAt time.Time
 	// TTL is how long the token is valid, truncated to whole seconds, at least one: exp is iat plus TTL.
@@ -93,6 +95,9 @@ func (m Mint) check() error {
 	}
 	if m.IssuedAt.Unix() <= 0 || m.TTL < time.Second || m.IssuedAt.Add(m.TTL).Unix() > maxDate {
 		return errors.New("iat or the lifetime is missing or unfit")
+	}
+	if err := m.Confirmation.check(); err != nil {
+		return err
 	}
 	for name := range m.Extra {
 		if err := claimname.Check(name); err != nil {

@@ -19,6 +19,8 @@ const (
 	WrongAlgorithm Reason = "wrong_algorithm"
 	// WrongType: typ is missing or is not that of an access token.
 	WrongType Reason = "wrong_type"
+	// BadKey: the key in the header of a DPoP proof is missing, private, symmetric or malformed.
+	BadKey Reason = "bad_key"
 	// UnknownKey: kid is missing or names no known key.
 	UnknownKey Reason = "unknown_key"
 	// BadSignature: the signature is not that of the key.
@@ -29,7 +31,7 @@ const (
 	WrongIssuer Reason = "wrong_issuer"
 	// WrongAudience: the token is for another audience.
 	WrongAudience Reason = "wrong_audience"
-	// SenderConstrained: cnf binds the token to a key of its client, as with DPoP or mutual TLS.
+	// SenderConstrained: cnf binds the token to a key of its client, and the verifier cannot take a proof of that key.
 	SenderConstrained Reason = "sender_constrained"
 	// WrongClient: the client is not one of those that are accepted.
 	WrongClient Reason = "wrong_client"

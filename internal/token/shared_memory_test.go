@@ -29,7 +29,7 @@ type memoryWorld struct {
 
 func newMemoryWorld(t *testing.T, random *rand.Rand) *memoryWorld {
 	w := &memoryWorld{T: t, Rand: random, now: testNow, sets: make(map[string]*KeySet)}
-	w.memories = map[string]*Memory{testIssuer: NewMemory(512 << 10), otherIssuer: NewMemory(512 << 10)}
+	w.memories = map[string]*Memory{testIssuer: NewMemory(768 << 10), otherIssuer: NewMemory(768 << 10)}
 	w.keys = []*SigningKey{testKey(t, ES256), otherKey(t), otherKey(t), testKey(t, EdDSA), testKey(t, RS256), testKey(t, PS256)}
 	for _, key := range w.keys {
 		w.jwks = append(w.jwks, jwkOf(t, key, key.ID(), nil), jwkOf(t, key, "same", nil), jwkOf(t, key, "", map[string]any{"kid": nil}),
@@ -67,6 +67,10 @@ func (w *memoryWorld) token() string {
 		changes[one(w, "aud", "client_id", "azp", "scp", "exp", "nbf", "sub", "cnf", "iat")] = one[any](w,
 			nil, testAudience, "https://else.example.com", "ci-bot", []string{"book:*:read", "a b"}, testNow.Unix()+120, testNow.Unix()-20, map[string]any{})
 	}
+	if w.IntN(4) == 0 {
+		changes["cnf"] = one[any](w, map[string]any{"jkt": thumbprintA}, map[string]any{"x5t#S256": thumbprintB},
+			map[string]any{"jkt": thumbprintA, "x5t#S256": thumbprintB}, map[string]any{"jkt": thumbprintA, "kid": "k"}, "k")
+	}
 	if w.IntN(4) == 0 { // as this process makes them
 		raw := signedClaims(w, key, testClaims(w, changes))
 		w.memories[changes["iss"].(string)].Minted(raw, key, "ci-bot")
@@ -96,6 +100,7 @@ func (w *memoryWorld) addDoor() {
 			Issuer: issuer, Audiences: one(w, []string{testAudience}, []string{"https://else.example.com", testAudience}),
 			Leeway: one(w, 0, DefaultLeeway, MaxLeeway), Now: func() time.Time { return w.now },
 		}
+		e.Bound = w.IntN(2) == 0
 		if w.IntN(3) > 0 {
 			e.NoKeyID, e.Types = w.IntN(2) == 0, some(w, "at+jwt", "JWT")
 			e.AllowMissing = some(w, "sub", "client_id", "jti", "iat", "typ")
@@ -153,6 +158,7 @@ func (w *memoryWorld) step() {
 // answer is what a door can see of a Verify.
 type answer struct {
 	claims        *Claims
+	confirmation  Confirmation
 	keyID, issuer string
 	err           error
 	asked         []string
@@ -167,11 +173,18 @@ func (w *memoryWorld) ask(v *Verifier, raw string) (Verified, answer) {
 		}
 		return w.sets[issuer], w.fault
 	})
-	return verified, answer{verified.Claims, verified.KeyID(), verified.ChosenIssuer(), err, asked}
+	return verified, answer{verified.Claims, confirmationOf(verified), verified.KeyID(), verified.ChosenIssuer(), err, asked}
+}
+
+func confirmationOf(t Verified) Confirmation {
+	if t.Claims == nil {
+		return Confirmation{}
+	}
+	return t.Confirmation()
 }
 
 // TestSharedMemoryChangesNoAnswer: with a memory that doors of all settings share, each answer is that of a new Verifier that
-// remembers nothing, in the claims, the key, the issuer, the error and the keys that are asked for.
+// remembers nothing, in the claims, the keys that the token is bound to, the key, the issuer, the error and the keys that are asked for.
 func TestSharedMemoryChangesNoAnswer(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -179,7 +192,7 @@ func TestSharedMemoryChangesNoAnswer(t *testing.T) {
 	if underRace {
 		rounds, steps = 1, 1000 // signatures are slow then
 	}
-	sources, reasons := make(map[Source]int), make(map[Reason]int)
+	sources, bound, reasons := make(map[Source]int), make(map[Source]int), make(map[Reason]int)
 	for round := range rounds {
 		w := newMemoryWorld(t, rand.New(rand.NewPCG(seed, round)))
 		for range steps {
@@ -193,6 +206,9 @@ func TestSharedMemoryChangesNoAnswer(t *testing.T) {
 			reasons[ErrorReason(got.err)]++
 			if got.err == nil {
 				sources[verified.Source]++
+				if got.confirmation != (Confirmation{}) {
+					bound[verified.Source]++
+				}
 			}
 			if w.IntN(3) > 0 {
 				w.shared[at].Remember(verified)
@@ -201,10 +217,13 @@ func TestSharedMemoryChangesNoAnswer(t *testing.T) {
 			}
 		}
 	}
-	t.Log(sources, reasons)
+	t.Log(sources, bound, reasons)
 	for _, source := range []Source{Remembered, Minted, Missed} {
 		if sources[source] < 5 && !underRace {
 			t.Errorf("%d tokens were %s", sources[source], source)
+		}
+		if bound[source] == 0 && !underRace {
+			t.Errorf("no bound token was %s", source)
 		}
 	}
 }

@@ -44,6 +44,9 @@ type Expect struct {
 	ClientClaim string
 	// Clients are the only clients whose tokens are accepted. By default those of all clients are.
 	Clients []string
+	// Bound accepts tokens that are bound to a key of DPoP or to a certificate. Set it only where the caller then checks the
+	// proofs that Claims.Confirmation asks for, or where the token gives access to nothing. By default every token with cnf is refused.
+	Bound bool
 	// Algs are the accepted algorithms, from ParseAcceptedAlgs. An RSA key that does not name its algorithm verifies any of them. By default the keys
 	// say which algorithms are accepted, and such a key verifies RS256 only.
 	Algs []Alg
@@ -89,7 +92,9 @@ func (e Expect) Check() error {
 	return nil
 }
 
-func (e *Expect) headerRules() headerRules { return headerRules{e.IgnoreParams, e.NoKeyID} }
+func (e *Expect) headerRules() headerRules {
+	return headerRules{ignored: e.IgnoreParams, noKid: e.NoKeyID}
+}
 
 // optional returns the names of claims that may be missing.
 func (e *Expect) optional() []string {
@@ -183,6 +188,7 @@ func readClaims(all payload, e *Expect) (*Claims, error) {
 	r.optional = e.optional()
 	c.ClientID = r.text(cmp.Or(e.ClientClaim, "client_id"))
 	c.Scope, c.Scopes = r.scopes(e.ScopeClaim)
+	c.confirmation, c.bound = r.confirmation()
 	return c, r.err
 }
 
@@ -212,8 +218,10 @@ func (e *Expect) check(c *Claims) error {
 		return NotFor(e.Audiences)
 	case len(e.Clients) > 0 && !slices.Contains(e.Clients, c.ClientID):
 		return refuse(WrongClient, "the client is none of those that are accepted here")
-	case c.senderConstrained():
+	case c.bound && !e.Bound:
 		return refuse(SenderConstrained, "cnf binds the token to a key of its client, and only bearer tokens are accepted")
+	case c.bound && c.confirmation == Confirmation{}:
+		return refuse(SenderConstrained, "cnf binds the token to a key whose proof is not known here")
 	case !now.Before(c.Expires.Add(leeway)):
 		return refuse(Expired, "exp has passed")
 	case now.Add(leeway).Before(c.NotBefore):

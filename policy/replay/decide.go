@@ -11,9 +11,13 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// otherAudience is the reason of scopes that the issuer rejected after the policy, or did not ask it about. They are
-// rejected under any policy.
-const otherAudience = "other_audience"
+// Reasons of scopes that the issuer rejected after the policy, or did not ask it about.
+const (
+	// otherAudience rejects under any policy.
+	otherAudience = "other_audience"
+	// beyondSubject rejects what the subject of a token exchange does not have, unless the policy lets the exchange go beyond it.
+	beyondSubject = "beyond_subject"
+)
 
 // decision is a logged decision that is made again.
 type decision struct {
@@ -42,12 +46,6 @@ func (d *decision) fail(err error, kind string) {
 }
 
 func (d *decision) replayToken(ctx context.Context, cfg *Config) {
-	held := make(map[string]bool)
-	for _, r := range d.tokenResult.Rejected {
-		if r.Reason == otherAudience {
-			held[r.Scope] = true
-		}
-	}
 	asked := d.token.Scopes
 	if len(asked) == 0 {
 		return // the issuer did not ask
@@ -57,7 +55,7 @@ func (d *decision) replayToken(ctx context.Context, cfg *Config) {
 		d.fail(err, "")
 		return
 	}
-	now.Granted = slices.DeleteFunc(now.Granted, func(raw string) bool { return held[raw] })
+	now.Granted = slices.DeleteFunc(now.Granted, d.withheld(now))
 	if len(now.Granted) > 0 && cfg.CheckClaims != nil {
 		if err := cfg.CheckClaims(now.Claims); err != nil {
 			d.fail(err, "claims")
@@ -80,6 +78,28 @@ func (d *decision) replayToken(ctx context.Context, cfg *Config) {
 	if len(d.tokenResult.Granted) > 0 && len(now.Granted) > 0 {
 		d.compareToken(now)
 	}
+}
+
+// withheld returns whether the issuer rejects a scope that the policy grants now.
+func (d *decision) withheld(now policy.TokenDecision) func(raw string) bool {
+	held := make(map[string]bool)
+	for _, r := range d.tokenResult.Rejected {
+		if r.Reason == beyondSubject {
+			held[r.Scope] = true
+		}
+	}
+	for _, w := range d.tokenResult.BeyondSubject {
+		held[w.Scope] = true
+	}
+	for _, w := range now.BeyondSubject {
+		delete(held, w.Scope)
+	}
+	for _, r := range d.tokenResult.Rejected {
+		if r.Reason == otherAudience {
+			held[r.Scope] = true
+		}
+	}
+	return func(raw string) bool { return held[raw] }
 }
 
 // compareToken compares the claims and the lifetime of a token.

@@ -43,6 +43,9 @@ type tokenResult struct {
 		Scope  string `json:"scope"`
 		Reason string `json:"reason"`
 	} `json:"rejected"`
+	BeyondSubject []struct {
+		Scope string `json:"scope"`
+	} `json:"beyond_subject"`
 	Claims map[string]any `json:"claims"`
 	TTL    int64          `json:"ttl"`
 }

@@ -12,7 +12,7 @@ const module = "github.com/caddy-m2m/caddy-m2m"
 
 // plain are the leaves whose types and helpers any package may use.
 var plain = []string{
-	"internal/audit", "internal/claimname", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost",
+	"internal/audit", "internal/claimname", "internal/clientcert", "internal/credential", "internal/envelope", "internal/fetch", "internal/folder", "internal/httphost",
 	"internal/lru", "internal/percent", "internal/poll", "internal/scope", "internal/suggest", "internal/uri",
 }
 
@@ -74,6 +74,7 @@ var own = map[string][]string{
 		"policy/replay",
 		"rego",
 	},
+	"internal/clientcert":  {},
 	"internal/credential":  {},
 	"internal/decisionlog": {"internal/logmask", "policy"},
 	"internal/discovery":   {},
@@ -86,6 +87,7 @@ var own = map[string][]string{
 		"internal/token",
 		"policy",
 	},
+	"internal/dpop":      {"internal/token"},
 	"internal/envelope":  {},
 	"internal/fetch":     {},
 	"internal/folder":    {},
