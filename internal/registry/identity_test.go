@@ -80,12 +80,12 @@ func TestOverlap(t *testing.T) {
 func TestRequiredClaims(t *testing.T) {
 	claims := `{"env": "prod", "n": 1, "kubernetes.io": {"namespace": "books", "pod": {"uid": "x"}}, "list": ["a", 1], "null": null}`
 	for required, want := range map[string]bool{
-		`{}`:                                              true,
-		`{"env": "prod"}`:                                 true,
-		`{"env": "prod", "n": 1.0}`:                       true,
-		`{"env": "Prod"}`:                                 false,
-		`{"n": "1"}`:                                      false,
-		`{"n": 2}`:                                        false,
+		`{}`:                        true,
+		`{"env": "prod"}`:           true,
+		`{"env": "prod", "n": 1.0}`: true,
+		`{"env": "Prod"}`:           false,
+		`{"n": "1"}`:                false,
+		`{"n": 2}`:                  false,
 		`{"kubernetes.io": {"namespace": "books"}}`:       true,
 		`{"kubernetes.io": {"namespace": "b"}}`:           false,
 		`{"kubernetes.io": {"namespace": {"x": 1}}}`:      false,
