@@ -88,6 +88,7 @@ var own = map[string][]string{
 		"policy",
 	},
 	"internal/envelope":  {},
+	"internal/exchange":  {"internal/token"},
 	"internal/fetch":     {},
 	"internal/folder":    {},
 	"internal/httpguard": {},
