@@ -46,6 +46,7 @@ func (h *readHeader) of(text string) (header, bool) {
 type headerRules struct {
 	ignored []string // of ignorable, the parameters that are ignored
 	noKid   bool     // the kid may be missing
+	ownKey  bool     // jwk is there, and is the key
 }
 
 // ignorable are the parameters that can be ignored instead of refused: they only say where the key could be found. They
@@ -54,10 +55,18 @@ var ignorable = []string{"jku", "x5u", "x5c"}
 
 // maxSize returns the bound of a header. A certificate chain takes some KiB.
 func (r headerRules) maxSize() int {
-	if slices.Contains(r.ignored, "x5c") {
+	switch {
+	case slices.Contains(r.ignored, "x5c"):
 		return MaxTokenSize
+	case r.ownKey:
+		return maxProofHeaderSize
 	}
 	return maxHeaderSize
+}
+
+// takes reports whether a parameter of refusedParams may be there.
+func (r headerRules) takes(param string) bool {
+	return r.ownKey && param == "jwk" || slices.Contains(r.ignored, param)
 }
 
 // alg returns the algorithm that the header names.
@@ -90,7 +99,7 @@ func (o *offset) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // refusedParams may not be in a header. crit and b64 change what a token means. jwk, jku, x5c and x5u bring the sender's own
-// key; headerRules can let some of them be ignored. zip, enc and the next ones belong to encrypted tokens. cty says that the payload is not a claims set but, for
+// key; headerRules can let some of them be ignored, and lets the key of a DPoP proof be in jwk. zip, enc and the next ones belong to encrypted tokens. cty says that the payload is not a claims set but, for
 // instance, another token (RFC 7519 §5.2). All other unknown parameters are ignored (RFC 7515 §4), such as the thumbprints
 // x5t and x5t#S256: only kid chooses the key.
 var refusedParams = map[string]bool{
@@ -116,7 +125,7 @@ func parseHeader(data []byte, rules headerRules) (header, error) {
 }
 
 func (h header) check(rules headerRules) error {
-	switch refused := h.refused(rules.ignored); {
+	switch refused := h.refused(rules); {
 	case h.size > rules.maxSize():
 		return refuse(Malformed, "header is larger than a header may be")
 	case refused != "":
@@ -136,10 +145,10 @@ func (h header) check(rules headerRules) error {
 }
 
 // refused returns the last member that may not be in a header, or "" if there is none.
-func (h header) refused(ignored []string) (name string) {
+func (h header) refused(rules headerRules) (name string) {
 	last := offset(-1)
 	for other, end := range h.Others {
-		if refusedParams[other] && end > last && !slices.Contains(ignored, other) {
+		if refusedParams[other] && end > last && !rules.takes(other) {
 			name, last = other, end
 		}
 	}

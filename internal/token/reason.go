@@ -19,6 +19,8 @@ const (
 	WrongAlgorithm Reason = "wrong_algorithm"
 	// WrongType: typ is missing or is not that of an access token.
 	WrongType Reason = "wrong_type"
+	// BadKey: the key in the header of a DPoP proof is missing, private, symmetric or malformed.
+	BadKey Reason = "bad_key"
 	// UnknownKey: kid is missing or names no known key.
 	UnknownKey Reason = "unknown_key"
 	// BadSignature: the signature is not that of the key.

@@ -92,7 +92,9 @@ func (e Expect) Check() error {
 	return nil
 }
 
-func (e *Expect) headerRules() headerRules { return headerRules{e.IgnoreParams, e.NoKeyID} }
+func (e *Expect) headerRules() headerRules {
+	return headerRules{ignored: e.IgnoreParams, noKid: e.NoKeyID}
+}
 
 // optional returns the names of claims that may be missing.
 func (e *Expect) optional() []string {

@@ -87,6 +87,7 @@ var own = map[string][]string{
 		"internal/token",
 		"policy",
 	},
+	"internal/dpop":      {"internal/token"},
 	"internal/envelope":  {},
 	"internal/exchange":  {"internal/token"},
 	"internal/fetch":     {},
