@@ -49,6 +49,8 @@ func (k key) scopes(all []scope.Scope) key {
 type keyParts struct {
 	// of token decisions
 	authMethod, audience bool
+	// subject and actor of a token exchange, which are not in keys: a decision that reads one is not cached
+	exchangeSubject, actor bool
 	// ipByNetworks says that only what shippedAnswer computes reads the address, and so only if the client has networks.
 	ipByNetworks bool
 	// of decisions on proxied requests
@@ -61,6 +63,7 @@ type keyParts struct {
 func keyPartsOf(input *reads) keyParts {
 	return keyParts{
 		authMethod: input.has("request", "auth_method"), audience: input.has("request", "audience"),
+		exchangeSubject: input.has("subject"), actor: input.has("actor"),
 		issuer: input.has("issuer"), clientID: input.has("token", "client_id"), subject: input.has("token", "subject"),
 		scopes: input.has("token", "scopes"), method: input.has("request", "method"), host: input.has("request", "host"),
 		pattern: input.has("request", "route", "pattern"), remoteIP: input.has("request", "remote_ip"),
@@ -71,7 +74,7 @@ func keyPartsOf(input *reads) keyParts {
 
 // token returns the key of a token decision on an input whose resources have these codes, in this order.
 func (k key) token(read *keyParts, in *TokenInput, codes []string) key {
-	k = k.text(in.Issuer).text(in.Client.id()).scopes(in.Scopes).texts(codes)
+	k = k.text(in.Issuer).text(in.Client.id()).text(in.Client.method()).scopes(in.Scopes).texts(codes)
 	readsIP := read.remoteIP && (!read.ipByNetworks || in.Client != nil && len(in.Client.Networks) > 0)
 	k = k.textIf(readsIP, in.Request.RemoteIP).textIf(read.authMethod, in.Request.AuthMethod)
 	if read.audience {
@@ -94,6 +97,13 @@ func (c *Client) id() string {
 		return ""
 	}
 	return c.ID
+}
+
+func (c *Client) method() string {
+	if c == nil {
+		return ""
+	}
+	return c.AuthMethod
 }
 
 // request returns the key of a decision on a proxied request. It returns false for an input that has no key, because a claim

@@ -41,6 +41,13 @@ var cachedTokenRules = []string{
 	`claims.formatted := $"{input.request.remote_ip} {input.client.id}"`,
 	`claims.description := input.client.description`,
 	`claims.networks := input.client.networks`,
+	`claims.method := input.client.auth_method`,
+	`rejected contains {"scope": s.raw, "reason": "by key alone"} if { some s in input.scopes; input.client.auth_method != "private_key_jwt" }`,
+	`granted contains s.raw if { some s in input.scopes; input.subject.claims.environment == "production" }`,
+	`rejected contains {"scope": s.raw, "reason": "acted for"} if { some s in input.scopes; input.actor; not input.actor.client_id == input.client.id }`,
+	`claims.subject := input.subject.subject`,
+	`claims.direct := true if not input.subject`,
+	`default_scopes contains "book:edit" if input.subject.client_id`,
 	`claims.rejected := count(rejected) if count(input.scopes) > 1`,
 	`ttl contains data.settings.ttl`,
 	`ttl contains 60 if input.request.auth_method == "private_key_jwt"`,
@@ -145,7 +152,7 @@ func (w *world) begin() {
 	w.clients, w.resources = make(map[string]*Client), make(map[string]*Resource)
 	for _, issuer := range someIssuers {
 		for _, id := range someClients {
-			w.clients[issuer+id] = w.client(id)
+			w.setClient(issuer, id)
 		}
 	}
 	for _, code := range []string{"book", "film"} {
@@ -156,6 +163,7 @@ func (w *world) begin() {
 var (
 	someIssuers = []string{"https://a.example.com", "https://b.example.com"}
 	someClients = []string{"one", "two"}
+	someMethods = []string{"client_secret_basic", "private_key_jwt"}
 )
 
 func (w *world) client(id string) *Client {
@@ -222,7 +230,7 @@ func (w *world) edit() {
 		w.writeData()
 	case 2, 3:
 		id := pick(w.r, someClients)
-		w.clients[pick(w.r, someIssuers)+id] = w.client(id)
+		w.setClient(pick(w.r, someIssuers), id)
 		return
 	case 4, 5:
 		w.resources[pick(w.r, []string{"book", "film"})] = w.resource()
@@ -249,6 +257,21 @@ func (w *world) decide() {
 		func(a tokenAnswer) TokenDecision { return a.decide(in.Scopes, s) })
 }
 
+// clientOf returns the version of a client for a request: there is one for each method.
+func (w *world) clientOf(in TokenInput) *Client {
+	return w.clients[in.Issuer+in.Client.ID+in.Request.AuthMethod]
+}
+
+// setClient puts a new version of a client in force.
+func (w *world) setClient(issuer, id string) {
+	c := w.client(id)
+	for _, method := range someMethods {
+		w.clients[issuer+id+method] = &Client{
+			ID: id, AuthMethod: method, Description: c.Description, Networks: c.Networks, Attributes: c.Attributes, Grants: c.Grants,
+		}
+	}
+}
+
 // request is a new request, or one that came before with one part of a new one, of the client and the resources as they are
 // now.
 func (w *world) request() TokenInput {
@@ -262,9 +285,11 @@ func (w *world) request() TokenInput {
 		change(w.r, &in.Request.RemoteIP, other.Request.RemoteIP)
 		change(w.r, &in.Request.AuthMethod, other.Request.AuthMethod)
 		change(w.r, &in.Request.Audience, other.Request.Audience)
+		change(w.r, &in.Subject, other.Subject)
+		change(w.r, &in.Actor, other.Actor)
 	}
 	w.past = append(w.past[max(0, len(w.past)-5):], in)
-	in.Client, in.Resources = w.clients[in.Issuer+in.Client.ID], make(map[string]*Resource)
+	in.Client, in.Resources = w.clientOf(in), make(map[string]*Resource)
 	for _, s := range in.Scopes {
 		if r := w.resources[s.Resource]; r != nil {
 			in.Resources[s.Resource] = r
@@ -281,13 +306,24 @@ func change[T any](r *rand.Rand, to *T, from T) {
 	}
 }
 
+// party is nil for most requests, as in a token exchange with or without an actor.
+func (w *world) party() *Party {
+	if w.r.IntN(4) > 0 {
+		return nil
+	}
+	return &Party{
+		Issuer: pick(w.r, someIssuers), Subject: pick(w.r, []string{"a", "b"}), ClientID: pick(w.r, someClients),
+		Claims: map[string]any{"environment": pick(w.r, []string{"production", "staging"})},
+	}
+}
+
 func (w *world) newRequest() TokenInput {
 	issuer := pick(w.r, someIssuers)
 	in := TokenInput{
-		Issuer: issuer, Client: w.clients[issuer+pick(w.r, someClients)],
+		Issuer: issuer, Client: &Client{ID: pick(w.r, someClients)}, Subject: w.party(), Actor: w.party(),
 		Request: TokenRequest{
 			RemoteIP:   pick(w.r, []string{"192.0.2.1", "192.0.2.2"}),
-			AuthMethod: pick(w.r, []string{"client_secret_basic", "private_key_jwt"}),
+			AuthMethod: pick(w.r, someMethods),
 			Audience:   [][]string{nil, {"192.0.2.1", "read"}}[w.r.IntN(2)],
 		},
 	}

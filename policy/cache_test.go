@@ -35,7 +35,7 @@ func TestHits(t *testing.T) {
 	wantUse(t, e, tokenQuery, 3, 1, 0)
 
 	edited := in
-	edited.Client = &Client{ID: in.Client.ID, Grants: []scope.Grant{allow("book", "*", "*")}}
+	edited.Client = &Client{ID: in.Client.ID, AuthMethod: in.Client.AuthMethod, Grants: []scope.Grant{allow("book", "*", "*")}}
 	if d := decide(t, e, edited); len(d.Granted) != 2 {
 		t.Errorf("the edited client gets %s", summary(d))
 	}

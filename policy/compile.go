@@ -20,9 +20,9 @@ type snapshot struct {
 	tested   string // the revision with the tests that it has passed
 	rules    ruleIndex
 	prepared map[*query]*preparedQuery
-	// masks, judges and issues say whether there is any rule of a mask, of a request decision, and of authors of a token
-	// decision.
-	masks, judges, issues bool
+	// masks, judges, maps and issues say whether there is any rule of a mask, of a request decision, of an identity decision, and
+	// of authors of a token decision.
+	masks, judges, maps, issues bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
 	// shortcut says that Go computes the shipped rules of token decisions.
@@ -63,8 +63,9 @@ func compile(sources []files.File) (*snapshot, error) {
 		return nil, err
 	}
 	s.masks, s.judges = maskQuery.isWritten(written), requestQuery.isWritten(written)
+	s.maps = identityQuery.isWritten(written)
 	s.issues = slices.ContainsFunc(ownTyped(modules), func(t typed) bool { return t.contract.path == tokenPackage })
-	for _, q := range []*query{tokenQuery, defaultScopesQuery, requestQuery, maskQuery} {
+	for _, q := range []*query{tokenQuery, defaultScopesQuery, requestQuery, identityQuery, maskQuery} {
 		if s.prepared[q], err = prepare(compiler, store, q.text(written), nativeBuiltins()); err != nil {
 			return nil, err
 		}

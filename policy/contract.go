@@ -18,9 +18,10 @@ type contract struct {
 }
 
 const (
-	tokenPackage   = "data.m2m.token"
-	requestPackage = "data.m2m.request"
-	logPackage     = "data.m2m.log"
+	tokenPackage    = "data.m2m.token"
+	requestPackage  = "data.m2m.request"
+	identityPackage = "data.m2m.identity"
+	logPackage      = "data.m2m.log"
 )
 
 // The path of a decision in the decision log is that of the Rego package that makes it.
@@ -45,6 +46,10 @@ var contracts = map[string]contract{
 		"observed": `observed contains {"reason": …} if { … }`,
 		"required": "required contains scope if { … }",
 		"headers":  "headers[name] := value if { … }",
+	}},
+	identityPackage: {identityPackage, shippedFolder + shipped.Identity, map[string]string{
+		"clients": "clients contains id if { … }",
+		"denied":  `denied contains {"reason": …} if { … }`,
 	}},
 	logPackage: {logPackage, shippedFolder + shipped.Log, map[string]string{
 		"mask": "mask contains pointer if { … }",
@@ -83,7 +88,7 @@ func packageOf(module *ast.Module) string { return module.Package.Path.String() 
 func misplaced(module *ast.Module) error {
 	name := strings.TrimPrefix(packageOf(module), "data.")
 	return errorAt(module.Package.Location,
-		"package %s is not for policies: add rules to package m2m.token, m2m.request or m2m.log, or use a name of your own", name)
+		"package %s is not for policies: add rules to package m2m.token, m2m.request, m2m.identity or m2m.log, or use a name of your own", name)
 }
 
 // checkRules finds rules of the contract that do not merge with those of other files.
@@ -126,6 +131,7 @@ var (
 	tokenQuery         = &query{TokenKind, tokenPackage, []string{"granted", "rejected", "observed", "claims", "ttl", "beyond_subject"}}
 	defaultScopesQuery = &query{DefaultScopesKind, tokenPackage, []string{"default_scopes"}}
 	requestQuery       = &query{RequestKind, requestPackage, []string{"denied", "observed", "required", "headers"}}
+	identityQuery      = &query{"identity", identityPackage, []string{"clients", "denied"}}
 	maskQuery          = &query{"mask", logPackage, []string{"mask"}}
 )
 

@@ -32,6 +32,12 @@ var elsewhere = map[string]map[string]string{
 		"scopes": "required", "required_scopes": "required",
 		"upstream_headers": "headers", "request_headers_to_add": "headers",
 	},
+	identityPackage: {
+		"client": "clients", "client_id": "clients", "client_ids": "clients", "map": "clients", "maps": "clients", "mapped": "clients",
+		"allow": "clients", "allowed": "clients", "permit": "clients", "permitted": "clients", "authorized": "clients", "granted": "clients",
+		"deny": "denied", "rejected": "denied", "rejects": "denied", "violation": "denied", "violations": "denied",
+		"refused": "denied", "forbidden": "denied", "blocked": "denied", "block": "denied", "errors": "denied",
+	},
 	logPackage: {"masks": "mask", "masked": "mask", "erase": "mask", "erased": "mask", "redact": "mask", "redacted": "mask", "remove": "mask", "drop": "mask"},
 }
 
@@ -81,7 +87,7 @@ func insteadOfPackage(module *ast.Module) string {
 	if meant := meantPackage(name); meant != "" {
 		return fmt.Sprintf(" (did you mean package %s?)", meant)
 	}
-	for _, path := range []string{tokenPackage, requestPackage, logPackage} {
+	for _, path := range []string{tokenPackage, requestPackage, identityPackage, logPackage} {
 		if c := contracts[path]; slices.ContainsFunc(module.Rules, c.resembles) {
 			return fmt.Sprintf(" (did you mean package %s?)", nameOf(path))
 		}

@@ -102,6 +102,8 @@ func decodeMember(t typed, member *ast.Term) error {
 		}
 	case "denied":
 		r.reasons(t.name, []*ast.Term{member})
+	case "clients":
+		r.clients([]*ast.Term{member})
 	case "default_scopes", "required":
 		r.scopes(t.name, []*ast.Term{member})
 	case "ttl":

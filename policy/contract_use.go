@@ -107,7 +107,7 @@ func (u *use) unusedPackage(module *ast.Module) error {
 	if len(module.Rules) == 0 || u.used[path] {
 		return nil
 	}
-	return errorAt(module.Package.Location, "package %s has no effect, because no rule of m2m.token, m2m.request or m2m.log uses it%s",
+	return errorAt(module.Package.Location, "package %s has no effect, because no rule of m2m.token, m2m.request, m2m.identity or m2m.log uses it%s",
 		nameOf(path), insteadOfPackage(module))
 }
 

@@ -91,7 +91,7 @@ const libraryMark = "# METADATA\n# custom:\n#   library: true\n"
 // TestRulesOfOtherPolicies holds rules that are active in policies for other products, and in packages of their own.
 func TestRulesOfOtherPolicies(t *testing.T) {
 	const effect = " has no effect, because no rule uses it "
-	const packageEffect = " has no effect, because no rule of m2m.token, m2m.request or m2m.log uses it "
+	const packageEffect = " has no effect, because no rule of m2m.token, m2m.request, m2m.identity or m2m.log uses it "
 	tests := []struct{ module, want string }{
 		{"package m2m.token\n\ndeny if input.client.id == \"x\"", ":3: deny" + effect + `(did you mean "rejected"?)`},
 		{"package m2m.token\n\ndeny contains \"no\"", `(did you mean "rejected"?)`},

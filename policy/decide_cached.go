@@ -14,7 +14,7 @@ func decideToken[T any](
 	if err != nil {
 		return none, err
 	}
-	if s.depends[q].varies != nil {
+	if s.depends[q].varies != nil || in.isRead(&s.depends[q].key) {
 		e.uses[q].evaluated.Add(1)
 		return evaluate(s)
 	}
@@ -71,6 +71,11 @@ func decideRequest(
 		s.cache.add(k, cmp.Or(in.Token.ClientID, in.Token.Subject), entry, size)
 	}
 	return value, err
+}
+
+// isRead reports whether the rules read a party of a token exchange that is there. Its claims differ each time.
+func (in *TokenInput) isRead(read *keyParts) bool {
+	return in.Subject != nil && read.exchangeSubject || in.Actor != nil && read.actor
 }
 
 // newCached returns a copy of a decision, and its bytes.

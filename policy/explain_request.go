@@ -55,7 +55,7 @@ func (e *Engine) ExplainRequest(ctx context.Context, in RequestInput, trace bool
 }
 
 // explainReasons returns the rules that gave each {"reason": …} of a set.
-func explainReasons(x *explained[RequestDecision], i int, rule string) []Cause {
+func explainReasons[T any](x *explained[T], i int, rule string) []Cause {
 	causes := []Cause{}
 	for _, member := range x.results.set(i, rule) {
 		reason, _ := stringAt(member.Value.(ast.Object), keyReason) // results has checked it

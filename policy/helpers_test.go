@@ -80,7 +80,7 @@ func request(tb testing.TB, raws ...string) TokenInput {
 	return TokenInput{
 		Issuer: "https://auth.example.com",
 		Client: &Client{
-			ID: "ci-bot", Description: "Nightly import",
+			ID: "ci-bot", AuthMethod: "client_secret_basic", Description: "Nightly import",
 			Attributes: map[string]any{"team": "catalogue", "level": 3},
 			Grants:     []scope.Grant{allow("book", "*", "read")},
 		},

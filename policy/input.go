@@ -19,6 +19,12 @@ var (
 	keyAuthMethod  = ast.StringTerm("auth_method")
 	keyClaims      = ast.StringTerm("claims")
 	keyClient      = ast.StringTerm("client")
+	keyActor       = ast.StringTerm("actor")
+	keyClients     = ast.StringTerm("clients")
+	keyGrantType   = ast.StringTerm("grant_type")
+	keyIdentity    = ast.StringTerm("identity")
+	keyKeyID       = ast.StringTerm("key_id")
+	keyType        = ast.StringTerm("type")
 	keyClientID    = ast.StringTerm("client_id")
 	keyDescription = ast.StringTerm("description")
 	keyEffect      = ast.StringTerm("effect")
@@ -61,13 +67,17 @@ func (in TokenInput) value() (ast.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resources: %w", err)
 	}
-	return ast.NewObject(
+	parties, err := in.parties(&reads{all: true})
+	if err != nil {
+		return nil, err
+	}
+	return ast.NewObject(append(parties,
 		ast.Item(keyIssuer, stringTerm(in.Issuer)),
 		ast.Item(keyClient, client),
 		ast.Item(keyScopes, arrayTerm(in.Scopes, scopeTerm)),
 		ast.Item(keyResources, resources),
 		ast.Item(keyRequest, in.Request.term()),
-	), nil
+	)...), nil
 }
 
 // readInput is an input without the members that the rules do not read.
@@ -97,7 +107,8 @@ func (in readInput) value() (ast.Value, error) {
 		add(keyResources, "resources", func() (*ast.Term, error) { return resourcesTerm(in.Resources) }),
 		add(keyRequest, "request", func() (*ast.Term, error) { return in.Request.term(), nil }),
 	)
-	return ast.NewObject(found...), err
+	parties, partiesErr := in.parties(in.read)
+	return ast.NewObject(append(found, parties...)...), errors.Join(err, partiesErr)
 }
 
 // lazyTerm is a term that is built when it is first needed. It may be used concurrently.
@@ -140,6 +151,7 @@ func (c *Client) build() (*ast.Term, error) {
 	}
 	return ast.ObjectTerm(
 		ast.Item(keyID, stringTerm(c.ID)),
+		ast.Item(keyAuthMethod, stringTerm(c.AuthMethod)),
 		ast.Item(keyDescription, stringTerm(c.Description)),
 		ast.Item(keyAttributes, derived.attributes),
 		ast.Item(keyAudiences, arrayTerm(c.Audiences, stringTerm)),

@@ -12,9 +12,11 @@ import (
 func TestInputsAreTheirJSON(t *testing.T) {
 	var token TokenInput
 	var request RequestInput
+	var identity IdentityInput
 	fill(reflect.ValueOf(&token).Elem())
 	fill(reflect.ValueOf(&request).Elem())
-	for name, input := range map[string]interface{ value() (ast.Value, error) }{"token": token, "request": request} {
+	fill(reflect.ValueOf(&identity).Elem())
+	for name, input := range map[string]interface{ value() (ast.Value, error) }{"token": token, "request": request, "identity": identity} {
 		value, err := input.value()
 		if err != nil {
 			t.Fatal(err)

@@ -25,8 +25,9 @@ func TestSchemas(t *testing.T) {
 		title string
 		of    any
 	}{
-		"token":   {"The input of a token decision", TokenInput{}},
-		"request": {"The input of a decision on a proxied request", RequestInput{}},
+		"token":    {"The input of a token decision", TokenInput{}},
+		"request":  {"The input of a decision on a proxied request", RequestInput{}},
+		"identity": {"The input of an identity decision", IdentityInput{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := schemaOf(t, input.title, input.of)

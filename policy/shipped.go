@@ -18,7 +18,7 @@ func isShipped(file string) bool { return strings.HasPrefix(file, shippedFolder)
 
 // shippedFiles returns the modules that are always loaded, and the shipped policy unless it is left out.
 func shippedFiles(noDefaults bool) ([]files.File, error) {
-	names := []string{shipped.Contract, shipped.Request, shipped.Log, shipped.Grants, shipped.Scope}
+	names := []string{shipped.Contract, shipped.Request, shipped.Identity, shipped.Log, shipped.Grants, shipped.Scope}
 	if !noDefaults {
 		names = append(names, shipped.Token)
 	}
@@ -37,7 +37,9 @@ func shippedFiles(noDefaults bool) ([]files.File, error) {
 // that they apply to authors' rules in those packages, and in no others.
 func schemas() (*ast.SchemaSet, error) {
 	set := ast.NewSchemaSet()
-	for name, file := range map[string]string{"schema.token.input": shipped.TokenInput, "schema.request.input": shipped.RequestInput} {
+	for name, file := range map[string]string{
+		"schema.token.input": shipped.TokenInput, "schema.request.input": shipped.RequestInput, "schema.identity.input": shipped.IdentityInput,
+	} {
 		content, err := shipped.Files.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading input schema: %w", err)

@@ -20,15 +20,22 @@ type TokenInput struct {
 	Resources map[string]*Resource `json:"resources"`
 	// Request is the request itself.
 	Request TokenRequest `json:"request"`
+	// Subject is the party that the request's assertion of a trusted issuer is about, or the subject token of a token exchange
+	// (RFC 8693). Other requests do not have it.
+	Subject *Party `json:"subject,omitempty"`
+	// Actor is the party that the actor token of a token exchange is about. Other requests do not have it.
+	Actor *Party `json:"actor,omitempty"`
 	// Time is the time that the policy sees. Default: the current time.
 	Time time.Time `json:"-"`
 }
 
 // Client is an authenticated client, without its secrets. It must not change once a decision has used it: one Client stands
-// for one version of the client in the registry, so that what is derived from it is derived once.
+// for one version of the client in the registry and one method of authentication, so that what is derived from it is derived once.
 type Client struct {
 	// ID is the client_id.
 	ID string `json:"id"`
+	// AuthMethod is how the client authenticated, as in request.auth_method.
+	AuthMethod string `json:"auth_method"`
 	// Description is the client's description in the registry.
 	Description string `json:"description"`
 	// Attributes are the client's attributes in the registry, of any shape.

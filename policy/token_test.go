@@ -187,7 +187,7 @@ func TestInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"client":{"attributes":{"level":3,"team":"catalogue"},"audiences":["https://api.example.com","urn:b"],"description":"Nightly import",` +
+	const want = `{"client":{"attributes":{"level":3,"team":"catalogue"},"audiences":["https://api.example.com","urn:b"],"auth_method":"client_secret_basic","description":"Nightly import",` +
 		`"grants":[{"actions":["read"],"effect":"allow","identifiers":["*"],"resource":"book"},` +
 		`{"actions":["*"],"effect":"deny","identifiers":["secret-*"],"resource":"book"}],"id":"ci-bot","networks":["192.0.2.0/24","2001:db8::/32"]},` +
 		`"issuer":"https://auth.example.com",` +
@@ -209,7 +209,7 @@ func TestInputOfPlainClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"attributes":{},"audiences":[],"description":"","grants":[],"id":"plain","networks":[]}`; string(got) != want {
+	if want := `{"attributes":{},"audiences":[],"auth_method":"","description":"","grants":[],"id":"plain","networks":[]}`; string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -72,11 +72,11 @@ func TestFilesHoldEveryModuleAndNoTest(t *testing.T) {
 			want = append(want, name)
 		}
 	}
-	got := []string{shipped.Contract, shipped.Grants, shipped.Log, shipped.Request, shipped.Scope, shipped.Token}
+	got := []string{shipped.Contract, shipped.Grants, shipped.Identity, shipped.Log, shipped.Request, shipped.Scope, shipped.Token}
 	if !slices.Equal(got, want) {
 		t.Errorf("names are %q, the folder has %q", got, want)
 	}
-	for _, name := range append(got, shipped.TokenInput, shipped.RequestInput) {
+	for _, name := range append(got, shipped.TokenInput, shipped.RequestInput, shipped.IdentityInput) {
 		if content, err := shipped.Files.ReadFile(name); err != nil || len(content) == 0 {
 			t.Errorf("%s: %d bytes, %v", name, len(content), err)
 		}

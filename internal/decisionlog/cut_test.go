@@ -338,7 +338,7 @@ func TestScan(t *testing.T) {
 
 const (
 	shortTokenLine = `{"decision_id":"D1","path":"m2m/token","labels":{"issuer":"https://auth.example.com"},"timestamp":"2026-01-02T02:04:05.678901234Z","revision":"419fe15ef4dc498c","requested_by":"192.0.2.1","client_id":"ci-bot",` +
-		`"input":{"issuer":"https://auth.example.com","client":{"id":"ci-bot","description":"Nightly \"import\"","attributes":{"levels":[1.5,null,true],"team":"catalogue"},"audiences":["https://api.example.com"],"networks":["192.0.2.0/24"],` +
+		`"input":{"issuer":"https://auth.example.com","client":{"id":"ci-bot","auth_method":"client_secret_basic","description":"Nightly \"import\"","attributes":{"levels":[1.5,null,true],"team":"catalogue"},"audiences":["https://api.example.com"],"networks":["192.0.2.0/24"],` +
 		`"grants":[{"resource":"book","identifiers":["*"],"actions":["read","edit"],"effect":"allow"},{"resource":"book","identifiers":["secret-*"],"actions":["*"],"effect":"deny"}]},` +
 		`"scopes":[{"raw":"book:1:read","resource":"book","identifier":"1","action":"read"},{"raw":"film:<1>&:edit","resource":"film","identifier":"<1>&","action":"edit"}],` +
 		`"resources":{"book":{"actions":["edit","read"],"audience":"https://api.example.com","attributes":{"public":true}},"film":{"actions":["read"],"audience":"https://films.example.com","attributes":{}}},` +

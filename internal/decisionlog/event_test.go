@@ -39,7 +39,7 @@ func tokenDecision(tb testing.TB) (*policy.TokenInput, *policy.TokenDecision) {
 	return &policy.TokenInput{
 			Issuer: "https://auth.example.com",
 			Client: &policy.Client{
-				ID: "ci-bot", Description: "Nightly \"import\"",
+				ID: "ci-bot", AuthMethod: "client_secret_basic", Description: "Nightly \"import\"",
 				Attributes: map[string]any{"team": "catalogue", "levels": []any{1.5, nil, true}},
 				Audiences:  []string{"https://api.example.com"}, Networks: []string{"192.0.2.0/24"},
 				Grants: []scope.Grant{
@@ -60,6 +60,17 @@ func tokenDecision(tb testing.TB) (*policy.TokenInput, *policy.TokenDecision) {
 			BeyondSubject: []policy.Widening{{Scope: "book:1:read", Reason: "of the catalogue"}},
 			Claims:        map[string]any{"team": "catalogue"}, TTL: 5 * time.Minute, Revision: "419fe15ef4dc498c",
 		}
+}
+
+// exchanged is the input of a token exchange.
+func exchanged(tb testing.TB) *policy.TokenInput {
+	in, _ := tokenDecision(tb)
+	in.Subject = &policy.Party{
+		Issuer: "https://auth.example.com", Subject: "reader", ClientID: "reader", Scopes: scopesOf(tb, "book:1:read"),
+		Claims: map[string]any{"scope": "book:1:read"}, Type: "jwt", KeyID: "k1",
+	}
+	in.Actor = &policy.Party{Issuer: "https://spire.example.com", Subject: "spiffe://example.com/books", ClientID: "ci-bot", Type: "jwt-spiffe"}
+	return in
 }
 
 func BenchmarkDecisionEvent(b *testing.B) {
@@ -142,7 +153,7 @@ func mustWrite(t *testing.T, e *Event, masks string) map[string]json.RawMessage 
 
 // TestDecisionsOfTestsAreComplete: the tests below find a field that the log leaves out only if it is set.
 func TestDecisionsOfTestsAreComplete(t *testing.T) {
-	token, _ := tokenDecision(t)
+	token := exchanged(t)
 	request, _ := requestDecision(t)
 	fields := make(map[string]bool)
 	noteFields(fields, reflect.ValueOf(*token))
@@ -189,7 +200,7 @@ func noteFields(fields map[string]bool, v reflect.Value) {
 func TestLoggedInputs(t *testing.T) {
 	in, d := tokenDecision(t)
 	empty := &policy.TokenInput{Client: new(policy.Client), Time: time.Unix(1, 0)}
-	for _, in := range []*policy.TokenInput{in, empty} {
+	for _, in := range []*policy.TokenInput{in, exchanged(t), empty} {
 		line := mustWrite(t, TokenEvent(in, d), "")
 		sameJSON(t, line["input"], in)
 	}

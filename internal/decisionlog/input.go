@@ -21,6 +21,8 @@ type loggedTokenInput policy.TokenInput
 func (in *loggedTokenInput) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	object.AddString("issuer", in.Issuer)
 	return errors.Join(
+		addParty(object, "subject", in.Subject),
+		addParty(object, "actor", in.Actor),
 		object.AddObject("client", (*loggedClient)(in.Client)),
 		object.AddArray("scopes", (*loggedScopes)(&in.Scopes)),
 		object.AddObject("resources", loggedResources(in.Resources)),
@@ -28,10 +30,30 @@ func (in *loggedTokenInput) MarshalLogObject(object zapcore.ObjectEncoder) error
 	)
 }
 
+// addParty adds a party if there is one.
+func addParty(object zapcore.ObjectEncoder, name string, p *policy.Party) error {
+	if p == nil {
+		return nil
+	}
+	return object.AddObject(name, (*loggedParty)(p))
+}
+
+type loggedParty policy.Party
+
+func (p *loggedParty) MarshalLogObject(object zapcore.ObjectEncoder) error {
+	object.AddString("issuer", p.Issuer)
+	object.AddString("subject", p.Subject)
+	object.AddString("client_id", p.ClientID)
+	object.AddString("type", p.Type)
+	object.AddString("key_id", p.KeyID)
+	return errors.Join(object.AddArray("scopes", (*loggedScopes)(&p.Scopes)), addAny(object, "claims", p.Claims))
+}
+
 type loggedClient policy.Client
 
 func (c *loggedClient) MarshalLogObject(object zapcore.ObjectEncoder) error {
 	object.AddString("id", c.ID)
+	object.AddString("auth_method", c.AuthMethod)
 	object.AddString("description", c.Description)
 	return errors.Join(
 		addAny(object, "attributes", c.Attributes),

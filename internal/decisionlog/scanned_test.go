@@ -90,7 +90,7 @@ func TestScannedOnce(t *testing.T) {
 func fresh(in *policy.TokenInput) *policy.TokenInput {
 	c := in.Client
 	copied := *in
-	copied.Client = &policy.Client{ID: c.ID, Description: c.Description, Attributes: c.Attributes, Audiences: c.Audiences, Networks: c.Networks, Grants: c.Grants}
+	copied.Client = &policy.Client{ID: c.ID, AuthMethod: c.AuthMethod, Description: c.Description, Attributes: c.Attributes, Audiences: c.Audiences, Networks: c.Networks, Grants: c.Grants}
 	copied.Resources = make(map[string]*policy.Resource)
 	for code, r := range in.Resources {
 		copied.Resources[code] = &policy.Resource{Actions: r.Actions, Audience: r.Audience, Attributes: r.Attributes}
@@ -169,7 +169,7 @@ func (m maker) rejections() (all []policy.Rejection) {
 }
 
 func (m maker) input() *policy.TokenInput {
-	client := &policy.Client{ID: m.text(), Description: m.text(), Attributes: m.object(3), Audiences: m.texts(), Networks: m.texts()}
+	client := &policy.Client{ID: m.text(), AuthMethod: m.text(), Description: m.text(), Attributes: m.object(3), Audiences: m.texts(), Networks: m.texts()}
 	grants := m.IntN(3)
 	if m.IntN(4) == 0 {
 		grants = 200

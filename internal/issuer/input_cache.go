@@ -19,13 +19,19 @@ const (
 // policyInputs keep what policies see of clients and resources, so that it is built once for each version. A version is
 // the registry's object: registries return the same pointer until the object changes.
 type policyInputs struct {
-	clients   inputCache[*registry.Client, *policy.Client]
+	clients   inputCache[clientVersion, *policy.Client]
 	resources inputCache[*registry.Resource, *policy.Resource]
+}
+
+// clientVersion is a version of a client with the method by which it authenticated, which policies see, too.
+type clientVersion struct {
+	client *registry.Client
+	method string
 }
 
 func newPolicyInputs() policyInputs {
 	return policyInputs{
-		clients:   newInputCache[*registry.Client, *policy.Client](maxClientInputs),
+		clients:   newInputCache[clientVersion, *policy.Client](maxClientInputs),
 		resources: newInputCache[*registry.Resource, *policy.Resource](maxResourceInputs),
 	}
 }

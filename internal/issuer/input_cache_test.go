@@ -15,7 +15,7 @@ func TestPolicyInputsStandForOneVersion(t *testing.T) {
 	var all sync.WaitGroup
 	got := make([]*policy.Client, 8)
 	for i := range got {
-		all.Go(func() { got[i] = s.policyClient(first) })
+		all.Go(func() { got[i] = s.policyClient(first, "client_secret_basic") })
 	}
 	all.Wait()
 	for _, c := range got {
@@ -23,8 +23,11 @@ func TestPolicyInputsStandForOneVersion(t *testing.T) {
 			t.Fatalf("got %+v and %+v of one version", c, got[0])
 		}
 	}
-	if c := s.policyClient(second); c == got[0] || c.Description != "changed" {
+	if c := s.policyClient(second, "client_secret_basic"); c == got[0] || c.Description != "changed" {
 		t.Errorf("got %+v of the next version", c)
+	}
+	if c := s.policyClient(first, "private_key_jwt"); c == got[0] || c.AuthMethod != "private_key_jwt" || got[0].AuthMethod != "client_secret_basic" {
+		t.Errorf("got %+v of another method", c)
 	}
 	book := &registry.Resource{Code: "book", Actions: map[string]string{"read": "", "edit": ""}}
 	if r := s.policyResource(book); r != s.policyResource(book) || r.Audience != "https://api.example.com" || len(r.Actions) != 2 {

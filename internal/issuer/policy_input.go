@@ -14,7 +14,7 @@ import (
 func (t *tokenRequest) policyInput() policy.TokenInput {
 	return policy.TokenInput{
 		Issuer:    t.issuer.URL,
-		Client:    t.issuer.policyClient(t.client),
+		Client:    t.issuer.policyClient(t.client, t.method),
 		Scopes:    t.scopesForPolicy(),
 		Resources: t.resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.method, Audience: t.audience},
@@ -31,11 +31,12 @@ func (t *tokenRequest) scopesForPolicy() []scope.Scope {
 	return slices.DeleteFunc(slices.Clone(t.requested), isNot)
 }
 
-// policyClient returns what policies see of a client. It is the same for each request while the client does not change.
-func (s *Server) policyClient(c *registry.Client) *policy.Client {
-	return s.inputs.clients.get(c, func() *policy.Client {
+// policyClient returns what policies see of a client that authenticated by a method. It is the same for each such request while
+// the client does not change.
+func (s *Server) policyClient(c *registry.Client, method string) *policy.Client {
+	return s.inputs.clients.get(clientVersion{c, method}, func() *policy.Client {
 		return &policy.Client{
-			ID: c.ID, Description: c.Description,
+			ID: c.ID, AuthMethod: method, Description: c.Description,
 			Attributes: c.Attributes, Audiences: c.Audiences, Networks: networkTexts(c.Networks),
 			Grants: c.Grants,
 		}
