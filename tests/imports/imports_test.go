@@ -92,6 +92,7 @@ var own = map[string][]string{
 	},
 	"internal/dpop":      {"internal/once", "internal/token"},
 	"internal/envelope":  {},
+	"internal/exchange":  {"internal/token"},
 	"internal/fetch":     {},
 	"internal/folder":    {},
 	"internal/httpguard": {},
