@@ -102,6 +102,7 @@ var own = map[string][]string{
 		"internal/admission",
 		"internal/assertion",
 		"internal/decisionlog",
+		"internal/dpop",
 		"internal/keyring",
 		"internal/metrics",
 		"internal/oauth",
