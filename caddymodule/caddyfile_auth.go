@@ -57,6 +57,7 @@ import (
 //		keep_token
 //		keep_streams
 //		bound    dpop|mtls ...
+//		dpop_nonce
 //		client_certificate_header [<name>]
 //		metadata off
 //		forward_auth same_request|x_forwarded|x_original
@@ -94,6 +95,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"keep_token":   once(flag(&h.KeepToken)),
 		"keep_streams": once(flag(&h.KeepStreams)),
 		"bound":        once(h.parseBound),
+		"dpop_nonce":   once(flag(&h.DPoPNonce)),
 		"metadata":     once(off(&h.NoMetadata)),
 		"forward_auth": once(h.parseForwardAuth),
 

@@ -222,7 +222,7 @@ func (d *Door) proveKey(w http.ResponseWriter, r *http.Request, raw string, clai
 		return unproven(reasonWrongKey, "it is bound to another key than that of the proof")
 	}
 	if err == nil {
-		err = proof.Use(claims.Issuer + " " + claims.ClientID)
+		err = proof.Use(dpop.Owner(claims.Issuer, claims.ClientID))
 	}
 	if err != nil {
 		return d.refuseProof(w, err)

@@ -45,17 +45,6 @@ const proxyAddress = "192.0.2.7:443"
 
 func (proxyHost) TrustedProxy(r *http.Request) bool { return r.RemoteAddr == proxyAddress }
 
-// usedProofs is a dpop.Memory.
-type usedProofs map[string]bool
-
-func (u usedProofs) Use(_, id string, _ time.Time) error {
-	if u[id] {
-		return dpop.ErrReplayed
-	}
-	u[id] = true
-	return nil
-}
-
 // boundWorld has an issuer, its tokens, and certificates of clients.
 type boundWorld struct {
 	testing.TB
@@ -103,7 +92,7 @@ func (w *boundWorld) door(change func(*Config)) *Door {
 			Expect: token.Expect{Issuer: testIssuer, Audiences: []string{boundAudience}},
 		}},
 		Audience: []string{boundAudience}, Host: proxyHost{}, Logger: zap.NewNop(), Metrics: m.Door(""),
-		Binding: Binding{Proofs: &dpop.Checker{Used: usedProofs{}, Leeway: dpop.DefaultLeeway}},
+		Binding: Binding{Proofs: &dpop.Checker{Used: dpop.NewMemory(1000), Leeway: dpop.DefaultLeeway}},
 	}
 	if change != nil {
 		change(&c)
@@ -312,7 +301,7 @@ func TestProofsAreUsedOnce(t *testing.T) {
 // TestNonces: a door that wants nonces sends one, and takes a proof with it.
 func TestNonces(t *testing.T) {
 	w := newBoundWorld(t)
-	d := w.door(func(c *Config) { c.Binding.Proofs.Nonces = dpop.NewNonces(make([]byte, 32), "door") })
+	d := w.door(func(c *Config) { c.Binding.Proofs.Nonces = dpop.NewNonces("door") })
 	raw := w.token(token.Confirmation{JKT: w.client.ID()})
 	refused := wantAnswer(t, d, sent("DPoP "+raw, nil, "DPoP", w.proof(w.client, raw, nil)), "use_dpop_nonce")
 	nonce := refused.Header().Get("DPoP-Nonce")
