@@ -54,6 +54,8 @@ type Config struct {
 	Usage    *store.Usage
 	Policy   *policy.Engine
 	Keys     *keyring.Ring
+	// Trusted are the issuers whose assertions identify workloads. CheckTrusted has accepted them.
+	Trusted []*TrustedIssuer
 
 	// Admission is shared by all issuers of the process. ClientLimits are those of a client that has none of its own.
 	Admission    *admission.Control
