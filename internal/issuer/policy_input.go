@@ -14,7 +14,7 @@ import (
 func (t *tokenRequest) policyInput() policy.TokenInput {
 	return policy.TokenInput{
 		Issuer:    t.issuer.URL,
-		Client:    t.issuer.policyClient(t.client, t.oauth.AuthMethod),
+		Client:    t.issuer.policyClient(t.client, t.method),
 		Scopes:    t.scopesForPolicy(),
 		Resources: t.resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.method, Audience: t.audience},

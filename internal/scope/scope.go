@@ -106,6 +106,31 @@ func (s Scope) Overlaps(b Scope) bool {
 		(coversName(s.Action, b.Action) || coversName(b.Action, s.Action))
 }
 
+// Intersect returns the scope of every (resource, identifier, action) that is in both. It returns false if there is none, and if
+// that scope would be longer than MaxLength.
+func (s Scope) Intersect(b Scope) (both Scope, ok bool) {
+	switch {
+	case !s.Overlaps(b):
+		return Scope{}, false
+	case s.Covers(b):
+		return b, true
+	case b.Covers(s):
+		return s, true
+	}
+	both = s
+	if coversName(s.Resource, b.Resource) {
+		both.Resource = b.Resource
+	}
+	if coversIdentifier(s.Identifier, b.Identifier) {
+		both.Identifier = b.Identifier
+	}
+	if coversName(s.Action, b.Action) {
+		both.Action = b.Action
+	}
+	both.Raw = both.String()
+	return both, len(both.Raw) <= MaxLength
+}
+
 // CheckResource returns an error if a resource's code is not valid in a registry, where "*" is not allowed.
 func CheckResource(code string) error { return checkLiteral("resource", code) }
 

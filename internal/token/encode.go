@@ -29,6 +29,10 @@ func (m Mint) encode() ([]byte, error) {
 		e.text(`,"scope":`, m.Scope)
 	}
 	e.confirmation(m.Confirmation)
+	if len(m.Actor) > 0 {
+		e.data = append(e.data, ',')
+		e.member("act", m.Actor, 1)
+	}
 	for _, name := range sortedNames(m.Extra) {
 		e.data = append(e.data, ',')
 		e.member(name, m.Extra[name], 1)

@@ -21,6 +21,7 @@ type mintedClaims struct {
 	ID       string         `json:"jti"`
 	Scope    string         `json:"scope,omitzero"`
 	Cnf      mintedCnf      `json:"cnf,omitzero"`
+	Act      map[string]any `json:"act,omitempty"`
 	Extra    map[string]any `json:",embed"`
 }
 
@@ -33,7 +34,7 @@ func (m Mint) minted() mintedClaims {
 	issued := m.IssuedAt.Unix()
 	c := mintedClaims{
 		Issuer: m.Issuer, Subject: m.Subject, ClientID: m.ClientID, Audience: m.Audience, ID: m.ID, Scope: m.Scope,
-		Cnf: mintedCnf(m.Confirmation), IssuedAt: issued, Expires: issued + int64(m.TTL/time.Second), Extra: m.Extra,
+		Cnf: mintedCnf(m.Confirmation), Act: m.Actor, IssuedAt: issued, Expires: issued + int64(m.TTL/time.Second), Extra: m.Extra,
 	}
 	if len(m.Audience) == 1 {
 		c.Audience = m.Audience[0]
@@ -55,6 +56,9 @@ func TestMintEncoding(t *testing.T) {
 		}
 		if r.IntN(2) == 0 {
 			m.Confirmation = Confirmation{r.text(), r.text()}
+		}
+		if r.IntN(2) == 0 {
+			m.Actor = map[string]any{"sub": r.text(), "client_id": r.text(), "act": map[string]any{"sub": r.text()}}
 		}
 		if n := r.IntN(4); n > 0 {
 			m.Extra = make(map[string]any)

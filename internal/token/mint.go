@@ -36,6 +36,8 @@ type Mint struct {
 	Scope string
 	// Confirmation is cnf, the keys that the token is bound to. The claim is left out if it is zero.
 	Confirmation Confirmation
+	// Actor is act, who acts for the subject (RFC 8693 §4.1). The claim is left out if it is empty. Values are as of Extra.
+	Actor map[string]any
 	// IssuedAt is iat, truncated to whole seconds.
 	IssuedAt time.Time
 	// TTL is how long the token is valid, truncated to whole seconds, at least one: exp is iat plus TTL.

@@ -90,6 +90,7 @@ var own = map[string][]string{
 	},
 	"internal/dpop":      {"internal/token"},
 	"internal/envelope":  {},
+	"internal/exchange":  {"internal/token"},
 	"internal/fetch":     {},
 	"internal/folder":    {},
 	"internal/httpguard": {},
