@@ -66,12 +66,13 @@ type Config struct {
 // Server is one running authorization server.
 type Server struct {
 	Config
-	Store     *store.Store // the registry if it is in storage, else nil
-	document  atomic.Pointer[metadataDocument]
-	crowd     atomic.Int64 // the time of the last warning of warnOfCrowd
-	failing   failing
-	overloads overloads
-	inputs    policyInputs
+	Store      *store.Store // the registry if it is in storage, else nil
+	document   atomic.Pointer[metadataDocument]
+	crowd      atomic.Int64 // the time of the last warning of warnOfCrowd
+	failing    failing
+	identities identityLog
+	overloads  overloads
+	inputs     policyInputs
 
 	Revocations *revocation.Store
 	// revoking has the revocations that are being stored, and collapsing those that take the place of others. collapsed is when

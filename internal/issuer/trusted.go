@@ -54,7 +54,9 @@ const spiffeScheme = "spiffe://"
 
 // CheckTrustDomain returns an error if a text is not the name of a SPIFFE trust domain (SPIFFE-ID §2.1).
 func CheckTrustDomain(name string) error {
-	isOther := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-._", r) }
+	isOther := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-._", r)
+	}
 	switch {
 	case strings.HasPrefix(name, spiffeScheme):
 		return errors.New("trust_domain is a name such as example.org, without spiffe://")
