@@ -20,13 +20,13 @@ func (c *call) isFederated(credentials oauth.Credentials) bool {
 
 // authenticateFederated finds a client by an assertion of a trusted issuer (RFC 7523 §2.2). A JWT-SVID may come as either type of
 // assertion; the type for JWT-SVIDs is for them alone (draft-ietf-oauth-spiffe-client-auth §3.1).
-func (c *call) authenticateFederated(ctx context.Context, credentials oauth.Credentials, grantType string, fault faulty) *oauth.Error {
-	a, err := c.identify(ctx, presented{raw: credentials.Assertion, clientID: credentials.ClientID, grantType: grantType})
+func (c *call) authenticateFederated(ctx context.Context, credentials oauth.Credentials, fault faulty) *oauth.Error {
+	a, err := c.identify(ctx, presented{raw: credentials.Assertion, clientID: credentials.ClientID})
 	if err == nil && credentials.AssertionType == oauth.AssertionTypeSPIFFE && a.method != oauth.SPIFFEJWT {
 		err = &registry.Refusal{Reason: badAssertion}
 	}
 	if err != nil {
-		return c.refuseOrFail(ctx, credentials.ClientID, err, fault)
+		return c.refuseIdentity(ctx, credentials.ClientID, err, fault)
 	}
 	return c.accept(a)
 }
@@ -43,15 +43,13 @@ func (t *tokenRequest) beginJWTBearer(ctx context.Context) *oauth.Error {
 		}
 		credentials.ClientID = t.client.ID
 	}
-	a, err := t.identify(ctx, presented{
-		raw: t.oauth.Assertion, clientID: credentials.ClientID, grantType: t.oauth.GrantType, types: grantTypesOfJWT,
-	})
+	a, err := t.identify(ctx, presented{raw: t.oauth.Assertion, clientID: credentials.ClientID, types: grantTypesOfJWT})
 	if err != nil {
 		t.authenticated = authenticated{}
-		return asInvalidGrant(t.refuseOrFail(ctx, credentials.ClientID, err, t.fault))
+		return asInvalidGrant(t.refuseIdentity(ctx, credentials.ClientID, err, t.fault))
 	}
+	t.subject = a.party()
 	if authenticates {
-		t.identity = a.identity
 		return nil
 	}
 	return t.accept(a)

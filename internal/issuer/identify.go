@@ -37,8 +37,6 @@ type presented struct {
 	raw string
 	// clientID is the client that the request names, "" if it names none.
 	clientID string
-	// grantType is that of a token request, "" for others.
-	grantType string
 	// types are the accepted values of typ. Default: those of assertion.Expect.
 	types []string
 }
@@ -109,7 +107,7 @@ func (c *call) mapIdentity(ctx context.Context, t *TrustedIssuer, identity *asse
 	if err != nil {
 		return authenticated{}, err
 	}
-	input.Request = policy.IdentityRequest{RemoteIP: c.issuer.Host.ClientIP(c.http), ClientID: p.clientID, GrantType: p.grantType}
+	input.Request = policy.IdentityRequest{RemoteIP: c.issuer.Host.ClientIP(c.http), ClientID: p.clientID, GrantType: c.grantType}
 	input.Time = c.start
 	decided, err := c.issuer.Policy.DecideIdentity(ctx, input)
 	if err != nil {
@@ -185,6 +183,29 @@ func (s *Server) openClient(ctx context.Context, id, method string, now time.Tim
 		return nil, client.Damage
 	}
 	return client, nil
+}
+
+// party returns what policies see of the identity of an assertion of a trusted issuer.
+func (a authenticated) party() *policy.Party {
+	kind := registry.TypeJWT
+	if a.method == oauth.SPIFFEJWT {
+		kind = registry.TypeSPIFFE
+	}
+	return &policy.Party{
+		Issuer: a.identity.Issuer, Subject: a.identity.Subject, ClientID: a.client.ID, Claims: a.identity.Claims, Type: kind, KeyID: a.identity.KeyID,
+	}
+}
+
+// refuseIdentity answers an error of identify. The id is the client's as it was sent.
+func (c *call) refuseIdentity(ctx context.Context, id string, err error, fault faulty) *oauth.Error {
+	var failed *policy.Error
+	switch {
+	case isKeysFault(err):
+		return fault("getting the keys of a trusted issuer", err)
+	case errors.As(err, &failed):
+		return fault("deciding on an identity", err)
+	}
+	return c.refuseOrFail(ctx, id, err, fault)
 }
 
 // method returns the name of the method by which workloads of the issuer authenticate.
