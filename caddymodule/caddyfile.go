@@ -60,6 +60,7 @@ func init() {
 //				http_network   <network...>
 //				max_stale      <duration>
 //			}
+//			dpop_nonce
 //			client_limits off | {
 //				rate       <number>/s|m|h | off
 //				burst      <n>
@@ -123,6 +124,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"signing_alg": once(i.parseSigningAlg),
 
 		"trust":         repeatable(i.parseTrust),
+		"dpop_nonce":    once(flag(&i.DPoPNonce)),
 		"client_limits": once(i.parseClientLimits),
 
 		"key_rotation":   once(i.parseRotation),
