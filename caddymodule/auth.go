@@ -208,7 +208,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 // listed returns the issuers of the config, from Issuer or from Issuers.
 func (h *AuthHandler) listed() ([]*TrustedIssuer, error) {
 	if len(h.Issuers) == 0 {
-		return []*TrustedIssuer{{URL: h.Issuer}}, nil
+		return []*TrustedIssuer{{Reach: Reach{URL: h.Issuer}}}, nil
 	}
 	if h.Issuer != "" {
 		return nil, errors.New("issuer and issuers are both given; one of them says whose tokens are taken")
