@@ -31,6 +31,7 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
+	subject      *policy.Party      // what policies see of the assertion of a trusted issuer, nil if there is none
 	proof        *dpop.Proof        // nil if there is none
 	confirmation token.Confirmation // the keys that the token is bound to
 
@@ -48,7 +49,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	t := &tokenRequest{call: call{issuer: s, http: r, start: time.Now()}}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
-		t.oauth = parsed
+		t.oauth, t.grantType = parsed, parsed.GrantType
 		oerr = t.serve(w)
 	}
 	if oerr != nil {
