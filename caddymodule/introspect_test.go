@@ -129,7 +129,7 @@ func TestReferencesWantTheClientAsTokensDo(t *testing.T) {
 			"expired secret": "client_id=outdated&client_secret=" + w.secret,
 			"no client":      "",
 			"no secret":      "client_id=careful",
-			"assertion":      "client_assertion=x",
+			"assertion":      "client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 		} {
 			form += "&grant_type=client_credentials&token=" + raw
 			want := w.post(form)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
+	"github.com/caddy-m2m/caddy-m2m/internal/assertion"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/storage"
@@ -30,7 +31,7 @@ type call struct {
 	issuer *Server
 	http   *http.Request
 	start  time.Time
-	client *registry.Client // nil until it is authenticated
+	authenticated
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
 	slowed  bool              // whether the answer to a client that is not authenticated is delayed, or refused
@@ -38,24 +39,66 @@ type call struct {
 	pass    admission.Pass    // to do expensive work
 }
 
-// authenticate finds the client. An unknown client, a wrong secret, and a disabled or expired client get the same answer
-// at the same cost, and after the same delay. If the registry fails, fault makes the answer.
+// authenticated is who sends a request, and how that was found.
+type authenticated struct {
+	client *registry.Client // nil until it is authenticated
+	// method is one of the methods of package oauth, such as oauth.PrivateKeyJWT. Policies, logs and metrics have it.
+	method string
+	// identity is what the verified assertion says, nil for a method without one.
+	identity *assertion.Identity
+	// keyID names the secret or the key of the client that was used, "" if the method has neither.
+	keyID string
+}
+
+// faulty makes the answer to a failure on this side.
+type faulty func(doing string, err error) *oauth.Error
+
+// authenticate finds the client by its credentials. An unknown client, a wrong secret, assertion or certificate, and a disabled or
+// expired client get the same answer at the same cost, and after the same delay. If the registry fails, fault makes the answer.
 // The reason is for the log and the metrics.
-func (c *call) authenticate(ctx context.Context, id, secret string, fault func(doing string, err error) *oauth.Error) *oauth.Error {
-	client, secretID, err := c.issuer.Registry.Authenticate(ctx, id, secret, c.start)
-	if err != nil {
-		var refusal *registry.Refusal
-		if errors.As(err, &refusal) {
-			return c.refuseSlowly(ctx, id, refusal)
-		}
-		if errors.Is(err, storage.ErrTooManyUnauthenticated) {
-			c.issuer.warnOfCrowd()
-		}
-		return fault("reading the registry", err)
+func (c *call) authenticate(ctx context.Context, credentials oauth.Credentials, fault faulty) *oauth.Error {
+	switch credentials.Method {
+	case oauth.ClientSecretBasic, oauth.ClientSecretPost:
+		return c.authenticateSecret(ctx, credentials, fault)
+	case oauth.ClientAssertion:
+		return oauth.UnsupportedClientAuthentication()
 	}
-	c.issuer.Usage.Seen(client.ID, secretID, c.start)
-	c.client = client
+	return oauth.MissingClientAuthentication()
+}
+
+// authenticateSecret finds a client by its secret.
+func (c *call) authenticateSecret(ctx context.Context, credentials oauth.Credentials, fault faulty) *oauth.Error {
+	client, secretID, err := c.issuer.Registry.Authenticate(ctx, credentials.ClientID, credentials.Secret, c.start)
+	if err != nil {
+		return c.refuseOrFail(ctx, credentials.ClientID, err, fault)
+	}
+	return c.accept(authenticated{client: client, method: credentials.Method, keyID: secretID})
+}
+
+// accept ends the authentication of a client.
+func (c *call) accept(a authenticated) *oauth.Error {
+	c.authenticated = a
+	if a.isOwnKey() {
+		c.issuer.Usage.Seen(a.client.ID, a.keyID, c.start)
+	}
 	return nil
+}
+
+// isOwnKey reports whether keyID is a secret or a key of the client, and not of an issuer that is trusted.
+func (a authenticated) isOwnKey() bool {
+	return a.keyID != "" && a.method != oauth.FederatedJWT && a.method != oauth.SPIFFEJWT
+}
+
+// refuseOrFail answers an error of the registry. The id is the client's as it was sent.
+func (c *call) refuseOrFail(ctx context.Context, id string, err error, fault faulty) *oauth.Error {
+	var refusal *registry.Refusal
+	if errors.As(err, &refusal) {
+		return c.refuseSlowly(ctx, id, refusal)
+	}
+	if errors.Is(err, storage.ErrTooManyUnauthenticated) {
+		c.issuer.warnOfCrowd()
+	}
+	return fault("reading the registry", err)
 }
 
 // clientID returns the client's ID if the registry has the client. The log does not repeat another one, which the client may

@@ -42,7 +42,7 @@ func TestUsedSecretIsNoted(t *testing.T) {
 			t.Errorf("%s: %v", doing, err)
 			return nil
 		}
-		if err := request.authenticate(t.Context(), "c", secret, fault); (err == nil) != (secret == second) {
+		if err := request.authenticate(t.Context(), oauth.Credentials{ClientID: "c", Secret: secret, Method: oauth.ClientSecretPost}, fault); (err == nil) != (secret == second) {
 			t.Errorf("authenticating: %v", err)
 		}
 	}

@@ -48,7 +48,7 @@ func (w *revokerWorld) revoke(client string, ago time.Duration, ids ...string) (
 	w.Helper()
 	for _, id := range ids {
 		request := &tokenReference{call: call{
-			issuer: w.Server, http: httptest.NewRequest(http.MethodPost, "/", nil), start: w.now, client: &registry.Client{ID: client},
+			issuer: w.Server, http: httptest.NewRequest(http.MethodPost, "/", nil), start: w.now, authenticated: authenticated{client: &registry.Client{ID: client}},
 		}}
 		refused, err := request.makeRoom(w.Context())
 		if err != nil {

@@ -42,10 +42,11 @@ func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*api.Ex
 		},
 		tokenRequest: &tokenRequest{
 			call: call{
-				issuer: s, client: client, start: asked.Time,
-				http: (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
+				issuer: s, start: asked.Time,
+				authenticated: authenticated{client: client, method: cmp.Or(asked.AuthMethod, oauth.ClientSecretBasic)},
+				http:          (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
 			},
-			oauth: &oauth.TokenRequest{ClientID: client.ID, Resources: asked.Audience, AuthMethod: cmp.Or(asked.AuthMethod, oauth.ClientSecretBasic)},
+			oauth: &oauth.TokenRequest{Resources: asked.Audience},
 		},
 	}
 	e.explainClient()

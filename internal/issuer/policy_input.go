@@ -14,10 +14,10 @@ import (
 func (t *tokenRequest) policyInput() policy.TokenInput {
 	return policy.TokenInput{
 		Issuer:    t.issuer.URL,
-		Client:    t.issuer.policyClient(t.client, t.oauth.AuthMethod),
+		Client:    t.issuer.policyClient(t.client, t.method),
 		Scopes:    t.scopesForPolicy(),
 		Resources: t.resources,
-		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.oauth.AuthMethod, Audience: t.audience},
+		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.method, Audience: t.audience},
 		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
 }

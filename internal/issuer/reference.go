@@ -43,7 +43,7 @@ func (s *Server) serveReference(at referenceEndpoint) http.HandlerFunc {
 		parsed, oerr := parseInTime(w, r, oauth.ParseTokenReference)
 		if oerr == nil {
 			t.oauth = parsed
-			oerr = t.authenticate(r.Context(), parsed.ClientID, parsed.ClientSecret, t.fault)
+			oerr = t.authenticate(r.Context(), parsed.Credentials, t.fault)
 		}
 		var result string
 		if oerr == nil {

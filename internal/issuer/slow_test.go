@@ -61,7 +61,7 @@ func (s *Server) try(ctx context.Context, id, secret, address string) (answer st
 	request.RemoteAddr = address
 	began := time.Now()
 	c := &call{issuer: s, http: request, start: began}
-	refused := c.authenticate(ctx, id, secret, func(_ string, err error) *oauth.Error { return oauth.Unavailable(err.Error()) })
+	refused := c.authenticate(ctx, oauth.Credentials{ClientID: id, Secret: secret, Method: oauth.ClientSecretPost}, func(_ string, err error) *oauth.Error { return oauth.Unavailable(err.Error()) })
 	took = time.Since(began)
 	if refused == nil {
 		return "", took

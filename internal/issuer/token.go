@@ -59,7 +59,11 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 // error.
 func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	ctx := t.http.Context()
-	if err := t.authenticate(ctx, t.oauth.ClientID, t.oauth.ClientSecret, t.fault); err != nil {
+	grant := t.issuer.grantOf(t.oauth.GrantType)
+	if grant == nil {
+		return oauth.UnsupportedGrantType()
+	}
+	if err := grant.begin(t, ctx); err != nil {
 		return err
 	}
 	if err := t.admit(tokenEndpoint, admission.Full); err != nil {

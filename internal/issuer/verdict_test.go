@@ -19,8 +19,8 @@ func TestVerdict(t *testing.T) {
 	t.Parallel()
 	request := &tokenRequest{
 		call: call{
-			issuer: &Server{Config: Config{Audience: "https://own"}},
-			client: &registry.Client{ID: "c", Audiences: []string{"https://own"}},
+			issuer:        &Server{Config: Config{Audience: "https://own"}},
+			authenticated: authenticated{client: &registry.Client{ID: "c", Audiences: []string{"https://own"}}},
 		},
 		resources: map[string]*policy.Resource{"book": {Audience: "https://own"}, "film": {Audience: "https://films"}},
 	}
@@ -82,7 +82,7 @@ func TestVerdictProperty(t *testing.T) {
 	}
 	for range 5000 {
 		request := &tokenRequest{
-			call:      call{issuer: &Server{Config: Config{Audience: audiences[0]}}, client: &registry.Client{ID: "c"}},
+			call:      call{issuer: &Server{Config: Config{Audience: audiences[0]}}, authenticated: authenticated{client: &registry.Client{ID: "c"}}},
 			resources: map[string]*policy.Resource{"book": {Audience: audiences[0]}, "film": {Audience: audiences[1]}, "car": {Audience: audiences[2]}},
 			every:     some(audiences),
 			oauth:     &oauth.TokenRequest{Scope: "book:1:read film:1:read"},

@@ -16,40 +16,40 @@ const maxBasic = (3*(maxClientID+maxClientSecret) + 1 + 2) / 3 * 4
 //
 //   - the last colon separates the halves: an id such as urn:app has others, and no secret has one;
 //   - "+" is not a space: ids and secrets can have "+", and no space.
-func parseBasic(authorization string) (credentials, *Error) {
+func parseBasic(authorization string) (Credentials, *Error) {
 	encoded, ok := afterScheme(authorization, "Basic")
 	if !ok {
-		return credentials{}, invalidClient("the Authorization header's scheme must be Basic")
+		return Credentials{}, invalidClient("the Authorization header's scheme must be Basic")
 	}
 	c, err := decodeBasic(encoded)
 	if err != nil {
-		return credentials{}, invalidClient("malformed Basic credentials")
+		return Credentials{}, invalidClient("malformed Basic credentials")
 	}
 	return c, nil
 }
 
 var errBasic = errors.New("malformed Basic credentials")
 
-func decodeBasic(encoded string) (credentials, error) {
+func decodeBasic(encoded string) (Credentials, error) {
 	// encoding/base64 ignores line breaks even in strict mode.
 	if len(encoded) > maxBasic || strings.ContainsAny(encoded, "\r\n") {
-		return credentials{}, errBasic
+		return Credentials{}, errBasic
 	}
 	pair, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil {
-		return credentials{}, errBasic
+		return Credentials{}, errBasic
 	}
 	colon := bytes.LastIndexByte(pair, ':')
 	if colon < 0 {
-		return credentials{}, errBasic
+		return Credentials{}, errBasic
 	}
 	text := string(pair)
 	id, idErr := url.PathUnescape(text[:colon])
 	secret, secretErr := url.PathUnescape(text[colon+1:])
 	if idErr != nil || secretErr != nil || id == "" || secret == "" {
-		return credentials{}, errBasic
+		return Credentials{}, errBasic
 	}
-	return credentials{id: id, secret: secret, method: ClientSecretBasic}, nil
+	return Credentials{ClientID: id, Secret: secret, Method: ClientSecretBasic}, nil
 }
 
 // afterScheme returns what follows the authentication scheme in an Authorization header, if that is the wanted scheme. Case

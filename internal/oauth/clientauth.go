@@ -11,24 +11,25 @@ const (
 	maxClientSecret = 512
 )
 
-// credentials are well-formed but not verified.
-type credentials struct{ id, secret, method string }
-
-// clientAuth reads the credentials of the only authentication method that the client uses (RFC 6749 §2.3).
-func clientAuth(h http.Header, p params) (credentials, *Error) {
+// clientAuth reads the credentials of the only authentication method that the client uses (RFC 6749 §2.3). A request without a
+// secret and an assertion may come from a client with a certificate (RFC 8705 §2), or with a token that names it.
+func clientAuth(h http.Header, p params) (Credentials, *Error) {
 	authorization, headers := authorizationOf(h)
 	assertion := p.get("client_assertion") != "" || p.get("client_assertion_type") != ""
 	secret := p.get("client_secret") != ""
 	if headers > 1 || atLeastTwo(headers == 1, secret, assertion) {
-		return credentials{}, InvalidRequest("more than one client authentication method")
+		return Credentials{}, InvalidRequest("more than one client authentication method")
 	}
 	switch {
-	case assertion: // an unsupported method is invalid_client, says RFC 6749 §5.2
-		return credentials{}, invalidClient("client assertions are not supported")
+	case assertion:
+		return assertionAuth(p)
 	case headers == 1:
 		return basicAuth(authorization, p.get("client_id"))
+	case secret:
+		return postAuth(p)
 	}
-	return postAuth(p)
+	c := Credentials{ClientID: p.get("client_id")}
+	return c, c.check()
 }
 
 // authorizationOf returns the last Authorization header that is not empty, and how many of them there are.
@@ -50,31 +51,48 @@ func isEmptyAuthorization(value string) bool {
 
 func atLeastTwo(a, b, c bool) bool { return a && b || b && c || a && c }
 
+// assertionAuth reads an assertion (RFC 7521 §4.2). The client_id is optional, because the assertion names the client.
+func assertionAuth(p params) (Credentials, *Error) {
+	c := Credentials{
+		ClientID: p.get("client_id"), Method: ClientAssertion,
+		Assertion: p.get("client_assertion"), AssertionType: p.get("client_assertion_type"),
+	}
+	switch {
+	case c.Assertion == "":
+		return Credentials{}, InvalidRequest("client_assertion is missing")
+	case c.AssertionType == "":
+		return Credentials{}, InvalidRequest("client_assertion_type is missing")
+	case c.AssertionType != AssertionTypeJWT && c.AssertionType != AssertionTypeSPIFFE: // an unsupported method (RFC 6749 §5.2)
+		return Credentials{}, invalidClient("the client_assertion_type is not supported")
+	}
+	return c, c.check()
+}
+
 // basicAuth reads client_secret_basic. Some libraries also send client_id in the body. It must be the same one.
-func basicAuth(authorization, bodyID string) (credentials, *Error) {
+func basicAuth(authorization, bodyID string) (Credentials, *Error) {
 	c, fault := parseBasic(authorization)
 	if fault != nil {
-		return credentials{}, fault
+		return Credentials{}, fault
 	}
-	if bodyID != "" && bodyID != c.id {
-		return credentials{}, InvalidRequest("client_id differs from the one in the Authorization header")
+	if bodyID != "" && bodyID != c.ClientID {
+		return Credentials{}, InvalidRequest("client_id differs from the one in the Authorization header")
 	}
 	return c, c.check()
 }
 
 // postAuth reads client_secret_post.
-func postAuth(p params) (credentials, *Error) {
-	c := credentials{id: p.get("client_id"), secret: p.get("client_secret"), method: ClientSecretPost}
-	if c.id == "" || c.secret == "" {
-		return credentials{}, invalidClient("client authentication is missing")
+func postAuth(p params) (Credentials, *Error) {
+	c := Credentials{ClientID: p.get("client_id"), Secret: p.get("client_secret"), Method: ClientSecretPost}
+	if c.ClientID == "" {
+		return Credentials{}, MissingClientAuthentication()
 	}
 	return c, c.check()
 }
 
 // check refuses credentials that no client can have, with the response to wrong credentials. It leaves it to the registry
 // whether the secret is well-formed, so that the log names the client whose secret has, for example, a line break at its end.
-func (c credentials) check() *Error {
-	if !isPrintable(c.id, maxClientID) || len(c.secret) > maxClientSecret {
+func (c Credentials) check() *Error {
+	if c.ClientID != "" && !isPrintable(c.ClientID, maxClientID) || len(c.Secret) > maxClientSecret {
 		return InvalidClient()
 	}
 	return nil

@@ -50,7 +50,7 @@ func basicRaw(pair string) string {
 func TestBasicAcceptsLongestCredentials(t *testing.T) {
 	id, secret := strings.Repeat("%", maxClientID), strings.Repeat("&", maxClientSecret)
 	c, err := basicAuth(basic(id, secret), "")
-	if err != nil || c.id != id || c.secret != secret {
+	if err != nil || c.ClientID != id || c.Secret != secret {
 		t.Errorf("got %v", err)
 	}
 }

@@ -68,13 +68,24 @@ func badRequest(code, description string) *Error {
 }
 
 // InvalidClient is the response to a client that failed to authenticate: 401. It is the same for an unknown client, a wrong
-// secret, an expired secret and a disabled client, so that it does not reveal which clients exist. It always has a Basic
+// secret, key, assertion or certificate, an expired secret and a disabled client, so that it does not reveal which clients exist. It always has a Basic
 // challenge, because RFC 9110 §15.5.2 requires a challenge in every 401.
 func InvalidClient() *Error { return invalidClient("client authentication failed") }
 
-// UnsupportedGrantType is the response to any grant_type but client_credentials: 400.
+// MissingClientAuthentication is the response to a request without credentials of a client: 401.
+func MissingClientAuthentication() *Error { return invalidClient("client authentication is missing") }
+
+// UnsupportedClientAuthentication is the response to a method that the issuer does not take from any client: 401 (RFC 6749 §5.2).
+func UnsupportedClientAuthentication() *Error {
+	return invalidClient("the method of client authentication is not supported")
+}
+
+// InvalidGrant is the response to an assertion that is not a grant (RFC 7521 §4.1.1): 400. It is the same for all reasons.
+func InvalidGrant() *Error { return badRequest(CodeInvalidGrant, "the assertion is not valid") }
+
+// UnsupportedGrantType is the response to a grant_type that the issuer does not support: 400.
 func UnsupportedGrantType() *Error {
-	return badRequest(CodeUnsupportedGrantType, "the only grant_type is "+GrantClientCredentials)
+	return badRequest(CodeUnsupportedGrantType, "the grant_type is not one of grant_types_supported in the metadata")
 }
 
 // NotClientsToken is the response to a client that revokes a token of another client (RFC 7009 §2.1): 400, with the code that

@@ -18,6 +18,11 @@ func FuzzParseTokenRequest(f *testing.F) {
 	f.Add(typeJSON, "", `{"grant_type":"client_credentials","client_id":"a","client_secret":"b","scope":"x"}`)
 	f.Add(typeJSON, "Bearer x", `{"grant_type":"client_credentials","resource":["urn:a:b","https://x"],"x":"\ud800"}`)
 	f.Add(typeJSON, "", `{"grant_type":"a","grant_type":[{"b":null}]} {}`)
+	f.Add(typeForm, "", "grant_type=client_credentials"+assertionForm)
+	f.Add(typeJSON, "", `{"grant_type":"client_credentials",`+assertionJSON+`}`)
+	f.Add(typeForm, "", "grant_type="+GrantJWTBearer+"&assertion=a.b.c")
+	f.Add(typeForm, basic("a", "b"), exchangeForm+"&actor_token=a&actor_token_type=b")
+	f.Add(typeJSON, "", exchangeJSON+`,"client_id":"a"}`)
 	f.Add("text/plain;charset=\"", "", "\x00;%00&&=")
 	f.Fuzz(func(t *testing.T, contentType, authorization, body string) {
 		r := request(body, "Content-Type", contentType)
@@ -64,15 +69,60 @@ func checkParsed(t *testing.T, got *TokenRequest, contentType, body string) {
 	if scope, _ := lax["scope"].(string); scope != got.Scope || !utf8.ValidString(scope) {
 		t.Fatalf("scope %q, lax %q", got.Scope, scope)
 	}
-	if lax["grant_type"] != GrantClientCredentials || !isPrintable(got.ClientID, 256) || got.ClientSecret == "" || len(got.ClientSecret) > 512 {
+	c, e := got.Credentials, got.Exchange
+	if !areCredentials(c) {
 		t.Fatalf("accepted %s", got)
 	}
-	if got.AuthMethod == ClientSecretPost && (lax["client_id"] != got.ClientID || lax["client_secret"] != got.ClientSecret) {
-		t.Fatalf("client %s", got)
+	same := func(name, value string) {
+		if text, _ := lax[name].(string); text != value || !isUTF8(value) {
+			t.Fatalf("%s of %s differs", name, got)
+		}
+	}
+	same("grant_type", got.GrantType)
+	if c.Method == ClientSecretBasic {
+		same("client_secret", "")
+	} else {
+		same("client_id", c.ClientID)
+		same("client_secret", c.Secret)
+	}
+	same("client_assertion", c.Assertion)
+	same("client_assertion_type", c.AssertionType)
+	if (got.GrantType == GrantJWTBearer) != (got.Assertion != "") || (got.GrantType == GrantTokenExchange) != (e.SubjectToken != "") ||
+		(e.SubjectToken == "") != (e.SubjectTokenType == "") || (e.ActorToken == "") != (e.ActorTokenType == "") {
+		t.Fatalf("grant of %s", got)
+	}
+	if got.Assertion != "" {
+		same("assertion", got.Assertion)
+	}
+	if e.SubjectToken != "" {
+		same("subject_token", e.SubjectToken)
+		same("subject_token_type", e.SubjectTokenType)
+		same("actor_token", e.ActorToken)
+		same("actor_token_type", e.ActorTokenType)
+		same("requested_token_type", e.RequestedTokenType)
 	}
 	if len(got.Resources) > MaxResources || slices.ContainsFunc(got.Resources, func(s string) bool { return !isResource(s) }) {
 		t.Fatalf("resources %q", got.Resources)
 	}
+}
+
+// areCredentials reports whether the parts of credentials fit each other.
+func areCredentials(c Credentials) bool {
+	switch c.Method {
+	case ClientSecretBasic, ClientSecretPost:
+		if c.ClientID == "" || c.Secret == "" || c.Assertion+c.AssertionType != "" {
+			return false
+		}
+	case ClientAssertion:
+		if c.Secret != "" || c.Assertion == "" || c.AssertionType == "" {
+			return false
+		}
+	default:
+		if c.Method+c.Secret+c.Assertion+c.AssertionType != "" {
+			return false
+		}
+	}
+	return (c.ClientID == "" || isPrintable(c.ClientID, maxClientID)) && len(c.Secret) <= maxClientSecret
 }
 
 func FuzzBasic(f *testing.F) {
@@ -85,13 +135,13 @@ func FuzzBasic(f *testing.F) {
 	f.Fuzz(func(t *testing.T, authorization string) {
 		c, err := parseBasic(authorization)
 		if err != nil {
-			if c != (credentials{}) || err.Status != 401 {
+			if c != (Credentials{}) || err.Status != 401 {
 				t.Fatalf("got %q and %v", c, err)
 			}
 			return
 		}
-		again, err := parseBasic(basicRaw(formEncoded(c.id) + ":" + formEncoded(c.secret)))
-		if c.id == "" || c.secret == "" || (err == nil && again != c) || (err != nil && len(c.id)+len(c.secret) <= 768) {
+		again, err := parseBasic(basicRaw(formEncoded(c.ClientID) + ":" + formEncoded(c.Secret)))
+		if c.ClientID == "" || c.Secret == "" || (err == nil && again != c) || (err != nil && len(c.ClientID)+len(c.Secret) <= 768) {
 			t.Fatalf("%q, encoded again: %q, %v", c, again, err)
 		}
 	})

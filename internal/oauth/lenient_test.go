@@ -72,7 +72,7 @@ func TestEnvelopes(t *testing.T) {
 			}
 			want := TokenRequest{
 				GrantType: "client_credentials", Scope: "book:*:read book:*:edit",
-				ClientID: "ci-bot", ClientSecret: "s3cret", AuthMethod: ClientSecretPost,
+				Credentials: Credentials{ClientID: "ci-bot", Secret: "s3cret", Method: ClientSecretPost},
 			}
 			if !reflect.DeepEqual(*got, want) {
 				t.Errorf("got %s, want %s", got, want)

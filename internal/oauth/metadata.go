@@ -1,5 +1,7 @@
 package oauth
 
+import "slices"
+
 // ServerMetadata is the metadata of an authorization server (RFC 8414 §2), with what OpenID Connect Discovery 1.0 §3 requires
 // besides. Both documents of an issuer have all of it, because programs that read one apply the schema of the other: the SDKs
 // of MCP refuse RFC 8414 metadata without an authorization_endpoint, and the one for Go any without PKCE, also for client
@@ -13,12 +15,15 @@ type ServerMetadata struct {
 	ResponseTypesSupported   []string `json:"response_types_supported"` // also if empty: RFC 8414 §2 requires what §3.2 omits
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	TokenEndpointAuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+	TokenEndpointAuthAlgs    []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
 	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionEndpointAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionSigningAlgs         []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationEndpointAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 
 	SubjectTypesSupported        []string `json:"subject_types_supported"`
 	IDTokenSigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
@@ -28,29 +33,68 @@ type ServerMetadata struct {
 	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
 }
 
-// NewServerMetadata describes the server of an issuer. CheckIssuer must accept its URL. The scopes are those of the API. The
-// signingAlgs sign tokens, which only OpenID Connect has a member for, and introspection responses. The authorization endpoint
-// supports nothing, so response_types_supported is empty.
-func NewServerMetadata(issuer string, scopes, signingAlgs []string) ServerMetadata {
-	methods := []string{ClientSecretBasic, ClientSecretPost}
+// Supported is what the server of an issuer supports.
+type Supported struct {
+	// Scopes are those of the API.
+	Scopes []string
+	// SigningAlgs sign tokens, which only OpenID Connect has a member for, and introspection responses.
+	SigningAlgs []string
+	// GrantTypes are those of the token endpoint.
+	GrantTypes []string
+	// AuthMethods are the methods by which clients authenticate, at all endpoints.
+	AuthMethods []string
+	// AuthAlgs are the algorithms of assertions by which clients authenticate.
+	AuthAlgs []string
+}
+
+// authMethods returns the methods that metadata names. FederatedJWT is PrivateKeyJWT on the wire, and has no name of its own.
+func (s Supported) authMethods() []string {
+	methods := []string{}
+	for _, method := range s.AuthMethods {
+		if method == FederatedJWT {
+			method = PrivateKeyJWT
+		}
+		if !slices.Contains(methods, method) {
+			methods = append(methods, method)
+		}
+	}
+	return methods
+}
+
+// authAlgs returns the algorithms of assertions, which are required if there is such a method (RFC 8414 §2) and else mean nothing.
+func (s Supported) authAlgs() []string {
+	methods := s.authMethods()
+	if !slices.Contains(methods, PrivateKeyJWT) && !slices.Contains(methods, SPIFFEJWT) {
+		return nil
+	}
+	return s.AuthAlgs
+}
+
+// NewServerMetadata describes the server of an issuer. CheckIssuer must accept its URL. The authorization endpoint supports
+// nothing, so response_types_supported is empty.
+func NewServerMetadata(issuer string, s Supported) ServerMetadata {
+	methods, algs := s.authMethods(), s.authAlgs()
 	return ServerMetadata{
 		Issuer:                   issuer,
 		AuthorizationEndpoint:    issuer + AuthorizePath,
 		TokenEndpoint:            issuer + TokenPath,
 		JWKSURI:                  issuer + JWKSPath,
-		ScopesSupported:          scopes,
+		ScopesSupported:          s.Scopes,
 		ResponseTypesSupported:   []string{},
-		GrantTypesSupported:      []string{GrantClientCredentials},
+		GrantTypesSupported:      s.GrantTypes,
 		TokenEndpointAuthMethods: methods,
+		TokenEndpointAuthAlgs:    algs,
 
 		IntrospectionEndpoint:            issuer + IntrospectPath,
 		IntrospectionEndpointAuthMethods: methods,
-		IntrospectionSigningAlgs:         signingAlgs,
+		IntrospectionEndpointAuthAlgs:    algs,
+		IntrospectionSigningAlgs:         s.SigningAlgs,
 		RevocationEndpoint:               issuer + RevokePath,
 		RevocationEndpointAuthMethods:    methods,
+		RevocationEndpointAuthAlgs:       algs,
 
 		SubjectTypesSupported: []string{"public"},
-		IDTokenSigningAlgs:    signingAlgs,
+		IDTokenSigningAlgs:    s.SigningAlgs,
 		CodeChallengeMethods:  []string{"S256"},
 
 		RevocationsURI: issuer + RevocationsPath,

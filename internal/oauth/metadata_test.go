@@ -116,7 +116,7 @@ func TestResourceMetadataURL(t *testing.T) {
 
 func TestMetadata(t *testing.T) {
 	const issuer = "https://auth.example.com/a"
-	server := NewServerMetadata(issuer, []string{"book:read"}, []string{"ES256"})
+	server := NewServerMetadata(issuer, Supported{Scopes: []string{"book:read"}, SigningAlgs: []string{"ES256"}, GrantTypes: []string{GrantClientCredentials}, AuthMethods: []string{ClientSecretBasic, ClientSecretPost}, AuthAlgs: []string{"ES256"}})
 	const want = `{"issuer":"https://auth.example.com/a","authorization_endpoint":"https://auth.example.com/a/oauth2/authorize",` +
 		`"token_endpoint":"https://auth.example.com/a/oauth2/token",` +
 		`"jwks_uri":"https://auth.example.com/a/oauth2/jwks","scopes_supported":["book:read"],"response_types_supported":[],` +

@@ -18,6 +18,7 @@ const maxParams = 100
 // are checked, apart from the form of the body.
 var readParameters = [...]string{
 	"grant_type", "scope", "resource", "audience", "client_id", "client_secret", "client_assertion", "client_assertion_type", "token",
+	"assertion", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
 }
 
 // isRead reports whether an endpoint reads the parameter.

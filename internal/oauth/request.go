@@ -35,8 +35,7 @@ func checkRequest(r *http.Request) *Error {
 
 // bodyOnlyParameters belong in the body beside those that are read: the credentials of other grants.
 var bodyOnlyParameters = []string{
-	"access_token", "actor_token", "assertion", "code", "code_verifier", "device_code", "id_token", "password", "refresh_token",
-	"subject_token", "token_type_hint", "username",
+	"access_token", "code", "code_verifier", "device_code", "id_token", "password", "refresh_token", "token_type_hint", "username",
 }
 
 // namesParameter reports whether a query has a parameter that belongs in the body. Others, such as the correlation ids that

@@ -7,14 +7,12 @@ import (
 )
 
 // TokenReference is a well-formed request to introspect (RFC 7662 §2.1) or to revoke (RFC 7009 §2.1) a token, with the client's
-// credentials, which are not verified. When it is printed, logged or encoded, token and secret are left out.
+// credentials, which are not verified. When it is printed, logged or encoded, token, secret and assertion are left out.
 type TokenReference struct {
 	// Token is the token parameter verbatim. It is not empty. Its content is not checked.
 	Token string
-	// ClientID and ClientSecret are decoded. Neither is empty.
-	ClientID, ClientSecret string
-	// AuthMethod is ClientSecretBasic or ClientSecretPost.
-	AuthMethod string
+	// Credentials are those of the client.
+	Credentials Credentials
 }
 
 // ParseTokenReference reads a request about a token by the rules of ParseTokenRequest for headers, body and client
@@ -36,15 +34,15 @@ func ParseTokenReference(w http.ResponseWriter, r *http.Request) (*TokenReferenc
 	if token == "" {
 		return nil, InvalidRequest("token is missing")
 	}
-	return &TokenReference{Token: token, ClientID: client.id, ClientSecret: client.secret, AuthMethod: client.method}, nil
+	return &TokenReference{Token: token, Credentials: client}, nil
 }
 
 func (t TokenReference) shown() shownRequest {
-	return shownRequest{ClientID: t.ClientID, AuthMethod: t.AuthMethod}
+	return shownRequest{ClientID: t.Credentials.ClientID, AuthMethod: t.Credentials.Method}
 }
 
-// Format prints the request without token and secret for every verb.
+// Format prints the request without token, secret and assertion for every verb.
 func (t TokenReference) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%+v", t.shown()) }
 
-// MarshalJSON encodes the request without token and secret.
+// MarshalJSON encodes the request without token, secret and assertion.
 func (t TokenReference) MarshalJSON() ([]byte, error) { return json.Marshal(t.shown()) }

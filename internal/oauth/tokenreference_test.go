@@ -12,21 +12,26 @@ import (
 const referenceForm = "token=the.token&client_id=ci-bot&client_secret=s3cret"
 
 func TestParseTokenReference(t *testing.T) {
-	post := TokenReference{Token: "the.token", ClientID: "ci-bot", ClientSecret: "s3cret", AuthMethod: ClientSecretPost}
+	post := TokenReference{Token: "the.token", Credentials: Credentials{ClientID: "ci-bot", Secret: "s3cret", Method: ClientSecretPost}}
 	withBasic := post
-	withBasic.AuthMethod = ClientSecretBasic
+	withBasic.Credentials.Method = ClientSecretBasic
 	for name, test := range map[string]struct {
 		body    string
 		headers []string
 		want    TokenReference
 	}{
-		"post":               {referenceForm, nil, post},
-		"basic":              {"token=the.token", []string{"Authorization", basic("ci-bot", "s3cret")}, withBasic},
+		"post":      {referenceForm, nil, post},
+		"basic":     {"token=the.token", []string{"Authorization", basic("ci-bot", "s3cret")}, withBasic},
+		"no client": {"token=the.token", nil, TokenReference{Token: "the.token"}},
+		"no secret": {"token=the.token&client_id=ci-bot", nil, TokenReference{Token: "the.token", Credentials: Credentials{ClientID: "ci-bot"}}},
+		"an assertion": {"token=the.token" + assertionForm, nil, TokenReference{Token: "the.token", Credentials: Credentials{
+			Method: ClientAssertion, Assertion: "e30.e30.e30", AssertionType: AssertionTypeJWT,
+		}}},
 		"a hint":             {referenceForm + "&token_type_hint=access_token", nil, post},
 		"a hint of another":  {referenceForm + "&token_type_hint=refresh_token", nil, post},
 		"an unknown hint":    {referenceForm + "&token_type_hint=x&y=z", nil, post},
 		"JSON":               {`{"token":"the.token","client_id":"ci-bot","client_secret":"s3cret"}`, []string{"Content-Type", typeJSON}, post},
-		"the token verbatim": {strings.Replace(referenceForm, "the.token", "+x", 1), nil, TokenReference{" x", "ci-bot", "s3cret", ClientSecretPost}},
+		"the token verbatim": {strings.Replace(referenceForm, "the.token", "+x", 1), nil, TokenReference{" x", post.Credentials}},
 	} {
 		got, err := ParseTokenReference(nil, request(test.body, test.headers...))
 		if err != nil || *got != test.want {
@@ -48,8 +53,9 @@ func TestParseTokenReferenceRefuses(t *testing.T) {
 		"a repeated token":   {func() *http.Request { return request(referenceForm + "&token=x") }, 400, CodeInvalidRequest},
 		"no token":           {func() *http.Request { return request("client_id=ci-bot&client_secret=s3cret") }, 400, CodeInvalidRequest},
 		"an empty token":     {func() *http.Request { return request("token=&client_id=ci-bot&client_secret=s3cret") }, 400, CodeInvalidRequest},
-		"no client":          {func() *http.Request { return request("token=the.token") }, 401, CodeInvalidClient},
-		"no secret":          {func() *http.Request { return request("token=the.token&client_id=ci-bot") }, 401, CodeInvalidClient},
+		"two assertions":     {func() *http.Request { return request("token=x" + assertionForm + assertionForm) }, 400, CodeInvalidRequest},
+		"an untyped one":     {func() *http.Request { return request("token=x&client_assertion=x") }, 400, CodeInvalidRequest},
+		"both":               {func() *http.Request { return request(referenceForm + assertionForm) }, 400, CodeInvalidRequest},
 		"a bearer token":     {func() *http.Request { return request("token=x", "Authorization", "Bearer x") }, 401, CodeInvalidClient},
 		"two methods":        {func() *http.Request { return request(referenceForm, "Authorization", basic("ci-bot", "s3cret")) }, 400, CodeInvalidRequest},
 		"a NUL in the token": {func() *http.Request { return request(referenceForm + "%00") }, 400, CodeInvalidRequest},
@@ -122,7 +128,7 @@ func FuzzParseTokenReference(f *testing.F) {
 			checkErrorBody(t, err)
 			return
 		}
-		if got.Token == "" || !isUTF8(got.Token) || !isPrintable(got.ClientID, maxClientID) || got.ClientSecret == "" || len(got.ClientSecret) > maxClientSecret {
+		if got.Token == "" || !isUTF8(got.Token) || !areCredentials(got.Credentials) {
 			t.Fatalf("accepted %s", got)
 		}
 	})

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,21 +12,37 @@ import (
 // MaxBody is the maximum size of the body of a token request, in bytes.
 const MaxBody = 64 << 10
 
-// TokenRequest is a well-formed token request (RFC 6749 §4.4.2) with the client's credentials, which are not verified. When it
-// is printed, logged or encoded, the secret is left out.
+// TokenRequest is a well-formed token request with the client's credentials, of which nothing is verified. When it is printed,
+// logged or encoded, the secret and all assertions and tokens are left out.
 type TokenRequest struct {
-	// GrantType is always GrantClientCredentials.
+	// GrantType is GrantClientCredentials, GrantJWTBearer or GrantTokenExchange.
 	GrantType string
 	// Scope is the scope parameter verbatim, or "" if it was omitted or empty (RFC 6749 §3.2).
 	Scope string
 	// Resources are the resource parameters (RFC 8707 §2) or else the audience parameters, verbatim: at most MaxResources
 	// absolute URIs without a fragment.
 	Resources []string
-	// ClientID and ClientSecret are decoded. Neither is empty.
-	ClientID, ClientSecret string
-	// AuthMethod is ClientSecretBasic or ClientSecretPost.
-	AuthMethod string
+	// Credentials are those of the client.
+	Credentials Credentials
+	// Assertion is the grant of GrantJWTBearer, else "" (RFC 7523 §2.1).
+	Assertion string
+	// Exchange has the parameters of GrantTokenExchange. It is zero for other grant types.
+	Exchange Exchange
 }
+
+// Exchange has the parameters of a token exchange (RFC 8693 §2.1). SubjectToken and SubjectTokenType are not empty, and
+// ActorToken is empty if and only if ActorTokenType is. No type is checked.
+type Exchange struct {
+	SubjectToken, SubjectTokenType string
+	ActorToken, ActorTokenType     string
+	RequestedTokenType             string
+}
+
+// Format prints that there are tokens, for every verb.
+func (Exchange) Format(f fmt.State, _ rune) { fmt.Fprint(f, "token exchange") }
+
+// MarshalJSON encodes nothing of the tokens.
+func (Exchange) MarshalJSON() ([]byte, error) { return []byte(`{}`), nil }
 
 // ParseTokenRequest reads a token request of at most MaxBody bytes. It uses w, which may be nil, only to close the connection
 // after a body that is too large. The rules are, in this order:
@@ -35,14 +52,16 @@ type TokenRequest struct {
 //     that extends ASCII.
 //   - The body is at most MaxBody bytes (413) and well-formed. A parameter that is read is text without NUL, and only resource
 //     and audience are repeated. A JSON body is one object; these two may be arrays of strings, the others are strings.
-//   - grant_type is client_credentials.
-//   - There is exactly one client authentication method (RFC 6749 §2.3), client_secret_basic or
-//     client_secret_post, and it is well-formed.
+//   - grant_type is one of the Grant constants.
+//   - There is at most one client authentication method (RFC 6749 §2.3), and it is well-formed. Without one, the caller looks for
+//     a certificate or a token that names the client, and else refuses with MissingClientAuthentication.
+//   - The parameters of the grant type are there.
 //   - Every resource and audience is an absolute URI without a fragment. If there are both, they are the same.
 //
 // The grant type, which is not secret, is checked before the client's authentication, so that a client which tries another
 // grant learns that it is not supported.
 // Unknown parameters are ignored, also in the query, and a parameter without a value counts as omitted (§3.2). So does null.
+// Those of other grant types are ignored, too.
 func ParseTokenRequest(w http.ResponseWriter, r *http.Request) (*TokenRequest, *Error) {
 	if err := checkRequest(r); err != nil {
 		return nil, err
@@ -51,35 +70,63 @@ func ParseTokenRequest(w http.ResponseWriter, r *http.Request) (*TokenRequest, *
 	if err != nil {
 		return nil, err
 	}
-	if err := checkGrantType(p); err != nil {
+	t := &TokenRequest{GrantType: p.get("grant_type"), Scope: p.get("scope")}
+	if err := checkGrantType(t.GrantType); err != nil {
 		return nil, err
 	}
-	client, err := clientAuth(r.Header, p)
-	if err != nil {
+	if t.Credentials, err = clientAuth(r.Header, p); err != nil {
 		return nil, err
 	}
-	resources, err := p.resources()
-	if err != nil {
+	if err := t.readGrant(p); err != nil {
 		return nil, err
 	}
-	return &TokenRequest{
-		GrantType:    GrantClientCredentials,
-		Scope:        p.get("scope"),
-		Resources:    resources,
-		ClientID:     client.id,
-		ClientSecret: client.secret,
-		AuthMethod:   client.method,
-	}, nil
+	if t.Resources, err = p.resources(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
-func checkGrantType(p params) *Error {
-	switch p.get("grant_type") {
-	case GrantClientCredentials:
+func checkGrantType(grant string) *Error {
+	switch grant {
+	case GrantClientCredentials, GrantJWTBearer, GrantTokenExchange:
 		return nil
 	case "":
 		return InvalidRequest("grant_type is missing")
 	}
 	return UnsupportedGrantType()
+}
+
+// readGrant reads the parameters of the grant type.
+func (t *TokenRequest) readGrant(p params) *Error {
+	switch t.GrantType {
+	case GrantJWTBearer:
+		if t.Assertion = p.get("assertion"); t.Assertion == "" {
+			return InvalidRequest("assertion is missing")
+		}
+	case GrantTokenExchange:
+		t.Exchange = Exchange{
+			SubjectToken: p.get("subject_token"), SubjectTokenType: p.get("subject_token_type"),
+			ActorToken: p.get("actor_token"), ActorTokenType: p.get("actor_token_type"),
+			RequestedTokenType: p.get("requested_token_type"),
+		}
+		return t.Exchange.check()
+	}
+	return nil
+}
+
+// check refuses parameters that are not there (RFC 8693 §2.1).
+func (e Exchange) check() *Error {
+	switch {
+	case e.SubjectToken == "":
+		return InvalidRequest("subject_token is missing")
+	case e.SubjectTokenType == "":
+		return InvalidRequest("subject_token_type is missing")
+	case e.ActorToken != "" && e.ActorTokenType == "":
+		return InvalidRequest("actor_token_type is missing")
+	case e.ActorToken == "" && e.ActorTokenType != "":
+		return InvalidRequest("actor_token_type stands without an actor_token")
+	}
+	return nil
 }
 
 // MaxResources is the maximum number of resource parameters in one request.

@@ -17,6 +17,13 @@ import (
 
 const goodForm = "grant_type=client_credentials&client_id=ci-bot&client_secret=s3cret&scope=book:*:read+book:*:edit"
 
+const (
+	assertionForm = "&client_assertion=e30.e30.e30&client_assertion_type=" + AssertionTypeJWT
+	assertionJSON = `"client_assertion":"e30.e30.e30","client_assertion_type":"` + AssertionTypeJWT + `"`
+	exchangeForm  = "grant_type=" + GrantTokenExchange + "&subject_token=s.s.s&subject_token_type=" + TokenTypeJWT
+	exchangeJSON  = `{"grant_type":"` + GrantTokenExchange + `","subject_token":"s.s.s","subject_token_type":"` + TokenTypeJWT + `"`
+)
+
 // request is a token request, to be changed by a case.
 func request(body string, headers ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "https://auth.example.com/oauth2/token", strings.NewReader(body))
@@ -36,16 +43,16 @@ func basic(id, secret string) string {
 func TestParseTokenRequestAccepts(t *testing.T) {
 	post := TokenRequest{
 		GrantType: "client_credentials", Scope: "book:*:read book:*:edit",
-		ClientID: "ci-bot", ClientSecret: "s3cret", AuthMethod: ClientSecretPost,
+		Credentials: Credentials{ClientID: "ci-bot", Secret: "s3cret", Method: ClientSecretPost},
 	}
 	odd := TokenRequest{
-		GrantType: "client_credentials", ClientID: "a:b+c%/", ClientSecret: `p:q&"\+%`, AuthMethod: ClientSecretBasic,
+		GrantType: "client_credentials", Credentials: Credentials{ClientID: "a:b+c%/", Secret: `p:q&"\+%`, Method: ClientSecretBasic},
 	}
 	uri := TokenRequest{
-		GrantType: "client_credentials", ClientID: "https://app.example.com/x+y?z#:", ClientSecret: "p+q/=~", AuthMethod: ClientSecretBasic,
+		GrantType: "client_credentials", Credentials: Credentials{ClientID: "https://app.example.com/x+y?z#:", Secret: "p+q/=~", Method: ClientSecretBasic},
 	}
 	bare := TokenRequest{
-		GrantType: "client_credentials", ClientID: "ci-bot", ClientSecret: "s3cret", AuthMethod: ClientSecretBasic,
+		GrantType: "client_credentials", Credentials: Credentials{ClientID: "ci-bot", Secret: "s3cret", Method: ClientSecretBasic},
 	}
 	withResources := bare
 	withResources.Resources = []string{"https://api.example.com/v1?x=1", "urn:example:api"}
@@ -66,9 +73,9 @@ func TestParseTokenRequestAccepts(t *testing.T) {
 			"scope":"book:*:read book:*:edit"} `, "Content-Type", "application/json; charset=utf-8"), post},
 		"basic":                  {request("grant_type=client_credentials", "Authorization", basic("ci-bot", "s3cret")), bare},
 		"basic scheme case":      {request("grant_type=client_credentials", "Authorization", "bASIC  Y2ktYm90OnMzY3JldA=="), bare},
-		"basic form-encoded":     {request("grant_type=client_credentials", "Authorization", basic(odd.ClientID, odd.ClientSecret)), odd},
-		"basic URI form-encoded": {request("grant_type=client_credentials", "Authorization", basic(uri.ClientID, uri.ClientSecret)), uri},
-		"basic URI not encoded":  {request("grant_type=client_credentials", "Authorization", basicRaw(uri.ClientID+":"+uri.ClientSecret)), uri},
+		"basic form-encoded":     {request("grant_type=client_credentials", "Authorization", basic(odd.Credentials.ClientID, odd.Credentials.Secret)), odd},
+		"basic URI form-encoded": {request("grant_type=client_credentials", "Authorization", basic(uri.Credentials.ClientID, uri.Credentials.Secret)), uri},
+		"basic URI not encoded":  {request("grant_type=client_credentials", "Authorization", basicRaw(uri.Credentials.ClientID+":"+uri.Credentials.Secret)), uri},
 		"basic URI partly encoded": {request("grant_type=client_credentials", "Authorization",
 			basicRaw("https:%2f%2Fapp.example.com/x+y?z#%3a:p%2Bq/=~")), uri},
 		"basic and same id":      {request("grant_type=client_credentials&client_id=ci-bot", "Authorization", basic("ci-bot", "s3cret")), bare},
@@ -79,13 +86,53 @@ func TestParseTokenRequestAccepts(t *testing.T) {
 		"json resources": {request(`{"grant_type":"client_credentials","resource":["https://api.example.com/v1?x=1","urn:example:api"]}`,
 			"Content-Type", "application/json", "Authorization", basic("ci-bot", "s3cret")), withResources},
 	}
+	none := TokenRequest{GrantType: "client_credentials"}
+	named := TokenRequest{GrantType: "client_credentials", Credentials: Credentials{ClientID: "ci-bot"}}
+	asserted := TokenRequest{GrantType: "client_credentials", Credentials: Credentials{
+		Method: ClientAssertion, Assertion: "e30.e30.e30", AssertionType: AssertionTypeJWT,
+	}}
+	assertedID := asserted
+	assertedID.Credentials.ClientID = "ci-bot"
+	spiffe := asserted
+	spiffe.Credentials.AssertionType = AssertionTypeSPIFFE
+	granted := TokenRequest{GrantType: GrantJWTBearer, Assertion: "a.b.c", Scope: "book:*:read"}
+	exchange := TokenRequest{GrantType: GrantTokenExchange, Exchange: Exchange{SubjectToken: "s.s.s", SubjectTokenType: TokenTypeJWT}}
+	acting := exchange
+	acting.Exchange.ActorToken, acting.Exchange.ActorTokenType, acting.Exchange.RequestedTokenType = "a.a.a", TokenTypeAccessToken, TokenTypeAccessToken
+	acting.Credentials, acting.Resources = bare.Credentials, []string{"urn:example:api"}
+	const grant = "grant_type=client_credentials"
+	for name, body := range map[string]struct {
+		form, json string
+		want       TokenRequest
+		auth       string
+	}{
+		"a bare scheme":   {grant, `{"grant_type":"client_credentials"}`, none, "Basic "},
+		"no credentials":  {grant, `{"grant_type":"client_credentials"}`, none, ""},
+		"an id alone":     {grant + "&client_id=ci-bot&client_secret=", `{"grant_type":"client_credentials","client_id":"ci-bot"}`, named, ""},
+		"an assertion":    {grant + assertionForm, `{"grant_type":"client_credentials",` + assertionJSON + `}`, asserted, ""},
+		"one and an id":   {grant + assertionForm + "&client_id=ci-bot", `{"grant_type":"client_credentials","client_id":"ci-bot",` + assertionJSON + `}`, assertedID, ""},
+		"a SPIFFE one":    {grant + strings.Replace(assertionForm, "bearer", "spiffe", 1), `{"grant_type":"client_credentials",` + strings.Replace(assertionJSON, "bearer", "spiffe", 1) + `}`, spiffe, ""},
+		"a bearer grant":  {"grant_type=" + GrantJWTBearer + "&assertion=a.b.c&scope=book:*:read", `{"grant_type":"` + GrantJWTBearer + `","assertion":"a.b.c","scope":"book:*:read"}`, granted, ""},
+		"an exchange":     {exchangeForm, exchangeJSON + `}`, exchange, ""},
+		"an actor's":      {exchangeForm + "&actor_token=a.a.a&actor_token_type=" + TokenTypeAccessToken + "&requested_token_type=" + TokenTypeAccessToken + "&audience=urn:example:api", exchangeJSON + `,"actor_token":"a.a.a","actor_token_type":"` + TokenTypeAccessToken + `","requested_token_type":"` + TokenTypeAccessToken + `","audience":["urn:example:api"]}`, acting, basic("ci-bot", "s3cret")},
+		"another grant's": {grant + "&assertion=x&subject_token=x&actor_token_type=x", `{"grant_type":"client_credentials","assertion":"x","subject_token":"x"}`, none, ""},
+	} {
+		cases["form "+name] = struct {
+			request *http.Request
+			want    TokenRequest
+		}{request(body.form, "Authorization", body.auth), body.want}
+		cases["json "+name] = struct {
+			request *http.Request
+			want    TokenRequest
+		}{request(body.json, "Content-Type", typeJSON, "Authorization", body.auth), body.want}
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseTokenRequest(nil, c.request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(*got, c.want) || got.ClientSecret != c.want.ClientSecret {
+			if !reflect.DeepEqual(*got, c.want) {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
@@ -106,6 +153,11 @@ func TestParseTokenRequestRefuses(t *testing.T) {
 	}
 	query := request(goodForm)
 	query.URL.RawQuery = "client_secret=s3cret"
+	queries := func(name string) *http.Request {
+		r := request(goodForm)
+		r.URL.RawQuery = name + "=x"
+		return r
+	}
 	unknownLength := httptest.NewRequest(http.MethodPost, "/", iotest.OneByteReader(strings.NewReader(strings.Repeat("a", MaxBody+1))))
 	unknownLength.Header.Set("Content-Type", typeForm)
 	truncated := httptest.NewRequest(http.MethodPost, "/", iotest.TimeoutReader(iotest.HalfReader(strings.NewReader(goodForm))))
@@ -122,6 +174,10 @@ func TestParseTokenRequestRefuses(t *testing.T) {
 		"OPTIONS":                {method("OPTIONS"), 405, CodeInvalidRequest},
 		"post":                   {method("post"), 405, CodeInvalidRequest},
 		"query":                  {query, 400, CodeInvalidRequest},
+		"query assertion":        {queries("assertion"), 400, CodeInvalidRequest},
+		"query client assertion": {queries("Client_Assertion"), 400, CodeInvalidRequest},
+		"query subject":          {queries("subject_token"), 400, CodeInvalidRequest},
+		"query actor":            {queries("actor%5ftoken"), 400, CodeInvalidRequest},
 		"gzip":                   {request(goodForm, "Content-Encoding", "gzip"), 400, CodeInvalidRequest},
 		"identity then gzip":     {two(request(goodForm, "Content-Encoding", "identity"), "Content-Encoding", "gzip"), 400, CodeInvalidRequest},
 		"no content type":        {request(goodForm, "Content-Type", ""), 400, CodeInvalidRequest},
@@ -163,23 +219,44 @@ func TestParseTokenRequestRefuses(t *testing.T) {
 		"json lone surrogate":    {asJSON(`{"grant_type":"\ud800"}`), 400, CodeInvalidRequest},
 		"json too many":          {asJSON(manyMembers(maxParams + 1)), 400, CodeInvalidRequest},
 
-		"no grant type":      {request("client_id=a&client_secret=b"), 400, CodeInvalidRequest},
-		"empty grant type":   {request("grant_type=&client_id=a&client_secret=b"), 400, CodeInvalidRequest},
-		"password":           {request("grant_type=password&client_id=a&client_secret=b"), 400, CodeUnsupportedGrantType},
-		"public client":      {request("grant_type=authorization_code&client_id=a&code=c"), 400, CodeUnsupportedGrantType},
-		"grant type padded":  {request("grant_type=client_credentials+&client_id=a&client_secret=b"), 400, CodeUnsupportedGrantType},
-		"no credentials":     {request(grant), 401, CodeInvalidClient},
-		"id alone":           {request(grant + "&client_id=a"), 401, CodeInvalidClient},
-		"secret alone":       {request(grant + "&client_secret=a"), 401, CodeInvalidClient},
-		"long id":            {request(grant + "&client_secret=b&client_id=" + strings.Repeat("a", 257)), 401, CodeInvalidClient},
-		"long secret":        {request(grant + "&client_id=a&client_secret=" + strings.Repeat("a", 513)), 401, CodeInvalidClient},
-		"newline in id":      {request(grant + "&client_secret=b&client_id=a%0Ab"), 401, CodeInvalidClient},
-		"id beyond ASCII":    {request(grant + "&client_secret=b&client_id=%C3%A9"), 401, CodeInvalidClient},
-		"assertion":          {request(grant + "&client_assertion_type=urn:x&client_assertion=e30.e30.e30"), 401, CodeInvalidClient},
+		"no grant type":       {request("client_id=a&client_secret=b"), 400, CodeInvalidRequest},
+		"empty grant type":    {request("grant_type=&client_id=a&client_secret=b"), 400, CodeInvalidRequest},
+		"password":            {request("grant_type=password&client_id=a&client_secret=b"), 400, CodeUnsupportedGrantType},
+		"public client":       {request("grant_type=authorization_code&client_id=a&code=c"), 400, CodeUnsupportedGrantType},
+		"grant type padded":   {request("grant_type=client_credentials+&client_id=a&client_secret=b"), 400, CodeUnsupportedGrantType},
+		"secret alone":        {request(grant + "&client_secret=a"), 401, CodeInvalidClient},
+		"long id":             {request(grant + "&client_secret=b&client_id=" + strings.Repeat("a", 257)), 401, CodeInvalidClient},
+		"long secret":         {request(grant + "&client_id=a&client_secret=" + strings.Repeat("a", 513)), 401, CodeInvalidClient},
+		"newline in id":       {request(grant + "&client_secret=b&client_id=a%0Ab"), 401, CodeInvalidClient},
+		"id beyond ASCII":     {request(grant + "&client_secret=b&client_id=%C3%A9"), 401, CodeInvalidClient},
+		"assertion":           {request(grant + "&client_assertion_type=urn:x&client_assertion=e30.e30.e30"), 401, CodeInvalidClient},
+		"no assertion":        {request(grant + "&client_assertion_type=" + AssertionTypeJWT), 400, CodeInvalidRequest},
+		"no type":             {request(grant + "&client_assertion=e30.e30.e30"), 400, CodeInvalidRequest},
+		"SAML assertion":      {request(grant + "&client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:saml2-bearer"), 401, CodeInvalidClient},
+		"two assertions":      {request(grant + assertionForm + assertionForm), 400, CodeInvalidRequest},
+		"assertion + long id": {request(grant + assertionForm + "&client_id=" + strings.Repeat("a", 257)), 401, CodeInvalidClient},
+		"assertion twice":     {asJSON(`{"grant_type":"client_credentials","client_assertion":["a","b"],"client_assertion_type":"` + AssertionTypeJWT + `"}`), 400, CodeInvalidRequest},
+		"assertion NUL":       {request(grant + assertionForm + "%00"), 400, CodeInvalidRequest},
+		"bad id alone":        {request(grant + "&client_id=a%0Ab"), 401, CodeInvalidClient},
+		"typed + secret":      {request(goodForm + assertionForm), 400, CodeInvalidRequest},
+		"typed + basic":       {withAuth(grant+assertionForm, basic("a", "b")), 400, CodeInvalidRequest},
+		"typed + bearer":      {withAuth(grant+assertionForm, "Bearer abc"), 400, CodeInvalidRequest},
+
+		"bearer grant without":    {request("grant_type=" + GrantJWTBearer + "&client_id=a&client_secret=b"), 400, CodeInvalidRequest},
+		"bearer grant twice":      {request("grant_type=" + GrantJWTBearer + "&assertion=a&assertion=b"), 400, CodeInvalidRequest},
+		"exchange without":        {request("grant_type=" + GrantTokenExchange + "&subject_token_type=" + TokenTypeJWT), 400, CodeInvalidRequest},
+		"exchange without type":   {request("grant_type=" + GrantTokenExchange + "&subject_token=a"), 400, CodeInvalidRequest},
+		"exchange twice":          {request(exchangeForm + "&subject_token=a"), 400, CodeInvalidRequest},
+		"exchange types":          {request(exchangeForm + "&subject_token_type=a"), 400, CodeInvalidRequest},
+		"actor without type":      {request(exchangeForm + "&actor_token=a"), 400, CodeInvalidRequest},
+		"actor type alone":        {request(exchangeForm + "&actor_token_type=a"), 400, CodeInvalidRequest},
+		"exchange number":         {asJSON(`{"grant_type":"` + GrantTokenExchange + `","subject_token":1}`), 400, CodeInvalidRequest},
+		"exchange resource":       {request(exchangeForm + "&resource=books"), 400, CodeInvalidTarget},
+		"bearer grant and secret": {request("grant_type=" + GrantJWTBearer + "&assertion=a&client_secret=b" + assertionForm), 400, CodeInvalidRequest},
+
 		"assertion + secret": {request(grant + "&client_assertion=x&client_id=a&client_secret=b"), 400, CodeInvalidRequest},
 		"assertion + basic":  {withAuth(grant+"&client_assertion=x", basic("a", "b")), 400, CodeInvalidRequest},
 		"bearer":             {withAuth(grant, "Bearer abc"), 401, CodeInvalidClient},
-		"empty header":       {withAuth(grant, ""), 401, CodeInvalidClient},
 		"bearer + post":      {withAuth(goodForm, "Bearer abc"), 400, CodeInvalidRequest},
 		"basic + post":       {withAuth(goodForm, basic("ci-bot", "s3cret")), 400, CodeInvalidRequest},
 		"basic + secret":     {withAuth(grant+"&client_secret=s3cret", basic("ci-bot", "s3cret")), 400, CodeInvalidRequest},

@@ -61,6 +61,7 @@ var own = map[string][]string{
 	},
 	"internal/admin/api": {"policy"},
 	"internal/admission": {},
+	"internal/assertion": {"internal/token"},
 	"internal/audit":     {},
 	"internal/claimname": {},
 	"internal/cli": {
@@ -97,6 +98,7 @@ var own = map[string][]string{
 	"internal/issuer": {
 		"internal/admin/api",
 		"internal/admission",
+		"internal/assertion",
 		"internal/decisionlog",
 		"internal/keyring",
 		"internal/metrics",
@@ -116,6 +118,7 @@ var own = map[string][]string{
 	"internal/lru":               {},
 	"internal/metrics":           {"policy"},
 	"internal/oauth":             {},
+	"internal/once":              {},
 	"internal/opacli":            {"policy", "policy/files", "rego"},
 	"internal/percent":           {},
 	"internal/poll":              {},

@@ -1,0 +1,50 @@
+package issuer
+
+import (
+	"context"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+)
+
+// grant is a grant type of the token endpoint. Each has a file of its own.
+type grant struct {
+	name string // the grant_type
+	// begin authenticates the client of a request, and reads what the grant type alone has. After it the client is known, and
+	// the request goes on as for any other grant.
+	begin func(*tokenRequest, context.Context) *oauth.Error
+	// isOffered reports whether an issuer supports the grant type. Default: every issuer does.
+	isOffered func(*Server) bool
+}
+
+// grants are all grant types, in the order of the metadata.
+var grants = []grant{
+	{name: oauth.GrantClientCredentials, begin: (*tokenRequest).beginClientCredentials},
+}
+
+// grantOf returns a grant type, nil if the issuer does not support it.
+func (s *Server) grantOf(name string) *grant {
+	for i := range grants {
+		if g := &grants[i]; g.name == name && g.offeredBy(s) {
+			return g
+		}
+	}
+	return nil
+}
+
+func (g *grant) offeredBy(s *Server) bool { return g.isOffered == nil || g.isOffered(s) }
+
+// authMethods returns the names of the methods by which clients authenticate.
+func (*Server) authMethods() []string {
+	return []string{oauth.ClientSecretBasic, oauth.ClientSecretPost}
+}
+
+// grantTypes returns the names of the grant types that the issuer supports.
+func (s *Server) grantTypes() []string {
+	var names []string
+	for i := range grants {
+		if grants[i].offeredBy(s) {
+			names = append(names, grants[i].name)
+		}
+	}
+	return names
+}
