@@ -30,6 +30,9 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
+	exchange *tokenExchange // nil for other grants
+	why      string         // a token of an exchange is refused, for the log
+
 	id        string            // of the decision, in the log and in error bodies
 	input     policy.TokenInput // of the policy, for the log
 	decision  policy.TokenDecision
@@ -70,7 +73,8 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 		return err
 	}
 	defer t.pass.Leave()
-	for _, step := range []func(context.Context) *oauth.Error{t.readScopes, t.readRegistry, t.decide} {
+	t.id = token.NewID()
+	for _, step := range []func(context.Context) *oauth.Error{t.readExchange, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -87,8 +91,10 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 
 // readScopes reads the requested scopes, or asks the policy for defaults if there are none (RFC 6749 §3.3).
 func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
-	t.id = token.NewID()
 	list := t.oauth.Scope
+	if t.byDefault() && t.exchange != nil {
+		return t.readCommonScopes()
+	}
 	if t.byDefault() {
 		defaults, err := t.issuer.Policy.DefaultScopes(ctx, t.policyInput())
 		if err != nil {

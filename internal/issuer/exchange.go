@@ -1,0 +1,144 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/exchange"
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
+)
+
+// tokenExchange is what a token exchange adds to a token request.
+type tokenExchange struct {
+	subject *exchange.Subject
+	actor   *exchange.Actor // of the new token, nil if the subject itself acts
+	ttl     time.Duration   // of the tokens of the subject's client, 0 if it has none of its own
+
+	// What policies see of the subject, and of the actor token if there is one.
+	subjectParty, actorParty *policy.Party
+}
+
+// The tokens of an exchange, as descriptions name them.
+const (
+	subjectToken = "subject token"
+	actorToken   = "actor token"
+)
+
+// readExchange verifies the tokens of an exchange.
+func (t *tokenRequest) readExchange(ctx context.Context) *oauth.Error {
+	if t.oauth.GrantType != oauth.GrantTokenExchange || t.exchange != nil {
+		return nil
+	}
+	x, refused := t.readSubject(ctx, t.oauth.Exchange.SubjectToken)
+	if refused != nil {
+		return refused
+	}
+	acts := t.client.ID
+	if raw := t.oauth.Exchange.ActorToken; raw != "" {
+		if x.actorParty, refused = t.readActor(ctx, raw); refused != nil {
+			return refused
+		}
+		acts = x.actorParty.ClientID
+	}
+	var err error
+	if x.actor, err = x.subject.By(t.client.ID, acts); err != nil {
+		return t.badToken(subjectToken, "too_many_actors")
+	}
+	t.exchange = x
+	return nil
+}
+
+// readSubject verifies the subject token.
+func (t *tokenRequest) readSubject(ctx context.Context, raw string) (*tokenExchange, *oauth.Error) {
+	claims, refused := t.ownToken(ctx, raw, subjectToken)
+	if refused != nil {
+		return nil, refused
+	}
+	subject, err := exchange.OfToken(claims)
+	if err != nil {
+		return nil, t.badToken(subjectToken, "bad_claims")
+	}
+	if subject.TTL(time.Hour, t.start) <= 0 {
+		return nil, t.badToken(subjectToken, string(token.Expired))
+	}
+	return &tokenExchange{subject: subject, subjectParty: t.ownParty(claims, claims.Subject)}, nil
+}
+
+// readActor verifies the actor token. It stands for the client that it was issued to, so it must not come from an exchange.
+func (t *tokenRequest) readActor(ctx context.Context, raw string) (*policy.Party, *oauth.Error) {
+	claims, refused := t.ownToken(ctx, raw, actorToken)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case claims.Subject != claims.ClientID || claims.All["act"] != nil:
+		return nil, t.badToken(actorToken, "exchanged")
+	}
+	return t.ownParty(claims, claims.ClientID), nil
+}
+
+// ownParty returns what policies see of a token of this issuer.
+func (t *tokenRequest) ownParty(claims *token.Claims, client string) *policy.Party {
+	return &policy.Party{
+		Issuer: claims.Issuer, Subject: claims.Subject, ClientID: client, Scopes: claims.Scopes, Claims: claims.All, Type: registry.TypeJWT,
+	}
+}
+
+// ownToken verifies a token of this issuer as introspection does. Its clients must exist and not be disabled.
+func (t *tokenRequest) ownToken(ctx context.Context, raw, what string) (*token.Claims, *oauth.Error) {
+	claims, err := t.ownClaims(ctx, raw, token.Expect{Leeway: token.DefaultLeeway})
+	switch {
+	case token.ErrorReason(err) != "":
+		return nil, t.badToken(what, string(token.ErrorReason(err)))
+	case err != nil:
+		return nil, t.fault("verifying a token to exchange", err)
+	case !t.start.Before(claims.Expires): // the leeway is for iat, because the clocks of nodes differ
+		return nil, t.badToken(what, string(token.Expired))
+	}
+	revoked, err := t.issuer.isRevoked(ctx, claims)
+	if err == nil && !revoked {
+		err = t.issuer.Revocations.Complete()
+	}
+	switch {
+	case revoked:
+		return nil, t.badToken(what, string(token.Revoked))
+	case err != nil:
+		return nil, t.fault("verifying a token to exchange", err)
+	}
+	for _, id := range []string{claims.Subject, claims.ClientID} {
+		if refused := t.checkOpen(ctx, id, what); refused != nil {
+			return nil, refused
+		}
+	}
+	return claims, nil
+}
+
+// checkOpen refuses a token of a client that is not in the registry any more, is disabled or has expired.
+func (t *tokenRequest) checkOpen(ctx context.Context, id, what string) *oauth.Error {
+	if id == t.client.ID {
+		return nil // it has authenticated
+	}
+	client, err := t.issuer.Registry.Client(ctx, id)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return t.badToken(what, registry.UnknownClient)
+	case err != nil:
+		return t.fault("reading the registry", err)
+	case client.Disabled:
+		return t.badToken(what, registry.ClientDisabled)
+	case !client.Expires.IsZero() && !t.start.Before(client.Expires):
+		return t.badToken(what, registry.ClientExpired)
+	}
+	return nil
+}
+
+// badToken refuses a token of an exchange (RFC 8693 §2.2.2). The answer does not say why: the presenter may hold a token that it
+// must not introspect. The log does.
+func (t *tokenRequest) badToken(what, reason string) *oauth.Error {
+	t.why = reason
+	return t.withID(oauth.InvalidRequest("the " + what + " is not valid here, has expired or was revoked"))
+}
+
