@@ -115,7 +115,7 @@ func TestAPIRefuses(t *testing.T) {
 		"a version of a whole registry":  {400, "POST", "/m2m/apply", `{}`, "invalid", "If-Match", []string{"If-Match", `"0123"`}},
 		"half of a name":                 {400, "POST", "/m2m/clients", "{\n \"id\": x}", "invalid", "line 2, column 8: it is not JSON", nil},
 		"hashes of secrets":              {400, "POST", "/m2m/clients", `{"id": "new", "secrets": []}`, "invalid", `unknown field "secrets" in a client: did you mean "secret"?`, nil},
-		"fields that can be patched":     {400, "PATCH", "/m2m/clients/ci-bot", `{"zzzzzz": 1}`, "invalid", "known are attributes, audiences, description, disabled, expires, grants, introspects, limits, networks, token_ttl", nil},
+		"fields that can be patched":     {400, "PATCH", "/m2m/clients/ci-bot", `{"zzzzzz": 1}`, "invalid", "known are attributes, audiences, auth, description, disabled, dpop_bound_access_tokens, expires, grants, identities, introspects, jwks, jwks_uri, limits, networks, tls_client_auth_san_dns, tls_client_auth_san_email, tls_client_auth_san_ip, tls_client_auth_san_uri, tls_client_auth_subject_dn, tls_client_certificate_bound_access_tokens, token_ttl", nil},
 		"secret that is neither":         {400, "POST", "/m2m/clients", `{"id": "new", "secret": "no"}`, "invalid", "secret must be true or false", nil},
 		"expiry of no secret":            {400, "POST", "/m2m/clients", `{"id": "new", "secret": false, "secret_expires": "2090-01-01T00:00:00Z"}`, "invalid", "secret_expires needs a secret", nil},
 		"expiry of a secret in the past": {400, "POST", "/m2m/clients", `{"id": "new", "secret_expires": "2020-01-01T00:00:00Z"}`, "invalid", "secret_expires is in the past", nil},

@@ -35,6 +35,22 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("grants still name %s: of %s", e.What, strings.Join(e.By, ", "))
 }
 
+// ConflictError is the error about an identity that another client has too.
+type ConflictError struct {
+	// ClientID is the other client.
+	ClientID string
+	line     int // of its identity in the file
+}
+
+// Error names the other client.
+func (e *ConflictError) Error() string {
+	where := ""
+	if e.line > 0 {
+		where = fmt.Sprintf(" on line %d", e.line)
+	}
+	return fmt.Sprintf("an identity is of two clients: it overlaps one of client %s%s", quoted(e.ClientID), where)
+}
+
 // Change is what an entry was before a change and what it is after.
 type Change struct {
 	// Kind is "client" or "resource". ID is the client's id or the resource's code.

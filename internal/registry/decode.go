@@ -10,6 +10,7 @@ type decoder struct {
 	problems  problems
 	resources map[string]*Resource
 	actions   map[string]string // the actions of all resources; each name maps to itself
+	owned     []Owned           // the identities of all clients
 	stored    *Client           // the client that is being changed; what it already has is not a problem
 }
 
@@ -50,10 +51,11 @@ func decode(file string, root node, known []*Resource) (*Snapshot, error) {
 	for id, n := range d.section(top.clients, "clients") {
 		clients[id.text], places[id.text] = d.client(id, n), id.at
 	}
+	identities := d.checkIdentities()
 	if err := d.problems.err(); err != nil {
 		return nil, err
 	}
-	return &Snapshot{clients: clients, resources: NewResourceSet(resources, nil), places: places}, nil
+	return &Snapshot{clients: clients, resources: NewResourceSet(resources, nil), identities: identities, places: places}, nil
 }
 
 // section iterates over the entries of "clients" or "resources", which may be missing or empty.

@@ -13,17 +13,28 @@ import (
 var clientSchema = schema[Client]{
 	what: "a client",
 	fields: map[string]func(*decoder, *node, *Client){
-		"description": func(d *decoder, n *node, c *Client) { c.Description = d.text(n, "description") },
-		"attributes":  func(d *decoder, n *node, c *Client) { c.Attributes = d.attributes(n) },
-		"token_ttl":   func(d *decoder, n *node, c *Client) { c.TokenTTL = d.tokenTTL(n) },
-		"disabled":    func(d *decoder, n *node, c *Client) { c.Disabled = d.bool(n, "disabled") },
-		"expires":     func(d *decoder, n *node, c *Client) { c.Expires = d.time(n, "expires") },
-		"audiences":   func(d *decoder, n *node, c *Client) { c.Audiences = d.audiences(n, "audiences") },
-		"introspects": func(d *decoder, n *node, c *Client) { c.Introspects = d.audiences(n, "introspects") },
-		"networks":    func(d *decoder, n *node, c *Client) { c.Networks = d.networks(n) },
-		"limits":      func(d *decoder, n *node, c *Client) { c.Limits = d.limits(n) },
-		"secrets":     func(d *decoder, n *node, c *Client) { c.Secrets = d.secrets(n, c.ID) },
-		"grants":      func(d *decoder, n *node, c *Client) { c.Grants = d.grants(n) },
+		"description":         func(d *decoder, n *node, c *Client) { c.Description = d.text(n, "description") },
+		"attributes":          func(d *decoder, n *node, c *Client) { c.Attributes = d.attributes(n) },
+		"token_ttl":           func(d *decoder, n *node, c *Client) { c.TokenTTL = d.tokenTTL(n) },
+		"disabled":            func(d *decoder, n *node, c *Client) { c.Disabled = d.bool(n, "disabled") },
+		"expires":             func(d *decoder, n *node, c *Client) { c.Expires = d.time(n, "expires") },
+		"audiences":           func(d *decoder, n *node, c *Client) { c.Audiences = d.audiences(n, "audiences") },
+		"introspects":         func(d *decoder, n *node, c *Client) { c.Introspects = d.audiences(n, "introspects") },
+		"networks":            func(d *decoder, n *node, c *Client) { c.Networks = d.networks(n) },
+		"limits":              func(d *decoder, n *node, c *Client) { c.Limits = d.limits(n) },
+		"auth":                func(d *decoder, n *node, c *Client) { c.Auth = d.auth(n) },
+		"jwks":                func(d *decoder, n *node, c *Client) { c.Keys = d.keySet(n) },
+		"jwks_uri":            func(d *decoder, n *node, c *Client) { c.JWKSURI = d.httpsURL(n, "jwks_uri") },
+		"identities":          func(d *decoder, n *node, c *Client) { c.Identities = d.identities(n, c) },
+		fieldSubjectDN:        func(d *decoder, n *node, c *Client) { d.certificate(n, c, fieldSubjectDN, &c.Certificate.SubjectDN) },
+		fieldSANDNS:           func(d *decoder, n *node, c *Client) { d.certificate(n, c, fieldSANDNS, &c.Certificate.SANDNS) },
+		fieldSANURI:           func(d *decoder, n *node, c *Client) { d.certificate(n, c, fieldSANURI, &c.Certificate.SANURI) },
+		fieldSANIP:            func(d *decoder, n *node, c *Client) { d.certificate(n, c, fieldSANIP, &c.Certificate.SANIP) },
+		fieldSANEmail:         func(d *decoder, n *node, c *Client) { d.certificate(n, c, fieldSANEmail, &c.Certificate.SANEmail) },
+		fieldCertificateBound: func(d *decoder, n *node, c *Client) { c.CertificateBound = d.bool(n, fieldCertificateBound) },
+		fieldDPoPBound:        func(d *decoder, n *node, c *Client) { c.DPoPBound = d.bool(n, fieldDPoPBound) },
+		"secrets":             func(d *decoder, n *node, c *Client) { c.Secrets = d.secrets(n, c.ID) },
+		"grants":              func(d *decoder, n *node, c *Client) { c.Grants = d.grants(n) },
 	},
 }
 
@@ -33,6 +44,9 @@ func (d *decoder) client(id, n *node) *Client {
 	}
 	c := &Client{ID: id.text}
 	clientSchema.read(d, n, c)
+	if n.kind == mappingKind {
+		d.checkCredentials(n, c)
+	}
 	return c
 }
 

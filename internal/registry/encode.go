@@ -15,17 +15,40 @@ import (
 
 // clientEntry is the JSON of a client in a registry file and in a stored object.
 type clientEntry struct {
-	Description string         `json:"description,omitempty"`
-	Attributes  map[string]any `json:"attributes,omitempty"`
-	TokenTTL    string         `json:"token_ttl,omitempty"`
-	Disabled    bool           `json:"disabled,omitempty"`
-	Expires     time.Time      `json:"expires,omitzero"`
-	Audiences   []string       `json:"audiences,omitempty"`
-	Introspects []string       `json:"introspects,omitempty"`
-	Networks    []netip.Prefix `json:"networks,omitempty"`
-	Limits      *limitsEntry   `json:"limits,omitempty"`
-	Secrets     []secretEntry  `json:"secrets,omitempty"`
-	Grants      []grantEntry   `json:"grants,omitempty"`
+	Description string          `json:"description,omitempty"`
+	Attributes  map[string]any  `json:"attributes,omitempty"`
+	TokenTTL    string          `json:"token_ttl,omitempty"`
+	Disabled    bool            `json:"disabled,omitempty"`
+	Expires     time.Time       `json:"expires,omitzero"`
+	Audiences   []string        `json:"audiences,omitempty"`
+	Introspects []string        `json:"introspects,omitempty"`
+	Networks    []netip.Prefix  `json:"networks,omitempty"`
+	Limits      *limitsEntry    `json:"limits,omitempty"`
+	Auth        string          `json:"auth,omitempty"`
+	JWKS        *jwks           `json:"jwks,omitempty"`
+	JWKSURI     string          `json:"jwks_uri,omitempty"`
+	Identities  []identityEntry `json:"identities,omitempty"`
+	certificateEntry
+	CertificateBound bool          `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	DPoPBound        bool          `json:"dpop_bound_access_tokens,omitempty"`
+	Secrets          []secretEntry `json:"secrets,omitempty"`
+	Grants           []grantEntry  `json:"grants,omitempty"`
+}
+
+type identityEntry struct {
+	Issuer         string         `json:"issuer"`
+	Subject        string         `json:"subject,omitempty"`
+	SubjectPattern string         `json:"subject_pattern,omitempty"`
+	Type           string         `json:"type,omitempty"`
+	Claims         map[string]any `json:"claims,omitempty"`
+}
+
+type certificateEntry struct {
+	SubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	SANDNS    string `json:"tls_client_auth_san_dns,omitempty"`
+	SANURI    string `json:"tls_client_auth_san_uri,omitempty"`
+	SANIP     string `json:"tls_client_auth_san_ip,omitempty"`
+	SANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 }
 
 type secretEntry struct {
@@ -55,6 +78,11 @@ func (c *Client) MarshalJSON() ([]byte, error) {
 	e := clientEntry{
 		Description: c.Description, Attributes: c.Attributes, Disabled: c.Disabled, Expires: c.Expires,
 		Audiences: c.Audiences, Introspects: c.Introspects, Networks: c.Networks, Limits: c.Limits.entry(),
+		Auth: c.Auth, JWKS: jwksOf(c.Keys), JWKSURI: c.JWKSURI, certificateEntry: certificateEntry(c.Certificate),
+		CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
+	}
+	for _, i := range c.Identities {
+		e.Identities = append(e.Identities, i.entry())
 	}
 	if c.TokenTTL > 0 {
 		e.TokenTTL = c.TokenTTL.String()
@@ -72,6 +100,20 @@ func (c *Client) MarshalJSON() ([]byte, error) {
 	return json.Marshal(e)
 }
 
+func (i Identity) entry() identityEntry {
+	e := identityEntry(i)
+	if e.Type == TypeJWT {
+		e.Type = ""
+	}
+	return e
+}
+
+func (e identityEntry) identity() Identity {
+	i := Identity(e)
+	i.Type = i.kind()
+	return i
+}
+
 // MarshalJSON returns the resource's entry in a registry file, without the code, which is the entry's name.
 func (r *Resource) MarshalJSON() ([]byte, error) {
 	return json.Marshal(resourceEntry{r.Description, r.Audience, r.Actions, r.Attributes})
@@ -87,6 +129,11 @@ func DecodeClient(id string, data []byte) (*Client, error) {
 	c := &Client{
 		ID: id, Description: e.Description, Attributes: e.Attributes, Disabled: e.Disabled, Expires: e.Expires,
 		Audiences: e.Audiences, Introspects: e.Introspects, Networks: e.Networks,
+		Auth: e.Auth, Keys: e.JWKS.keys(), JWKSURI: e.JWKSURI, Certificate: Certificate(e.certificateEntry),
+		CertificateBound: e.CertificateBound, DPoPBound: e.DPoPBound,
+	}
+	for _, i := range e.Identities {
+		c.Identities = append(c.Identities, i.identity())
 	}
 	limits, err := e.Limits.limits()
 	if err != nil {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"path/filepath"
 	"strings"
 )
@@ -39,6 +40,10 @@ type position struct{ line, column int32 }
 
 func (at position) problem(file, msg string) *FileError {
 	return &FileError{File: file, Line: int(at.line), Column: int(at.column), Msg: msg}
+}
+
+func (at position) after(other position) bool {
+	return cmp.Or(cmp.Compare(at.line, other.line), cmp.Compare(at.column, other.column)) > 0
 }
 
 // readTree reads a file. Its name or, for other names, its first character tells the notation.

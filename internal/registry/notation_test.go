@@ -23,7 +23,7 @@ func TestParseRefusesNotation(t *testing.T) {
 		"yaml in .json":          {"r.json", "clients: {}", "1:1: reading JSON: invalid character 'c' at start of value"},
 
 		"name not shown": {"r.json", `{"clients":{"a":{"hunter2":1}}}`,
-			"1:18: unknown field in a client: known are attributes, audiences, description, disabled, expires, grants, introspects, limits, networks, secrets, token_ttl"},
+			"1:18: unknown field in a client: known are attributes, audiences, auth, description, disabled, dpop_bound_access_tokens, expires, grants, identities, introspects, jwks, jwks_uri, limits, networks, secrets, tls_client_auth_san_dns, tls_client_auth_san_email, tls_client_auth_san_ip, tls_client_auth_san_uri, tls_client_auth_subject_dn, tls_client_certificate_bound_access_tokens, token_ttl"},
 
 		"yaml second document": {"r.yaml", "clients: {}\n---\nclients: {}", "2:1: a second YAML document: only one is allowed"},
 		"yaml anchor":          {"r.yaml", "clients: &x {}", "1:10: an anchor: YAML's anchors, aliases, merge keys and tags are not supported"},
@@ -82,7 +82,7 @@ func TestDeepNesting(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, data := range []string{
-		wholeYAML, wholeJSON, "", "{}", "null", "[", "clients:\n  a: {}\n", "a: &a [*a]", "<<: {}", "? a\n: b", "--- {}\n--- {}",
+		wholeYAML, wholeJSON, credentialsYAML, "", "{}", "null", "[", "clients:\n  a: {}\n", "a: &a [*a]", "<<: {}", "? a\n: b", "--- {}\n--- {}",
 		`{"clients":{"a":{"secrets":[{"id":"1","sha256":"x"}]}}}`, `{"clients":{"a":{},"a":{}}}`, "clients: {1: {}, ~: {}}",
 		`{"resources":{"r":{"actions":{"a":""},"audience":"urn:x"}}}`, "\ufeffclients: {}", "# c\n#\n- a\n  # d\n", "%YAML 1.1\n---\n",
 	} {

@@ -39,7 +39,7 @@ clients:
 		file:                                       "",
 		"clients: {ci-bot: {}}":                    "update ci-bot",
 		"clients: {new: {}}":                       "create new",
-		"clients: {new: {x: 1}}":                   `new.yaml:1:17: unknown field "x" in a client: known are attributes, audiences, description, disabled, expires, grants, introspects, limits, networks, secrets, token_ttl`,
+		"clients: {new: {x: 1}}":                   `new.yaml:1:17: unknown field "x" in a client: known are attributes, audiences, auth, description, disabled, dpop_bound_access_tokens, expires, grants, identities, introspects, jwks, jwks_uri, limits, networks, secrets, tls_client_auth_san_dns, tls_client_auth_san_email, tls_client_auth_san_ip, tls_client_auth_san_uri, tls_client_auth_subject_dn, tls_client_certificate_bound_access_tokens, token_ttl`,
 		"resources: {book: {actions: {}}}":         "new.yaml:1:29: a resource must have an action",
 		"resources: {book: {actions: {edit: ''}}}": `grants still name action "read" of "book": of ci-bot`,
 	} {

@@ -54,6 +54,10 @@ type Registry interface {
 	// Authenticate returns the client and the ID of its secret, if the secret works at now, or else a *Refusal. The work
 	// does not depend on the reason for a refusal.
 	Authenticate(ctx context.Context, id, secret string, now time.Time) (client *Client, secretID string, err error)
+	// ClientsFor returns the clients that have an identity which covers a subject of an issuer (see Identity.Covers), even if
+	// they are disabled. There are several only if their identities require claims that exclude each other. The caller has
+	// verified an assertion of the issuer, and compares its claims and its type.
+	ClientsFor(ctx context.Context, issuer, subject string) ([]*Client, error)
 	// Resource returns the resource with that code, or ErrNotFound.
 	Resource(ctx context.Context, code string) (*Resource, error)
 	// Resources returns all resources, sorted by code.
@@ -88,6 +92,20 @@ type Client struct {
 	Networks []netip.Prefix
 	// Limits replace the issuer's limits for the client. A zero field means the issuer's value.
 	Limits Limits
+	// Auth is the only method by which the client may authenticate, one of Methods. "" means any for which the client has
+	// credentials. See Allows.
+	Auth string
+	// Keys are the client's public keys, at most MaxKeys. Its key set may be at JWKSURI instead.
+	Keys []Key
+	// JWKSURI is the URL of the client's JWK Set (RFC 7591 §2), or "".
+	JWKSURI string
+	// Identities are subjects of other issuers that may act as the client, at most MaxIdentities.
+	Identities []Identity
+	// Certificate says which certificates authenticate the client (RFC 8705 §2.1.2).
+	Certificate Certificate
+	// CertificateBound means that the client's tokens are bound to its certificate (RFC 8705 §3.4), and DPoPBound that they are
+	// bound to the key of a DPoP proof (RFC 9449 §5.2). A request for a token without one is refused.
+	CertificateBound, DPoPBound bool
 	// Secrets are the client's secrets, at most MaxSecrets. With several, one can be replaced while it still works.
 	Secrets []Secret
 	// Grants say what the client may do, and what it may not.

@@ -17,10 +17,11 @@ const MaxFileSize = 256 << 20
 
 // Snapshot is the content of a registry file at one moment. It never changes.
 type Snapshot struct {
-	clients   map[string]*Client
-	resources *ResourceSet
-	revision  string
-	places    map[string]position // of clients in the file; only while it is planned
+	clients    map[string]*Client
+	resources  *ResourceSet
+	identities *identityIndex // nil if there are none
+	revision   string
+	places     map[string]position // of clients in the file; only while it is planned
 
 	sortIDs sync.Once // most registries are never listed
 	ids     []string
@@ -53,6 +54,11 @@ func (s *Snapshot) Client(_ context.Context, id string) (*Client, error) {
 		return c, nil
 	}
 	return nil, ErrNotFound
+}
+
+// ClientsFor returns the clients that have an identity which covers the subject.
+func (s *Snapshot) ClientsFor(_ context.Context, issuer, subject string) ([]*Client, error) {
+	return s.identities.clientsFor(issuer, subject), nil
 }
 
 // Authenticate returns the client whose secret this is, and the ID of the secret, or a *Refusal.

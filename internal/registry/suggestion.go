@@ -23,11 +23,14 @@ func (s suggestion) String() string {
 		}
 	}
 	known := slices.Sorted(s.known)
-	if len(known) == 0 || len(known) > 12 {
+	if len(known) == 0 || len(known) > maxListed {
 		return ""
 	}
 	return ": known are " + strings.Join(known, ", ")
 }
+
+// maxListed is how many known names a message lists at most.
+const maxListed = 24
 
 const maxQuoted = 64
 

@@ -165,6 +165,11 @@ func (f *File) Client(ctx context.Context, id string) (*registry.Client, error) 
 	return f.current.Load().Client(ctx, id)
 }
 
+// ClientsFor returns the clients that have an identity which covers the subject of the issuer.
+func (f *File) ClientsFor(ctx context.Context, issuer, subject string) ([]*registry.Client, error) {
+	return f.current.Load().ClientsFor(ctx, issuer, subject)
+}
+
 // Authenticate returns the client whose secret this is, and the ID of the secret, or a *registry.Refusal.
 func (f *File) Authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, string, error) {
 	return f.current.Load().Authenticate(ctx, id, secret, now)
