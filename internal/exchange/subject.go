@@ -49,7 +49,9 @@ func OfClient(id string, grants []scope.Grant, audiences []string, expires time.
 
 // OfSelf returns the subject of a verified token of another issuer that authenticates its client, which so asks for itself. Only the
 // end of the token is a bound.
-func OfSelf(id string, expires time.Time) *Subject { return &Subject{Client: id, itself: true, expires: expires} }
+func OfSelf(id string, expires time.Time) *Subject {
+	return &Subject{Client: id, itself: true, expires: expires}
+}
 
 func allowedBy(grants []scope.Grant) (scopes []scope.Scope) {
 	for _, g := range grants {

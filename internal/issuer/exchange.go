@@ -141,4 +141,3 @@ func (t *tokenRequest) badToken(what, reason string) *oauth.Error {
 	t.why = reason
 	return t.withID(oauth.InvalidRequest("the " + what + " is not valid here, has expired or was revoked"))
 }
-

@@ -19,11 +19,11 @@ func (t *tokenRequest) beginTokenExchange(ctx context.Context) *oauth.Error {
 func checkExchange(e oauth.Exchange) *oauth.Error {
 	switch {
 	case !isJWTType(e.SubjectTokenType):
-		return oauth.InvalidRequest("the subject_token_type is not supported; use " + oauth.TokenTypeAccessToken + " or " + oauth.TokenTypeJWT)
+		return oauth.InvalidRequest("the subject_token_type is not supported")
 	case e.ActorToken != "" && !isJWTType(e.ActorTokenType):
-		return oauth.InvalidRequest("the actor_token_type is not supported; use " + oauth.TokenTypeAccessToken + " or " + oauth.TokenTypeJWT)
+		return oauth.InvalidRequest("the actor_token_type is not supported")
 	case e.RequestedTokenType != "" && e.RequestedTokenType != oauth.TokenTypeAccessToken && e.RequestedTokenType != oauth.TokenTypeJWT:
-		return oauth.InvalidRequest("the requested_token_type is not supported; the issuer issues " + oauth.TokenTypeAccessToken)
+		return oauth.InvalidRequest("the requested_token_type is not supported")
 	}
 	return nil
 }

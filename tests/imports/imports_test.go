@@ -100,6 +100,7 @@ var own = map[string][]string{
 		"internal/admission",
 		"internal/assertion",
 		"internal/decisionlog",
+		"internal/exchange",
 		"internal/keyring",
 		"internal/metrics",
 		"internal/oauth",
