@@ -47,6 +47,7 @@ func init() {
 //			}
 //			token_ttl   <duration>
 //			signing_alg ES256|RS256|PS256|EdDSA
+//			dpop_nonce
 //			client_limits off | {
 //				rate       <number>/s|m|h | off
 //				burst      <n>
@@ -109,6 +110,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"token_ttl":   once(duration(&i.TokenTTL, time.Second, token.MaxTTL)),
 		"signing_alg": once(i.parseSigningAlg),
 
+		"dpop_nonce":    once(flag(&i.DPoPNonce)),
 		"client_limits": once(i.parseClientLimits),
 
 		"key_rotation":   once(i.parseRotation),

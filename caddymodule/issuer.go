@@ -54,6 +54,11 @@ type Issuer struct {
 	// their share. Default: generous limits.
 	ClientLimits ClientLimits `json:"client_limits,omitzero"`
 
+	// DPoPNonce requires a nonce of this issuer in the DPoP proofs of token requests (RFC 9449 §8). A request without one is
+	// refused with `use_dpop_nonce` and the nonce, and the client sends it again. Proofs then cannot be made ahead of time, and
+	// the clock of the client makes no difference. Nodes that share Caddy's storage accept each other's nonces. Default: false.
+	DPoPNonce bool `json:"dpop_nonce,omitempty"`
+
 	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
 	// the config name it; nothing else uses it. Default: none.
 	Position string `json:"position,omitempty"`
@@ -78,7 +83,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
 		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
-		Admission: sharedAdmission(), Failures: failures,
+		Admission: sharedAdmission(), Failures: failures, Proofs: a.proofs(token.DefaultLeeway, i.DPoPNonce, i.URL),
 		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
 	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {

@@ -89,12 +89,14 @@ func (t *tokenRequest) ownParty(claims *token.Claims, client string) *policy.Par
 
 // ownToken verifies a token of this issuer as introspection does. Its clients must exist and not be disabled.
 func (t *tokenRequest) ownToken(ctx context.Context, raw, what string) (*token.Claims, *oauth.Error) {
-	claims, err := t.ownClaims(ctx, raw, token.Expect{Leeway: token.DefaultLeeway})
+	claims, err := t.ownClaims(ctx, raw, token.Expect{Leeway: token.DefaultLeeway, Bound: true})
 	switch {
 	case token.ErrorReason(err) != "":
 		return nil, t.badToken(what, string(token.ErrorReason(err)))
 	case err != nil:
 		return nil, t.fault("verifying a token to exchange", err)
+	case !t.proves(claims.Confirmation()):
+		return nil, t.badToken(what, string(token.SenderConstrained))
 	case !t.start.Before(claims.Expires): // the leeway is for iat, because the clocks of nodes differ
 		return nil, t.badToken(what, string(token.Expired))
 	}
@@ -114,6 +116,12 @@ func (t *tokenRequest) ownToken(ctx context.Context, raw, what string) (*token.C
 		}
 	}
 	return claims, nil
+}
+
+// proves reports whether the presenter has proved that it holds the keys to which a token is bound. The new token is bound to the
+// same keys then, because it would otherwise be worth more to a thief.
+func (t *tokenRequest) proves(bound token.Confirmation) bool {
+	return (bound.JKT == "" || bound.JKT == t.confirmation.JKT) && (bound.X5TS256 == "" || bound.X5TS256 == t.confirmation.X5TS256)
 }
 
 // checkOpen refuses a token of a client that is not in the registry any more, is disabled or has expired.

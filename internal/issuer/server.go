@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -54,6 +55,7 @@ type Config struct {
 	Usage    *store.Usage
 	Policy   *policy.Engine
 	Keys     *keyring.Ring
+	Proofs   *dpop.Checker // of DPoP, shared by all requests
 
 	// Admission is shared by all issuers of the process. ClientLimits are those of a client that has none of its own.
 	Admission    *admission.Control

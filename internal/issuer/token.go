@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -32,6 +33,9 @@ type tokenRequest struct {
 
 	exchange *tokenExchange // nil for other grants
 	why      string         // a token of an exchange is refused, for the log
+
+	proof        *dpop.Proof        // nil if there is none
+	confirmation token.Confirmation // the keys that the token is bound to
 
 	id        string            // of the decision, in the log and in error bodies
 	input     policy.TokenInput // of the policy, for the log
@@ -66,6 +70,9 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if grant == nil {
 		return oauth.UnsupportedGrantType()
 	}
+	if err := t.openProof(); err != nil {
+		return err
+	}
 	if err := grant.begin(t, ctx); err != nil {
 		return err
 	}
@@ -74,7 +81,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	}
 	defer t.pass.Leave()
 	t.id = token.NewID()
-	for _, step := range []func(context.Context) *oauth.Error{t.readExchange, t.readScopes, t.readRegistry, t.decide} {
+	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -85,6 +92,9 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	}
 	t.logDecision(jti)
 	t.pass.Leave() // before it waits for the client
+	if t.proof != nil && t.proof.NextNonce != "" {
+		w.Header().Set(dpop.NonceHeader, t.proof.NextNonce)
+	}
 	answer.Write(w)
 	return nil
 }

@@ -30,6 +30,8 @@ type ServerMetadata struct {
 	RequestURIParameterSupported bool     `json:"request_uri_parameter_supported"` // its default would be true
 	CodeChallengeMethods         []string `json:"code_challenge_methods_supported"`
 
+	ProofAlgs []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449 §5.1
+
 	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
 }
 
@@ -45,6 +47,8 @@ type Supported struct {
 	AuthMethods []string
 	// AuthAlgs are the algorithms of assertions by which clients authenticate.
 	AuthAlgs []string
+	// ProofAlgs are the algorithms of DPoP proofs.
+	ProofAlgs []string
 }
 
 // authMethods returns the methods that metadata names. FederatedJWT is PrivateKeyJWT on the wire, and has no name of its own.
@@ -96,6 +100,8 @@ func NewServerMetadata(issuer string, s Supported) ServerMetadata {
 		SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs:    s.SigningAlgs,
 		CodeChallengeMethods:  []string{"S256"},
+
+		ProofAlgs: s.ProofAlgs,
 
 		RevocationsURI: issuer + RevocationsPath,
 	}

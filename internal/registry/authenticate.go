@@ -56,6 +56,28 @@ func (c *Client) Authenticate(secret string, now time.Time) (_ *Client, secretID
 	return c, c.Secrets[matching].ID, nil
 }
 
+// AuthenticateBy returns the client if the proof is its own, or else a *Refusal. A nil client stands for an unknown one. All
+// refusals come after the same work. If the client's object is damaged, the error for a right proof is the damage.
+func (c *Client) AuthenticateBy(proof Proof, now time.Time) (*Client, error) {
+	if c == nil {
+		_ = proof(&unknownClient)
+		return nil, &Refusal{Reason: UnknownClient}
+	}
+	reason := proof(c)
+	switch {
+	case reason != "":
+	case c.Disabled:
+		reason = ClientDisabled
+	case !c.isOpen(now):
+		reason = ClientExpired
+	case c.Damage != nil:
+		return nil, c.Damage
+	default:
+		return c, nil
+	}
+	return nil, &Refusal{Reason: reason, ClientID: c.ID}
+}
+
 // attempt is what a client tried to authenticate with. The numbers are 0 or 1.
 type attempt struct {
 	known      bool // the client

@@ -40,6 +40,10 @@ const (
 	ClientExpired   = "client_expired"
 )
 
+// Proof checks what a caller proves to be a client with, such as a certificate. It returns the reason of a Refusal, "" if the
+// caller is the client. For a client that does not exist it gets one without credentials. It must not do less work for that.
+type Proof func(*Client) (reason string)
+
 // Error returns the text of ErrRefused.
 func (*Refusal) Error() string { return ErrRefused.Error() }
 
@@ -54,6 +58,9 @@ type Registry interface {
 	// Authenticate returns the client and the ID of its secret, if the secret works at now, or else a *Refusal. The work
 	// does not depend on the reason for a refusal.
 	Authenticate(ctx context.Context, id, secret string, now time.Time) (client *Client, secretID string, err error)
+	// AuthenticateBy returns the client if a proof other than a secret is its own, or else a *Refusal. The proof may be checked
+	// twice. The work of the registry does not depend on the reason for a refusal.
+	AuthenticateBy(ctx context.Context, id string, proof Proof, now time.Time) (*Client, error)
 	// ClientsFor returns the clients that have an identity which covers a subject of an issuer (see Identity.Covers), even if
 	// they are disabled. There are several only if their identities require claims that exclude each other. The caller has
 	// verified an assertion of the issuer, and compares its claims and its type.

@@ -218,3 +218,47 @@ func FuzzCheckSecret(f *testing.F) {
 		}
 	})
 }
+
+// TestAuthenticateBy checks who is refused for what, and that a proof is checked for each of them.
+func TestAuthenticateBy(t *testing.T) {
+	now := time.Unix(1000, 0)
+	damage := errors.New("damaged")
+	for name, test := range map[string]struct {
+		client *Client
+		reason string // of the proof
+		want   string // the reason of the refusal
+	}{
+		"right":              {&Client{ID: "c"}, "", ""},
+		"wrong":              {&Client{ID: "c"}, "wrong_key", "wrong_key"},
+		"unknown":            {nil, "", UnknownClient},
+		"disabled":           {&Client{ID: "c", Disabled: true}, "", ClientDisabled},
+		"disabled and wrong": {&Client{ID: "c", Disabled: true}, "wrong_key", "wrong_key"},
+		"expired":            {&Client{ID: "c", Expires: now}, "", ClientExpired},
+		"damaged and wrong":  {&Client{ID: "c", Damage: damage}, "wrong_key", "wrong_key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checked := 0
+			client, err := test.client.AuthenticateBy(func(c *Client) string {
+				checked++
+				if test.client == nil && len(c.Keys)+len(c.Secrets) > 0 {
+					t.Error("an unknown client has credentials")
+				}
+				return test.reason
+			}, now)
+			var refusal *Refusal
+			if test.want == "" {
+				if err != nil || client != test.client {
+					t.Errorf("got %v, %v", client, err)
+				}
+			} else if !errors.As(err, &refusal) || refusal.Reason != test.want || client != nil {
+				t.Errorf("got %v, %v", client, err)
+			}
+			if checked != 1 {
+				t.Errorf("the proof was checked %d times", checked)
+			}
+		})
+	}
+	if _, err := (&Client{ID: "c", Damage: damage}).AuthenticateBy(func(*Client) string { return "" }, now); !errors.Is(err, damage) {
+		t.Errorf("damaged: got %v", err)
+	}
+}

@@ -56,6 +56,11 @@ func (s *Snapshot) Client(_ context.Context, id string) (*Client, error) {
 	return nil, ErrNotFound
 }
 
+// AuthenticateBy returns the client if the proof is its own, or else a *Refusal.
+func (s *Snapshot) AuthenticateBy(_ context.Context, id string, proof Proof, now time.Time) (*Client, error) {
+	return s.clients[id].AuthenticateBy(proof, now)
+}
+
 // ClientsFor returns the clients that have an identity which covers the subject.
 func (s *Snapshot) ClientsFor(_ context.Context, issuer, subject string) ([]*Client, error) {
 	return s.identities.clientsFor(issuer, subject), nil

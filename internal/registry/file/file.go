@@ -165,6 +165,11 @@ func (f *File) Client(ctx context.Context, id string) (*registry.Client, error) 
 	return f.current.Load().Client(ctx, id)
 }
 
+// AuthenticateBy returns the client if the proof is its own, or else a *registry.Refusal.
+func (f *File) AuthenticateBy(ctx context.Context, id string, proof registry.Proof, now time.Time) (*registry.Client, error) {
+	return f.current.Load().AuthenticateBy(ctx, id, proof, now)
+}
+
 // ClientsFor returns the clients that have an identity which covers the subject of the issuer.
 func (f *File) ClientsFor(ctx context.Context, issuer, subject string) ([]*registry.Client, error) {
 	return f.current.Load().ClientsFor(ctx, issuer, subject)

@@ -22,31 +22,49 @@ import (
 // The time of a refusal must not show which clients exist. So each refusal makes the same calls to the storage: it loads
 // one object, which may not exist, and checks that the storage still works. For some seconds, an id that was refused is
 // refused without a call, whether a client has it or not. A malformed id or secret is refused without a call.
-func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Time) (*registry.Client, string, error) {
+func (s *Store) Authenticate(ctx context.Context, id, secret string, now time.Time) (client *registry.Client, secretID string, _ error) {
+	err := s.authenticate(ctx, id, registry.MayWork(secret), func(c *registry.Client) (err error) {
+		client, secretID, err = c.Authenticate(secret, now)
+		return err
+	})
+	return client, secretID, err
+}
+
+// AuthenticateBy returns the client if the proof is its own, or else a *registry.Refusal, as Authenticate does for a secret.
+func (s *Store) AuthenticateBy(ctx context.Context, id string, proof registry.Proof, now time.Time) (client *registry.Client, _ error) {
+	err := s.authenticate(ctx, id, true, func(c *registry.Client) (err error) {
+		client, err = c.AuthenticateBy(proof, now)
+		return err
+	})
+	return client, err
+}
+
+// authenticate checks the client that has an id. If it is refused and mayWork is set, it is checked once more as it is in the
+// storage.
+func (s *Store) authenticate(ctx context.Context, id string, mayWork bool, check func(*registry.Client) error) error {
 	client, refused := s.clients.get(id, s.now())
-	found, secretID, err := client.Authenticate(secret, now)
+	err := check(client)
 	if refused || !errors.Is(err, registry.ErrRefused) {
-		return found, secretID, err
+		return err
 	}
 	name, invalid := clientName(id)
-	if invalid != nil || !registry.MayWork(secret) {
-		return nil, "", err
+	if invalid != nil || !mayWork {
+		return err
 	}
 	if err := s.Open(ctx); err != nil {
-		return nil, "", err
+		return err
 	}
 	read, err := s.lookUp(ctx, name, id, client)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	found, secretID, err = read.client.Authenticate(secret, now)
-	if !errors.Is(err, registry.ErrRefused) {
-		return found, secretID, err
+	if err = check(read.client); !errors.Is(err, registry.ErrRefused) {
+		return err
 	}
 	if failed := s.refuse(ctx, name, id, read); failed != nil {
-		return nil, "", failed
+		return failed
 	}
-	return nil, "", err
+	return err
 }
 
 // clientRead is a client that was read in a generation of the cache, or nil if there is none.
