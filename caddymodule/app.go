@@ -228,7 +228,7 @@ func (a *App) remoteIssuer(settings remote.Settings) (*remote.Issuer, error) {
 	key := settings.Key()
 	if issuer, ok := a.remotes[settings.Issuer]; ok {
 		if issuer.Key() != key {
-			return nil, fmt.Errorf("issuer %q is reached in another way elsewhere in the config; its doors share its keys, so each must name the same %s", settings.Issuer, reachOptions)
+			return nil, fmt.Errorf("issuer %q is reached in another way elsewhere in the config; all that accept its tokens share its keys, so each must name the same %s", settings.Issuer, reachOptions)
 		}
 		return issuer, nil
 	}

@@ -50,6 +50,9 @@ type Issuer struct {
 	// published until its last token has expired. Placeholders: {env.*} and {file.*}. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
+	// Trust are the issuers whose tokens identify workloads, which need no secret then. Default: none.
+	Trust []*Trust `json:"trust,omitempty"`
+
 	// ClientLimits bound what one client may ask of the issuer, so that a client that asks without end leaves the others
 	// their share. Default: generous limits.
 	ClientLimits ClientLimits `json:"client_limits,omitzero"`
@@ -90,6 +93,9 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		return fmt.Errorf("client_limits: %w", err)
 	}
 	if c.Keys, err = i.newKeyring(alg, c.Storage, c.Logger); err != nil {
+		return err
+	}
+	if c.Trusted, err = i.openTrust(a); err != nil {
 		return err
 	}
 	if err := errors.Join(i.openRegistry(&c), i.loadPolicy(&c)); err != nil {

@@ -32,6 +32,8 @@ type call struct {
 	http   *http.Request
 	start  time.Time
 	authenticated
+	// grantType is that of a token request, "" at other endpoints.
+	grantType string
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
 	slowed  bool              // whether the answer to a client that is not authenticated is delayed, or refused
@@ -61,6 +63,9 @@ func (c *call) authenticate(ctx context.Context, credentials oauth.Credentials, 
 	case oauth.ClientSecretBasic, oauth.ClientSecretPost:
 		return c.authenticateSecret(ctx, credentials, fault)
 	case oauth.ClientAssertion:
+		if c.isFederated(credentials) {
+			return c.authenticateFederated(ctx, credentials, fault)
+		}
 		return oauth.UnsupportedClientAuthentication()
 	}
 	return oauth.MissingClientAuthentication()
@@ -141,7 +146,7 @@ func (s *Server) warnOfCrowd() {
 
 // faultLevel returns the level at which a failure on this side is logged: debug if anyone can cause it at will.
 func faultLevel(r *http.Request, err error) zapcore.Level {
-	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) {
+	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) || isKeysFault(err) {
 		return zap.DebugLevel
 	}
 	return zap.ErrorLevel

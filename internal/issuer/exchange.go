@@ -17,9 +17,6 @@ type tokenExchange struct {
 	subject *exchange.Subject
 	actor   *exchange.Actor // of the new token, nil if the subject itself acts
 	ttl     time.Duration   // of the tokens of the subject's client, 0 if it has none of its own
-
-	// What policies see of the subject, and of the actor token if there is one.
-	subjectParty, actorParty *policy.Party
 }
 
 // The tokens of an exchange, as descriptions name them.
@@ -28,62 +25,71 @@ const (
 	actorToken   = "actor token"
 )
 
-// readExchange verifies the tokens of an exchange.
+// readExchange verifies those tokens of an exchange that this issuer has issued. The others were verified before it was the turn of
+// the client, because that may need the keys of their issuers.
 func (t *tokenRequest) readExchange(ctx context.Context) *oauth.Error {
-	if t.oauth.GrantType != oauth.GrantTokenExchange || t.exchange != nil {
+	if t.oauth.GrantType != oauth.GrantTokenExchange {
 		return nil
 	}
-	x, refused := t.readSubject(ctx, t.oauth.Exchange.SubjectToken)
-	if refused != nil {
+	if t.exchange == nil {
+		if refused := t.readSubject(ctx); refused != nil {
+			return refused
+		}
+	}
+	if t.exchange.subject.TTL(time.Hour, t.start) <= 0 { // the leeway is for iat, because the clocks of nodes differ
+		return t.badToken(subjectToken, string(token.Expired))
+	}
+	if refused := t.readActor(ctx); refused != nil {
 		return refused
 	}
 	acts := t.client.ID
-	if raw := t.oauth.Exchange.ActorToken; raw != "" {
-		if x.actorParty, refused = t.readActor(ctx, raw); refused != nil {
-			return refused
-		}
-		acts = x.actorParty.ClientID
+	if t.actor != nil {
+		acts = t.actor.ClientID
 	}
 	var err error
-	if x.actor, err = x.subject.By(t.client.ID, acts); err != nil {
+	if t.exchange.actor, err = t.exchange.subject.By(t.client.ID, acts); err != nil {
 		return t.badToken(subjectToken, "too_many_actors")
 	}
-	t.exchange = x
 	return nil
 }
 
 // readSubject verifies the subject token.
-func (t *tokenRequest) readSubject(ctx context.Context, raw string) (*tokenExchange, *oauth.Error) {
-	claims, refused := t.ownToken(ctx, raw, subjectToken)
+func (t *tokenRequest) readSubject(ctx context.Context) *oauth.Error {
+	claims, refused := t.ownToken(ctx, t.oauth.Exchange.SubjectToken, subjectToken)
 	if refused != nil {
-		return nil, refused
+		return refused
 	}
 	subject, err := exchange.OfToken(claims)
 	if err != nil {
-		return nil, t.badToken(subjectToken, "bad_claims")
+		return t.badToken(subjectToken, string(token.BadClaims))
 	}
-	if subject.TTL(time.Hour, t.start) <= 0 {
-		return nil, t.badToken(subjectToken, string(token.Expired))
-	}
-	return &tokenExchange{subject: subject, subjectParty: t.ownParty(claims, claims.Subject)}, nil
+	t.subject, t.exchange = ownParty(claims), &tokenExchange{subject: subject}
+	return nil
 }
 
-// readActor verifies the actor token. It stands for the client that it was issued to, so it must not come from an exchange.
-func (t *tokenRequest) readActor(ctx context.Context, raw string) (*policy.Party, *oauth.Error) {
+// readActor verifies the actor token, if there is one. It stands for the client that it was issued to, so it must not come from an
+// exchange.
+func (t *tokenRequest) readActor(ctx context.Context) *oauth.Error {
+	raw := t.oauth.Exchange.ActorToken
+	if raw == "" {
+		return nil
+	}
 	claims, refused := t.ownToken(ctx, raw, actorToken)
 	switch {
 	case refused != nil:
-		return nil, refused
+		return refused
 	case claims.Subject != claims.ClientID || claims.All["act"] != nil:
-		return nil, t.badToken(actorToken, "exchanged")
+		return t.badToken(actorToken, "exchanged")
 	}
-	return t.ownParty(claims, claims.ClientID), nil
+	t.actor = ownParty(claims)
+	return nil
 }
 
-// ownParty returns what policies see of a token of this issuer.
-func (t *tokenRequest) ownParty(claims *token.Claims, client string) *policy.Party {
+// ownParty returns what policies see of a token of this issuer. It stands for the client that it is about; the claim client_id is that of
+// the last exchange.
+func ownParty(claims *token.Claims) *policy.Party {
 	return &policy.Party{
-		Issuer: claims.Issuer, Subject: claims.Subject, ClientID: client, Scopes: claims.Scopes, Claims: claims.All, Type: registry.TypeJWT,
+		Issuer: claims.Issuer, Subject: claims.Subject, ClientID: claims.Subject, Scopes: claims.Scopes, Claims: claims.All, Type: registry.TypeJWT,
 	}
 }
 
@@ -97,7 +103,7 @@ func (t *tokenRequest) ownToken(ctx context.Context, raw, what string) (*token.C
 		return nil, t.fault("verifying a token to exchange", err)
 	case !t.proves(claims.Confirmation()):
 		return nil, t.badToken(what, string(token.SenderConstrained))
-	case !t.start.Before(claims.Expires): // the leeway is for iat, because the clocks of nodes differ
+	case !t.start.Before(claims.Expires):
 		return nil, t.badToken(what, string(token.Expired))
 	}
 	revoked, err := t.issuer.isRevoked(ctx, claims)

@@ -95,18 +95,3 @@ func (x *tokenExchange) within(ttl time.Duration, now time.Time) time.Duration {
 	}
 	return x.subject.TTL(ttl, now)
 }
-
-// subjectOf and actorOf return what policies see of the tokens.
-func (x *tokenExchange) subjectOf() *policy.Party {
-	if x == nil {
-		return nil
-	}
-	return x.subjectParty
-}
-
-func (x *tokenExchange) actorOf() *policy.Party {
-	if x == nil {
-		return nil
-	}
-	return x.actorParty
-}

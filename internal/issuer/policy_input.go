@@ -17,9 +17,9 @@ func (t *tokenRequest) policyInput() policy.TokenInput {
 		Client:    t.issuer.policyClient(t.client, t.method),
 		Scopes:    t.scopesForPolicy(),
 		Resources: t.resources,
-		Subject:   t.exchange.subjectOf(),
-		Actor:     t.exchange.actorOf(),
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.method, Audience: t.audience},
+		Subject:   t.subject,
+		Actor:     t.actor,
 		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
 }

@@ -31,9 +31,10 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
-	exchange *tokenExchange // nil for other grants
-	why      string         // a token of an exchange is refused, for the log
-
+	subject      *policy.Party      // what policies see of the assertion of a trusted issuer or of the subject token, nil if there is none
+	actor        *policy.Party      // what policies see of the actor token, nil if there is none
+	exchange     *tokenExchange     // nil for other grants
+	why          string             // a token of an exchange is refused, for the log
 	proof        *dpop.Proof        // nil if there is none
 	confirmation token.Confirmation // the keys that the token is bound to
 
@@ -51,7 +52,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	t := &tokenRequest{call: call{issuer: s, http: r, start: time.Now()}}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
-		t.oauth = parsed
+		t.oauth, t.grantType = parsed, parsed.GrantType
 		oerr = t.serve(w)
 	}
 	if oerr != nil {
@@ -80,7 +81,9 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 		return err
 	}
 	defer t.pass.Leave()
-	t.id = token.NewID()
+	if t.id == "" {
+		t.id = token.NewID()
+	}
 	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
