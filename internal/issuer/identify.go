@@ -167,22 +167,12 @@ func onlyOf(ids []string) string {
 
 // openClient returns a client that may act by a method now. The policy may have named one that does not exist.
 func (s *Server) openClient(ctx context.Context, id, method string, now time.Time) (*registry.Client, error) {
-	client, err := s.Registry.Client(ctx, id)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return nil, &registry.Refusal{Reason: registry.UnknownClient}
-	case err != nil:
-		return nil, err
-	case client.Disabled:
-		return nil, &registry.Refusal{Reason: registry.ClientDisabled, ClientID: id}
-	case !client.Expires.IsZero() && !now.Before(client.Expires):
-		return nil, &registry.Refusal{Reason: registry.ClientExpired, ClientID: id}
-	case !client.Allows(method):
-		return nil, &registry.Refusal{Reason: otherMethod, ClientID: id}
-	case client.Damage != nil:
-		return nil, client.Damage
-	}
-	return client, nil
+	return s.Registry.AuthenticateBy(ctx, id, func(client *registry.Client) string {
+		if !client.Allows(method) {
+			return otherMethod
+		}
+		return ""
+	}, now)
 }
 
 // party returns what policies see of the identity of an assertion of a trusted issuer.
