@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
@@ -75,11 +77,15 @@ func startWorkloads(t *testing.T, policy map[string]string) *workloadWorld {
 	})
 	bearer := servertest.WriteFile(t, t.TempDir(), "token", "of-the-pod\n")
 	names := strings.NewReplacer("GITHUB", w.github.URL, "KUBERNETES", w.kubernetes.URL, "SPIRE", w.spire.URL, "BEARER", bearer)
-	w.issuerWorld = startIssuer(t, issuerSettings{
+	w.issuerWorld = newIssuerWorld(t, issuerSettings{
 		registry: names.Replace(workloads), policy: policy,
 		options: names.Replace("trust GITHUB\ntrust KUBERNETES {\njwks_uri KUBERNETES/jwks\nrequest_header Authorization \"Bearer {file.BEARER}\"\n}\n" +
 			"trust SPIRE {\ntype jwt-spiffe\ntrust_domain example.org\njwks_uri SPIRE/jwks\n}"),
 	})
+	w.Admin = fmt.Sprintf("127.0.0.1:%d", servertest.FreePort(t))
+	if err := w.Load(w.caddyfile()); err != nil {
+		t.Fatalf("starting Caddy: %v", err)
+	}
 	return w
 }
 
@@ -343,6 +349,57 @@ rejected contains {"scope": s.raw, "reason": "workloads only"} if {
 	refusedToken(t, w.byAssertion(w.githubToken(production, map[string]any{"mapped": 1})), http.StatusServiceUnavailable, "temporarily_unavailable")
 	if strings.Contains(w.byAssertion(w.githubToken(production, map[string]any{"late": true})).body, "week") {
 		t.Error("the caller learns why it is denied")
+	}
+}
+
+// TestExplainAssertion: the operator sees what is wrong with an assertion, or as which client it may act and why.
+func TestExplainAssertion(t *testing.T) {
+	w := startWorkloads(t, map[string]string{"a.rego": `package m2m.identity
+
+clients contains "demo" if input.identity.claims.both
+
+denied contains {"reason": "of last week"} if input.identity.claims.late
+`})
+	explain := func(assertion, client string) *api.Explanation {
+		t.Helper()
+		asked, err := json.Marshal(api.ExplainRequest{Assertion: assertion, Client: client, Scopes: []string{"book:1:read"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := w.do(w.request(http.MethodPost, "http://"+w.Admin+"/m2m/explain", bytes.NewReader(asked), "Content-Type", "application/json"))
+		x := new(api.Explanation)
+		if err := json.Unmarshal([]byte(a.body), x); err != nil || a.status != http.StatusOK || x.Identity == nil {
+			t.Fatalf("%s: %v", a, err)
+		}
+		return x
+	}
+	x := explain(w.githubToken(production, nil), "")
+	if !x.Passes || x.Client != "books-deployer" || !x.Identity.Verified || x.Identity.Claims["environment"] != "production" || !slices.Equal(x.Identity.Listed, []string{"books-deployer"}) {
+		t.Errorf("got %+v of %+v", x, x.Identity)
+	}
+	both := w.githubToken(production, map[string]any{"both": true})
+	if x := explain(both, ""); x.Passes || x.Client != "" || x.Refusals[0].Reason != "ambiguous_identity" || len(x.Identity.Clients) != 2 || x.Identity.Clients[1].Causes[0].Line != 3 {
+		t.Errorf("got %+v of %+v", x, x.Identity)
+	}
+	if x := explain(both, "demo"); !x.Passes || x.Client != "demo" {
+		t.Errorf("got %+v of %+v", x, x.Identity)
+	}
+	if x := explain(w.githubToken(production, map[string]any{"late": true}), ""); x.Refusals[0].Reason != "identity_denied" || x.Identity.Denied[0].Line != 5 || x.Identity.Denied[0].Reason != "of last week" {
+		t.Errorf("got %+v of %+v", x, x.Identity)
+	}
+	for problem, assertion := range map[string]string{
+		"aud":             w.githubToken(production, map[string]any{"aud": "https://other.example.com"}),
+		"exp has passed":  w.githubToken(production, map[string]any{"exp": 1}),
+		"no trust block":  w.githubToken(production, map[string]any{"iss": "https://other.example.com"}),
+		"not three parts": "hello",
+	} {
+		x := explain(assertion, "")
+		if x.Passes || x.Identity.Verified || !strings.Contains(x.Identity.Problem, problem) || x.Identity.Claims != nil {
+			t.Errorf("%s: got %+v of %+v", problem, x, x.Identity)
+		}
+	}
+	if strings.Contains(w.Log(), both) {
+		t.Error("the log holds an assertion")
 	}
 }
 
