@@ -113,14 +113,23 @@ type ResourceMetadata struct {
 	AuthorizationServers   []string `json:"authorization_servers,omitempty"`
 	ScopesSupported        []string `json:"scopes_supported,omitempty"`
 	BearerMethodsSupported []string `json:"bearer_methods_supported"`
+	ResourceBinding
+}
+
+// ResourceBinding says how a resource takes tokens that are bound to a key (RFC 9728 §2).
+type ResourceBinding struct {
+	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	ProofAlgs        []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	DPoPRequired     bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // NewResourceMetadata describes a resource that accepts tokens of the issuers, in the Authorization header only.
-func NewResourceMetadata(resource string, issuers, scopes []string) ResourceMetadata {
+func NewResourceMetadata(resource string, issuers, scopes []string, binding ResourceBinding) ResourceMetadata {
 	return ResourceMetadata{
 		Resource:               resource,
 		AuthorizationServers:   issuers,
 		ScopesSupported:        scopes,
 		BearerMethodsSupported: []string{"header"},
+		ResourceBinding:        binding,
 	}
 }

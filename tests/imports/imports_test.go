@@ -83,6 +83,7 @@ var own = map[string][]string{
 	"internal/door": {
 		"internal/admin/api",
 		"internal/decisionlog",
+		"internal/dpop",
 		"internal/httpguard",
 		"internal/metrics",
 		"internal/oauth",
