@@ -45,7 +45,7 @@ func Explain(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, do
 	proxied := *asked.Request
 	proxied.RemoteIP = cmp.Or(proxied.RemoteIP, asked.RemoteIP)
 	explanation.Doors, err = door.Explain(ctx, doors, door.Question{
-		Request: &proxied, Issuer: i.URL, Claims: claims, Trace: asked.Trace, Time: asked.Time,
+		Request: &proxied, Issuer: i.URL, Claims: claims, Bound: explanation.BoundTo, Trace: asked.Trace, Time: asked.Time,
 	})
 	letThrough, refused := false, false
 	for _, d := range explanation.Doors {

@@ -100,6 +100,12 @@ func (s *session) printCauses(causes []policy.Cause) {
 	}
 }
 
+// proofTexts say what proves a key that a token is bound to.
+var proofTexts = map[string]string{
+	"dpop": "the scheme DPoP and a proof, because the token is bound to a key of the client",
+	"mtls": "the client's certificate, to which the token is bound",
+}
+
 func (s *session) printDoor(d api.DoorExplanation) {
 	verdict := "let through"
 	if !d.LetThrough {
@@ -119,6 +125,9 @@ func (s *session) printDoor(d api.DoorExplanation) {
 		} else {
 			s.line("it needs %s, which %s covers", r.Scope, r.CoveredBy)
 		}
+	}
+	for _, way := range d.Proofs {
+		s.line("it needs %s", proofTexts[way])
 	}
 	if d.Policy == nil {
 		return

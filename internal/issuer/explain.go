@@ -69,9 +69,20 @@ func (e *explaining) explain(ctx context.Context) (*api.Explanation, *token.Clai
 		}
 	}
 	e.explainToken()
+	e.explainBinding()
 	e.explainCaching()
 	e.Passes = len(e.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
 	return e.Explanation, e.token, nil
+}
+
+// explainBinding says to what keys the client's tokens are always bound.
+func (e *explaining) explainBinding() {
+	if e.client.DPoPBound {
+		e.BoundTo = append(e.BoundTo, "dpop")
+	}
+	if e.client.CertificateBound {
+		e.BoundTo = append(e.BoundTo, "mtls")
+	}
 }
 
 func (e *explaining) refuse(reason, format string, args ...any) {

@@ -103,6 +103,7 @@ var own = map[string][]string{
 		"internal/assertion",
 		"internal/decisionlog",
 		"internal/dpop",
+		"internal/exchange",
 		"internal/keyring",
 		"internal/metrics",
 		"internal/oauth",

@@ -50,7 +50,10 @@ type Explanation struct {
 	Scopes        []policy.ScopeExplanation `json:"scopes"`
 	Audience      []string                  `json:"audience"`
 	TTL           *TTL                      `json:"ttl,omitempty"`
-	Claims        []policy.ValueExplanation `json:"claims"`
+	// BoundTo says to what keys each token of the client is bound: "dpop" and "mtls". Without it, a token is bound to the key of
+	// a DPoP proof if the token request has one.
+	BoundTo []string                  `json:"bound_to,omitempty"`
+	Claims  []policy.ValueExplanation `json:"claims"`
 
 	// Caching says whether the decisions on the token are cached. The explanation itself never comes from the cache.
 	Caching []policy.Caching `json:"caching"`
@@ -110,6 +113,8 @@ type DoorExplanation struct {
 	Pattern string `json:"pattern,omitempty"`
 	// Required are the scopes that the request needs.
 	Required []RequiredScope `json:"required"`
+	// Proofs are what the request needs besides the token, which is bound to keys: "dpop" and "mtls".
+	Proofs []string `json:"proofs,omitempty"`
 	// Observes reports that the door asks its policy and does not obey it.
 	Observes bool `json:"observes,omitempty"`
 	// Policy is the decision of the door's policy, if it has one. If the policy fails, it has the trace until then.
