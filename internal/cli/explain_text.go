@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +14,12 @@ import (
 
 // printExplanation prints each verdict, and the reasons below it.
 func (s *session) printExplanation(x *api.Explanation) {
-	s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
+	if x.Identity == nil || x.Client != "" {
+		s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
+	}
+	if x.Identity != nil {
+		s.printIdentity(x.Identity)
+	}
 	for _, r := range x.Refusals {
 		s.printf("\nrefused   %s\n", printableLines(r.Description))
 	}
@@ -40,6 +48,31 @@ func (s *session) printExplanation(x *api.Explanation) {
 		s.printf("%s\n", printable(explainedCaching(c)))
 	}
 	s.printf("policy %s, registry %s\n", x.PolicyRevision, x.RegistryRevision)
+}
+
+// printIdentity prints what an assertion says, and as which client it may act.
+func (s *session) printIdentity(x *api.IdentityExplanation) {
+	verified := "verified"
+	if !x.Verified {
+		verified = "not verified: " + x.Problem
+	}
+	s.printf("\nidentity  %s\n", printable(verified))
+	s.line("issuer %s", x.Issuer)
+	s.line("subject %s", x.Subject)
+	if x.Type != "" {
+		s.line("type %s, key %s", x.Type, cmp.Or(x.KeyID, "unknown"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.Claims)) {
+		s.line("claim %s: %s", name, compactJSON(x.Claims[name]))
+	}
+	for _, c := range x.Clients {
+		places := placesOf(c.Causes)
+		if slices.Contains(x.Listed, c.Name) {
+			places = " (the registry)" + places
+		}
+		s.line("may act as %s%s", c.Name, places)
+	}
+	s.printCauses(x.Denied)
 }
 
 func (s *session) printVerdict(v policy.ScopeExplanation) {
