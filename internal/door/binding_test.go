@@ -442,6 +442,10 @@ func TestReachedAs(t *testing.T) {
 		{"a stranger names the scheme", "http://api.example.com/books", "", []string{"X-Forwarded-Proto", "http"}, "proof_wrong_url"},
 		{"forward_auth", "https://public.example.com/x", xForwarded, []string{
 			"X-Forwarded-Method", "GET", "X-Forwarded-Host", "public.example.com", "X-Forwarded-Uri", "/x?a=b", "X-Forwarded-Proto", "https"}, ""},
+		{"forward_auth, by the original URL", "https://public.example.com/x", xOriginal, []string{
+			"X-Original-Method", "GET", "X-Original-Url", "https://public.example.com/x?a=b"}, ""},
+		{"forward_auth, another scheme", "https://public.example.com/x", xOriginal, []string{
+			"X-Original-Method", "GET", "X-Original-Url", "http://public.example.com/x", "X-Forwarded-Proto", "https"}, "proof_wrong_url"},
 		{"forward_auth, the URL of the question", "https://api.example.com/books", xForwarded, []string{
 			"X-Forwarded-Method", "GET", "X-Forwarded-Host", "public.example.com", "X-Forwarded-Uri", "/x?a=b", "X-Forwarded-Proto", "https"}, "proof_wrong_url"},
 	} {
@@ -523,3 +527,12 @@ func BenchmarkBound(b *testing.B) {
 }
 
 func has(r *http.Request, field string) bool { return len(r.Header.Values(field)) > 0 }
+
+// TestPolicySeesNoProof: a proof is a credential, which stays out of the policy's input and of the decision log.
+func TestPolicySeesNoProof(t *testing.T) {
+	for _, name := range []string{"DPoP", "dpop", "X-DPoP-Proof"} {
+		if err := CheckPolicyHeaders([]string{name}, nil); err == nil {
+			t.Errorf("a policy reads %s", name)
+		}
+	}
+}

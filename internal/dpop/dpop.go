@@ -82,7 +82,7 @@ func Read(h http.Header) (proof string, err error) {
 // Open reads a proof and compares it with the request (RFC 9449 §4.3). It does not check the signature, which costs most. The
 // error is an *Error.
 func (c *Checker) Open(raw string, r Request) (*Proof, error) {
-	read, err := token.OpenProof(raw)
+	read, err := keys.Open(raw)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -144,6 +144,7 @@ func (p *Proof) Use(owner string) error {
 	id := p.proof.KeyID() + p.proof.ID
 	switch p.checker.Used.Use(namespace, owner, id, p.until, p.checker.now()) {
 	case once.Fresh:
+		keys.Keep(p.proof, owner)
 		return nil
 	case once.Used:
 		return invalid("replayed", "the proof was used before: each request needs its own")
@@ -151,6 +152,9 @@ func (p *Proof) Use(owner string) error {
 		return ErrFull
 	}
 }
+
+// keys remembers the keys of clients that have used a proof.
+var keys = token.NewProofKeys()
 
 // Owner returns the name of a client of an issuer for Use. A client has one share of the memory for all its keys.
 func Owner(issuer, clientID string) string { return issuer + " " + clientID }
