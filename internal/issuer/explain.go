@@ -102,7 +102,9 @@ func (e *explaining) explainClient() {
 		e.refuse("client_expired", "the client expired at %s", e.client.Expires.UTC().Format(time.RFC3339))
 	}
 	hasSecret := slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) })
-	hasOther := slices.ContainsFunc(registry.Methods, func(m string) bool { return m != registry.ClientSecret && e.client.Allows(m) && e.client.CredentialsFor(m) })
+	hasOther := slices.ContainsFunc(registry.Methods, func(m string) bool {
+		return m != registry.ClientSecret && e.client.Allows(m) && e.client.CredentialsFor(m)
+	})
 	if e.identity == nil && !hasOther && !(hasSecret && e.client.Allows(registry.ClientSecret)) {
 		e.note("the client has no secret that works and no other credential, and so cannot authenticate")
 	}
