@@ -59,6 +59,7 @@ type Issuer struct {
 	Position string `json:"position,omitempty"`
 
 	KeySettings
+	ClientAuthSettings
 
 	server *issuer.Server // set by provision
 }
@@ -84,6 +85,9 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {
 		return fmt.Errorf("client_limits: %w", err)
 	}
+	if err := i.setClientAuth(&c); err != nil {
+		return err
+	}
 	if c.Keys, err = i.newKeyring(alg, c.Storage, c.Logger); err != nil {
 		return err
 	}
@@ -108,6 +112,7 @@ func (i *Issuer) resolve() error {
 	if i.Registry != nil {
 		fields = append(fields, &i.Registry.Path)
 	}
+	fields = append(fields, pointers(i.JWKSURINetworks)...)
 	return replaceAll(repl, append(fields, pointers(i.Policy.Paths)...)...)
 }
 

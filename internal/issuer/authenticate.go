@@ -34,7 +34,8 @@ type call struct {
 	authenticated
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
-	slowed  bool              // whether the answer to a client that is not authenticated is delayed, or refused
+	slowed  bool              // whether the answer to a client that fails again and again is delayed, or refused
+	least   time.Duration     // how long the answer to a client that is not authenticated takes at least
 	waited  time.Duration     // how long such an answer was delayed
 	pass    admission.Pass    // to do expensive work
 }
@@ -61,16 +62,22 @@ func (c *call) authenticate(ctx context.Context, credentials oauth.Credentials, 
 	case oauth.ClientSecretBasic, oauth.ClientSecretPost:
 		return c.authenticateSecret(ctx, credentials, fault)
 	case oauth.ClientAssertion:
-		return oauth.UnsupportedClientAuthentication()
+		return c.authenticateAssertion(ctx, credentials, fault)
 	}
 	return oauth.MissingClientAuthentication()
 }
 
 // authenticateSecret finds a client by its secret.
 func (c *call) authenticateSecret(ctx context.Context, credentials oauth.Credentials, fault faulty) *oauth.Error {
+	if !c.issuer.takes(credentials.Method) {
+		return oauth.UnsupportedClientAuthentication()
+	}
 	client, secretID, err := c.issuer.Registry.Authenticate(ctx, credentials.ClientID, credentials.Secret, c.start)
 	if err != nil {
 		return c.refuseOrFail(ctx, credentials.ClientID, err, fault)
+	}
+	if !client.Allows(credentials.Method) {
+		return c.refuseSlowly(ctx, credentials.ClientID, &registry.Refusal{Reason: otherMethod, ClientID: client.ID})
 	}
 	return c.accept(authenticated{client: client, method: credentials.Method, keyID: secretID})
 }
@@ -78,6 +85,7 @@ func (c *call) authenticateSecret(ctx context.Context, credentials oauth.Credent
 // accept ends the authentication of a client.
 func (c *call) accept(a authenticated) *oauth.Error {
 	c.authenticated = a
+	c.issuer.Metrics.Authenticated(a.method)
 	if a.isOwnKey() {
 		c.issuer.Usage.Seen(a.client.ID, a.keyID, c.start)
 	}

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // metadataDocument is the discovery document of an issuer, for one revision of its registry and one set of algorithms. It is
@@ -43,7 +44,7 @@ func (s *Server) metadata(ctx context.Context) (*metadataDocument, error) {
 	}
 	// Tokens of an earlier signing_alg are valid until they expire, and clients such as go-oidc refuse algorithms that the
 	// metadata does not name.
-	meta := oauth.NewServerMetadata(s.URL, oauth.Supported{Scopes: scopes, SigningAlgs: keys.Algs, GrantTypes: s.grantTypes(), AuthMethods: s.authMethods()})
+	meta := oauth.NewServerMetadata(s.URL, oauth.Supported{Scopes: scopes, SigningAlgs: keys.Algs, GrantTypes: s.grantTypes(), AuthMethods: s.authMethods(), AuthAlgs: token.AcceptedAlgs()})
 	document := &metadataDocument{oauth.NewJSONDocument(meta, oauth.MetadataMaxAge), revision, keys.Algs}
 	s.document.Store(document)
 	return document, nil
