@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -57,6 +58,7 @@ type App struct {
 	// memories are those of the issuers whose tokens a door takes, by the issuer's URL.
 	memories map[string]*tokenMemory
 	doors    []*AuthHandler // of this config
+	nonces   []*dpop.Nonces // of this config
 	// keepKeys is set if the keys of remote issuers are fetched before a token needs them.
 	keepKeys bool
 }
@@ -123,6 +125,7 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	a.shareNonces()
 	a.maintainRemotes()
 	a.lint()
 	a.waitForNetwork()
@@ -225,7 +228,7 @@ func (a *App) remoteIssuer(settings remote.Settings) (*remote.Issuer, error) {
 	key := settings.Key()
 	if issuer, ok := a.remotes[settings.Issuer]; ok {
 		if issuer.Key() != key {
-			return nil, fmt.Errorf("issuer %q is reached in another way elsewhere in the config; its doors share its keys, so each must name the same %s", settings.Issuer, reachOptions)
+			return nil, fmt.Errorf("issuer %q is reached in another way elsewhere in the config; all that accept its tokens share its keys, so each must name the same %s", settings.Issuer, reachOptions)
 		}
 		return issuer, nil
 	}

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -89,6 +92,24 @@ type AuthHandler struct {
 	// what is revoked. With KeepStreams, revoking a leaked token does not end its connections. Default: false.
 	KeepStreams bool `json:"keep_streams,omitempty"`
 
+	// Bound refuses tokens that are not bound to a key of their client in one of these ways: "dpop" (RFC 9449) or "mtls" (RFC
+	// 8705). Without it, plain bearer tokens are accepted, too. A token that is bound to keys (`cnf`) always needs the proof of
+	// each: for dpop, the scheme DPoP and a proof in the header DPoP, signed for this request; for mtls, the client
+	// certificate in the TLS handshake, for which the site needs Caddy's client_auth. A token with a `cnf` of any other form is
+	// refused. Default: none.
+	Bound []string `json:"bound,omitempty"`
+
+	// ClientCertificateHeader is the header in which a proxy that terminates TLS sends the client's certificate, in the form of RFC
+	// 9440 §2.2. It counts only from the trusted_proxies of the server, and then the certificate of the connection, which is
+	// that of the proxy, does not. The proxy must replace or remove the header on every request. The headers Client-Cert and
+	// Client-Cert-Chain of other peers never reach the next handler. Default: none, and the certificate of the connection counts.
+	ClientCertificateHeader string `json:"client_certificate_header,omitempty"`
+
+	// DPoPNonce requires a nonce of this handler in the proofs of DPoP (RFC 9449 §9). A client whose proof has none, or an old one,
+	// gets 401 use_dpop_nonce with a nonce, and sends the request again. So nobody can make proofs ahead of time, and the clock
+	// of the client makes no difference. All nodes with one storage accept each other's nonces. Default: false.
+	DPoPNonce bool `json:"dpop_nonce,omitempty"`
+
 	// NoMetadata neither serves the protected resource metadata (RFC 9728 §3) nor names it in challenges. Default: false. The
 	// metadata is served only if the audience is an http or https URL.
 	NoMetadata bool `json:"no_metadata,omitempty"`
@@ -145,6 +166,8 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	if c.Leeway, err = h.leeway(); err != nil {
 		return err
 	}
+	c.Binding = h.binding()
+	c.Binding.Proofs = app.proofs(max(c.Leeway, dpop.DefaultLeeway), h.DPoPNonce, "door "+strings.Join(h.Audience, " "))
 	if h.Policy != nil {
 		if c.Policy, err = h.Policy.provision(h, app.storage, app.logger.Named("decisions")); err != nil {
 			return fmt.Errorf("policy: %w", err)
@@ -155,6 +178,10 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 	}
 	app.doors = append(app.doors, h)
 	return nil
+}
+
+func (h *AuthHandler) binding() door.Binding {
+	return door.Binding{Required: h.Bound, Certificates: clientcert.Reader{Header: h.ClientCertificateHeader}}
 }
 
 func (h *AuthHandler) leeway() (time.Duration, error) {
@@ -181,7 +208,7 @@ func (h *AuthHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cad
 // listed returns the issuers of the config, from Issuer or from Issuers.
 func (h *AuthHandler) listed() ([]*TrustedIssuer, error) {
 	if len(h.Issuers) == 0 {
-		return []*TrustedIssuer{{URL: h.Issuer}}, nil
+		return []*TrustedIssuer{{Reach: Reach{URL: h.Issuer}}}, nil
 	}
 	if h.Issuer != "" {
 		return nil, errors.New("issuer and issuers are both given; one of them says whose tokens are taken")

@@ -48,6 +48,20 @@ func init() {
 //			}
 //			token_ttl   <duration>
 //			signing_alg ES256|RS256|PS256|EdDSA
+//			trust <url> {
+//				audience       <name...>
+//				type           jwt|jwt-spiffe
+//				trust_domain   <name>
+//				alg            <alg...>
+//				discovery      <url>
+//				jwks_uri       <url>
+//				jwks_origin    <origin...>
+//				ca             <file...>
+//				request_header <name> <value>
+//				http_network   <network...>
+//				max_stale      <duration>
+//			}
+//			dpop_nonce
 //			client_limits off | {
 //				rate       <number>/s|m|h | off
 //				burst      <n>
@@ -113,6 +127,8 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"token_ttl":   once(duration(&i.TokenTTL, time.Second, token.MaxTTL)),
 		"signing_alg": once(i.parseSigningAlg),
 
+		"trust":         repeatable(i.parseTrust),
+		"dpop_nonce":    once(flag(&i.DPoPNonce)),
 		"client_limits": once(i.parseClientLimits),
 
 		"key_rotation":   once(i.parseRotation),

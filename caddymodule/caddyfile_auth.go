@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -55,6 +56,9 @@ import (
 //		trust_header <name...>
 //		keep_token
 //		keep_streams
+//		bound    dpop|mtls ...
+//		dpop_nonce
+//		client_certificate_header [<name>]
 //		metadata off
 //		forward_auth same_request|x_forwarded|x_original
 //	}
@@ -90,13 +94,38 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"trust_header": repeatable(h.parseTrustHeader),
 		"keep_token":   once(flag(&h.KeepToken)),
 		"keep_streams": once(flag(&h.KeepStreams)),
+		"bound":        once(h.parseBound),
+		"dpop_nonce":   once(flag(&h.DPoPNonce)),
 		"metadata":     once(off(&h.NoMetadata)),
 		"forward_auth": once(h.parseForwardAuth),
+
+		"client_certificate_header": once(h.parseCertificateHeader),
 	})
 	if err != nil {
 		return err
 	}
-	return located(d, door.CheckForwardAuth(h.ForwardAuth, h.KeepToken, h.KeepStreams))
+	if err := door.CheckForwardAuth(h.ForwardAuth, h.KeepToken, h.KeepStreams); err != nil {
+		return located(d, err)
+	}
+	binding := h.binding()
+	return located(d, binding.Check(h.ForwardAuth))
+}
+
+func (h *AuthHandler) parseBound(d *caddyfile.Dispenser) error {
+	if err := someArgs(&h.Bound)(d); err != nil {
+		return err
+	}
+	return located(d, door.CheckBound(h.Bound))
+}
+
+func (h *AuthHandler) parseCertificateHeader(d *caddyfile.Dispenser) error {
+	h.ClientCertificateHeader = clientcert.DefaultHeader
+	if args := d.RemainingArgs(); len(args) == 1 {
+		h.ClientCertificateHeader = args[0]
+	} else if len(args) > 1 {
+		return d.ArgErr()
+	}
+	return located(d, door.CheckCertificateHeader(h.ClientCertificateHeader))
 }
 
 // parseRequire compiles the requirement at once, so that an error names its line.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -16,7 +17,7 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	lines := make(lineOf)
-	err := parseBlock(d, subdirectives{
+	options := subdirectives{
 		"audience":           once(t.checked(someArgs(&t.Audience))),
 		"typ":                once(t.checked(someArgs(&t.Types))),
 		"scope_claim":        once(t.checked(oneArg(&t.ScopeClaim))),
@@ -25,17 +26,11 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"allow_missing":      once(lines.note(t.checked(someArgs(&t.AllowMissing)))),
 		"alg":                once(t.checked(someArgs(&t.Algs))),
 		"ignore_parameter":   once(t.checked(someArgs(&t.IgnoreParameters))),
-		"discovery":          once(lines.note(oneArg(&t.Discovery))),
-		"jwks_uri":           once(lines.note(oneArg(&t.JWKSURI))),
-		"jwks_origin":        once(lines.note(someArgs(&t.JWKSOrigins))),
-		"ca":                 once(someArgs(&t.CA)),
-		"request_header":     repeatable(lines.note(t.parseRequestHeader)),
-		"http_network":       once(lines.note(someArgs(&t.HTTPNetworks))),
-		"max_stale":          once(duration(&t.MaxStale, minMaxStale, maxMaxStale)),
 		"revocation_max_age": once(lines.note(duration(&t.RevocationMaxAge, minMaxStale, maxMaxStale))),
 		"revocation_stale":   once(lines.note(t.checked(oneArg(&t.RevocationStale)))),
-	})
-	if err != nil {
+	}
+	maps.Copy(options, t.Reach.options(lines))
+	if err := parseBlock(d, options); err != nil {
 		return err
 	}
 	if err := t.check(); err != nil { // of lines that need each other
@@ -44,11 +39,20 @@ func (t *TrustedIssuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if len(lines) == 0 || !t.known() {
 		return nil
 	}
-	if err := t.checkReach(); err != nil {
-		option, _, _ := strings.Cut(err.Error(), " ") // with which each of these errors begins
-		return lines.located(strings.TrimSuffix(option, ":"), d, err)
+	return lines.ofOption(d, t.checkReach())
+}
+
+// options returns the options of the way to the issuer. Those whose check needs other lines are noted.
+func (r *Reach) options(lines lineOf) subdirectives {
+	return subdirectives{
+		"discovery":      once(lines.note(oneArg(&r.Discovery))),
+		"jwks_uri":       once(lines.note(oneArg(&r.JWKSURI))),
+		"jwks_origin":    once(lines.note(someArgs(&r.JWKSOrigins))),
+		"ca":             once(someArgs(&r.CA)),
+		"request_header": repeatable(lines.note(r.parseRequestHeader)),
+		"http_network":   once(lines.note(someArgs(&r.HTTPNetworks))),
+		"max_stale":      once(duration(&r.MaxStale, minMaxStale, maxMaxStale)),
 	}
-	return nil
 }
 
 // lineOf remembers where options are whose check needs the lines after them.
@@ -62,6 +66,15 @@ func (l lineOf) note(parse parser) parser {
 	}
 }
 
+// ofOption adds the line of the option with whose name an error begins.
+func (l lineOf) ofOption(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	option, _, _ := strings.Cut(err.Error(), " ")
+	return l.located(strings.TrimSuffix(option, ":"), d, err)
+}
+
 // located adds the line of an option to an error, or that where the parser is.
 func (l lineOf) located(option string, d *caddyfile.Dispenser, err error) error {
 	if at := l[option]; at != nil {
@@ -71,18 +84,18 @@ func (l lineOf) located(option string, d *caddyfile.Dispenser, err error) error 
 }
 
 // parseRequestHeader checks the name at once, so that an error names its line.
-func (t *TrustedIssuer) parseRequestHeader(d *caddyfile.Dispenser) error {
+func (r *Reach) parseRequestHeader(d *caddyfile.Dispenser) error {
 	var name, value string
 	if !d.AllArgs(&name, &value) {
 		return d.ArgErr()
 	}
-	if _, twice := t.RequestHeaders[name]; twice {
+	if _, twice := r.RequestHeaders[name]; twice {
 		return d.Errf("header %q is given twice", name)
 	}
-	if t.RequestHeaders == nil {
-		t.RequestHeaders = make(map[string]string)
+	if r.RequestHeaders == nil {
+		r.RequestHeaders = make(map[string]string)
 	}
-	t.RequestHeaders[name] = value
+	r.RequestHeaders[name] = value
 	return located(d, remote.CheckHeader(name))
 }
 

@@ -50,9 +50,17 @@ type Issuer struct {
 	// published until its last token has expired. Placeholders: {env.*} and {file.*}. Default: ES256.
 	SigningAlg string `json:"signing_alg,omitempty"`
 
+	// Trust are the issuers whose tokens identify workloads, which need no secret then. Default: none.
+	Trust []*Trust `json:"trust,omitempty"`
+
 	// ClientLimits bound what one client may ask of the issuer, so that a client that asks without end leaves the others
 	// their share. Default: generous limits.
 	ClientLimits ClientLimits `json:"client_limits,omitzero"`
+
+	// DPoPNonce requires a nonce of this issuer in the DPoP proofs of token requests (RFC 9449 §8). A request without one is
+	// refused with `use_dpop_nonce` and the nonce, and the client sends it again. Proofs then cannot be made ahead of time, and
+	// the clock of the client makes no difference. Nodes that share Caddy's storage accept each other's nonces. Default: false.
+	DPoPNonce bool `json:"dpop_nonce,omitempty"`
 
 	// Position is the file and the line of the Caddyfile, such as Caddyfile:12. The Caddyfile adapter sets it. Warnings about
 	// the config name it; nothing else uses it. Default: none.
@@ -79,7 +87,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
 		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
-		Admission: sharedAdmission(), Failures: failures,
+		Admission: sharedAdmission(), Failures: failures, Proofs: a.proofs(token.DefaultLeeway, i.DPoPNonce, i.URL),
 		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
 	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {
@@ -89,6 +97,9 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		return err
 	}
 	if c.Keys, err = i.newKeyring(alg, c.Storage, c.Logger); err != nil {
+		return err
+	}
+	if c.Trusted, err = i.openTrust(a); err != nil {
 		return err
 	}
 	if err := errors.Join(i.openRegistry(&c), i.loadPolicy(&c)); err != nil {

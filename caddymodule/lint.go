@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/lint"
@@ -49,6 +50,7 @@ func (a *App) lint() {
 		servers := app.(*caddyhttp.App).Servers
 		for _, name := range slices.Sorted(maps.Keys(servers)) {
 			config.Servers = append(config.Servers, lintRoutes(servers[name].Routes, servers[name].NamedRoutes))
+			config.ClientAuth = append(config.ClientAuth, asksForCertificates(servers[name].TLSConnPolicies))
 		}
 	}
 	findings := lint.Check(config)
@@ -90,6 +92,7 @@ func (h *AuthHandler) lintModel() *lint.Door {
 	model := &lint.Door{
 		Position: h.Position, Resource: h.Audience[0], MetadataURL: h.door.MetadataURL(),
 		KeepToken: h.KeepToken, Answers: h.ForwardAuth != "",
+		NeedsCertificate: h.ForwardAuth == "" && h.ClientCertificateHeader == "" && slices.Equal(h.Bound, []string{"mtls"}),
 	}
 	for _, t := range h.trusted {
 		model.Issuers = append(model.Issuers, lint.DoorIssuer{URL: t.URL, Audience: t.Audience})
@@ -101,6 +104,14 @@ func (h *AuthHandler) lintModel() *lint.Door {
 		model.Public = append(model.Public, lint.Requirement{Position: p.Position, Method: p.Method, Path: p.Path})
 	}
 	return model
+}
+
+// asksForCertificates reports whether connections by one of the policies ask for a client certificate. Which hosts they are for is
+// not known any more once they are provisioned.
+func asksForCertificates(policies caddytls.ConnectionPolicies) bool {
+	return slices.ContainsFunc(policies, func(p *caddytls.ConnectionPolicy) bool {
+		return p.ClientAuthentication != nil && p.ClientAuthentication.Active()
+	})
 }
 
 func lintRoutes(routes caddyhttp.RouteList, named map[string]*caddyhttp.Route) []*lint.Route {

@@ -100,11 +100,18 @@ var neverWorks = map[string]struct{ caddyfile, want string }{
 	"the action first":                 {lintSite("m2m_auth {\n\t\trequire GET /books read:books\n\t}\n\treverse_proxy up:1\n"), `the registry has no resource "read"; a scope is resource:identifier:action, so did you mean "book:read"?`},
 	"a resource for others":            {lintSite("m2m_auth {\n\t\trequire GET /films film:*:read\n\t}\n\treverse_proxy up:1\n"), "Caddyfile:13 `require GET /films` needs film:*:read, whose tokens are for an audience that this m2m_auth does not accept"},
 	"an audience of no token":          {lintSite("m2m_auth {\n\t\taudience https://api.example.com\n\t}\n\treverse_proxy up:1\n"), "Caddyfile:12 m2m_auth refuses every token: it wants the audience https://api.example.com, and the resources of the registry are for https://auth.example.com, https://films.example.com"},
+	"bound mtls without client_auth":   {lintSite(boundDoor), "Caddyfile:12 m2m_auth refuses every request: `bound mtls` needs a client certificate, and its site does not ask for one"},
 	"door behind another that answers": {lintSite("route {\n\t\tm2m_auth {\n\t\t\tforward_auth x_forwarded\n\t\t}\n\t\tm2m_auth\n\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:16 m2m_auth is never reached: m2m_auth before it"},
 }
 
+// boundDoor is a door that every request needs a client certificate for.
+const boundDoor = "m2m_auth {\n\t\tbound mtls\n\t}\n\treverse_proxy up:1\n"
+
 // works are configs about which there is no warning.
 var works = map[string]string{
+	"bound mtls with client_auth":   lintSite("tls {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}\n\t" + boundDoor),
+	"bound mtls behind a proxy":     lintSite("m2m_auth {\n\t\tbound mtls\n\t\tclient_certificate_header\n\t}\n\treverse_proxy up:1\n"),
+	"bound, also in another way":    lintSite("m2m_auth {\n\t\tbound mtls dpop\n\t}\n\treverse_proxy up:1\n"),
 	"exempted paths have files":     lintSite("@api not path /public/*\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\tfile_server\n"),
 	"exempted paths are not served": lintSite("@api not path /public/*\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\treverse_proxy @api up:1\n"),
 	"a method is exempted":          lintSite("@api not method OPTIONS\n\tm2m_auth @api {\n\t\trequire GET /books book:*:read\n\t}\n\treverse_proxy up:1\n"),

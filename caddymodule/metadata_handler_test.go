@@ -27,7 +27,7 @@ func TestResourceMetadataBesideItsDoor(t *testing.T) {
 				t.Fatalf("challenge %s", refused.challenge())
 			}
 			got := d.ask("GET", path, http.Header{"Host": {"api.example.com"}})
-			if want := `{"resource":"https://api.example.com/v1","authorization_servers":["` + d.issuer.URL + `"],"bearer_methods_supported":["header"]}`; got.status != 200 || strings.TrimSpace(got.body) != want {
+			if want := `{"resource":"https://api.example.com/v1","authorization_servers":["` + d.issuer.URL + `"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","EdDSA","Ed25519","ES384","ES512","PS256","PS384","PS512","RS256","RS384","RS512"]}`; got.status != 200 || strings.TrimSpace(got.body) != want {
 				t.Errorf("%d %s, want %s", got.status, got.body, want)
 			}
 			if got.header.Get("Access-Control-Allow-Origin") != "*" || got.header.Get("Etag") == "" {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -32,12 +31,11 @@ const (
 	staleAllow  = "allow"
 )
 
-// TrustedIssuer is an issuer whose tokens m2m_auth accepts. The options other than URL and Audience are for remote issuers
+// TrustedIssuer is an issuer whose tokens m2m_auth accepts. If the m2m app does not have its URL, it is a remote issuer. The
+// options other than URL and Audience are for remote issuers
 // whose tokens do not follow RFC 9068. Each of them accepts more tokens than the RFC, or reads them differently.
 type TrustedIssuer struct {
-	// URL is the issuer's URL, exactly as in the `iss` of its tokens. If the m2m app does not have it, it is a remote issuer.
-	// Placeholders: {env.*} and {file.*}. Required.
-	URL string `json:"issuer"`
+	Reach
 
 	// Audience are the accepted values of `aud`. A token of this issuer needs one of them. Placeholders: {env.*} and {file.*}.
 	// Default: the audience of the handler, or else that of the app's issuer.
@@ -76,42 +74,6 @@ type TrustedIssuer struct {
 	// could be found (RFC 7515 §4.1): any of jku, x5u and x5c. They are never read or followed: only the keys of the
 	// issuer's own key set count. Default: none.
 	IgnoreParameters []string `json:"ignore_parameters,omitempty"`
-
-	// Discovery is the URL of the issuer's metadata, if it is not at a well-known place (RFC 8414 §3) of the issuer's URL. The
-	// document must name exactly this issuer. The issuer's URL may then be any name. Placeholders: {env.*} and {file.*}.
-	// Default: the well-known places.
-	Discovery string `json:"discovery,omitempty"`
-
-	// JWKSURI is the URL of the issuer's key set (RFC 7517 §5). With it no metadata is read, so revocations that the issuer
-	// publishes are not followed. The issuer's URL may then be any name. Placeholders: {env.*} and {file.*}. Default: the
-	// `jwks_uri` of the metadata.
-	JWKSURI string `json:"jwks_uri,omitempty"`
-
-	// CA are PEM files with the certificates that requests to the issuer trust, instead of those of the system. A changed file
-	// is read again. A file that cannot be read is an error. Placeholders: {env.*} and {file.*}. Default: the certificates
-	// that the system trusts.
-	CA []string `json:"ca,omitempty"`
-
-	// RequestHeaders are sent with requests for the issuer's metadata, keys and revocations: header name to value. They go to
-	// the origin of Discovery or JWKSURI, or else of the issuer, and to those of JWKSOrigins. A value must have a
-	// placeholder {env.*} or {file.*}, so that no secret is in a config. Files are read for each request. Default: none.
-	RequestHeaders map[string]string `json:"request_headers,omitempty"`
-
-	// HTTPNetworks are the networks to which requests to the issuer may connect with http instead of https, as IP addresses
-	// or prefixes such as 10.0.0.0/8. Who can change the traffic on such a network can make tokens of the issuer. No
-	// request without TLS leaves these networks, whatever a name resolves to. Default: none, and http is only for loopback.
-	HTTPNetworks []string `json:"http_networks,omitempty"`
-
-	// JWKSOrigins are the origins, in addition to the issuer's own, that the `jwks_uri` of its metadata (RFC 8414 §2) may have.
-	// Metadata that names another origin is refused, and no request is sent there. An origin is `https://host` or
-	// `https://host:port`, in lower case, without the default port and without a path. It may be http with a loopback host
-	// if the issuer is http with a loopback host. All handlers must name the same origins for an issuer. Placeholders:
-	// {env.*} and {file.*}. Default: none.
-	JWKSOrigins []string `json:"jwks_origins,omitempty"`
-
-	// MaxStale is how long fetched keys are used after they are no longer fresh, while the issuer cannot be reached. During
-	// that time a key that the issuer has withdrawn is still accepted. At least 1m, at most 720h. Default: 24h.
-	MaxStale caddy.Duration `json:"max_stale,omitempty"`
 
 	// RevocationMaxAge is the largest age of what the handler knows about the issuer's revocations. Only issuers of this plugin
 	// publish their revocations; the age is then usually less than half a minute. If RevocationMaxAge is set, an issuer
@@ -178,6 +140,17 @@ func (t *TrustedIssuer) find(app *App, audience []string) (*Issuer, error) {
 	return local, err
 }
 
+// checkReach checks the way to the issuer. Placeholders must have been replaced. It reads no files.
+func (t *TrustedIssuer) checkReach() error {
+	if t.JWKSURI != "" && (t.RevocationMaxAge != 0 || t.RevocationStale != "") {
+		if _, err := t.settings(); err != nil {
+			return err
+		}
+		return errors.New("revocation_max_age and revocation_stale have no effect beside jwks_uri: the metadata says where revocations are")
+	}
+	return t.Reach.check()
+}
+
 func (t *TrustedIssuer) checkRemote(audience []string) error {
 	if err := t.checkReach(); err != nil {
 		return ofIssuer(t.URL, err)
@@ -190,7 +163,7 @@ func (t *TrustedIssuer) checkRemote(audience []string) error {
 
 // provision finds the issuer. It does not use the network.
 func (t *TrustedIssuer) provision(app *App, audience []string) error {
-	fields := slices.Concat(pointers(t.Audience), pointers(t.ClientIDs), t.reachFields())
+	fields := slices.Concat(pointers(t.Audience), pointers(t.ClientIDs), t.Reach.fields())
 	if err := replaceAll(caddy.NewReplacer(), fields...); err != nil {
 		return err
 	}
@@ -220,19 +193,9 @@ func (t *TrustedIssuer) provision(app *App, audience []string) error {
 }
 
 func (t *TrustedIssuer) provisionRemote(app *App) error {
-	settings, err := t.reach()
+	issuer, err := t.open(app)
 	if err != nil {
 		return err
-	}
-	if err := settings.CheckCA(); err != nil {
-		return err
-	}
-	issuer, err := app.remoteIssuer(settings)
-	if err != nil {
-		return err
-	}
-	if t.MaxStale == 0 {
-		t.MaxStale = caddy.Duration(discovery.DefaultStaleFor)
 	}
 	t.remote = issuer.Trust(remote.Bounds{
 		KeysMaxStale:      time.Duration(t.MaxStale),

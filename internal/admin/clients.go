@@ -117,10 +117,11 @@ func showClient(a *request) error {
 	return a.writeClient(client)
 }
 
-// writeClient answers with a client, and with the time when each of its secrets was last used.
+// writeClient answers with a client, and with the time when each of its secrets and keys was last used.
 func (a *request) writeClient(client *registry.Client) error {
 	view := viewClient(client)
-	view.Secrets = viewSecrets(client, a.lastUsed(client.ID))
+	used := a.lastUsed(client.ID)
+	view.Secrets, view.Keys = viewSecrets(client, used), viewClientKeys(client.Keys, used)
 	return a.writeEntry(http.StatusOK, client, view)
 }
 

@@ -16,6 +16,7 @@ func ErrorOf(err error) *api.Error {
 	var known *api.Error
 	var wrong *registry.InvalidError
 	var inUse *registry.InUseError
+	var conflict *registry.ConflictError
 	var nextExists *keyring.NextExistsError
 	var partly *store.PartlyAppliedError
 	switch {
@@ -27,6 +28,8 @@ func ErrorOf(err error) *api.Error {
 		return &api.Error{Code: api.CodeInvalid, Message: err.Error(), Problems: wrong.Problems}
 	case errors.As(err, &inUse):
 		return &api.Error{Code: api.CodeInUse, Message: err.Error(), UsedBy: inUse.By}
+	case errors.As(err, &conflict):
+		return &api.Error{Code: api.CodeExists, Message: err.Error(), UsedBy: []string{conflict.ClientID}}
 	case errors.As(err, &nextExists):
 		return api.Errorf(api.CodeExists, "%s", err)
 	case errors.Is(err, registry.ErrNotFound):

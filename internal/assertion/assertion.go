@@ -56,6 +56,8 @@ type Expect struct {
 	MaxLifetime time.Duration
 	// NoID accepts an assertion without a jti. By default it must have one.
 	NoID bool
+	// NoIssuer accepts an assertion without iss. By default it must have one.
+	NoIssuer bool
 	// Bound accepts an assertion with cnf. The caller then asks for the proof.
 	Bound bool
 	// Algs are the accepted algorithms, as token.Expect has them. Default: those of the keys.
@@ -98,6 +100,8 @@ func (a *Assertion) Check(e Expect) error {
 		return refuse(token.WrongType, "typ is not that of an assertion")
 	case !e.takesAudience(c.All["aud"]):
 		return refuse(token.WrongAudience, "aud is not the URL of the issuer alone")
+	case c.Issuer == "" && !e.NoIssuer:
+		return refuse(token.BadClaims, "iss is missing")
 	case c.ID == "" && !e.NoID:
 		return refuse(token.BadClaims, "jti is missing")
 	case c.All["cnf"] != nil && !e.Bound:

@@ -97,6 +97,7 @@ func scopeList(scopes []scope.Scope) string {
 // refuse counts and logs a refusal, and answers the request.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, refused *Refusal) error {
 	refused.Scope = credential.Mask(refused.Scope) // its identifiers may come from the request's path
+	d.nameSchemes(refused, r)
 	httpguard.BoundBody(w, r)
 	d.metricsOf(refused.issuer).Request(refused.Reason)
 	d.Host.AddLogFields(r, zap.String("m2m_refused", refused.Reason))

@@ -36,9 +36,11 @@ func (s *Documents) add(m *resourceMetadata) {
 				known.issuers = append(known.issuers, t)
 			}
 		}
+		known.binding.DPoPRequired = known.binding.DPoPRequired && m.binding.DPoPRequired
+		known.binding.CertificateBound = known.binding.CertificateBound || m.binding.CertificateBound
 		return
 	}
-	s.all = append(s.all, newResourceMetadata(m.resource, slices.Clone(m.issuers)))
+	s.all = append(s.all, newResourceMetadata(m.resource, slices.Clone(m.issuers), m.binding))
 }
 
 // ServeHTTP answers a request for one of the documents, and passes others to next. If there are several documents, the host of

@@ -1,7 +1,7 @@
 // Package door decides whether a request goes through to its upstream: the m2m_auth directive without Caddy. New makes
 // a Door of a Config, and Door.ServeHTTP checks each request in this order: it strips headers, refuses what is
 // ambiguous, finds the route and passes the request if the route is public. Otherwise it verifies the token, asks whether
-// it was revoked, compares its scopes with those that the route requires, and asks the policy. The package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
+// it was revoked, checks the proofs of the keys that it is bound to, compares its scopes with those that the route requires, and asks the policy. The package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
 // and the web server through Host.
 package door
 
@@ -9,11 +9,13 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -34,6 +36,7 @@ type Config struct {
 	KeepToken    bool
 	KeepStreams  bool
 	NoMetadata   bool
+	Binding      Binding
 	ForwardAuth  ForwardAuth // "" if the door passes requests on
 
 	Host    Host
@@ -70,6 +73,9 @@ type Door struct {
 	identity  *identityHeaders
 	overrides *httpguard.Overrides
 	metadata  *resourceMetadata // nil if there is none
+
+	certificateHeaders []string
+	thumbprints        *thumbprints
 }
 
 // New makes a door. It fails on a pattern, a scope, a header or a claim that is malformed, and on settings that
@@ -78,7 +84,10 @@ func New(c Config) (*Door, error) {
 	if len(c.Issuers) == 0 || len(c.Audience) == 0 {
 		return nil, errors.New("a door needs an issuer and an audience")
 	}
-	d := &Door{Config: c}
+	if err := c.Binding.Check(c.ForwardAuth); err != nil {
+		return nil, err
+	}
+	d := &Door{Config: c, certificateHeaders: c.Binding.certificateHeaders(), thumbprints: newThumbprints()}
 	var err error
 	if d.routes, err = compileRoutes(c.Require, c.Public); err != nil {
 		return nil, err
@@ -90,7 +99,7 @@ func New(c Config) (*Door, error) {
 		return nil, err
 	}
 	if !c.NoMetadata && c.ForwardAuth == "" { // an answer 200 with the document would let the request through
-		d.metadata = newResourceMetadata(c.Audience[0], c.Issuers)
+		d.metadata = newResourceMetadata(c.Audience[0], c.Issuers, c.Binding.describe())
 	}
 	if c.Policy != nil {
 		if err := c.Policy.claimHeaders(d.identity); err != nil {
@@ -103,7 +112,7 @@ func New(c Config) (*Door, error) {
 	issuers := make([]token.Trust, len(c.Issuers))
 	for n, t := range c.Issuers {
 		issuers[n] = token.Trust{Expect: t.Expect, Memory: t.Memory}
-		issuers[n].Leeway = c.Leeway
+		issuers[n].Leeway, issuers[n].Bound = c.Leeway, true // the door checks the proofs
 	}
 	d.verifier = token.NewVerifier(issuers...)
 	return d, nil
@@ -129,7 +138,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	if m.needsNoToken() {
 		return d.passPublic(w, r, next)
 	}
-	verified, refused := d.authenticate(r)
+	verified, refused := d.authenticate(w, r)
 	if refused != nil {
 		return d.refuse(w, r, refused.forTokenOf(m))
 	}
@@ -147,7 +156,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	return d.pass(w, r, next, claims, verified.KeyID())
 }
 
-// userFields are the fields m2m_client_id and m2m_jti of a log line, in one field that replaces that of another door. Two would
+// userFields are the fields m2m_client_id, m2m_jti and, if the token is bound to a key, m2m_bound of a log line, in one field that replaces that of another door. Two would
 // cost Caddy twice the allocations.
 func userFields(claims *token.Claims) zap.Field {
 	return zap.Field{Key: "m2m_client_id", Type: zapcore.InlineMarshalerType, Interface: (*loggedUser)(claims)}
@@ -159,15 +168,21 @@ type loggedUser token.Claims
 func (u *loggedUser) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("m2m_client_id", u.ClientID)
 	enc.AddString("m2m_jti", u.ID)
+	if ways := waysOf((*token.Claims)(u).Confirmation()); len(ways) > 0 {
+		enc.AddString("m2m_bound", strings.Join(ways, " "))
+	}
 	return nil
 }
 
 // setHeaders prepares the header for the upstream: the token, the identity headers, and what the policy sets.
 func (d *Door) setHeaders(header http.Header, claims *token.Claims, more map[string]string) {
 	if d.KeepToken {
-		httpguard.PinHeaders(header, authorization)
+		httpguard.PinHeaders(header, tokenHeaders)
 	} else {
 		header.Del("Authorization")
+	}
+	if !d.KeepToken || claims.Confirmation().JKT == "" { // a proof that was not checked
+		header.Del(dpop.Header)
 	}
 	httpguard.DropUpgrades(header)
 	d.identity.set(header, claims)
@@ -176,8 +191,9 @@ func (d *Door) setHeaders(header http.Header, claims *token.Claims, more map[str
 	}
 }
 
-// authorization is the header that KeepToken leaves to the upstream.
-var authorization = []string{"Authorization"}
+// tokenHeaders are the headers that KeepToken leaves to the upstream: a token and its proof. What an upstream may take for them
+// never goes on.
+var tokenHeaders = []string{"Authorization", dpop.Header}
 
 // Trusts reports whether the door takes tokens of an issuer.
 func (d *Door) Trusts(issuer string) bool { return d.trusted(issuer) != nil }

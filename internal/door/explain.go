@@ -139,7 +139,7 @@ func (d *Door) explainToken(r *http.Request, claims *token.Claims, expect token.
 	}
 	sent := r.Clone(r.Context()) // the request may have another token in its URL
 	sent.Header.Set("Authorization", "Bearer x")
-	if _, challenge := oauth.BearerToken(sent); challenge != nil {
+	if _, _, challenge := oauth.AccessToken(sent); challenge != nil {
 		return &Refusal{Challenge: challenge}
 	}
 	if !expect.TakesAudience(claims.Audience) {

@@ -53,6 +53,9 @@ func (d *Door) asked(r *http.Request) (*http.Request, *Refusal) {
 	if why == "" {
 		why = d.leftToUpstream(asked.Header)
 	}
+	if why == "" {
+		why = d.forgedCertificate(asked)
+	}
 	return asked, badForwardAuth(why)
 }
 
@@ -75,6 +78,18 @@ func (d *Door) leftToUpstream(header http.Header) string {
 	}
 	if httpguard.Upgrades(header) {
 		return "the request asks for an upgrade to another protocol than WebSocket"
+	}
+	return ""
+}
+
+// forgedCertificate returns why the upstream would get a header with a certificate that the client has not proven to have, ""
+// if it would not. Only the proxy knows what it sends to the upstream.
+func (d *Door) forgedCertificate(r *http.Request) string {
+	own := d.Binding.Certificates.Header
+	for field := range r.Header {
+		if httpguard.FoldsToAny(field, d.certificateHeaders) && !(own != "" && d.Host.TrustedProxy(r) && slices.Contains(d.certificateHeaders, field)) {
+			return "a header of the request is one that only a trusted proxy may send: " + field
+		}
 	}
 	return ""
 }

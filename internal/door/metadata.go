@@ -17,6 +17,7 @@ import (
 type resourceMetadata struct {
 	resource  string
 	issuers   []*TrustedIssuer
+	binding   oauth.ResourceBinding
 	url, path string
 	host      string // of the URL, folded
 	latest    atomic.Pointer[metadataDocument]
@@ -30,12 +31,12 @@ type metadataDocument struct {
 
 // newResourceMetadata returns nil if the name of the resource is not an http or https URL. Such a resource has no
 // metadata.
-func newResourceMetadata(resource string, issuers []*TrustedIssuer) *resourceMetadata {
+func newResourceMetadata(resource string, issuers []*TrustedIssuer, binding oauth.ResourceBinding) *resourceMetadata {
 	location, path, ok := oauth.ResourceMetadataURL(resource)
 	if !ok {
 		return nil
 	}
-	m := &resourceMetadata{resource: resource, issuers: issuers, url: location, path: path}
+	m := &resourceMetadata{resource: resource, issuers: issuers, binding: binding, url: location, path: path}
 	if u, err := url.Parse(location); err == nil {
 		m.host = httpguard.FoldHost(u.Host)
 	}
@@ -82,7 +83,7 @@ func (m *resourceMetadata) document(ctx context.Context) (*oauth.Document, error
 		}
 	}
 	slices.Sort(scopes)
-	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes)), oauth.MetadataMaxAge)
+	document := oauth.NewJSONDocument(oauth.NewResourceMetadata(m.resource, urls, slices.Compact(scopes), m.binding), oauth.MetadataMaxAge)
 	m.latest.Store(&metadataDocument{revision, document})
 	return document, nil
 }

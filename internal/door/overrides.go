@@ -14,6 +14,7 @@ import (
 func (d *Door) strip(r *http.Request) {
 	d.overrides.Strip(r.Header)
 	d.identity.strip(r)
+	d.stripCertificate(r)
 }
 
 // ambiguity returns the refusal of a request that the upstream may take for another one, nil if it cannot.

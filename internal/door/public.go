@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -51,6 +52,7 @@ func (d *Door) passPublic(w http.ResponseWriter, r *http.Request, next Handler) 
 	}
 	d.Host.SetUser(r, new(token.Claims))
 	r.Header.Del("Authorization")
+	r.Header.Del(dpop.Header)
 	httpguard.DropUpgrades(r.Header)
 	d.Host.AddLogFields(r, zap.Bool("m2m_public", true))
 	d.Metrics.Request(resultPublic)

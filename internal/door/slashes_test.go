@@ -79,6 +79,8 @@ type noHost struct{ Host }
 
 func (noHost) ReceivedURL(*http.Request) *url.URL { return nil }
 
+func (noHost) TrustedProxy(*http.Request) bool { return false }
+
 // TestEncodedSlashHidesNoOtherAmbiguity: what a program reads that decodes first must not be dangerous in other ways.
 func TestEncodedSlashHidesNoOtherAmbiguity(t *testing.T) {
 	d := &Door{Config: Config{Host: noHost{}}, routes: compile(t, &Requirement{Path: "/{rest...}", Scopes: []string{"x:{rest}:read"}, EncodedSlash: true})}

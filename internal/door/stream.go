@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -177,6 +178,9 @@ func (s *stream) finish(r *http.Request, err error) error {
 	}
 	if r.ProtoMajor == 1 {
 		s.Header().Set("Connection", "close") // its deadline has passed
+	}
+	if s.claims.Confirmation().JKT != "" {
+		refused.Schemes, refused.ProofAlgs = []string{oauth.SchemeDPoP}, token.ProofAlgs()
 	}
 	return s.door.challenge(s.ResponseWriter, r, refused)
 }

@@ -9,13 +9,17 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
-// authenticate finds and verifies the token of a request.
-func (d *Door) authenticate(r *http.Request) (token.Verified, *Refusal) {
-	raw, challenge := oauth.BearerToken(r)
+// authenticate finds and verifies the token of a request, and the proofs that it needs.
+func (d *Door) authenticate(w http.ResponseWriter, r *http.Request) (token.Verified, *Refusal) {
+	raw, scheme, challenge := oauth.AccessToken(r)
 	if challenge != nil {
 		return token.Verified{}, &Refusal{Challenge: challenge}
 	}
-	return d.verify(r.Context(), raw)
+	verified, refused := d.verify(r.Context(), raw)
+	if refused == nil {
+		refused = d.prove(w, r, presented{raw, scheme}, verified.Claims)
+	}
+	return verified, refused
 }
 
 func (d *Door) verify(ctx context.Context, raw string) (token.Verified, *Refusal) {

@@ -1,7 +1,7 @@
 // Package dpop checks DPoP proofs (RFC 9449): statements by which a client shows, with each request, that it has the private
 // key to which an access token is bound. Read takes the proof out of a request, Checker.Open compares it with the request, and
-// Proof.Use checks the signature and remembers the proof, so that it is used once. The package imports token and uri of this
-// module.
+// Proof.Use checks the signature and remembers the proof, so that it is used once. The package imports once, token and uri of
+// this module.
 package dpop
 
 import (
@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/once"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -28,16 +29,16 @@ const (
 	DefaultLeeway = 30 * time.Second
 )
 
-// Memory remembers which proofs were used. Use is the only method, and is safe for concurrent use.
-type Memory interface {
-	// Use remembers the proof id of an owner until a time. It returns ErrReplayed if it has the proof already, and ErrFull if
-	// it has no room for another proof of the owner.
-	Use(owner, id string, until time.Time) error
-}
+// Memory remembers the proofs that were used.
+type Memory = once.Memory
+
+// NewMemory returns a memory for a number of proofs.
+func NewMemory(proofs int) *Memory { return once.New(proofs) }
 
 // Checker checks the proofs of one server. It is safe for concurrent use.
 type Checker struct {
-	Used Memory
+	// Used remembers the proofs that were used. Doors and issuers of a process can share it.
+	Used *Memory
 	// Nonces are required in proofs unless they are nil. The age of a proof is then that of its nonce, so the clock of the client
 	// makes no difference (RFC 9449 §11.1).
 	Nonces *Nonces
@@ -60,9 +61,9 @@ type Proof struct {
 	// NextNonce is the nonce that the client should use from now on, "" if that is the one that it has used, or none.
 	NextNonce string
 
-	proof *token.Proof
-	used  Memory
-	until time.Time // when it is no longer accepted
+	proof   *token.Proof
+	checker *Checker
+	until   time.Time // when it is no longer accepted
 }
 
 // Read returns the only proof of a request, "" if there is none. It fails if there is more than one (RFC 9449 §4.3).
@@ -81,7 +82,7 @@ func Read(h http.Header) (proof string, err error) {
 // Open reads a proof and compares it with the request (RFC 9449 §4.3). It does not check the signature, which costs most. The
 // error is an *Error.
 func (c *Checker) Open(raw string, r Request) (*Proof, error) {
-	read, err := token.OpenProof(raw)
+	read, err := keys.Open(raw)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -93,16 +94,13 @@ func (c *Checker) Open(raw string, r Request) (*Proof, error) {
 	case r.Token != "" && read.TokenHash != hashOf(r.Token):
 		return nil, invalid("wrong_token", "ath is not the hash of the access token")
 	}
-	p := &Proof{proof: read, used: c.Used}
+	p := &Proof{proof: read, checker: c}
 	return p, c.checkTime(p)
 }
 
 // checkTime checks the nonce or, without nonces, iat.
 func (c *Checker) checkTime(p *Proof) error {
-	now := time.Now()
-	if c.Now != nil {
-		now = c.Now()
-	}
+	now := c.now()
 	if c.Nonces != nil {
 		made, ok := c.Nonces.made(p.proof.Nonce, now)
 		if !ok {
@@ -143,12 +141,32 @@ func (p *Proof) Use(owner string) error {
 		return refused(err)
 	}
 	// A jti is unique among the proofs of one key. Everyone can use the jti of another.
-	switch err := p.used.Use(owner, p.proof.KeyID()+p.proof.ID, p.until); err {
-	case ErrReplayed:
+	id := p.proof.KeyID() + p.proof.ID
+	switch p.checker.Used.Use(namespace, owner, id, p.until, p.checker.now()) {
+	case once.Fresh:
+		keys.Keep(p.proof, owner)
+		return nil
+	case once.Used:
 		return invalid("replayed", "the proof was used before: each request needs its own")
 	default:
-		return err
+		return ErrFull
 	}
+}
+
+// keys remembers the keys of clients that have used a proof.
+var keys = token.NewProofKeys()
+
+// Owner returns the name of a client of an issuer for Use. A client has one share of the memory for all its keys.
+func Owner(issuer, clientID string) string { return issuer + " " + clientID }
+
+// namespace is that of proofs in a memory.
+const namespace = "dpop"
+
+func (c *Checker) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
 }
 
 func hashOf(accessToken string) string {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/once"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -44,7 +45,7 @@ func testRequest() Request {
 }
 
 func testChecker(at time.Time) *Checker {
-	return &Checker{Used: newTestMemory(), Leeway: DefaultLeeway, Now: func() time.Time { return at }}
+	return &Checker{Used: once.New(1 << 10), Leeway: DefaultLeeway, Now: func() time.Time { return at }}
 }
 
 // check opens and uses a proof.
@@ -193,20 +194,30 @@ func TestRefusedProofIsNotUsed(t *testing.T) {
 
 func TestFullMemory(t *testing.T) {
 	c := testChecker(testNow)
-	c.Used.(*testMemory).room = 1
-	if err := check(c, signed(t, testProof()), testRequest()); err != nil {
-		t.Fatal(err)
+	c.Used = once.New(16)
+	for range 100 {
+		if err := check(c, signed(t, testProof()), testRequest()); err != nil {
+			if !errors.Is(err, ErrFull) {
+				t.Error(err)
+			}
+			return
+		}
 	}
-	if err := check(c, signed(t, testProof()), testRequest()); !errors.Is(err, ErrFull) {
-		t.Error(err)
-	}
+	t.Error("never full")
+}
+
+// noncesOf returns the nonces of a key.
+func noncesOf(key, label string) *Nonces {
+	n := NewNonces(label)
+	n.SetKey([]byte(key))
+	return n
 }
 
 func TestNonces(t *testing.T) {
 	now := testNow
 	c := testChecker(now)
 	c.Now = func() time.Time { return now }
-	c.Nonces = NewNonces([]byte("0123456789abcdef"), "https://auth.example.com")
+	c.Nonces = noncesOf("0123456789abcdef", "https://auth.example.com")
 	with := func(nonce string) error {
 		p := testProof()
 		p.Nonce, p.IssuedAt = nonce, testNow.Add(-1000*time.Hour) // the client's clock is wrong
@@ -225,8 +236,8 @@ func TestNonces(t *testing.T) {
 	}
 	for name, wrong := range map[string]string{
 		"made up": "x", "longer": nonce + "A", "a line break": nonce + "\n", "changed": nonce[:31] + "!", "another time": "B" + nonce[1:],
-		"of another server": NewNonces([]byte("0123456789abcdef"), "https://other.example").next(now),
-		"of another key":    NewNonces([]byte("0123456789abcdeg"), "https://auth.example.com").next(now),
+		"of another server": noncesOf("0123456789abcdef", "https://other.example").next(now),
+		"of another key":    noncesOf("0123456789abcdeg", "https://auth.example.com").next(now),
 		"of the future":     c.Nonces.next(now.Add(time.Hour)),
 	} {
 		err := with(wrong)
@@ -249,7 +260,7 @@ func TestNextNonce(t *testing.T) {
 	now := testNow
 	c := testChecker(now)
 	c.Now = func() time.Time { return now }
-	c.Nonces = NewNonces([]byte("0123456789abcdef"), "")
+	c.Nonces = noncesOf("0123456789abcdef", "")
 	first := c.Nonces.next(now)
 	open := func(nonce string) *Proof {
 		p := testProof()
@@ -277,8 +288,7 @@ func TestProofWithANonceIsRememberedAsLongAsItIsAccepted(t *testing.T) {
 	now := testNow
 	c := testChecker(now)
 	c.Now = func() time.Time { return now }
-	c.Used.(*testMemory).now = c.Now
-	c.Nonces = NewNonces([]byte("0123456789abcdef"), "")
+	c.Nonces = noncesOf("0123456789abcdef", "")
 	p := testProof()
 	p.Nonce, p.IssuedAt = c.Nonces.next(now), testNow.Add(-time.Hour)
 	raw := signed(t, p)
@@ -304,7 +314,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add("a.b.c", "", "://?#")
 	f.Fuzz(func(t *testing.T, raw, method, url string) {
 		c := testChecker(testNow)
-		c.Nonces = NewNonces([]byte("0123456789abcdef"), "")
+		c.Nonces = noncesOf("0123456789abcdef", "")
 		_, err := c.Open(raw, Request{Method: method, URLs: []string{url}, Token: testToken})
 		if reasonOf(err) == "" || strings.ContainsAny(err.Error(), "\"\\\n\r") {
 			t.Fatalf("%v", err)
@@ -314,7 +324,7 @@ func FuzzCheck(f *testing.F) {
 
 // FuzzNonce: only the nonces of the server are accepted.
 func FuzzNonce(f *testing.F) {
-	nonces := NewNonces([]byte("0123456789abcdef"), "")
+	nonces := noncesOf("0123456789abcdef", "")
 	f.Add(nonces.next(testNow))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, nonce string) {
@@ -331,26 +341,4 @@ func FuzzURL(f *testing.F) {
 			t.Fatalf("%q and %q", htu, url)
 		}
 	})
-}
-
-// testMemory remembers proofs by the rules of Memory.
-type testMemory struct {
-	used map[string]time.Time
-	room int
-	now  func() time.Time
-}
-
-func newTestMemory() *testMemory {
-	return &testMemory{used: make(map[string]time.Time), room: 100, now: func() time.Time { return testNow }}
-}
-
-func (m *testMemory) Use(owner, id string, until time.Time) error {
-	switch known, ok := m.used[owner+" "+id]; {
-	case ok && m.now().Before(known):
-		return ErrReplayed
-	case len(m.used) >= m.room:
-		return ErrFull
-	}
-	m.used[owner+" "+id] = until
-	return nil
 }

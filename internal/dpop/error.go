@@ -13,11 +13,8 @@ const (
 	CodeUseNonce     = "use_dpop_nonce"
 )
 
-// Errors of Memory.
-var (
-	ErrReplayed = errors.New("the proof was used before")
-	ErrFull     = errors.New("no room to remember another proof")
-)
+// ErrFull means that the memory has no room for another proof of an owner. It says nothing about the proof.
+var ErrFull = errors.New("no room to remember another proof")
 
 // Error says why a proof is refused. Nothing in it is from the proof.
 type Error struct {

@@ -2,9 +2,12 @@ package dpop
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,14 +21,35 @@ const (
 )
 
 // Nonces makes and recognizes the nonces of a server (RFC 9449 §8). A nonce is the time at which it was made, with a MAC, so
-// nothing is kept. Servers with the same key and label accept each other's nonces.
-type Nonces struct{ key []byte }
+// nothing is kept. Servers with the same key and label accept each other's nonces. It is safe for concurrent use.
+type Nonces struct {
+	label string
+	key   atomic.Pointer[[]byte]
+}
 
-// NewNonces returns the nonces of a key of at least 128 bits. The label separates servers that share the key.
-func NewNonces(key []byte, label string) *Nonces {
+// NewNonces returns nonces under a key that this process alone has. The label, such as the URL of the server, separates
+// servers with the same key.
+func NewNonces(label string) *Nonces {
+	n := &Nonces{label: label}
+	n.SetKey(ownKey())
+	return n
+}
+
+// ownKey returns a key of this process, so that its nonces outlive a reload of the config.
+var ownKey = sync.OnceValue(newKey)
+
+func newKey() []byte {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails
+	return key
+}
+
+// SetKey makes the nonces those of a key, such as SharedKey.
+func (n *Nonces) SetKey(key []byte) {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("dpop nonce\x00" + label))
-	return &Nonces{mac.Sum(nil)}
+	mac.Write([]byte("dpop nonce\x00" + n.label))
+	derived := mac.Sum(nil)
+	n.key.Store(&derived)
 }
 
 // next returns a nonce.
@@ -37,7 +61,7 @@ func (n *Nonces) next(now time.Time) string {
 
 // sign appends the MAC to a time.
 func (n *Nonces) sign(at []byte) []byte {
-	mac := hmac.New(sha256.New, n.key)
+	mac := hmac.New(sha256.New, *n.key.Load())
 	mac.Write(at)
 	return mac.Sum(at)
 }

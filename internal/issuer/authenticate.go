@@ -32,6 +32,8 @@ type call struct {
 	http   *http.Request
 	start  time.Time
 	authenticated
+	// grantType is that of a token request, "" at other endpoints.
+	grantType string
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
 	slowed  bool              // whether the answer to a client that fails again and again is delayed, or refused
@@ -62,6 +64,9 @@ func (c *call) authenticate(ctx context.Context, credentials oauth.Credentials, 
 	case oauth.ClientSecretBasic, oauth.ClientSecretPost:
 		return c.authenticateSecret(ctx, credentials, fault)
 	case oauth.ClientAssertion:
+		if c.isFederated(credentials) {
+			return c.authenticateFederated(ctx, credentials, fault)
+		}
 		return c.authenticateAssertion(ctx, credentials, fault)
 	}
 	return oauth.MissingClientAuthentication()
@@ -82,8 +87,11 @@ func (c *call) authenticateSecret(ctx context.Context, credentials oauth.Credent
 	return c.accept(authenticated{client: client, method: credentials.Method, keyID: secretID})
 }
 
-// accept ends the authentication of a client.
+// accept ends the authentication of a client, by a method that the issuer must take.
 func (c *call) accept(a authenticated) *oauth.Error {
+	if !c.issuer.takes(a.method) {
+		return oauth.UnsupportedClientAuthentication()
+	}
 	c.authenticated = a
 	c.issuer.Metrics.Authenticated(a.method)
 	if a.isOwnKey() {
@@ -149,7 +157,7 @@ func (s *Server) warnOfCrowd() {
 
 // faultLevel returns the level at which a failure on this side is logged: debug if anyone can cause it at will.
 func faultLevel(r *http.Request, err error) zapcore.Level {
-	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) {
+	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) || isKeysFault(err) {
 		return zap.DebugLevel
 	}
 	return zap.ErrorLevel

@@ -19,6 +19,7 @@ type grant struct {
 // grants are all grant types, in the order of the metadata.
 var grants = []grant{
 	{name: oauth.GrantClientCredentials, begin: (*tokenRequest).beginClientCredentials},
+	{name: oauth.GrantJWTBearer, begin: (*tokenRequest).beginJWTBearer, isOffered: func(s *Server) bool { return len(s.Trusted) > 0 }},
 }
 
 // grantOf returns a grant type, nil if the issuer does not support it.

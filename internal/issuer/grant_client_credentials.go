@@ -8,5 +8,9 @@ import (
 
 // beginClientCredentials begins a request of the client credentials grant (RFC 6749 §4.4).
 func (t *tokenRequest) beginClientCredentials(ctx context.Context) *oauth.Error {
-	return t.authenticate(ctx, t.oauth.Credentials, t.fault)
+	err := t.authenticate(ctx, t.oauth.Credentials, t.fault)
+	if err == nil && (t.method == oauth.FederatedJWT || t.method == oauth.SPIFFEJWT) {
+		t.subject = t.party()
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
 // authMethod is a method by which clients authenticate.
@@ -18,6 +19,13 @@ var authMethods = []authMethod{
 	{name: oauth.ClientSecretBasic},
 	{name: oauth.ClientSecretPost},
 	{name: oauth.PrivateKeyJWT},
+	{name: oauth.FederatedJWT, isPossible: func(s *Server) bool { return s.trusts(registry.TypeJWT) }},
+	{name: oauth.SPIFFEJWT, isPossible: func(s *Server) bool { return s.trusts(registry.TypeSPIFFE) }},
+}
+
+// trusts reports whether a type of assertion of others identifies workloads.
+func (s *Server) trusts(kind string) bool {
+	return slices.ContainsFunc(s.Trusted, func(t *TrustedIssuer) bool { return t.kind() == kind })
 }
 
 // authMethods returns the names of the methods that the issuer takes: those that it can take, without those that the config leaves

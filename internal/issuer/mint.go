@@ -34,7 +34,7 @@ func (t *tokenRequest) mint(ctx context.Context) (answer oauth.TokenResponse, jt
 	}
 	t.issuer.Minted.Minted(signed, key, t.client.ID)
 	return oauth.TokenResponse{
-		AccessToken: signed, ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
+		AccessToken: signed, TokenType: t.confirmation.TokenType(), ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
 	}, jti, nil
 }
 
@@ -44,6 +44,7 @@ func (t *tokenRequest) claims(jti string) ([]byte, error) {
 	claims, err := token.Mint{
 		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
 		Audience: t.tokenAudience(), Scope: t.grantedScope(), IssuedAt: t.start, TTL: t.ttl(), Extra: t.decision.Claims,
+		Confirmation: t.confirmation,
 	}.Claims()
 	if err != nil && len(t.decision.Claims) > 0 {
 		return nil, t.decision.UnfitClaims(err)

@@ -18,6 +18,7 @@ func (t *tokenRequest) policyInput() policy.TokenInput {
 		Scopes:    t.scopesForPolicy(),
 		Resources: t.resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.method, Audience: t.audience},
+		Subject:   t.subject,
 		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
 }

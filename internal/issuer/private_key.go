@@ -23,8 +23,6 @@ const (
 	tooManyAssertions = assertionReason + "too_many"
 	// keysUnavailable means that the keys at the client's jwks_uri could not be fetched.
 	keysUnavailable = "keys_unavailable"
-	// otherMethod refuses a client that must authenticate by another method.
-	otherMethod = "other_method"
 )
 
 // keyFetchWait is how long an assertion waits for the keys at a jwks_uri. The refusal of any assertion whose signature was to be

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
 	"github.com/caddy-m2m/caddy-m2m/internal/clientkeys"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
@@ -56,6 +57,9 @@ type Config struct {
 	Usage    *store.Usage
 	Policy   *policy.Engine
 	Keys     *keyring.Ring
+	// Trusted are the issuers whose assertions identify workloads. CheckTrusted has accepted them.
+	Trusted []*TrustedIssuer
+	Proofs  *dpop.Checker // of DPoP, shared by all requests
 
 	// Admission is shared by all issuers of the process. ClientLimits are those of a client that has none of its own.
 	Admission    *admission.Control
@@ -76,12 +80,13 @@ type Config struct {
 // Server is one running authorization server.
 type Server struct {
 	Config
-	Store     *store.Store // the registry if it is in storage, else nil
-	document  atomic.Pointer[metadataDocument]
-	crowd     atomic.Int64 // the time of the last warning of warnOfCrowd
-	failing   failing
-	overloads overloads
-	inputs    policyInputs
+	Store      *store.Store // the registry if it is in storage, else nil
+	document   atomic.Pointer[metadataDocument]
+	crowd      atomic.Int64 // the time of the last warning of warnOfCrowd
+	failing    failing
+	identities identityLog
+	overloads  overloads
+	inputs     policyInputs
 
 	Revocations *revocation.Store
 	// revoking has the revocations that are being stored, and collapsing those that take the place of others. collapsed is when

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -30,6 +31,10 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
+	subject      *policy.Party      // what policies see of the assertion of a trusted issuer, nil if there is none
+	proof        *dpop.Proof        // nil if there is none
+	confirmation token.Confirmation // the keys that the token is bound to
+
 	id        string            // of the decision, in the log and in error bodies
 	input     policy.TokenInput // of the policy, for the log
 	decision  policy.TokenDecision
@@ -44,7 +49,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	t := &tokenRequest{call: call{issuer: s, http: r, start: time.Now()}}
 	parsed, oerr := parseInTime(w, r, oauth.ParseTokenRequest)
 	if oerr == nil {
-		t.oauth = parsed
+		t.oauth, t.grantType = parsed, parsed.GrantType
 		oerr = t.serve(w)
 	}
 	if oerr != nil {
@@ -63,6 +68,9 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if grant == nil {
 		return oauth.UnsupportedGrantType()
 	}
+	if err := t.openProof(); err != nil {
+		return err
+	}
 	if err := grant.begin(t, ctx); err != nil {
 		return err
 	}
@@ -70,7 +78,8 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 		return err
 	}
 	defer t.pass.Leave()
-	for _, step := range []func(context.Context) *oauth.Error{t.readScopes, t.readRegistry, t.decide} {
+	t.id = token.NewID()
+	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -81,13 +90,15 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	}
 	t.logDecision(jti)
 	t.pass.Leave() // before it waits for the client
+	if t.proof != nil && t.proof.NextNonce != "" {
+		w.Header().Set(dpop.NonceHeader, t.proof.NextNonce)
+	}
 	answer.Write(w)
 	return nil
 }
 
 // readScopes reads the requested scopes, or asks the policy for defaults if there are none (RFC 6749 §3.3).
 func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
-	t.id = token.NewID()
 	list := t.oauth.Scope
 	if t.byDefault() {
 		defaults, err := t.issuer.Policy.DefaultScopes(ctx, t.policyInput())

@@ -41,6 +41,10 @@ func (k *checker) door(d *Door, f flow) {
 	if !d.Answers && !f.answered {
 		k.report(d.Position, "nothing answers the requests that pass this m2m_auth, so they get an empty 200; add reverse_proxy, or `respond 204` if that is meant")
 	}
+	if d.NeedsCertificate && !f.clientAuth {
+		k.report(d.Position, "m2m_auth refuses every request: `bound mtls` needs a client certificate, and its site does not ask for one; "+
+			"add `tls { client_auth { … } }` to the site, or `client_certificate_header` behind a proxy that terminates TLS")
+	}
 	if !d.Answers {
 		k.requirements(slices.Concat(d.Require, d.Public), f)
 	}

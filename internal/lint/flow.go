@@ -8,6 +8,8 @@ import (
 // flow is what is known of the requests that reach a handler.
 type flow struct {
 	steps []step
+	// clientAuth is set if their connections may have a client certificate.
+	clientAuth bool
 	// gates are the doors that all these requests have passed.
 	gates []gate
 	// readers are handlers before any door that some of these requests have passed, and that read a placeholder of a door.

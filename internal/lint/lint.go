@@ -24,6 +24,8 @@ type Finding struct {
 type Config struct {
 	Issuers []*Issuer
 	Servers [][]*Route
+	// ClientAuth says of each of Servers whether any of its connections ask clients for a certificate.
+	ClientAuth []bool
 }
 
 // Issuer is an issuer of this process.
@@ -98,6 +100,9 @@ type Door struct {
 	// are "" if there is none.
 	Resource, MetadataURL string
 
+	// NeedsCertificate is set if every request needs a client certificate of its connection.
+	NeedsCertificate bool
+
 	KeepToken bool
 	Answers   bool // it judges the request that another proxy describes, and answers that proxy
 }
@@ -130,8 +135,8 @@ func (r Requirement) String() string {
 // Check returns the findings in the order of the config, each of them once.
 func Check(c *Config) []Finding {
 	k := &checker{config: c, served: make(map[string][]*place), seen: make(map[Finding]bool), lineOf: make(map[Finding]*line)}
-	for _, routes := range c.Servers {
-		k.walk(routes, flow{})
+	for n, routes := range c.Servers {
+		k.walk(routes, flow{clientAuth: n < len(c.ClientAuth) && c.ClientAuth[n]})
 	}
 	for _, issuer := range c.Issuers {
 		k.issuer(issuer)

@@ -6,27 +6,38 @@ import (
 	"strings"
 )
 
-// BearerToken returns the only bearer token of a request, from the Authorization header (RFC 6750 §2.1). The challenge is nil
+// The schemes in which an access token is presented.
+const (
+	SchemeBearer = "Bearer" // RFC 6750 §2.1
+	SchemeDPoP   = "DPoP"   // RFC 9449 §7.1
+)
+
+// AccessToken returns the only access token of a request and its scheme, from the Authorization header. The challenge is nil
 // if there is one. It is 401 without an error code if the header is missing or has another scheme. It is 400 if there are two
-// such headers, if the token is empty or is not a b64token, or if the query has a token, too (§2.3).
-func BearerToken(r *http.Request) (token string, refused *Challenge) {
+// such headers, if the token is empty or is not a b64token, or if the query has a token, too (RFC 6750 §2.3).
+func AccessToken(r *http.Request) (token, scheme string, refused *Challenge) {
 	values := r.Header.Values("Authorization")
 	switch {
 	case len(values) == 0:
-		return "", missingToken()
+		return "", "", missingToken()
 	case len(values) > 1:
-		return "", malformedRequest("more than one Authorization header")
+		return "", "", malformedRequest("more than one Authorization header")
 	}
-	token, ok := afterScheme(values[0], "Bearer")
+	scheme = SchemeBearer
+	token, ok := afterScheme(values[0], scheme)
+	if !ok {
+		scheme = SchemeDPoP
+		token, ok = afterScheme(values[0], scheme)
+	}
 	switch {
 	case !ok:
-		return "", missingToken()
+		return "", "", missingToken()
 	case !isB64Token(token):
-		return "", malformedRequest("the Authorization header does not hold one well-formed Bearer token")
+		return "", "", malformedRequest("the Authorization header does not hold one well-formed " + scheme + " token")
 	case queryHasToken(r.URL.RawQuery):
-		return "", malformedRequest("an access token in the URL beside the one in the Authorization header")
+		return "", "", malformedRequest("an access token in the URL beside the one in the Authorization header")
 	}
-	return token, nil
+	return token, scheme, nil
 }
 
 // TokenInURL refuses a request with an access token in the query of its URL (RFC 6750 §2.3), nil if there is none.

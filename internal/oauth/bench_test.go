@@ -37,12 +37,12 @@ type noClose struct{ *strings.Reader }
 
 func (noClose) Close() error { return nil }
 
-func BenchmarkBearerToken(b *testing.B) {
+func BenchmarkAccessToken(b *testing.B) {
 	r, _ := http.NewRequest(http.MethodGet, "https://api.example.com/books?page=2", nil)
 	r.Header.Set("Authorization", "Bearer "+strings.Repeat("aB3_-", 100)+"."+strings.Repeat("xY9", 30)+".c2ln")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, refused := BearerToken(r); refused != nil {
+		if _, _, refused := AccessToken(r); refused != nil {
 			b.Fatal(refused)
 		}
 	}

@@ -3,6 +3,7 @@ package oauth
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -28,15 +29,19 @@ type Challenge struct {
 	Reason string
 	// DecisionID names the decision in the log, if policy made one.
 	DecisionID string
+	// Schemes are those in which the client can present a token. Default: SchemeBearer.
+	Schemes []string
+	// ProofAlgs are the algorithms of proofs, for SchemeDPoP (RFC 9449 §7.1). Required with it.
+	ProofAlgs []string
 }
 
-// Reasons of the challenges that BearerToken returns.
+// Reasons of the challenges that AccessToken returns.
 const (
 	ReasonMissingToken     = "missing_token"
 	ReasonMalformedRequest = "malformed_request"
 )
 
-// missingToken refuses a request without a bearer token: 401, without an error code.
+// missingToken refuses a request without a token: 401, without an error code.
 func missingToken() *Challenge {
 	return &Challenge{
 		Status:      http.StatusUnauthorized,
@@ -72,10 +77,25 @@ func (c Challenge) Header() string {
 	}
 	add("scope", cleanText(c.Scope))
 	add("resource_metadata", c.ResourceMetadata)
-	if len(params) == 0 { // RFC 6750 §3: at least one parameter follows the scheme
-		add("realm", "protected resource")
+	if len(c.Schemes) == 0 {
+		return challenge(SchemeBearer, params)
 	}
-	return "Bearer " + strings.Join(params, ", ")
+	challenges := make([]string, len(c.Schemes))
+	for n, scheme := range c.Schemes {
+		if challenges[n] = challenge(scheme, params); scheme == SchemeDPoP {
+			algs := "algs=" + quote(strings.Join(c.ProofAlgs, " "))
+			challenges[n] = challenge(scheme, append(slices.Clip(params), algs))
+		}
+	}
+	return strings.Join(challenges, ", ")
+}
+
+// challenge writes one challenge (RFC 9110 §11.6.1). At least one parameter follows the scheme (RFC 6750 §3).
+func challenge(scheme string, params []string) string {
+	if len(params) == 0 {
+		return scheme + ` realm="protected resource"`
+	}
+	return scheme + " " + strings.Join(params, ", ")
 }
 
 // Body returns a short JSON object that says why.

@@ -128,6 +128,16 @@ func InvalidScope(description string) *Error { return badRequest(CodeInvalidScop
 // (RFC 8707 §2): 400.
 func InvalidTarget(description string) *Error { return badRequest(CodeInvalidTarget, description) }
 
+// InvalidProof refuses the DPoP proof of a token request: 400 (RFC 9449 §5). The code is "invalid_dpop_proof" or, with the
+// nonce for the next proof, "use_dpop_nonce" (§8).
+func InvalidProof(code, description, nonce string) *Error {
+	e := badRequest(code, description)
+	if nonce != "" {
+		e.Header = header("Dpop-Nonce", nonce)
+	}
+	return e
+}
+
 // UnsupportedResponseType is the response of the authorization endpoint, which supports nothing: 400.
 func UnsupportedResponseType() *Error {
 	return badRequest(CodeUnsupportedResponseType, "no response_type is supported; use the token endpoint")

@@ -150,16 +150,17 @@ func FuzzBasic(f *testing.F) {
 // formEncoded encodes a space as %20, because "+" stands for itself in Basic credentials.
 func formEncoded(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
-func FuzzBearerToken(f *testing.F) {
+func FuzzAccessToken(f *testing.F) {
 	f.Add("Bearer e30.e30.e30", "", "a=b")
 	f.Add("bearer  a==", "Bearer x", "access_token=x")
+	f.Add("DPoP e30.e30.e30", "", "")
 	f.Add("Basic YTpi", "", "%61ccess_token;x")
 	f.Fuzz(func(t *testing.T, first, second, query string) {
 		r := &http.Request{Header: http.Header{"Authorization": {first}}, URL: &url.URL{RawQuery: query}}
 		if second != "" {
 			r.Header.Add("Authorization", second)
 		}
-		token, refused := BearerToken(r)
+		token, scheme, refused := AccessToken(r)
 		if (token == "") != (refused != nil) {
 			t.Fatalf("got %q and %v", token, refused)
 		}
@@ -169,7 +170,7 @@ func FuzzBearerToken(f *testing.F) {
 			}
 			return
 		}
-		if second != "" || !strings.HasSuffix(first, " "+token) || strings.ContainsAny(token, " ,\"\\;\t\x00") || r.URL.Query().Has("access_token") {
+		if second != "" || len(first) < len(scheme) || !strings.EqualFold(first[:len(scheme)], scheme) || !strings.HasSuffix(first, " "+token) || strings.ContainsAny(token, " ,\"\\;\t\x00") || r.URL.Query().Has("access_token") {
 			t.Fatalf("token %q of %q, %q", token, first, second)
 		}
 	})

@@ -30,6 +30,8 @@ type ServerMetadata struct {
 	RequestURIParameterSupported bool     `json:"request_uri_parameter_supported"` // its default would be true
 	CodeChallengeMethods         []string `json:"code_challenge_methods_supported"`
 
+	ProofAlgs []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449 §5.1
+
 	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
 }
 
@@ -45,6 +47,8 @@ type Supported struct {
 	AuthMethods []string
 	// AuthAlgs are the algorithms of assertions by which clients authenticate.
 	AuthAlgs []string
+	// ProofAlgs are the algorithms of DPoP proofs.
+	ProofAlgs []string
 }
 
 // authMethods returns the methods that metadata names. FederatedJWT is PrivateKeyJWT on the wire, and has no name of its own.
@@ -97,6 +101,8 @@ func NewServerMetadata(issuer string, s Supported) ServerMetadata {
 		IDTokenSigningAlgs:    s.SigningAlgs,
 		CodeChallengeMethods:  []string{"S256"},
 
+		ProofAlgs: s.ProofAlgs,
+
 		RevocationsURI: issuer + RevocationsPath,
 	}
 }
@@ -107,14 +113,23 @@ type ResourceMetadata struct {
 	AuthorizationServers   []string `json:"authorization_servers,omitempty"`
 	ScopesSupported        []string `json:"scopes_supported,omitempty"`
 	BearerMethodsSupported []string `json:"bearer_methods_supported"`
+	ResourceBinding
+}
+
+// ResourceBinding says how a resource takes tokens that are bound to a key (RFC 9728 §2).
+type ResourceBinding struct {
+	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	ProofAlgs        []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	DPoPRequired     bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // NewResourceMetadata describes a resource that accepts tokens of the issuers, in the Authorization header only.
-func NewResourceMetadata(resource string, issuers, scopes []string) ResourceMetadata {
+func NewResourceMetadata(resource string, issuers, scopes []string, binding ResourceBinding) ResourceMetadata {
 	return ResourceMetadata{
 		Resource:               resource,
 		AuthorizationServers:   issuers,
 		ScopesSupported:        scopes,
 		BearerMethodsSupported: []string{"header"},
+		ResourceBinding:        binding,
 	}
 }

@@ -132,8 +132,11 @@ func TestMetadata(t *testing.T) {
 		want  string
 	}{
 		"server": {server, want},
-		"resource": {NewResourceMetadata("https://api.example.com", []string{issuer}, nil),
+		"resource": {NewResourceMetadata("https://api.example.com", []string{issuer}, nil, ResourceBinding{}),
 			`{"resource":"https://api.example.com","authorization_servers":["https://auth.example.com/a"],"bearer_methods_supported":["header"]}`},
+		"resource for bound tokens": {NewResourceMetadata("https://api.example.com", nil, nil, ResourceBinding{true, []string{"ES256"}, true}),
+			`{"resource":"https://api.example.com","bearer_methods_supported":["header"],"tls_client_certificate_bound_access_tokens":true,` +
+				`"dpop_signing_alg_values_supported":["ES256"],"dpop_bound_access_tokens_required":true}`},
 	}
 	for name, c := range cases {
 		got, err := json.Marshal(c.value)
@@ -144,7 +147,7 @@ func TestMetadata(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	d := NewJSONDocument(NewResourceMetadata("https://api.example.com", []string{"https://auth.example.com"}, nil), 5*time.Minute)
+	d := NewJSONDocument(NewResourceMetadata("https://api.example.com", []string{"https://auth.example.com"}, nil, ResourceBinding{}), 5*time.Minute)
 	get := func(method, ifNoneMatch string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, "/", nil)
 		if ifNoneMatch != "" {

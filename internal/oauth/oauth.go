@@ -1,6 +1,6 @@
 // Package oauth implements the wire formats of an authorization server and of a protected resource: it reads token requests
 // and bearer tokens, and writes responses, errors, challenges and metadata documents. It does not decide who a client is and
-// what it may do. Start with ParseTokenRequest and BearerToken. The package imports only the plain leaves of this module.
+// what it may do. Start with ParseTokenRequest and AccessToken. The package imports only the plain leaves of this module.
 //
 // For the authorization server it implements RFC 6749 §4.4 (the client credentials grant) with §2.3 (client authentication),
 // RFC 7521 and RFC 7523 (assertions, for clients and as grants), RFC 8693 (token exchange), RFC 8707 (resource), RFC 7662 (introspection), RFC 7009 (revocation), and RFC 8414 and OpenID Connect Discovery (metadata).

@@ -25,6 +25,21 @@ func ParseClient(id string, data []byte, resources []*Resource, stored *Client) 
 	return c, nil
 }
 
+// ParseKey parses the JWK of a public key by the rules of a registry file. Its error is an *InvalidError, and does not repeat the
+// key.
+func ParseKey(data []byte) (Key, error) {
+	d := newDecoder("")
+	root, err := readJSON("", data)
+	if err != nil {
+		return Key{}, invalid(err)
+	}
+	key, _ := d.key(&root)
+	if err := d.problems.err(); err != nil {
+		return Key{}, invalid(err)
+	}
+	return key, nil
+}
+
 // ParseResource parses the JSON object of one resource by the rules of a registry file. Its error is an *InvalidError.
 func ParseResource(code string, data []byte) (*Resource, error) {
 	d := newDecoder("")

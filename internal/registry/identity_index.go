@@ -1,6 +1,10 @@
 package registry
 
-import "strings"
+import (
+	"context"
+	"slices"
+	"strings"
+)
 
 // MaxSubject is the greatest number of bytes of a subject. A SPIFFE ID has at most that many.
 const MaxSubject = 2048
@@ -76,4 +80,82 @@ func (x *identityIndex) conflict(o Owned) (other Owned, found bool) {
 		}
 	})
 	return other, found
+}
+
+// holders returns the ids of the clients that have an identity which conflicts with this one.
+func (x *identityIndex) holders(i Identity) (ids []string) {
+	if x == nil {
+		return nil
+	}
+	add := func(o Owned) {
+		if o.Identity.conflicts(i) && !slices.Contains(ids, o.Client.ID) {
+			ids = append(ids, o.Client.ID)
+		}
+	}
+	x.candidates(i.Issuer, fixedPart(i.subject()), add)
+	if i.SubjectPattern == "" {
+		return ids
+	}
+	for _, of := range []map[subjectOf][]Owned{x.exact, x.patterns} {
+		for key, owned := range of {
+			if key.issuer == i.Issuer && strings.HasPrefix(key.text, fixedPart(i.SubjectPattern)) {
+				for _, o := range owned {
+					add(o)
+				}
+			}
+		}
+	}
+	return ids
+}
+
+// CheckIdentities returns a *ConflictError if a client of the base, except some, has an identity that conflicts with one which
+// the change of a client adds. Either client may be nil.
+func (b Base) CheckIdentities(ctx context.Context, before, after *Client, except map[string]*Client) error {
+	if after == nil {
+		return nil
+	}
+	for _, i := range after.Identities {
+		if before != nil && slices.ContainsFunc(before.Identities, i.equal) {
+			continue
+		}
+		ids, err := b.Holders(ctx, i)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if _, excepted := except[id]; excepted || id == after.ID {
+				continue
+			}
+			other, err := b.Client(ctx, id)
+			if err != nil {
+				return err
+			}
+			if other != nil && slices.ContainsFunc(other.Identities, i.conflicts) {
+				return &ConflictError{ClientID: id}
+			}
+		}
+	}
+	return nil
+}
+
+// Overlap reports whether a subject exists that both texts stand for. Each is a subject or a pattern of subjects.
+func Overlap(a, b string) bool { return overlap(a, b) }
+
+// Bucket returns the beginning of a subject or a pattern up to its second segment, or "" if the text is shorter. What
+// overlaps a pattern has the pattern's bucket.
+func Bucket(text string) string {
+	segments := 0
+	for rest := text; ; {
+		segment, after := cutSegment(rest)
+		if after == "" {
+			return ""
+		}
+		rest = after[1:]
+		if segment != "" {
+			segments++
+		}
+		if segments == fixedSegments {
+			return text[:len(text)-len(rest)]
+		}
+	}
 }

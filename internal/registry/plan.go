@@ -19,6 +19,8 @@ type Base struct {
 	// Users, if set, iterates over the ids of the clients that may have grants that the removal concerns, sorted. Without
 	// it, every client may have such grants.
 	Users func(ctx context.Context, removed Removed) iter.Seq2[string, error]
+	// Holders returns the ids of clients that may have an identity which conflicts with this one.
+	Holders func(ctx context.Context, i Identity) ([]string, error)
 	// CheckClient and CheckResource, if set, check a valid entry of the file against rules beyond those of files. They
 	// return the entry as it will be read again.
 	CheckClient   func(c *Client, resources []*Resource) (*Client, error)
@@ -62,6 +64,13 @@ func (b Base) Plan(ctx context.Context, name string, data []byte, prune bool) ([
 	if err := b.CheckUnused(ctx, resources, except); err != nil {
 		return nil, err
 	}
+	for _, c := range clients {
+		before, _ := c.Before.(*Client)
+		after, _ := c.After.(*Client)
+		if err := b.CheckIdentities(ctx, before, after, except); err != nil {
+			return nil, p.at(c.ID, err)
+		}
+	}
 	return append(resources, clients...), nil
 }
 
@@ -71,6 +80,7 @@ func (s *Snapshot) Plan(ctx context.Context, name string, data []byte, prune boo
 		Resources: s.resources,
 		Client:    func(_ context.Context, id string) (*Client, error) { return s.clients[id], nil },
 		ClientIDs: func(ctx context.Context) ([]string, error) { return s.ClientIDs(ctx, "", "", 0) },
+		Holders:   func(_ context.Context, i Identity) ([]string, error) { return s.identities.holders(i), nil },
 	}.Plan(ctx, name, data, prune)
 }
 
@@ -164,15 +174,18 @@ func (p *plan) current(ctx context.Context, id string) (before *Client, damage, 
 	return before, nil, err
 }
 
-// at says where in the file the client is that an *InvalidError is about.
+// at says where in the file the client is that an *InvalidError or a *ConflictError is about.
 func (p *plan) at(id string, err error) error {
 	return of(p.file.places[id].problem(p.name, "client "+quoted(id)).Error(), err)
 }
 
-// of says what an *InvalidError is about. It returns other errors as they are.
+// of returns an *InvalidError that says what one, or a *ConflictError, is about. It returns other errors as they are.
 func of(what string, err error) error {
 	var wrong *InvalidError
-	if !errors.As(err, &wrong) {
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		wrong = &InvalidError{Problems: []string{conflict.Error()}}
+	} else if !errors.As(err, &wrong) {
 		return err
 	}
 	problems := make([]string, len(wrong.Problems))

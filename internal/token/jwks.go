@@ -21,6 +21,9 @@ const (
 	MaxKeyIDSize = 256
 )
 
+// useJWTSVID is the use of keys for JWT-SVIDs, in the bundle of a SPIFFE trust domain (SPIFFE JWT-SVID §5). They verify JWTs.
+const useJWTSVID = "jwt-svid"
+
 // remoteJWK is a key of another issuer. It has the members of private and symmetric keys, so that such keys are refused.
 type remoteJWK struct {
 	publicJWK
@@ -177,7 +180,7 @@ func (j remoteJWK) check() error {
 		return errCompromised
 	case len(j.Kid) > MaxKeyIDSize:
 		return fmt.Errorf("kid is longer than %d bytes", MaxKeyIDSize)
-	case j.Use != "" && j.Use != useSignature:
+	case j.Use != "" && j.Use != useSignature && j.Use != useJWTSVID:
 		return fmt.Errorf("its use is not sig: %w", ErrOtherUse)
 	case j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify"):
 		return fmt.Errorf("its key_ops do not hold verify: %w", ErrOtherUse)

@@ -30,8 +30,9 @@ type Proof struct {
 	// TokenHash is ath, the hash of the access token beside the proof. Nonce is nonce. They are "" if they are missing.
 	TokenHash, Nonce string
 
-	c   compact
-	key *publicKey
+	c     compact
+	key   *publicKey
+	known bool // whether the key was known before
 }
 
 // proofRules are those of the header of a proof: the key is in jwk, and the kid, if there is one, says nothing.
@@ -39,16 +40,25 @@ var proofRules = headerRules{noKid: true, ownKey: true}
 
 // OpenProof reads a proof of at most MaxProofSize bytes, and its claims. The typ must be ProofType, alg an asymmetric
 // algorithm, and jwk one public key of that algorithm. If the proof is malformed, the error is an *Error.
-func OpenProof(raw string) (*Proof, error) {
-	c, err := openCompact(raw, MaxProofSize, proofRules, nil)
+func OpenProof(raw string) (*Proof, error) { return openProof(raw, nil) }
+
+// openProof takes what is known of the header, nil if nothing is.
+func openProof(raw string, known *readProof) (*Proof, error) {
+	var header *readHeader
+	if known != nil {
+		header = &known.readHeader
+	}
+	c, err := openCompact(raw, MaxProofSize, proofRules, header)
 	if err != nil {
 		return nil, err
 	}
 	if !sameType(string(c.header.Typ), ProofType) {
 		return nil, refuse(WrongType, "typ is not "+ProofType)
 	}
-	p := &Proof{c: c}
-	if p.key, err = c.ownKey(); err != nil {
+	p := &Proof{c: c, known: known != nil}
+	if p.known {
+		p.key = known.key
+	} else if p.key, err = c.ownKey(); err != nil {
 		return nil, err
 	}
 	return p, p.read()

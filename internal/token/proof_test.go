@@ -224,16 +224,60 @@ func FuzzOpenProof(f *testing.F) {
 	})
 }
 
-func BenchmarkProof(b *testing.B) {
-	raw := signedProof(b, testKey(b, ES256), testProof())
-	b.ReportAllocs()
-	for b.Loop() {
-		p, err := OpenProof(raw)
+// TestProofKeysChangeNothing: what is known of a header is what reading it finds.
+func TestProofKeysChangeNothing(t *testing.T) {
+	key, other := testKey(t, ES256), testKey(t, EdDSA)
+	keys := NewProofKeys()
+	open := func(raw string) (*Proof, error) {
+		p, err := keys.Open(raw)
 		if err == nil {
 			err = p.Verify()
 		}
-		if err != nil {
-			b.Fatal(err)
+		return p, err
+	}
+	genuine := signedProof(t, key, testProof())
+	for _, raw := range []string{genuine, signedProof(t, other, testProof())} {
+		for n := range 3 {
+			p, err := open(raw)
+			if err != nil || p.known != (n > 0) {
+				t.Fatalf("%d: known %t, %v", n, p.known, err)
+			}
+			keys.Keep(p, "ci-bot")
 		}
+	}
+	p, err := open(signedProof(t, key, testProof()))
+	if err != nil || !p.known || p.KeyID() != key.ID() {
+		t.Errorf("another proof of the key: %v", err)
+	}
+	parts := strings.Split(genuine, ".")
+	for raw, want := range map[string]Reason{
+		parts[0] + "." + encodeBase64([]byte(proofClaims)) + "." + parts[2]: BadSignature,
+		parts[0] + "." + parts[1] + ".":                                     Malformed,
+		parts[0] + "..":                                                     Malformed,
+		parts[0]:                                                            Malformed,
+		parts[0] + "." + encodeBase64([]byte("{}")) + "." + parts[2]: BadClaims,
+		genuine + strings.Repeat("A", MaxProofSize):                  Malformed,
+	} {
+		_, err := open(raw)
+		wantReason(t, err, want)
+	}
+}
+
+func BenchmarkProof(b *testing.B) {
+	raw, keys := signedProof(b, testKey(b, ES256), testProof()), NewProofKeys()
+	for name, open := range map[string]func(string) (*Proof, error){"first": OpenProof, "known": keys.Open} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p, err := open(raw)
+				if err == nil {
+					err = p.Verify()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				keys.Keep(p, "ci-bot")
+			}
+		})
 	}
 }

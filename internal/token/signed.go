@@ -12,7 +12,7 @@ type Signed struct {
 	claims  *Claims
 }
 
-// OpenSigned checks the form of a JWT of at most limit bytes, and reads its claims: iss, sub, aud and exp must be there, and all
+// OpenSigned checks the form of a JWT of at most limit bytes, and reads its claims: sub, aud and exp must be there, and all
 // claims that RFC 7519 §4.1 defines have a value that they can have. The kid may be missing. It checks no signature and compares
 // nothing. The error is an *Error.
 func OpenSigned(raw string, limit int) (*Signed, error) {
@@ -24,12 +24,11 @@ func OpenSigned(raw string, limit int) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := claimReader{all: all}
+	r := claimReader{all: all, optional: []string{"iss", "jti"}}
 	claims := &Claims{
 		All: all, Issuer: r.text("iss"), Subject: r.text("sub"), Audience: r.audience(false),
 		Expires: r.requiredDate("exp"), NotBefore: r.date("nbf"), IssuedAt: r.date("iat"),
 	}
-	r.optional = []string{"jti"}
 	claims.ID = r.text("jti")
 	return &Signed{compact: c, claims: claims}, r.err
 }

@@ -21,8 +21,63 @@ type Client struct {
 	Introspects []string       `json:"introspects,omitempty"`
 	Networks    []netip.Prefix `json:"networks"`
 	Limits      *Limits        `json:"limits,omitempty"`
-	Secrets     []Secret       `json:"secrets"`
-	Grants      []Grant        `json:"grants"`
+	Auth        string         `json:"auth,omitempty"`
+	Keys        []ClientKey    `json:"keys,omitempty"`
+	JWKSURI     string         `json:"jwks_uri,omitempty"`
+	Identities  []Identity     `json:"identities,omitempty"`
+	Certificate
+	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	DPoPBound        bool     `json:"dpop_bound_access_tokens,omitempty"`
+	Secrets          []Secret `json:"secrets"`
+	Grants           []Grant  `json:"grants"`
+}
+
+// ClientKey describes a public key of a client.
+type ClientKey struct {
+	KID        string    `json:"kid,omitempty"`
+	Alg        string    `json:"alg,omitempty"`
+	Thumbprint string    `json:"thumbprint"`
+	LastUsed   time.Time `json:"last_used,omitzero"`
+}
+
+// ClientKeyList is the public keys of a client.
+type ClientKeyList struct {
+	Keys []ClientKey `json:"keys"`
+}
+
+// Identity is a subject of another issuer that may act as a client.
+type Identity struct {
+	Issuer         string         `json:"issuer"`
+	Subject        string         `json:"subject,omitempty"`
+	SubjectPattern string         `json:"subject_pattern,omitempty"`
+	Type           string         `json:"type,omitempty"`
+	Claims         map[string]any `json:"claims,omitempty"`
+}
+
+// Certificate says which client certificates authenticate a client (RFC 8705 §2.1.2).
+type Certificate struct {
+	SubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	SANDNS    string `json:"tls_client_auth_san_dns,omitempty"`
+	SANURI    string `json:"tls_client_auth_san_uri,omitempty"`
+	SANIP     string `json:"tls_client_auth_san_ip,omitempty"`
+	SANEmail  string `json:"tls_client_auth_san_email,omitempty"`
+}
+
+// String returns the field that is set, for people, or "-".
+func (c Certificate) String() string {
+	for _, field := range [][2]string{
+		{"subject", c.SubjectDN}, {"SAN DNS", c.SANDNS}, {"SAN URI", c.SANURI}, {"SAN IP", c.SANIP}, {"SAN email", c.SANEmail},
+	} {
+		if field[1] != "" {
+			return field[0] + " " + field[1]
+		}
+	}
+	return "-"
+}
+
+// HoldsOtherCredential reports whether the client has another credential than a secret.
+func (c *Client) HoldsOtherCredential() bool {
+	return len(c.Keys) > 0 || c.JWKSURI != "" || len(c.Identities) > 0 || c.Certificate != Certificate{}
 }
 
 // Limits are the limits of a client that replace the issuer's. A missing field means the issuer's value.

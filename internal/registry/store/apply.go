@@ -99,6 +99,7 @@ func (s *Store) base(readAll bool) registry.Base {
 		Users: func(ctx context.Context, removed registry.Removed) iter.Seq2[string, error] {
 			return s.users(ctx, removed, readAll)
 		},
+		Holders: s.holders,
 		CheckClient: func(c *registry.Client, resources []*registry.Resource) (*registry.Client, error) {
 			return s.checkClient(c.ID, nil, c, resources)
 		},

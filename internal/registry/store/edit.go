@@ -31,7 +31,11 @@ func (s *Store) EditClient(ctx context.Context, id string, edit func(*registry.C
 			editable = &registry.Client{ID: id, Damage: damage}
 		}
 		after, err := edited(editable, damage, edit, func(c *registry.Client) (*registry.Client, error) {
-			return s.checkClient(id, before, c, s.resources.Load().Sorted)
+			checked, err := s.checkClient(id, before, c, s.resources.Load().Sorted)
+			if err != nil {
+				return nil, err
+			}
+			return checked, s.base(false).CheckIdentities(ctx, before, checked, nil)
 		})
 		return registry.ClientChange(id, before, damage, after), err
 	})

@@ -43,7 +43,7 @@ func (j *journal) pendingClients() []string {
 // clientsOf returns the ids of the clients among the keys.
 func clientsOf(k keys) (ids []string) {
 	for _, key := range k.Keys {
-		if id, ok := recordID(key); ok && !isResourceKey(key) {
+		if id, ok := recordID(key); ok && isClientKey(key) {
 			ids = append(ids, id)
 		}
 	}

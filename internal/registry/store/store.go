@@ -39,11 +39,13 @@ type Store struct {
 
 	unauthenticated, known      Lookups // for unauthenticated callers
 	lookingUp, decoys, refusing singleflight.Group
+	identifying                 singleflight.Group
 
-	clients   *clientCache
-	loading   singleflight.Group
-	resources atomic.Pointer[registry.ResourceSet]
-	listing   listing
+	clients    *clientCache
+	identities *identityCache
+	loading    singleflight.Group
+	resources  atomic.Pointer[registry.ResourceSet]
+	listing    listing
 	indexing
 
 	lock       writeLock  // held during a change, against all nodes
@@ -58,7 +60,7 @@ type Store struct {
 
 // New returns the registry whose keys in the storage begin with the prefix.
 func New(storage Storage, prefix string) *Store {
-	s := &Store{storage: storage, prefix: prefix, clients: newClientCache(DefaultCacheSize), now: time.Now}
+	s := &Store{storage: storage, prefix: prefix, clients: newClientCache(DefaultCacheSize), identities: newIdentityCache(DefaultCacheSize), now: time.Now}
 	s.indexFrom, s.pageSize = indexFrom, pageSize
 	s.background, s.endBackground = context.WithCancel(context.Background())
 	s.SetLookups(allOf{storage}, allOf{storage})
@@ -67,7 +69,9 @@ func New(storage Storage, prefix string) *Store {
 }
 
 // SetCacheSize sets how many clients are kept in memory. Call it before the first lookup.
-func (s *Store) SetCacheSize(size int) { s.clients = newClientCache(size) }
+func (s *Store) SetCacheSize(size int) {
+	s.clients, s.identities = newClientCache(size), newIdentityCache(size)
+}
 
 // Open reads the journal and all resources, if they have not been read yet. Its error wraps registry.ErrUnavailable.
 func (s *Store) Open(ctx context.Context) error {
@@ -241,7 +245,13 @@ func (s *Store) renew(ctx context.Context, stale keys) error {
 	}
 	if stale.All {
 		s.clients.dropAll()
+		s.identities.dropAll()
 		return nil
+	}
+	for _, key := range stale.Keys {
+		if s.isIdentityKey(key) {
+			s.forgetIdentity(key)
+		}
 	}
 	for _, id := range clientsOf(stale) {
 		s.forgetClient(id)
@@ -266,6 +276,7 @@ func (s *Store) clientKey(name string) string   { return path.Join(s.prefix, "cl
 func (s *Store) resourceKey(name string) string { return path.Join(s.prefix, "resources", name) }
 
 func isResourceKey(key string) bool { return strings.HasSuffix(path.Dir(key), "/resources") }
+func isClientKey(key string) bool   { return strings.HasSuffix(path.Dir(key), "/clients") }
 
 // clientName returns the name of a client's record, or a *registry.InvalidError. "." and ".." are not valid, because they
 // do not survive in the path of a URL of the admin API.

@@ -17,7 +17,7 @@ import (
 // maxUnflushed is how many secrets' uses are remembered between two flushes. Further uses are not recorded.
 const maxUnflushed = 100_000
 
-// Usage records when each secret was last used, to the minute. Recording a use writes nothing. Flush, which is to be
+// Usage records when each secret was last used, to the minute. It does the same for keys, by their thumbprints. Recording a use writes nothing. Flush, which is to be
 // called once a minute, writes the uses since the last call.
 type Usage struct {
 	storage Storage
@@ -114,7 +114,7 @@ func (u *Usage) flushClient(ctx context.Context, client string, secrets map[stri
 
 // dropOldest keeps the object small when many secrets were created and deleted.
 func dropOldest(stored map[string]int64) {
-	for len(stored) > registry.MaxSecrets {
+	for len(stored) > registry.MaxSecrets+registry.MaxKeys {
 		oldest := ""
 		for id, minute := range stored {
 			if oldest == "" || minute < stored[oldest] {

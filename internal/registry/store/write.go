@@ -86,7 +86,11 @@ func (s *Store) Close() {
 // before it remain. The second entry of the journal also names the index that has the changes.
 func (w *writer) commit(ctx context.Context, puts []put) error {
 	s := w.store
-	for _, p := range puts {
+	all, err := s.withIdentities(ctx, puts)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
 		w.changed = append(w.changed, p.key)
 	}
 	unfinished := w.journal.Pending // by writers that died or failed
@@ -95,9 +99,12 @@ func (w *writer) commit(ctx context.Context, puts []put) error {
 		return err
 	}
 	s.unfinished.Store(true)
-	for _, p := range puts {
+	for _, p := range all {
 		if err := w.apply(ctx, p); err != nil {
 			return err
+		}
+		if s.isIdentityKey(p.key) {
+			continue
 		}
 		if w.written++; w.progress != nil {
 			w.progress(w.written, len(puts))
@@ -120,8 +127,12 @@ func (w *writer) commit(ctx context.Context, puts []put) error {
 func (w *writer) apply(ctx context.Context, p put) error {
 	s := w.store
 	err := s.put(ctx, p)
-	if !isResourceKey(p.key) {
-		s.forgetClient(p.id) // after an error, too: what is stored now is unknown
+	switch { // after an error, too: what is stored now is unknown
+	case s.isIdentityKey(p.key):
+		s.forgetIdentity(p.key)
+		return err
+	case !isResourceKey(p.key):
+		s.forgetClient(p.id)
 		return err
 	}
 	if err != nil {
