@@ -104,7 +104,7 @@ func TestGoOIDCMetadata(t *testing.T) {
 	if !sameSet(metadata.GrantTypes, []string{"client_credentials"}) {
 		t.Errorf("grant_types_supported is %q", metadata.GrantTypes)
 	}
-	if !sameSet(metadata.AuthMethods, []string{"client_secret_basic", "client_secret_post"}) {
+	if !sameSet(metadata.AuthMethods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {
 		t.Errorf("token_endpoint_auth_methods_supported is %q", metadata.AuthMethods)
 	}
 }
