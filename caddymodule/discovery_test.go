@@ -82,7 +82,7 @@ func (w *issuerWorld) checkMetadata(m metadata) {
 	if m.Issuer != w.url || fmt.Sprint(m.Scopes) != catalogueScopes || m.ResponseTypes == nil || len(m.ResponseTypes) != 0 {
 		w.t.Errorf("the document is %+v", m)
 	}
-	if !slices.Equal(m.Grants, []string{"client_credentials"}) || !slices.Equal(m.AuthMethods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {
+	if !slices.Contains(m.Grants, "client_credentials") || !slices.Contains(m.Grants, exchangeGrant) || !slices.Equal(m.AuthMethods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {
 		w.t.Errorf("the document is %+v", m)
 	}
 	for endpoint, methods := range map[string][]string{m.Introspection: m.IntrospectionMethods, m.Revocation: m.RevocationMethods} {
@@ -92,7 +92,7 @@ func (w *issuerWorld) checkMetadata(m metadata) {
 		}
 		response.Body.Close()
 	}
-	response, err := w.client.PostForm(m.Token, url.Values{"grant_type": m.Grants, "scope": m.Scopes[:1], "client_id": {"demo"}, "client_secret": {w.secret}})
+	response, err := w.client.PostForm(m.Token, url.Values{"grant_type": {"client_credentials"}, "scope": m.Scopes[:1], "client_id": {"demo"}, "client_secret": {w.secret}})
 	if err != nil || response.StatusCode != http.StatusOK {
 		w.t.Errorf("the token endpoint answers %v, %v", response, err)
 	}

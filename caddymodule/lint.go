@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/lint"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
 
 // position returns the file and the line of the current token, for fields named Position.
@@ -71,7 +73,10 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 	base, _ := url.Parse(i.URL) // it is checked
 	model := &lint.Issuer{
 		URL: i.URL, Position: i.Position, Audience: i.Audience, TokenPath: base.Path + oauth.TokenPath, JWKSPath: base.Path + oauth.JWKSPath,
-		Resources: make(map[string]lint.Resource),
+		Resources: make(map[string]lint.Resource), Trusted: make(map[string]string),
+	}
+	for _, t := range i.Trust {
+		model.Trusted[t.URL] = cmp.Or(t.Type, registry.TypeJWT)
 	}
 	openID, server := oauth.WellKnownPaths(i.URL)
 	model.MetadataPaths = []string{openID, server}
@@ -85,7 +90,26 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 	for _, r := range resources {
 		model.Resources[r.Code] = lint.Resource{Audience: r.Audience, Actions: slices.Collect(maps.Keys(r.Actions))}
 	}
+	model.Identities = i.lintIdentities(ctx)
 	return model
+}
+
+// lintIdentities returns the identities of the clients of a registry file.
+func (i *Issuer) lintIdentities(ctx context.Context) (all []lint.Identity) {
+	ids, err := i.server.Registry.ClientIDs(ctx, "", "", 0)
+	if err != nil {
+		return nil
+	}
+	for _, id := range ids {
+		client, err := i.server.Registry.Client(ctx, id)
+		if err != nil {
+			continue
+		}
+		for _, identity := range client.Identities { // a finding is reported once
+			all = append(all, lint.Identity{Client: id, Issuer: identity.Issuer, Type: cmp.Or(identity.Type, registry.TypeJWT)})
+		}
+	}
+	return all
 }
 
 func (h *AuthHandler) lintModel() *lint.Door {

@@ -18,6 +18,11 @@ const lintRegistry = `resources:
   film: {audience: "https://films.example.com", actions: {read: Read}}
 `
 
+// lintTrust is the beginning of a Caddyfile whose issuer has these options, and a client with identities of two issuers.
+func lintTrust(options string) string {
+	return "{\n\tm2m {\n\t\tissuer https://auth.example.com {\n\t\t\tregistry file testdata/adapt/identities.yaml\n" + options + "\t\t}\n\t}\n}\n" + lintIssuer
+}
+
 // lintConfig is the beginning of the Caddyfiles of the tests, whose sites begin at line 8.
 const lintConfig = "{\n\tm2m {\n\t\tissuer https://auth.example.com {\n\t\t\tregistry file REGISTRY\n\t\t}\n\t}\n}\n"
 
@@ -95,6 +100,9 @@ var neverWorks = map[string]struct{ caddyfile, want string }{
 	"handle_path strips the path":      {lintSite("handle_path /api/* {\n\t\tm2m_auth {\n\t\t\trequire GET /api/books book:*:read\n\t\t}\n\t\treverse_proxy up:1\n\t}\n"), "Caddyfile:14 m2m_auth sees paths without /api, which handle_path or uri before it removes: write `require GET /books` instead of `require GET /api/books`"},
 	"a line for another host":          {lintSite("m2m_auth {\n\t\trequire GET films.example.com/books book:*:read\n\t}\n\treverse_proxy up:1\n"), "Caddyfile:13 `require GET films.example.com/books` never matches: the site of this m2m_auth does not serve the host films.example.com"},
 	"a matcher misses public":          {lintSite("m2m_auth /api/* {\n\t\tpublic GET /healthz\n\t}\n\treverse_proxy up:1\n"), "Caddyfile:13 `public GET /healthz` never matches"},
+	"an issuer that is not trusted":    {lintTrust("\t\t\ttrust https://token.actions.githubusercontent.com\n"), "Caddyfile:3 client \"books\" has an identity of https://spire.example.com, which the issuer https://auth.example.com does not trust; add `trust https://spire.example.com` to the issuer"},
+	"a misspelt issuer":                {lintTrust("\t\t\ttrust https://token.action.githubusercontent.com\n\t\t\ttrust https://spire.example.com {\n\t\t\t\ttype jwt-spiffe\n\t\t\t\ttrust_domain example.com\n\t\t\t}\n"), "does not trust; did you mean https://token.action.githubusercontent.com?"},
+	"identities of another type":       {lintTrust("\t\t\ttrust https://token.actions.githubusercontent.com\n\t\t\ttrust https://spire.example.com\n"), "client \"books\" has an identity of type jwt-spiffe of https://spire.example.com, whose assertions are of type jwt"},
 	"no such resource":                 {lintSite("m2m_auth {\n\t\trequire GET /books boks:*:read\n\t}\n\treverse_proxy up:1\n"), `Caddyfile:13 ` + "`require GET /books`" + ` needs boks:*:read, which no token can have: the registry has no resource "boks"; did you mean "book"?`},
 	"no such action":                   {lintSite("m2m_auth {\n\t\trequire GET /books book:*:raed\n\t}\n\treverse_proxy up:1\n"), `the resource "book" has no action "raed"; did you mean "read"?`},
 	"the action first":                 {lintSite("m2m_auth {\n\t\trequire GET /books read:books\n\t}\n\treverse_proxy up:1\n"), `the registry has no resource "read"; a scope is resource:identifier:action, so did you mean "book:read"?`},
@@ -109,6 +117,7 @@ const boundDoor = "m2m_auth {\n\t\tbound mtls\n\t}\n\treverse_proxy up:1\n"
 
 // works are configs about which there is no warning.
 var works = map[string]string{
+	"identities of trusted issuers": lintTrust("\t\t\ttrust https://token.actions.githubusercontent.com\n\t\t\ttrust https://spire.example.com {\n\t\t\t\ttype jwt-spiffe\n\t\t\t\ttrust_domain example.com\n\t\t\t}\n"),
 	"bound mtls with client_auth":   lintSite("tls {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}\n\t" + boundDoor),
 	"bound mtls behind a proxy":     lintSite("m2m_auth {\n\t\tbound mtls\n\t\tclient_certificate_header\n\t}\n\treverse_proxy up:1\n"),
 	"bound, also in another way":    lintSite("m2m_auth {\n\t\tbound mtls dpop\n\t}\n\treverse_proxy up:1\n"),

@@ -11,7 +11,11 @@ import (
 
 func viewClientKeys(keys []registry.Key, lastUsed map[string]time.Time) (views []api.ClientKey) {
 	for _, k := range keys {
-		views = append(views, api.ClientKey{KID: k.ID, Alg: k.Algorithm, Thumbprint: k.Thumbprint, LastUsed: lastUsed[k.Thumbprint]})
+		used := lastUsed[k.Thumbprint]
+		if byID := lastUsed[k.ID]; byID.After(used) {
+			used = byID
+		}
+		views = append(views, api.ClientKey{KID: k.ID, Alg: k.Algorithm, Thumbprint: k.Thumbprint, LastUsed: used})
 	}
 	return views
 }

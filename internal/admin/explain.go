@@ -45,7 +45,7 @@ func Explain(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, do
 	proxied := *asked.Request
 	proxied.RemoteIP = cmp.Or(proxied.RemoteIP, asked.RemoteIP)
 	explanation.Doors, err = door.Explain(ctx, doors, door.Question{
-		Request: &proxied, Issuer: i.URL, Claims: claims, Trace: asked.Trace, Time: asked.Time,
+		Request: &proxied, Issuer: i.URL, Claims: claims, Bound: explanation.BoundTo, Trace: asked.Trace, Time: asked.Time,
 	})
 	letThrough, refused := false, false
 	for _, d := range explanation.Doors {
@@ -59,8 +59,10 @@ func Explain(ctx context.Context, i *issuer.Server, asked api.ExplainRequest, do
 // checkAsked refuses a request that cannot exist.
 func checkAsked(asked api.ExplainRequest) error {
 	switch {
-	case asked.Client == "":
+	case asked.Client == "" && asked.Assertion == "":
 		return api.Invalid("client is missing")
+	case asked.Assertion != "" && asked.AuthMethod != "":
+		return api.Invalid("auth_method is that of the assertion")
 	case len(asked.Scopes) > issuer.MaxScopes:
 		return api.Invalid("more than %d scopes", issuer.MaxScopes)
 	case len(asked.Audience) > oauth.MaxResources:
@@ -73,12 +75,13 @@ func checkAsked(asked api.ExplainRequest) error {
 
 func (a *request) explainAsked() (api.ExplainRequest, error) {
 	var asked api.ExplainRequest
-	f := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request")
+	f := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request", "assertion")
 	f.take("client", "a string", &asked.Client)
 	f.take("scopes", "a list of strings", &asked.Scopes)
 	f.take("remote_ip", "a string", &asked.RemoteIP)
 	f.take("audience", "a list of strings", &asked.Audience)
 	f.take("auth_method", "a string", &asked.AuthMethod)
+	f.take("assertion", "a string", &asked.Assertion)
 	f.time("time", &asked.Time)
 	asked.Trace = f.flag("trace", false)
 	inner := &bodyFields{of: "request."}

@@ -23,6 +23,7 @@ func (h *Host) clientCommand() *cobra.Command {
 		h.updateClientCommand(),
 		h.setDisabledCommand("disable", "Refuses every secret of a client, from the next request on"),
 		h.setDisabledCommand("enable", "Undoes disable"),
+		h.clientKeyCommand(),
 		h.deleteCommand("client", "Deletes a client with its secrets and grants", "/clients"))
 }
 
@@ -41,7 +42,7 @@ server keeps only its SHA-256. A grant is a scope, resource:identifier:action.`,
 	flags.add(cmd)
 	cmd.Flags().StringArrayVar(&flags.grants, "grant", nil, "scope to grant; may be repeated")
 	cmd.Flags().StringArrayVar(&flags.denials, "deny", nil, "scope to deny, whatever else grants it; may be repeated")
-	cmd.Flags().BoolVar(&flags.noSecret, "no-secret", false, "create it without a secret")
+	cmd.Flags().BoolVar(&flags.noSecret, "no-secret", false, "create it without a secret; implied by flags for another credential")
 	cmd.Flags().StringVar(&flags.secretExpires, "secret-expires", "", "when the secret expires: a time as in RFC 3339, or a duration from now")
 	cmd.Flags().BoolVar(&flags.disabled, "disabled", false, "create it disabled")
 	return h.administer(cmd, func(s *session, args []string) error { return flags.create(s, args[0]) })
@@ -52,7 +53,7 @@ func (f *clientFlags) create(s *session, id string) error {
 	if err != nil {
 		return err
 	}
-	body["id"], body["secret"], body["disabled"] = id, !f.noSecret, f.disabled
+	body["id"], body["secret"], body["disabled"] = id, !f.noSecret && !f.hasOtherCredential(), f.disabled
 	if err := setTime(body, "secret_expires", f.secretExpires); err != nil {
 		return err
 	}
@@ -72,6 +73,9 @@ func (f *clientFlags) create(s *session, id string) error {
 	}
 	return ask(s, http.MethodPost, "/clients", nil, body, func(s *session, made api.CreatedSecret) {
 		s.printf("client_id      %s\n", printable(made.ClientID))
+		if made.ClientSecret == "" && made.Client.HoldsOtherCredential() {
+			return
+		}
 		if made.ClientSecret == "" {
 			s.printf("It has no secret yet: %s m2m secret create %s\n", programName(), shellWord(id))
 			return
@@ -85,18 +89,20 @@ func (f *clientFlags) create(s *session, id string) error {
 }
 
 func (s *session) printClient(c *api.Client) {
-	s.table(
-		[]string{"id", c.ID}, []string{"state", c.State()}, []string{"description", orDash(c.Description)},
-		[]string{"expires", timeOr(c.Expires, "never")}, []string{"token_ttl", orDash(c.TokenTTL)},
-		[]string{"attributes", compactJSON(c.Attributes)}, []string{"audiences", orDash(strings.Join(c.Audiences, " "))},
-		[]string{"introspects", orDash(strings.Join(c.Introspects, " "))},
-		[]string{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))}, []string{"limits", c.Limits.String()})
-	if len(c.Secrets) > 0 {
-		s.printf("\n")
-		s.printSecrets(api.SecretList{Secrets: c.Secrets})
-	} else {
-		s.hintSecrets(c.ID)
+	rows := [][]string{
+		{"id", c.ID}, {"state", c.State()}, {"description", orDash(c.Description)},
+		{"expires", timeOr(c.Expires, "never")}, {"token_ttl", orDash(c.TokenTTL)},
+		{"attributes", compactJSON(c.Attributes)}, {"audiences", orDash(strings.Join(c.Audiences, " "))},
+		{"introspects", orDash(strings.Join(c.Introspects, " "))},
+		{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))}, {"limits", c.Limits.String()},
 	}
+	for _, row := range [][]string{{"auth", c.Auth}, {"jwks_uri", c.JWKSURI}, {"certificate", c.Certificate.String()}, {"tokens", boundOf(c)}} {
+		if row[1] != "" {
+			rows = append(rows, row)
+		}
+	}
+	s.table(rows...)
+	s.printCredentials(c)
 	if len(c.Grants) == 0 {
 		s.hintGrants(c.ID)
 	} else {
@@ -109,6 +115,45 @@ func (s *session) printClient(c *api.Client) {
 	}
 }
 
+// boundOf returns what the client's tokens are bound to.
+func boundOf(c *api.Client) string {
+	var to []string
+	if c.CertificateBound {
+		to = append(to, "bound to its certificate")
+	}
+	if c.DPoPBound {
+		to = append(to, "bound to the key of a DPoP proof")
+	}
+	return strings.Join(to, ", ")
+}
+
+// printCredentials prints the secrets, the keys and the identities of a client.
+func (s *session) printCredentials(c *api.Client) {
+	if len(c.Secrets) > 0 {
+		s.printf("\n")
+		s.printSecrets(api.SecretList{Secrets: c.Secrets})
+	}
+	if len(c.Keys) > 0 {
+		s.printf("\n")
+		s.printClientKeys(c.Keys)
+	}
+	if len(c.Identities) > 0 {
+		s.printf("\n")
+		rows := [][]string{{"ISSUER", "SUBJECT", "TYPE", "CLAIMS"}}
+		for _, i := range c.Identities {
+			claims := "-"
+			if len(i.Claims) > 0 {
+				claims = compactJSON(i.Claims)
+			}
+			rows = append(rows, []string{i.Issuer, i.Subject + i.SubjectPattern, i.Type, claims})
+		}
+		s.table(rows...)
+	}
+	if len(c.Secrets) == 0 && !c.HoldsOtherCredential() {
+		s.hintSecrets(c.ID)
+	}
+}
+
 func (h *Host) updateClientCommand() *cobra.Command {
 	var flags clientFlags
 	var clear []string
@@ -118,7 +163,7 @@ func (h *Host) updateClientCommand() *cobra.Command {
 		Long: `
 Changes the given fields and keeps the others. --attribute sets one attribute and
 keeps the other attributes. --audience, --introspects and --network replace all
-values of their field, so repeat the values to keep. --rate, --burst and --concurrent
+values of their field, so repeat the values to keep. So does --identity. --rate, --burst and --concurrent
 each change one limit; --clear limits restores the issuer's.`,
 		Example: `  $ caddy m2m client update ci-bot --token-ttl 2m --attribute team=search
   $ caddy m2m client update ci-bot --clear networks --clear expires`,
@@ -126,7 +171,7 @@ each change one limit; --clear limits restores the issuer's.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().StringArrayVar(&flags.removedAttributes, "remove-attribute", nil, "attribute to remove; may be repeated")
-	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to clear: description, attributes, token_ttl, expires, audiences, introspects, networks or limits; may be repeated")
+	cmd.Flags().StringArrayVar(&clear, "clear", nil, "field to clear: "+strings.Join(clearable, ", ")+"; may be repeated")
 	return h.administer(cmd, func(s *session, args []string) error {
 		patch, err := flags.fields(cmd)
 		if err != nil {
@@ -134,7 +179,7 @@ each change one limit; --clear limits restores the issuer's.`,
 		}
 		for _, field := range clear {
 			field = strings.ReplaceAll(field, "-", "_")
-			if !strings.Contains(" description attributes token_ttl expires audiences introspects networks limits ", " "+field+" ") {
+			if !slices.Contains(clearable, field) {
 				return api.Invalid("--clear %q is not a field that can be cleared", field)
 			}
 			if _, both := patch[field]; both {
@@ -147,6 +192,12 @@ each change one limit; --clear limits restores the issuer's.`,
 		}
 		return ask(s, http.MethodPatch, "/clients"+segment(args[0]), nil, patch, (*session).printClient)
 	})
+}
+
+// clearable are the fields that update can clear.
+var clearable = []string{
+	"description", "attributes", "token_ttl", "expires", "audiences", "introspects", "networks", "limits", "auth", "jwks", "jwks_uri", "identities",
+	"tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri", "tls_client_auth_san_ip", "tls_client_auth_san_email",
 }
 
 func (h *Host) setDisabledCommand(verb, short string) *cobra.Command {

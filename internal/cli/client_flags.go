@@ -21,6 +21,7 @@ type clientFlags struct {
 	grants, denials                 []string
 	disabled, noSecret              bool
 	secretExpires                   string
+	credentialFlags
 }
 
 // add adds the flags that create and update share.
@@ -33,6 +34,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.audiences, "audience", nil, "allowed audience of its tokens; may be repeated")
 	flags.StringArrayVar(&f.introspects, "introspects", nil, "audience, besides its own, whose tokens it may introspect; may be repeated")
 	flags.StringArrayVar(&f.networks, "network", nil, "network that it may ask from, such as 10.0.0.0/8; may be repeated")
+	f.credentialFlags.add(flags)
 	flags.StringVar(&f.rate, "rate", "", `limit of its requests in place of the issuer's, such as "200/s" or "30/m"`)
 	flags.IntVar(&f.burst, "burst", 0, "how many requests it may make at once after a pause, in place of the issuer's limit")
 	flags.IntVar(&f.concurrent, "concurrent", 0, "how many of its requests may be in progress at a time, in place of the issuer's limit")
@@ -55,6 +57,9 @@ func (f *clientFlags) fields(cmd *cobra.Command) (map[string]any, error) {
 		}
 	}
 	f.setLimits(cmd, fields)
+	if err := f.credentialFlags.set(cmd, fields); err != nil {
+		return nil, err
+	}
 	for _, pair := range f.attributes {
 		if !strings.Contains(pair, "=") {
 			return nil, api.Invalid("--attribute %q is not name=value", pair)

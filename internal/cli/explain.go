@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 // explainFlags are the flags of `caddy m2m explain`.
 type explainFlags struct {
 	request, remoteIP, at string
+	assertion, clientID   string
 	headers, resources    []string
 	door                  int
 	trace                 bool
@@ -32,6 +35,10 @@ names the rules that grant, reject or observe it, with file and line, and the
 client's grants that matter. No token is issued. Without a scope, it explains the
 policy's default scopes.
 
+With --assertion, the client is the one that an assertion of a trusted issuer may
+act as. The command verifies the assertion and shows its claims, the clients that
+the registry and the policy name, and what the client would be granted.
+
 With --request, each m2m_auth of the config also judges a request with that token.
 
 With --registry no server is asked: the registry file and the policy of --policy
@@ -41,13 +48,21 @@ The exit code is 0 if every scope is granted and the request is let through, 2 i
 not, 3 if the client does not exist, and 5 if the command line is wrong.`,
 		Example: `  $ caddy m2m explain ci-bot book:1:read book:1:edit
   $ caddy m2m explain ci-bot 'book:*:edit' --request 'PUT https://api.example.com/books/1'
+  $ caddy m2m explain --assertion token.jwt book:1:read
   $ caddy m2m explain ci-bot book:1:read --registry registry.yaml --policy policy/`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.assertion != "" { // all are scopes
+				return nil
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.request, "request", "", "method and URL of a request to judge")
 	flags.StringArrayVar(&f.headers, "header", nil, "header of that request, such as 'X-Tenant: a'; may be repeated")
 	flags.IntVar(&f.door, "door", -1, "number of the only m2m_auth to ask (default: each that accepts the issuer's tokens)")
+	flags.StringVar(&f.assertion, "assertion", "", "file with an assertion of a trusted issuer, - for standard input; all arguments are scopes")
+	flags.StringVar(&f.clientID, "client-id", "", "with --assertion: client_id of the request")
 	flags.StringVar(&f.remoteIP, "remote-ip", "", "address that the client asks from")
 	flags.StringArrayVar(&f.resources, "resource", nil, "audience to request for the token (RFC 8707); may be repeated")
 	flags.StringVar(&f.at, "time", "", "decide as of this time, such as 2030-01-01T09:00:00Z (default: now)")
@@ -57,7 +72,7 @@ not, 3 if the client does not exist, and 5 if the command line is wrong.`,
 	flags.BoolVar(&f.offline.DefaultsOff, "defaults-off", false, "with --registry: leave out the shipped rules")
 	flags.StringVar(&f.offline.Audience, "audience", "", "with --registry: the issuer's audience (default: its URL)")
 	return h.administer(cmd, func(s *session, args []string) error {
-		asked, err := f.asked(args)
+		asked, err := f.asked(s, args)
 		if err != nil {
 			return err
 		}
@@ -73,9 +88,20 @@ not, 3 if the client does not exist, and 5 if the command line is wrong.`,
 }
 
 // asked is the request that the flags describe.
-func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
-	asked := api.ExplainRequest{Client: args[0], Scopes: args[1:], RemoteIP: f.remoteIP, Audience: f.resources, Trace: f.trace}
+func (f *explainFlags) asked(s *session, args []string) (api.ExplainRequest, error) {
+	asked := api.ExplainRequest{RemoteIP: f.remoteIP, Audience: f.resources, Trace: f.trace}
 	var err error
+	switch {
+	case f.assertion != "":
+		asked.Client, asked.Scopes = f.clientID, args
+		if asked.Assertion, err = readAssertion(s, f.assertion); err != nil {
+			return asked, err
+		}
+	case f.clientID != "":
+		return asked, api.Invalid("--client-id requires --assertion")
+	default:
+		asked.Client, asked.Scopes = args[0], args[1:]
+	}
 	if f.at != "" {
 		if asked.Time, err = time.Parse(time.RFC3339, f.at); err != nil {
 			return asked, api.Invalid("--time %q is not like 2030-01-01T09:00:00Z", f.at)
@@ -105,9 +131,30 @@ func (f *explainFlags) asked(args []string) (api.ExplainRequest, error) {
 	return asked, nil
 }
 
+// readAssertion reads an assertion from a file, or from standard input for "-". Its text never stands in an error.
+func readAssertion(s *session, name string) (string, error) {
+	in := s.cmd.InOrStdin()
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return "", api.Invalid("--assertion: %v", err)
+		}
+		defer file.Close()
+		in = file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, api.MaxBody))
+	if err != nil {
+		return "", api.Invalid("--assertion: %v", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
 // explain asks the server, or the registry file and the policy that the flags name.
 func (f *explainFlags) explain(h *Host, s *session, asked api.ExplainRequest) (*api.Explanation, error) {
 	if f.offline.Registry != "" {
+		if asked.Assertion != "" {
+			return nil, api.Invalid("--assertion is verified by a running server, which has the keys, so it does not go with --registry")
+		}
 		if asked.Request != nil {
 			return nil, api.Invalid("--request is judged by the m2m_auth of a running server, so it does not go with --registry")
 		}

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +14,12 @@ import (
 
 // printExplanation prints each verdict, and the reasons below it.
 func (s *session) printExplanation(x *api.Explanation) {
-	s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
+	if x.Identity == nil || x.Client != "" {
+		s.printf("client %s at %s\n", printable(x.Client), x.Issuer)
+	}
+	if x.Identity != nil {
+		s.printIdentity(x.Identity)
+	}
 	for _, r := range x.Refusals {
 		s.printf("\nrefused   %s\n", printableLines(r.Description))
 	}
@@ -42,6 +50,31 @@ func (s *session) printExplanation(x *api.Explanation) {
 	s.printf("policy %s, registry %s\n", x.PolicyRevision, x.RegistryRevision)
 }
 
+// printIdentity prints what an assertion says, and as which client it may act.
+func (s *session) printIdentity(x *api.IdentityExplanation) {
+	verified := "verified"
+	if !x.Verified {
+		verified = "not verified: " + x.Problem
+	}
+	s.printf("\nidentity  %s\n", printable(verified))
+	s.line("issuer %s", x.Issuer)
+	s.line("subject %s", x.Subject)
+	if x.Type != "" {
+		s.line("type %s, key %s", x.Type, cmp.Or(x.KeyID, "unknown"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.Claims)) {
+		s.line("claim %s: %s", name, compactJSON(x.Claims[name]))
+	}
+	for _, c := range x.Clients {
+		places := placesOf(c.Causes)
+		if slices.Contains(x.Listed, c.Name) {
+			places = " (the registry)" + places
+		}
+		s.line("may act as %s%s", c.Name, places)
+	}
+	s.printCauses(x.Denied)
+}
+
 func (s *session) printVerdict(v policy.ScopeExplanation) {
 	if v.Granted {
 		s.printf("\ngranted   %s\n", printable(v.Scope))
@@ -67,6 +100,12 @@ func (s *session) printCauses(causes []policy.Cause) {
 	}
 }
 
+// proofTexts say what proves a key that a token is bound to.
+var proofTexts = map[string]string{
+	"dpop": "the scheme DPoP and a proof, because the token is bound to a key of the client",
+	"mtls": "the client's certificate, to which the token is bound",
+}
+
 func (s *session) printDoor(d api.DoorExplanation) {
 	verdict := "let through"
 	if !d.LetThrough {
@@ -86,6 +125,9 @@ func (s *session) printDoor(d api.DoorExplanation) {
 		} else {
 			s.line("it needs %s, which %s covers", r.Scope, r.CoveredBy)
 		}
+	}
+	for _, way := range d.Proofs {
+		s.line("it needs %s", proofTexts[way])
 	}
 	if d.Policy == nil {
 		return

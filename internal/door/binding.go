@@ -81,9 +81,9 @@ func waysOf(c token.Confirmation) (ways []string) {
 	return ways
 }
 
-// suffices reports whether the door takes tokens that are bound like this.
-func (b *Binding) suffices(c token.Confirmation) bool {
-	return len(b.Required) == 0 || slices.ContainsFunc(waysOf(c), func(way string) bool { return slices.Contains(b.Required, way) })
+// suffices reports whether the door takes tokens that are bound in these ways.
+func (b *Binding) suffices(ways []string) bool {
+	return len(b.Required) == 0 || slices.ContainsFunc(ways, func(way string) bool { return slices.Contains(b.Required, way) })
 }
 
 // onlyDPoP reports whether every token must be presented with a proof of DPoP.
@@ -148,8 +148,8 @@ func (d *Door) prove(w http.ResponseWriter, r *http.Request, p presented, claims
 // refuse refuses a token that is presented in a way that cannot prove it.
 func (b *Binding) refuse(scheme string, bound token.Confirmation) *Refusal {
 	switch {
-	case !b.suffices(bound):
-		return unproven(reasonNotBound, "only tokens that are bound to a key are accepted here: "+b.required())
+	case len(b.Required) > 0 && !b.suffices(waysOf(bound)): // a plain door needs no list
+		return b.notBound()
 	case bound.JKT != "" && scheme != oauth.SchemeDPoP:
 		return unproven(reasonMissingProof, "it is bound to a key of DPoP, and needs the scheme DPoP and a proof")
 	case bound.JKT == "" && scheme == oauth.SchemeDPoP:
@@ -158,8 +158,10 @@ func (b *Binding) refuse(scheme string, bound token.Confirmation) *Refusal {
 	return nil
 }
 
-// required names the ways that the door requires.
-func (b *Binding) required() string { return strings.Join(b.Required, " or ") }
+// notBound refuses a token that is not bound in a way that the door requires.
+func (b *Binding) notBound() *Refusal {
+	return unproven(reasonNotBound, "only tokens that are bound to a key are accepted here: "+strings.Join(b.Required, " or "))
+}
 
 // proveCertificate compares the client's certificate with that of the token (RFC 8705 §3).
 func (d *Door) proveCertificate(r *http.Request, want, owner string) *Refusal {

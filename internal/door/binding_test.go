@@ -523,3 +523,12 @@ func BenchmarkBound(b *testing.B) {
 }
 
 func has(r *http.Request, field string) bool { return len(r.Header.Values(field)) > 0 }
+
+// TestPolicySeesNoProof: a proof is a credential, which stays out of the policy's input and of the decision log.
+func TestPolicySeesNoProof(t *testing.T) {
+	for _, name := range []string{"DPoP", "dpop", "X-DPoP-Proof"} {
+		if err := CheckPolicyHeaders([]string{name}, nil); err == nil {
+			t.Errorf("a policy reads %s", name)
+		}
+	}
+}

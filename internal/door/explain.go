@@ -19,6 +19,7 @@ type Question struct {
 	Request *api.ProxiedRequest
 	Issuer  string        // of the token
 	Claims  *token.Claims // of the token, nil if there is none
+	Bound   []string      // how the token is bound: boundDPoP, boundMTLS
 	Trace   bool
 	Time    time.Time
 }
@@ -105,7 +106,14 @@ func (d *Door) explain(r *http.Request, q Question) explanation {
 		return e
 	}
 	refused := d.explainToken(r, q.Claims, of)
+	if refused == nil && !d.Binding.suffices(q.Bound) {
+		refused = d.Binding.notBound()
+		refused.Description += "; the client can ask for its token with a DPoP proof, or have dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens"
+	}
 	e.refuse(refused)
+	if refused == nil {
+		e.Proofs = q.Bound
+	}
 	e.TakesToken = refused == nil
 	e.refuse(unmatched)
 	if unmatched == nil {

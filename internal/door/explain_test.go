@@ -1,6 +1,7 @@
 package door
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
@@ -61,6 +62,34 @@ func TestExplainRefusesAsTheDoorDoes(t *testing.T) {
 		r.Header.Set(test.field, "x")
 		if e := d.explain(r, Question{Issuer: issuer}); e.Reason != test.reason || e.LetThrough != (test.reason == "") {
 			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
+
+// TestExplainSaysWhichProofIsMissing: a door that requires binding refuses a plain token, and tells what a bound one needs besides.
+func TestExplainSaysWhichProofIsMissing(t *testing.T) {
+	const issuer = "https://auth.example.com"
+	for _, test := range []struct {
+		required, bound []string
+		reason          string
+	}{
+		{nil, nil, ""},
+		{nil, []string{"dpop"}, ""},
+		{[]string{"mtls"}, nil, "not_bound"},
+		{[]string{"mtls"}, []string{"dpop"}, "not_bound"},
+		{[]string{"dpop", "mtls"}, []string{"dpop"}, ""},
+		{[]string{"mtls"}, []string{"dpop", "mtls"}, ""},
+	} {
+		d, err := New(Config{
+			Issuers: []*TrustedIssuer{{Expect: token.Expect{Issuer: issuer, AnyAudience: true}}}, Audience: []string{"api"}, Host: noHost{},
+			Binding: Binding{Required: test.required},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := d.explain(get(t, "/books"), Question{Issuer: issuer, Claims: &token.Claims{Issuer: issuer}, Bound: test.bound})
+		if e.Reason != test.reason || e.LetThrough != (test.reason == "") || e.LetThrough && !slices.Equal(e.Proofs, test.bound) {
+			t.Errorf("%v of %v: %+v", test.bound, test.required, e)
 		}
 	}
 }

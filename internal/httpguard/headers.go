@@ -98,7 +98,7 @@ func fold(c byte) byte {
 }
 
 // credentialNames matches parts of the names of headers that carry credentials.
-var credentialNames = regexp.MustCompile(`(?i)auth|cookie|token|secret|key|password|credential`)
+var credentialNames = regexp.MustCompile(`(?i)auth|cookie|token|secret|key|password|credential|dpop`)
 
 // CarriesCredentials reports whether a header carries credentials, by its name.
 func CarriesCredentials(name string) bool { return credentialNames.MatchString(name) }

@@ -86,7 +86,7 @@ func (t *tokenRequest) tokenAudience() []string {
 		}
 		granted = granted[1:]
 		if s.Resource == scope.Any {
-			audience = append(audience, t.every...)
+			audience = append(audience, t.everyOfSubject(s)...)
 		} else if one := t.resourceAudience(s.Resource); !slices.Contains(audience, one) {
 			audience = append(audience, one)
 		}

@@ -53,7 +53,7 @@ func (s *Server) RevokedSince(ctx context.Context, claims *token.Claims, kid str
 		if set == nil || peer.Keys.Loaded() == nil {
 			continue
 		}
-		if set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) {
+		if isRevokedIn(set, claims) {
 			return true, nil
 		}
 		var withdrawn bool

@@ -29,26 +29,39 @@ type explaining struct {
 // Explain explains the answer to a token request at asked.Time, and returns the claims of the token that would be issued,
 // nil if there is none. It fails with registry.ErrNotFound for an unknown client, and as the registry does.
 func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*api.Explanation, *token.Claims, error) {
+	if asked.Assertion != "" {
+		return s.explainAssertion(ctx, asked)
+	}
 	client, err := s.Registry.Client(ctx, asked.Client)
 	if err != nil {
 		return nil, nil, err
 	}
-	e := &explaining{
+	return s.explaining(ctx, asked, authenticated{client: client, method: cmp.Or(asked.AuthMethod, oauth.ClientSecretBasic)}).explain(ctx)
+}
+
+// explaining begins the explanation of a request of a client.
+func (s *Server) explaining(ctx context.Context, asked api.ExplainRequest, a authenticated) *explaining {
+	return &explaining{
 		asked: asked, explained: make(map[string]policy.ScopeExplanation),
 		Explanation: &api.Explanation{
-			Issuer: s.URL, Client: client.ID, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
+			Issuer: s.URL, Refusals: []api.Refusal{}, Notes: []string{}, Scopes: []policy.ScopeExplanation{},
 			Audience: []string{}, Claims: []policy.ValueExplanation{}, Caching: []policy.Caching{},
 			PolicyRevision: s.Policy.Revision(), RegistryRevision: s.Registry.Revision(),
 		},
 		tokenRequest: &tokenRequest{
 			call: call{
 				issuer: s, start: asked.Time,
-				authenticated: authenticated{client: client, method: cmp.Or(asked.AuthMethod, oauth.ClientSecretBasic)},
+				authenticated: a,
 				http:          (&http.Request{RemoteAddr: net.JoinHostPort(asked.RemoteIP, "0")}).WithContext(ctx),
 			},
 			oauth: &oauth.TokenRequest{Resources: asked.Audience},
 		},
 	}
+}
+
+// explain explains what the client would get.
+func (e *explaining) explain(ctx context.Context) (*api.Explanation, *token.Claims, error) {
+	e.Client = e.client.ID
 	e.explainClient()
 	for _, step := range []func(context.Context) error{e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
 		if err := step(ctx); err != nil {
@@ -56,9 +69,20 @@ func (s *Server) Explain(ctx context.Context, asked api.ExplainRequest) (*api.Ex
 		}
 	}
 	e.explainToken()
+	e.explainBinding()
 	e.explainCaching()
 	e.Passes = len(e.Refusals) == 0 && len(e.decision.Granted) == len(e.asked.Scopes)
 	return e.Explanation, e.token, nil
+}
+
+// explainBinding says to what keys the client's tokens are always bound.
+func (e *explaining) explainBinding() {
+	if e.client.DPoPBound {
+		e.BoundTo = append(e.BoundTo, "dpop")
+	}
+	if e.client.CertificateBound {
+		e.BoundTo = append(e.BoundTo, "mtls")
+	}
 }
 
 func (e *explaining) refuse(reason, format string, args ...any) {
@@ -77,7 +101,7 @@ func (e *explaining) explainClient() {
 	if !e.client.Expires.IsZero() && !e.start.Before(e.client.Expires) {
 		e.refuse("client_expired", "the client expired at %s", e.client.Expires.UTC().Format(time.RFC3339))
 	}
-	if !slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) }) {
+	if e.identity == nil && !slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) }) {
 		e.note("the client has no secret that works, and so cannot authenticate")
 	}
 	if len(e.client.Networks) > 0 && e.asked.RemoteIP == "" {

@@ -20,6 +20,7 @@ type grant struct {
 var grants = []grant{
 	{name: oauth.GrantClientCredentials, begin: (*tokenRequest).beginClientCredentials},
 	{name: oauth.GrantJWTBearer, begin: (*tokenRequest).beginJWTBearer, isOffered: func(s *Server) bool { return len(s.Trusted) > 0 }},
+	{name: oauth.GrantTokenExchange, begin: (*tokenRequest).beginTokenExchange},
 }
 
 // grantOf returns a grant type, nil if the issuer does not support it.

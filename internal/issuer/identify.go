@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/assertion"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -73,20 +74,37 @@ func (c *call) identify(ctx context.Context, p presented) (authenticated, error)
 // The same assertion is accepted again until it expires. Kubernetes writes a token into a file for an hour, and a job of a CI
 // system sends its token with each of its steps, so a jti that is there does not say that the assertion is for one use.
 func (t *TrustedIssuer) verify(ctx context.Context, a *assertion.Assertion, types []string, now time.Time) (*assertion.Identity, error) {
+	identity, err := t.check(ctx, a, types, now)
+	return identity, refusedAssertion(err)
+}
+
+// refusedAssertion returns the refusal of an assertion for an error of check, or the error if it is a failure on this side.
+func refusedAssertion(err error) error {
+	if reason := token.ErrorReason(err); reason != "" {
+		return &registry.Refusal{Reason: badAssertion}
+	}
+	return err
+}
+
+// check is like verify. Its error says what is wrong.
+func (t *TrustedIssuer) check(ctx context.Context, a *assertion.Assertion, types []string, now time.Time) (*assertion.Identity, error) {
 	expect := assertion.Expect{
 		Audiences: t.Audiences, AudienceList: true, Types: types, MaxLifetime: maxFederatedLifetime,
 		NoID: true, NoIssuer: t.TrustDomain != "", Algs: t.Algs, Now: now,
 	}
 	if err := a.Check(expect); err != nil { // before the keys, which may have to be fetched
-		return nil, &registry.Refusal{Reason: badAssertion}
+		return nil, err
 	}
 	keys, err := t.Keys.KeySet(ctx, a.KeyID())
-	if err != nil {
+	switch {
+	case token.ErrorReason(err) != "": // the key was given up
+		return nil, err
+	case err != nil:
 		return nil, &keysFault{t.URL, err}
 	}
 	identity, err := a.Verify(keys, expect)
 	if err != nil {
-		return nil, &registry.Refusal{Reason: badAssertion}
+		return nil, err
 	}
 	identity.Issuer = t.URL // which a JWT-SVID need not have
 	return identity, nil
@@ -103,17 +121,22 @@ func (f *keysFault) Unwrap() error { return f.err }
 
 // mapIdentity finds the client that a verified identity stands for: by the registry, and by the policy.
 func (c *call) mapIdentity(ctx context.Context, t *TrustedIssuer, identity *assertion.Identity, p presented) (authenticated, error) {
-	input, err := c.issuer.identityInput(ctx, t, identity)
+	input, err := c.identityInput(ctx, t, identity, p.clientID)
 	if err != nil {
 		return authenticated{}, err
 	}
-	input.Request = policy.IdentityRequest{RemoteIP: c.issuer.Host.ClientIP(c.http), ClientID: p.clientID, GrantType: c.grantType}
-	input.Time = c.start
 	decided, err := c.issuer.Policy.DecideIdentity(ctx, input)
 	if err != nil {
 		return authenticated{}, err
 	}
-	id, err := choose(decided, p.clientID)
+	return c.chosen(ctx, t, identity, decided, p.clientID)
+}
+
+// chosen returns the client of a decision that the request is for.
+func (c *call) chosen(
+	ctx context.Context, t *TrustedIssuer, identity *assertion.Identity, decided policy.IdentityDecision, asked string,
+) (authenticated, error) {
+	id, err := choose(decided, asked)
 	if err != nil {
 		return authenticated{}, err
 	}
@@ -122,14 +145,16 @@ func (c *call) mapIdentity(ctx context.Context, t *TrustedIssuer, identity *asse
 	return a, err
 }
 
-// identityInput returns what the policy is asked about an identity, without the request.
-func (s *Server) identityInput(ctx context.Context, t *TrustedIssuer, identity *assertion.Identity) (policy.IdentityInput, error) {
-	listed, err := s.Registry.ClientsFor(ctx, t.URL, identity.Subject)
+// identityInput returns what the policy is asked about an identity, in a request that names a client or none.
+func (c *call) identityInput(ctx context.Context, t *TrustedIssuer, identity *assertion.Identity, asked string) (policy.IdentityInput, error) {
+	listed, err := c.issuer.Registry.ClientsFor(ctx, t.URL, identity.Subject)
 	if err != nil {
 		return policy.IdentityInput{}, err
 	}
 	in := policy.IdentityInput{
-		Issuer: s.URL,
+		Issuer:  c.issuer.URL,
+		Request: policy.IdentityRequest{RemoteIP: c.issuer.Host.ClientIP(c.http), ClientID: asked, GrantType: c.grantType},
+		Time:    c.start,
 		Identity: policy.Identity{
 			Issuer: t.URL, Subject: identity.Subject, Type: t.kind(), KeyID: identity.KeyID, Claims: identity.Claims,
 		},
@@ -167,22 +192,12 @@ func onlyOf(ids []string) string {
 
 // openClient returns a client that may act by a method now. The policy may have named one that does not exist.
 func (s *Server) openClient(ctx context.Context, id, method string, now time.Time) (*registry.Client, error) {
-	client, err := s.Registry.Client(ctx, id)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return nil, &registry.Refusal{Reason: registry.UnknownClient}
-	case err != nil:
-		return nil, err
-	case client.Disabled:
-		return nil, &registry.Refusal{Reason: registry.ClientDisabled, ClientID: id}
-	case !client.Expires.IsZero() && !now.Before(client.Expires):
-		return nil, &registry.Refusal{Reason: registry.ClientExpired, ClientID: id}
-	case !client.Allows(method):
-		return nil, &registry.Refusal{Reason: otherMethod, ClientID: id}
-	case client.Damage != nil:
-		return nil, client.Damage
-	}
-	return client, nil
+	return s.Registry.AuthenticateBy(ctx, id, func(client *registry.Client) string {
+		if !client.Allows(method) {
+			return otherMethod
+		}
+		return ""
+	}, now)
 }
 
 // party returns what policies see of the identity of an assertion of a trusted issuer.

@@ -41,7 +41,11 @@ func (t *tokenRequest) logRefusal(err *oauth.Error) {
 	}
 	if t.client != nil && err.Status == http.StatusBadRequest && !t.logged {
 		if c := t.issuer.Decisions.Check(zap.InfoLevel, "token request refused"); c != nil {
-			c.Write(append(fields(), zap.String("issuer", t.issuer.URL))...) // that logger is of all issuers
+			refused := append(fields(), zap.String("issuer", t.issuer.URL)) // that logger is of all issuers
+			if t.why != "" {
+				refused = append(refused, zap.String("reason", t.why))
+			}
+			c.Write(refused...)
 		}
 		return
 	}

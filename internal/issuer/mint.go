@@ -35,6 +35,7 @@ func (t *tokenRequest) mint(ctx context.Context) (answer oauth.TokenResponse, jt
 	t.issuer.Minted.Minted(signed, key, t.client.ID)
 	return oauth.TokenResponse{
 		AccessToken: signed, TokenType: t.confirmation.TokenType(), ExpiresIn: int64(t.ttl() / time.Second), Scope: t.grantedScope(), RejectedScope: t.rejectedScope(),
+		IssuedTokenType: t.issuedTokenType(),
 	}, jti, nil
 }
 
@@ -42,7 +43,7 @@ func (t *tokenRequest) mint(ctx context.Context) (answer oauth.TokenResponse, jt
 // other claims were checked before.
 func (t *tokenRequest) claims(jti string) ([]byte, error) {
 	claims, err := token.Mint{
-		Issuer: t.issuer.URL, ClientID: t.client.ID, ID: jti,
+		Issuer: t.issuer.URL, Subject: t.exchange.client(), ClientID: t.client.ID, ID: jti, Actor: t.exchange.claim(),
 		Audience: t.tokenAudience(), Scope: t.grantedScope(), IssuedAt: t.start, TTL: t.ttl(), Extra: t.decision.Claims,
 		Confirmation: t.confirmation,
 	}.Claims()
@@ -59,7 +60,8 @@ func (t *tokenRequest) askedTooMuch(err error) bool {
 	return errors.Is(err, token.ErrTooLarge) && len(t.grantedScope())+len(strings.Join(t.tokenAudience(), "")) > maxAsked
 }
 
-// ttl returns the shortest lifetime of those that the issuer, the client and the policy set.
+// ttl returns the shortest lifetime of those that the issuer, the client and the policy set. A token that was exchanged ends with its
+// subject at the latest.
 func (t *tokenRequest) ttl() time.Duration {
 	ttl := t.issuer.TokenTTL
 	for _, shorter := range []time.Duration{t.client.TokenTTL, t.decision.TTL} {
@@ -67,5 +69,5 @@ func (t *tokenRequest) ttl() time.Duration {
 			ttl = min(ttl, shorter)
 		}
 	}
-	return ttl.Truncate(time.Second)
+	return t.exchange.within(ttl, t.start).Truncate(time.Second)
 }

@@ -19,6 +19,7 @@ func (t *tokenRequest) policyInput() policy.TokenInput {
 		Resources: t.resources,
 		Request:   policy.TokenRequest{RemoteIP: t.issuer.Host.ClientIP(t.http), AuthMethod: t.method, Audience: t.audience},
 		Subject:   t.subject,
+		Actor:     t.actor,
 		Time:      t.start, // also in the log, so that a replay decides at the same time
 	}
 }

@@ -67,24 +67,30 @@ func (s *Server) serveReference(at referenceEndpoint) http.HandlerFunc {
 // claims returns the claims of the token, for any audience. It returns nil for a token that is malformed, expired or of
 // another issuer, and fails if the keys cannot be read.
 func (t *tokenReference) claims(ctx context.Context, leeway time.Duration) (*token.Claims, error) {
-	kid, err := token.KeyID(t.oauth.Token)
-	if err != nil {
-		return nil, nil
-	}
-	if loaded := t.issuer.Keys.Loaded(); loaded == nil || !loaded.Public.Has(kid) {
-		t.pass.Yield() // before it waits for the storage
-	}
-	keys, err := t.issuer.Keys.KeySetNow(ctx, kid)
-	if err != nil {
-		return nil, err
-	}
-	expect := token.Expect{Issuer: t.issuer.URL, AnyAudience: true, Leeway: leeway}
-	expect.Bound = true // the caller asks about the token, and does not use it
-	claims, err := token.Verify(t.oauth.Token, keys, expect)
+	// the caller asks about the token, and does not use it
+	claims, err := t.ownClaims(ctx, t.oauth.Token, token.Expect{Leeway: leeway, Bound: true})
 	if token.ErrorReason(err) != "" {
 		return nil, nil
 	}
 	return claims, err
+}
+
+// ownClaims verifies a token of this issuer for any audience, and returns its claims. The error is a *token.Error for a token that
+// is not valid. Others are faults on this side.
+func (c *call) ownClaims(ctx context.Context, raw string, expect token.Expect) (*token.Claims, error) {
+	kid, err := token.KeyID(raw)
+	if err != nil {
+		return nil, err
+	}
+	if loaded := c.issuer.Keys.Loaded(); loaded == nil || !loaded.Public.Has(kid) {
+		c.pass.Yield() // before it waits for the storage
+	}
+	keys, err := c.issuer.Keys.KeySetNow(ctx, kid)
+	if err != nil {
+		return nil, err
+	}
+	expect.Issuer, expect.AnyAudience = c.issuer.URL, true
+	return token.Verify(raw, keys, expect)
 }
 
 // fault logs a failure on this side with its cause, and returns the answer, which does not have it.

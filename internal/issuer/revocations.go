@@ -35,7 +35,18 @@ func (s *Server) Revoke(ctx context.Context, entries ...revocation.Entry) error 
 
 // isRevoked reports whether a token of this issuer may no longer be used.
 func (s *Server) isRevoked(ctx context.Context, claims *token.Claims) (bool, error) {
-	return s.Revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
+	revoked, err := s.Revocations.Revoked(ctx, claims.ID, claims.ClientID, claims.IssuedAt)
+	if revoked || err != nil || claims.Subject == claims.ClientID {
+		return revoked, err
+	}
+	// a token that was exchanged also ends with the tokens of the client that it is about
+	return s.Revocations.Revoked(ctx, "", claims.Subject, claims.IssuedAt)
+}
+
+// isRevokedIn is isRevoked for revocations that have been read.
+func isRevokedIn(set *revocation.Set, claims *token.Claims) bool {
+	return set.Revoked(claims.ID, claims.ClientID, claims.IssuedAt) ||
+		claims.Subject != claims.ClientID && set.Revoked("", claims.Subject, claims.IssuedAt)
 }
 
 // lookForRevocations reads what other nodes have revoked. If it fails, the known revocations stay in force.

@@ -31,7 +31,10 @@ type tokenRequest struct {
 	audience  []string                    // what `resource` chose (RFC 8707); if empty, what the scopes need
 	every     []string                    // the audiences of a scope on every resource, of those that the token may have
 
-	subject      *policy.Party      // what policies see of the assertion of a trusted issuer, nil if there is none
+	subject      *policy.Party      // what policies see of the assertion of a trusted issuer or of the subject token, nil if there is none
+	actor        *policy.Party      // what policies see of the actor token, nil if there is none
+	exchange     *tokenExchange     // nil for other grants
+	why          string             // a token of an exchange is refused, for the log
 	proof        *dpop.Proof        // nil if there is none
 	confirmation token.Confirmation // the keys that the token is bound to
 
@@ -78,8 +81,10 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 		return err
 	}
 	defer t.pass.Leave()
-	t.id = token.NewID()
-	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readScopes, t.readRegistry, t.decide} {
+	if t.id == "" {
+		t.id = token.NewID()
+	}
+	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -100,6 +105,9 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 // readScopes reads the requested scopes, or asks the policy for defaults if there are none (RFC 6749 §3.3).
 func (t *tokenRequest) readScopes(ctx context.Context) *oauth.Error {
 	list := t.oauth.Scope
+	if t.byDefault() && t.exchange != nil {
+		return t.readCommonScopes()
+	}
 	if t.byDefault() {
 		defaults, err := t.issuer.Policy.DefaultScopes(ctx, t.policyInput())
 		if err != nil {

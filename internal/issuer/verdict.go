@@ -7,14 +7,20 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
-// reasonOtherAudience is the reason for rejecting a scope whose audience the token may not have. The policy gives all
-// other reasons.
-const reasonOtherAudience = "other_audience"
+// The reasons for rejecting a scope that the policy grants. The policy gives all other reasons.
+const (
+	// reasonOtherAudience is for a scope whose audience the token may not have.
+	reasonOtherAudience = "other_audience"
+	// reasonBeyondSubject is for a scope that the subject of a token exchange does not have, without a rule that lets the exchange
+	// go beyond it.
+	reasonBeyondSubject = "beyond_subject"
+)
 
 // verdict returns the policy's decision, within the limits that no policy can lift: a scope whose audience the token may
 // not have is rejected, even if the policy grants it. Scopes that the policy was not asked about are among those.
 func (t *tokenRequest) verdict(decided policy.TokenDecision) policy.TokenDecision {
 	held := decided
+	held.BeyondSubject = t.widenings(decided)
 	if t.isWhole(decided) {
 		held.Rejected = nil
 		return held
@@ -29,6 +35,8 @@ func (t *tokenRequest) verdict(decided policy.TokenDecision) policy.TokenDecisio
 		switch {
 		case rejected:
 			held.Rejected = append(held.Rejected, policy.Rejection{Scope: s.Raw, Reason: reason})
+		case slices.Contains(decided.Granted, s.Raw) && t.hasAudience(s) && !t.mayHaveOfSubject(s, held.BeyondSubject):
+			held.Rejected = append(held.Rejected, policy.Rejection{Scope: s.Raw, Reason: reasonBeyondSubject})
 		case slices.Contains(decided.Granted, s.Raw) && t.hasAudience(s):
 			held.Granted = append(held.Granted, s.Raw)
 		default:
@@ -44,7 +52,7 @@ func (t *tokenRequest) isWhole(decided policy.TokenDecision) bool {
 		return false
 	}
 	for i, s := range t.requested {
-		if decided.Granted[i] != s.Raw || !t.hasAudience(s) {
+		if decided.Granted[i] != s.Raw || !t.hasAudience(s) || !t.mayHaveOfSubject(s, decided.BeyondSubject) {
 			return false
 		}
 	}

@@ -37,6 +37,10 @@ type Issuer struct {
 	MetadataPaths []string
 	// Resources are those of the registry by their codes. They are empty if the registry is not known yet.
 	Resources map[string]Resource
+	// Trusted are the types of the issuers whose assertions it accepts, by their URLs.
+	Trusted map[string]string
+	// Identities are those of the clients of the registry. They are empty if the registry is not known yet.
+	Identities []Identity
 }
 
 // Resource is what scopes are about.
@@ -140,6 +144,7 @@ func Check(c *Config) []Finding {
 	}
 	for _, issuer := range c.Issuers {
 		k.issuer(issuer)
+		k.identities(issuer)
 	}
 	for _, door := range k.doors {
 		k.strangers(door)

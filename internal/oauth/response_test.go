@@ -39,7 +39,7 @@ func TestTokenResponseEncoding(t *testing.T) {
 		return string(b) + []string{"", "\u2028", "é", "\x00"}[r.IntN(4)]
 	}
 	for range 20_000 {
-		response := TokenResponse{AccessToken: text(), TokenType: text(), ExpiresIn: r.Int64() - r.Int64(), Scope: text(), RejectedScope: text()}
+		response := TokenResponse{AccessToken: text(), TokenType: text(), IssuedTokenType: text(), ExpiresIn: r.Int64() - r.Int64(), Scope: text(), RejectedScope: text()}
 		if got, want := string(response.encode()), string(encodeJSON(response)); got != want {
 			t.Fatalf("seed %d: %#v: got %s, want %s", seed, response, got, want)
 		}

@@ -11,6 +11,8 @@ type TokenResponse struct {
 	AccessToken string `json:"access_token"`
 	// TokenType is written as "Bearer" if it is empty (RFC 6750 §4).
 	TokenType string `json:"token_type"`
+	// IssuedTokenType is the type of the token in the answer to a token exchange (RFC 8693 §2.2.1). Other answers leave it out.
+	IssuedTokenType string `json:"issued_token_type,omitzero"`
 	// ExpiresIn is the token's lifetime in seconds.
 	ExpiresIn int64 `json:"expires_in"`
 	// Scope is the granted scope, space-separated, verbatim and in request order.
@@ -29,10 +31,13 @@ func (t TokenResponse) Write(w http.ResponseWriter) {
 
 // encode encodes t as encodeJSON does, without reflection.
 func (t TokenResponse) encode() []byte {
-	const names = 128 // more than the names, the number and the quotes take
-	body := make([]byte, 0, names+len(t.AccessToken)+len(t.TokenType)+len(t.Scope)+len(t.RejectedScope))
+	const names = 160 // more than the names, the number and the quotes take
+	body := make([]byte, 0, names+len(t.AccessToken)+len(t.TokenType)+len(t.IssuedTokenType)+len(t.Scope)+len(t.RejectedScope))
 	body = appendText(append(body, `{"access_token":`...), t.AccessToken)
 	body = appendText(append(body, `,"token_type":`...), t.TokenType)
+	if t.IssuedTokenType != "" {
+		body = appendText(append(body, `,"issued_token_type":`...), t.IssuedTokenType)
+	}
 	body = strconv.AppendInt(append(body, `,"expires_in":`...), t.ExpiresIn, 10)
 	body = appendText(append(body, `,"scope":`...), t.Scope)
 	body = appendText(append(body, `,"rejected_scope":`...), t.RejectedScope)

@@ -238,7 +238,9 @@ func (f *feed) wait(ctx context.Context) error {
 	}
 }
 
-// names reports whether a token, its client or its key is known to be revoked.
+// names reports whether a token, its client, the client that it is about or its key is known to be revoked.
 func (f *feed) names(claims *token.Claims, kid string) bool {
-	return f.known.KeyRevoked(kid) || f.known.Revoked(claims.ID, ownClientID(claims), claims.IssuedAt)
+	client := ownClientID(claims)
+	return f.known.KeyRevoked(kid) || f.known.Revoked(claims.ID, client, claims.IssuedAt) ||
+		claims.Subject != "" && claims.Subject != client && f.known.Revoked("", claims.Subject, claims.IssuedAt)
 }

@@ -107,6 +107,7 @@ var own = map[string][]string{
 		"internal/clientkeys",
 		"internal/decisionlog",
 		"internal/dpop",
+		"internal/exchange",
 		"internal/keyring",
 		"internal/metrics",
 		"internal/oauth",

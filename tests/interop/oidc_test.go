@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestGoOIDCMetadata(t *testing.T) {
 	if !sameSet(metadata.Scopes, []string{"book:*:read", "book:*:edit", "ledger:*:read"}) {
 		t.Errorf("scopes_supported is %q", metadata.Scopes)
 	}
-	if !sameSet(metadata.GrantTypes, []string{"client_credentials"}) {
+	if !slices.Contains(metadata.GrantTypes, "client_credentials") || !slices.Contains(metadata.GrantTypes, "urn:ietf:params:oauth:grant-type:token-exchange") {
 		t.Errorf("grant_types_supported is %q", metadata.GrantTypes)
 	}
 	if !sameSet(metadata.AuthMethods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {

@@ -34,7 +34,7 @@ function requestWith(token) {
 
 test('discovery by oauth2 and by oidc agree', async () => {
   assert.deepEqual(await discover('oidc'), as)
-  assert.deepEqual(as.grant_types_supported, ['client_credentials'])
+  assert.ok(as.grant_types_supported.includes('client_credentials'))
   assert.deepEqual([...as.scopes_supported].sort(), ['book:*:edit', 'book:*:read', 'ledger:*:read'])
 })
 

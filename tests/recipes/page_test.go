@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -20,25 +19,7 @@ import (
 // block returns the nth block of a language below a heading of a page. The first one is 1.
 func block(t *testing.T, page, heading, language string, nth int) string {
 	t.Helper()
-	content, err := os.ReadFile("../../docs/" + page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(content), "\n"+heading+"\n")
-	if !found {
-		t.Fatalf("docs/%s has no heading %q", page, heading)
-	}
-	level, _, _ := strings.Cut(heading, " ")
-	section, _, _ = strings.Cut(section, "\n"+level+" ")
-	for range nth {
-		_, section, found = strings.Cut(section, "\n```"+language)
-		if !found {
-			t.Fatalf("docs/%s has fewer than %d blocks of %s below %q", page, nth, language, heading)
-		}
-	}
-	_, section, _ = strings.Cut(section, "\n") // a mark for tests/docs
-	text, _, _ := strings.Cut(section, "\n```")
-	return text + "\n"
+	return servertest.Block(t, "../../docs/"+page, heading, language, nth)
 }
 
 // recipe is a recipe that runs, with an issuer and an upstream that echoes requests.

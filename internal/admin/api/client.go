@@ -63,7 +63,7 @@ type Certificate struct {
 	SANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 }
 
-// String returns the field that is set, for people, or "-".
+// String returns the field that is set, for people, or "".
 func (c Certificate) String() string {
 	for _, field := range [][2]string{
 		{"subject", c.SubjectDN}, {"SAN DNS", c.SANDNS}, {"SAN URI", c.SANURI}, {"SAN IP", c.SANIP}, {"SAN email", c.SANEmail},
@@ -72,7 +72,7 @@ func (c Certificate) String() string {
 			return field[0] + " " + field[1]
 		}
 	}
-	return "-"
+	return ""
 }
 
 // HoldsOtherCredential reports whether the client has another credential than a secret.

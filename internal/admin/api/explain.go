@@ -16,6 +16,9 @@ type ExplainRequest struct {
 	Time       time.Time       `json:"time,omitzero"`
 	Trace      bool            `json:"trace,omitempty"`
 	Request    *ProxiedRequest `json:"request,omitempty"`
+	// Assertion is an assertion of a trusted issuer, whose client asks for the token. Client may then be "", or one of the
+	// clients that the identity may act as.
+	Assertion string `json:"assertion,omitempty"`
 }
 
 // ProxiedRequest is a request to a door, with the token that would be issued.
@@ -40,12 +43,17 @@ type Explanation struct {
 	// Refusals are the reasons to refuse the request as a whole. The scopes are decided all the same.
 	Refusals []Refusal `json:"refusals"`
 	Notes    []string  `json:"notes"`
+	// Identity is what the assertion says, and as which client it may act. Without one, Client is "" and no scope is decided.
+	Identity *IdentityExplanation `json:"identity,omitempty"`
 	// DefaultScopes reports that the request has no scope and these are the policy's defaults.
 	DefaultScopes bool                      `json:"default_scopes"`
 	Scopes        []policy.ScopeExplanation `json:"scopes"`
 	Audience      []string                  `json:"audience"`
 	TTL           *TTL                      `json:"ttl,omitempty"`
-	Claims        []policy.ValueExplanation `json:"claims"`
+	// BoundTo says to what keys each token of the client is bound: "dpop" and "mtls". Without it, a token is bound to the key of
+	// a DPoP proof if the token request has one.
+	BoundTo []string                  `json:"bound_to,omitempty"`
+	Claims  []policy.ValueExplanation `json:"claims"`
 
 	// Caching says whether the decisions on the token are cached. The explanation itself never comes from the cache.
 	Caching []policy.Caching `json:"caching"`
@@ -54,6 +62,24 @@ type Explanation struct {
 	RegistryRevision string            `json:"registry_revision"`
 	Trace            *policy.Trace     `json:"trace,omitempty"`
 	Doors            []DoorExplanation `json:"doors,omitempty"`
+}
+
+// IdentityExplanation is what an assertion of a trusted issuer says, and what is decided on it.
+type IdentityExplanation struct {
+	Issuer  string         `json:"issuer"`
+	Subject string         `json:"subject"`
+	Type    string         `json:"type,omitempty"`
+	KeyID   string         `json:"key_id,omitempty"`
+	Claims  map[string]any `json:"claims,omitempty"`
+	// Verified reports whether the claims are those of the issuer. Problem says why not.
+	Verified bool   `json:"verified"`
+	Problem  string `json:"problem,omitempty"`
+	// Listed are the clients whose identities in the registry match.
+	Listed []string `json:"listed"`
+	// Clients are all that the identity may act as. The causes of one are the rules that name it; the registry lists the others.
+	Clients []policy.ValueExplanation `json:"clients"`
+	// Denied are the rules that refuse the identity.
+	Denied []policy.Cause `json:"denied"`
 }
 
 // Refusal is a refusal by the program, not by a rule.
@@ -87,6 +113,8 @@ type DoorExplanation struct {
 	Pattern string `json:"pattern,omitempty"`
 	// Required are the scopes that the request needs.
 	Required []RequiredScope `json:"required"`
+	// Proofs are what the request needs besides the token, which is bound to keys: "dpop" and "mtls".
+	Proofs []string `json:"proofs,omitempty"`
 	// Observes reports that the door asks its policy and does not obey it.
 	Observes bool `json:"observes,omitempty"`
 	// Policy is the decision of the door's policy, if it has one. If the policy fails, it has the trace until then.
