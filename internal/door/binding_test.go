@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -442,6 +443,10 @@ func TestReachedAs(t *testing.T) {
 		{"a stranger names the scheme", "http://api.example.com/books", "", []string{"X-Forwarded-Proto", "http"}, "proof_wrong_url"},
 		{"forward_auth", "https://public.example.com/x", xForwarded, []string{
 			"X-Forwarded-Method", "GET", "X-Forwarded-Host", "public.example.com", "X-Forwarded-Uri", "/x?a=b", "X-Forwarded-Proto", "https"}, ""},
+		{"forward_auth, by the original URL", "https://public.example.com/x", xOriginal, []string{
+			"X-Original-Method", "GET", "X-Original-Url", "https://public.example.com/x?a=b"}, ""},
+		{"forward_auth, another scheme", "https://public.example.com/x", xOriginal, []string{
+			"X-Original-Method", "GET", "X-Original-Url", "http://public.example.com/x", "X-Forwarded-Proto", "https"}, "proof_wrong_url"},
 		{"forward_auth, the URL of the question", "https://api.example.com/books", xForwarded, []string{
 			"X-Forwarded-Method", "GET", "X-Forwarded-Host", "public.example.com", "X-Forwarded-Uri", "/x?a=b", "X-Forwarded-Proto", "https"}, "proof_wrong_url"},
 	} {
@@ -530,5 +535,40 @@ func TestPolicySeesNoProof(t *testing.T) {
 		if err := CheckPolicyHeaders([]string{name}, nil); err == nil {
 			t.Errorf("a policy reads %s", name)
 		}
+	}
+}
+
+// TestBadBinding: settings that contradict each other are an error on load, however they are written.
+func TestBadBinding(t *testing.T) {
+	for _, change := range []func(*Config){
+		func(c *Config) { c.Binding.Required = []string{"tls"} },
+		func(c *Config) { c.Binding.Certificates.Header = "a b" },
+		func(c *Config) { c.Binding.Certificates.Header = "authorization" },
+		func(c *Config) { c.Binding.Certificates.Header = "X_Forwarded_For" },
+		func(c *Config) { c.Binding.Required, c.ForwardAuth = []string{"mtls"}, sameRequest },
+	} {
+		c := Config{Issuers: []*TrustedIssuer{{Expect: token.Expect{Issuer: testIssuer}}}, Audience: []string{"api"}, Host: testHost{}}
+		change(&c)
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v is accepted", c.Binding)
+		}
+	}
+}
+
+// receivingHost is a host that has changed the path of requests, as handle_path does.
+type receivingHost struct{ proxyHost }
+
+func (receivingHost) ReceivedURL(r *http.Request) *url.URL {
+	return &url.URL{Path: "/api" + r.URL.Path}
+}
+
+// TestProofIsForThePathThatWasReceived: directives before the door change the path, and not what the client has signed.
+func TestProofIsForThePathThatWasReceived(t *testing.T) {
+	w := newBoundWorld(t)
+	d := w.door(func(c *Config) { c.Host = receivingHost{} })
+	raw := w.token(token.Confirmation{JKT: w.client.ID()})
+	for path, reason := range map[string]string{"/api/books": "", "/books": "proof_wrong_url"} {
+		proof := w.proof(w.client, raw, func(p *token.Proof) { p.URL = boundAudience + path })
+		wantAnswer(t, d, sent("DPoP "+raw, nil, "DPoP", proof), reason)
 	}
 }
