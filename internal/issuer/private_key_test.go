@@ -214,4 +214,3 @@ func BenchmarkClientAuthentication(b *testing.B) {
 		}
 	})
 }
-
