@@ -75,6 +75,7 @@ func commandFiles(w *world, other, moved *servertest.Issuer) map[string]string {
 		"secret":            w.secret + "\n",
 		"demo.env":          "# the demo client\nexport CLIENT_ID=demo\n\nCLIENT_SECRET=\"" + w.secret + "\"\n",
 		"foreign-token":     other.Sign(other.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
+		"bound-token":       other.Sign(other.Claims(doorAudience, "book:*:read", map[string]any{"cnf": map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}), nil) + "\n",
 		"unreachable-token": other.Sign(other.Claims(doorAudience, "book:*:read", map[string]any{"iss": "http://127.0.0.1:1"}), nil) + "\n",
 		"moved-token":       moved.Sign(moved.Claims(doorAudience, "book:*:read", nil), nil) + "\n",
 		"expired":           other.Sign(other.Claims(doorAudience, "book:*:read", expired), nil),

@@ -154,6 +154,7 @@ func describeByURL(r *http.Request) string {
 	}
 	delete(r.Header, "X-Original-Method")
 	delete(r.Header, "X-Original-Url")
+	r.Header["X-Forwarded-Proto"] = []string{raw[:strings.IndexByte(raw, ':')]} // of the URL that a DPoP proof is for
 	return become(r, method, rest[:slash], rest[slash:])
 }
 

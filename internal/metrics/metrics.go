@@ -58,7 +58,7 @@ func New(registry *prometheus.Registry) (*Set, error) {
 			Help:    "Time from reading a token request to having answered it.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"issuer"})),
-		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit or unusable_credentials.", "issuer", "reason"),
+		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit, bad_assertion, untrusted_issuer, unknown_identity, ambiguous_identity, identity_denied or unusable_credentials.", "issuer", "reason"),
 		notAdmitted:    counter("requests_not_admitted_total", "Requests of authenticated clients that were refused before their work, by endpoint (token, introspection or revocation) and reason: rate, concurrent, crowded, waited or gone.", "issuer", "endpoint", "reason"),
 		slowed:         counter("failed_authentications_slowed_total", "Failed authentications of clients whose answer was slowed down: delayed, or refused because too many answers waited.", "issuer", "answer"),
 		authRequests:   counter("auth_requests_total", "Requests at m2m_auth by outcome: allowed or the reason of the refusal.", "issuer", "result"),

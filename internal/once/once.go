@@ -2,7 +2,7 @@
 // a Memory, and Memory.Use is its entry point. The package imports no other package of this module.
 //
 // A memory is that of one process. It has a fixed number of places, and each owner a share of them, so that an owner that
-// uses many identifiers takes no place from others. It never forgets an identifier before its time: without a free place it
+// uses many identifiers leaves half of the places to others. It never forgets an identifier before its time: without a free place it
 // refuses the next one.
 package once
 
@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// share bounds what an owner can take: 1/share of the places.
+	// share bounds what an owner can take: 1/share of the places, and more of them while at least half are free.
 	share = 8
 	// parts of the memory have a lock each, so that requests seldom meet.
 	parts = 16
@@ -31,7 +31,7 @@ const (
 	Fresh Result = iota
 	// Used means that it was.
 	Used
-	// OwnerFull means that the owner has used all places of its share.
+	// OwnerFull means that the owner has used all places that it may have at the moment.
 	OwnerFull
 	// Full means that all places are used.
 	Full
@@ -89,7 +89,7 @@ func (m *Memory) Use(namespace, ownerName, id string, until, now time.Time) Resu
 	}
 	own := p.owners[ownerName]
 	switch {
-	case own != nil && own.used >= max(1, p.places/share):
+	case own != nil && own.used >= max(1, p.places/share) && len(p.known) >= p.places/2:
 		return OwnerFull
 	case len(p.known) >= p.places:
 		return Full

@@ -80,8 +80,17 @@ func TestShares(t *testing.T) {
 			taken++
 		}
 	}
-	if taken != 16*10 {
+	if taken != 16*40 {
 		t.Errorf("the greedy owner has %d places", taken)
+	}
+	second := 0
+	for i := range 5000 {
+		if m.Use("a", "second", fmt.Sprint("second", i), until, start) == Fresh {
+			second++
+		}
+	}
+	if second != 16*10 {
+		t.Errorf("the second greedy owner has %d places", second)
 	}
 	for i := range 20 {
 		if got := m.Use("a", "other", fmt.Sprint("other", i), until, start); got != Fresh {
