@@ -22,8 +22,8 @@ func initCommand() *cobra.Command {
 		Use:   "init [flags] <folder>",
 		Short: "Makes a folder with a policy to start from",
 		Long: `
-Makes a folder with a policy to change: annotated rules for tokens and for proxied
-requests, their tests, the schemas of their input, settings for the Regal linter
+Makes a folder with a policy to change: annotated rules for tokens, for proxied
+requests and for identities, their tests, the schemas of their input, settings for the Regal linter
 and for editors, and a README of the contract. The folder must be empty or new.
 
 The folder policy/.m2m has a copy of the shipped modules, so that opa, Regal and

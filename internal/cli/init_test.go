@@ -32,8 +32,8 @@ func TestStarterIsWhole(t *testing.T) {
 		t.Error(err)
 	}
 	for _, file := range []string{
-		"README.md", "schemas/token/input.json", "schemas/request/input.json", ".regal/config.yaml", ".vscode/settings.json", ".vscode/extensions.json", ".editorconfig",
-		"policy/.m2m/contract.rego", "policy/.m2m/token.rego",
+		"README.md", "schemas/token/input.json", "schemas/request/input.json", "schemas/identity/input.json", ".regal/config.yaml", ".vscode/settings.json", ".vscode/extensions.json", ".editorconfig",
+		"policy/.m2m/contract.rego", "policy/.m2m/token.rego", "policy/identity.rego", "policy/.m2m/identity.rego",
 	} {
 		if info, err := os.Stat(filepath.Join(folder, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", file, err)

@@ -63,7 +63,7 @@ func (s *Server) explaining(ctx context.Context, asked api.ExplainRequest, a aut
 func (e *explaining) explain(ctx context.Context) (*api.Explanation, *token.Claims, error) {
 	e.Client = e.client.ID
 	e.explainClient()
-	for _, step := range []func(context.Context) error{e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
+	for _, step := range []func(context.Context) error{e.explainExchange, e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
 		if err := step(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -116,6 +116,11 @@ func (e *explaining) explainClient() {
 // explainScopes reads the scopes, or asks the policy for defaults if there are none.
 func (e *explaining) explainScopes(ctx context.Context) error {
 	raws := e.asked.Scopes
+	if len(raws) == 0 && e.exchange != nil {
+		if raws = e.commonScopes(); len(raws) == 0 {
+			return nil
+		}
+	}
 	if len(raws) == 0 {
 		e.DefaultScopes = true
 		defaults, err := e.issuer.Policy.ExplainDefaultScopes(ctx, e.policyInput())
