@@ -342,3 +342,15 @@ func FuzzURL(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkCheck is what a door does for each request beside the check of the token.
+func BenchmarkCheck(b *testing.B) {
+	c, raw := testChecker(testNow), signed(b, testProof())
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Used = NewMemory(16)
+		if err := check(c, raw, testRequest()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -96,4 +97,36 @@ func TestMintBound(t *testing.T) {
 			t.Errorf("%+v is minted", c)
 		}
 	}
+}
+
+// FuzzConfirmation: a cnf that is accepted has nothing but thumbprints, and is that of a minted token with the same keys.
+func FuzzConfirmation(f *testing.F) {
+	for _, seed := range []string{
+		`{"jkt":"` + thumbprintA + `"}`, `{"x5t#S256":"` + thumbprintB + `"}`, `{"jkt":"` + thumbprintA + `","x5t#S256":"` + thumbprintB + `"}`,
+		`{"jkt":"` + thumbprintA + `","kid":"k"}`, `{}`, `null`, `"k"`, `{"jkt":["a"]}`, `{"j\u006bt":"` + thumbprintA + `"}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, cnf string) {
+		all, err := parsePayload([]byte(`{"cnf":` + cnf + `}`))
+		if err != nil {
+			return
+		}
+		if _, ok := all["cnf"]; !ok {
+			t.Fatalf("%s ends its claim", cnf)
+		}
+		c, bound := (&claimReader{all: all}).confirmation()
+		if !bound {
+			t.Fatalf("%s is not seen", cnf)
+		}
+		if c == (Confirmation{}) {
+			return
+		}
+		m := testMint()
+		m.Confirmation = c
+		minted, err := ReadMinted(claimsOf(t, m))
+		if err != nil || minted.Confirmation() != c || !reflect.DeepEqual(minted.All["cnf"], all["cnf"]) {
+			t.Fatalf("%s is read as %+v, minted as %v", cnf, c, minted)
+		}
+	})
 }
