@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
@@ -66,6 +67,9 @@ func init() {
 //				burst      <n>
 //				concurrent <n> | off
 //			}
+//			auth_methods       <method...>
+//			assertion_audience token_endpoint
+//			jwks_uri_network   <network...>
 //			key_rotation   <period>|off
 //			key_encryption {env.*}|{file.*} [<former>...]
 //		}
@@ -116,7 +120,7 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 	}
-	return parseBlock(d, subdirectives{
+	known := subdirectives{
 		"audience":    once(i.parseAudience),
 		"registry":    once(i.parseRegistry),
 		"policy":      once(i.Policy.UnmarshalCaddyfile),
@@ -129,7 +133,9 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 		"key_rotation":   once(i.parseRotation),
 		"key_encryption": once(i.parseEncryption),
-	})
+	}
+	maps.Copy(known, i.ClientAuthSettings.subdirectives())
+	return parseBlock(d, known)
 }
 
 func (i *Issuer) parseAudience(d *caddyfile.Dispenser) error {

@@ -82,7 +82,7 @@ func (w *issuerWorld) checkMetadata(m metadata) {
 	if m.Issuer != w.url || fmt.Sprint(m.Scopes) != catalogueScopes || m.ResponseTypes == nil || len(m.ResponseTypes) != 0 {
 		w.t.Errorf("the document is %+v", m)
 	}
-	if !slices.Contains(m.Grants, "client_credentials") || !slices.Contains(m.Grants, exchangeGrant) || !slices.Equal(m.AuthMethods, []string{"client_secret_basic", "client_secret_post"}) {
+	if !slices.Contains(m.Grants, "client_credentials") || !slices.Contains(m.Grants, exchangeGrant) || !slices.Equal(m.AuthMethods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {
 		w.t.Errorf("the document is %+v", m)
 	}
 	for endpoint, methods := range map[string][]string{m.Introspection: m.IntrospectionMethods, m.Revocation: m.RevocationMethods} {

@@ -67,6 +67,7 @@ type Issuer struct {
 	Position string `json:"position,omitempty"`
 
 	KeySettings
+	ClientAuthSettings
 
 	server *issuer.Server // set by provision
 }
@@ -91,6 +92,9 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 	}
 	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {
 		return fmt.Errorf("client_limits: %w", err)
+	}
+	if err := i.setClientAuth(&c); err != nil {
+		return err
 	}
 	if c.Keys, err = i.newKeyring(alg, c.Storage, c.Logger); err != nil {
 		return err
@@ -119,6 +123,7 @@ func (i *Issuer) resolve() error {
 	if i.Registry != nil {
 		fields = append(fields, &i.Registry.Path)
 	}
+	fields = append(fields, pointers(i.JWKSURINetworks)...)
 	return replaceAll(repl, append(fields, pointers(i.Policy.Paths)...)...)
 }
 

@@ -63,6 +63,8 @@ func checkAsked(asked api.ExplainRequest) error {
 		return api.Invalid("client is missing")
 	case asked.Assertion != "" && asked.AuthMethod != "":
 		return api.Invalid("auth_method is that of the assertion")
+	case asked.Assertion != "" && asked.Subject != nil:
+		return api.Invalid("an assertion and a subject cannot be explained together")
 	case len(asked.Scopes) > issuer.MaxScopes:
 		return api.Invalid("more than %d scopes", issuer.MaxScopes)
 	case len(asked.Audience) > oauth.MaxResources:
@@ -75,13 +77,14 @@ func checkAsked(asked api.ExplainRequest) error {
 
 func (a *request) explainAsked() (api.ExplainRequest, error) {
 	var asked api.ExplainRequest
-	f := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request", "assertion")
+	f := a.fields("an explanation", "client", "scopes", "remote_ip", "audience", "auth_method", "time", "trace", "request", "assertion", "subject")
 	f.take("client", "a string", &asked.Client)
 	f.take("scopes", "a list of strings", &asked.Scopes)
 	f.take("remote_ip", "a string", &asked.RemoteIP)
 	f.take("audience", "a list of strings", &asked.Audience)
 	f.take("auth_method", "a string", &asked.AuthMethod)
 	f.take("assertion", "a string", &asked.Assertion)
+	f.take("subject", "an object", &asked.Subject)
 	f.time("time", &asked.Time)
 	asked.Trace = f.flag("trace", false)
 	inner := &bodyFields{of: "request."}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -10,12 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admin/api"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
 // explainFlags are the flags of `caddy m2m explain`.
 type explainFlags struct {
 	request, remoteIP, at string
 	assertion, clientID   string
+	subject               string // a file
 	headers, resources    []string
 	door                  int
 	trace                 bool
@@ -34,6 +37,9 @@ Decides a token request of the client as the server would now. For each scope it
 names the rules that grant, reject or observe it, with file and line, and the
 client's grants that matter. No token is issued. Without a scope, it explains the
 policy's default scopes.
+
+With --subject-token, it is a token exchange: the client presents a token of this
+issuer. Its claims are taken as they are.
 
 With --assertion, the client is the one that an assertion of a trusted issuer may
 act as. The command verifies the assertion and shows its claims, the clients that
@@ -62,6 +68,7 @@ not, 3 if the client does not exist, and 5 if the command line is wrong.`,
 	flags.StringArrayVar(&f.headers, "header", nil, "header of that request, such as 'X-Tenant: a'; may be repeated")
 	flags.IntVar(&f.door, "door", -1, "number of the only m2m_auth to ask (default: each that accepts the issuer's tokens)")
 	flags.StringVar(&f.assertion, "assertion", "", "file with an assertion of a trusted issuer, - for standard input; all arguments are scopes")
+	flags.StringVar(&f.subject, "subject-token", "", "file with the subject token of a token exchange, or its claims as JSON; - for standard input")
 	flags.StringVar(&f.clientID, "client-id", "", "with --assertion: client_id of the request")
 	flags.StringVar(&f.remoteIP, "remote-ip", "", "address that the client asks from")
 	flags.StringArrayVar(&f.resources, "resource", nil, "audience to request for the token (RFC 8707); may be repeated")
@@ -94,13 +101,18 @@ func (f *explainFlags) asked(s *session, args []string) (api.ExplainRequest, err
 	switch {
 	case f.assertion != "":
 		asked.Client, asked.Scopes = f.clientID, args
-		if asked.Assertion, err = readAssertion(s, f.assertion); err != nil {
+		if asked.Assertion, err = readToken(s, "--assertion", f.assertion); err != nil {
 			return asked, err
 		}
 	case f.clientID != "":
 		return asked, api.Invalid("--client-id requires --assertion")
 	default:
 		asked.Client, asked.Scopes = args[0], args[1:]
+	}
+	if f.subject != "" {
+		if asked.Subject, err = readSubject(s, f.subject); err != nil {
+			return asked, err
+		}
 	}
 	if f.at != "" {
 		if asked.Time, err = time.Parse(time.RFC3339, f.at); err != nil {
@@ -131,20 +143,33 @@ func (f *explainFlags) asked(s *session, args []string) (api.ExplainRequest, err
 	return asked, nil
 }
 
-// readAssertion reads an assertion from a file, or from standard input for "-". Its text never stands in an error.
-func readAssertion(s *session, name string) (string, error) {
+// readSubject reads the claims of a subject token, which is a JWT or already its claims. The token itself is not sent.
+func readSubject(s *session, name string) (json.RawMessage, error) {
+	text, err := readToken(s, "--subject-token", name)
+	if err != nil || strings.HasPrefix(text, "{") {
+		return json.RawMessage(text), err
+	}
+	decoded, err := token.Decode(text)
+	if err != nil {
+		return nil, api.Invalid("--subject-token: %v", err)
+	}
+	return json.Marshal(decoded.Claims)
+}
+
+// readToken reads a token from a file, or from standard input for "-". Its text never stands in an error.
+func readToken(s *session, flag, name string) (string, error) {
 	in := s.cmd.InOrStdin()
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return "", api.Invalid("--assertion: %v", err)
+			return "", api.Invalid("%s: %v", flag, err)
 		}
 		defer file.Close()
 		in = file
 	}
 	data, err := io.ReadAll(io.LimitReader(in, api.MaxBody))
 	if err != nil {
-		return "", api.Invalid("--assertion: %v", err)
+		return "", api.Invalid("%s: %v", flag, err)
 	}
 	return strings.TrimSpace(string(data)), nil
 }

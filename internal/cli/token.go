@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,8 +29,8 @@ const commandTimeout = 30 * time.Second
 
 // tokenFlags are the flags of `caddy m2m token`.
 type tokenFlags struct {
-	issuer, idFile, secretFile, envFile string
-	resources, tokenOrigins             []string
+	issuer, idFile, secretFile, envFile, keyFile string
+	resources, tokenOrigins                      []string
 }
 
 func tokenCommand() *cobra.Command {
@@ -47,8 +48,12 @@ If the token endpoint is on another origin, name that one with --token-origin.
 
 The client's ID and secret are read from --client-id-file and
 --client-secret-file, or else from CLIENT_ID and CLIENT_SECRET in --envfile or
-the environment.`,
+the environment.
+
+With --key, the client signs an assertion with its private key (private_key_jwt)
+instead of sending a secret. The file is PEM or a JWK.`,
 		Example: `  $ caddy m2m token --issuer https://auth.example.com 'book:*:read'
+  $ caddy m2m token --issuer https://auth.example.com --key ci-bot.key 'book:*:read'
   $ caddy m2m token --issuer http://localhost:8080 --envfile examples/gateway/demo.env book:read book:edit`,
 		RunE: func(cmd *cobra.Command, scopes []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
@@ -60,6 +65,7 @@ the environment.`,
 	cmd.Flags().StringVar(&flags.idFile, "client-id-file", "", "file that contains the client's ID")
 	cmd.Flags().StringVar(&flags.secretFile, "client-secret-file", "", "file that contains the client's secret")
 	cmd.Flags().StringVar(&flags.envFile, "envfile", "", "file of NAME=value lines with CLIENT_ID and CLIENT_SECRET")
+	cmd.Flags().StringVar(&flags.keyFile, "key", "", "file that contains the client's private key, to use instead of a secret")
 	cmd.Flags().StringArrayVar(&flags.resources, "resource", nil, "audience to get the token for (RFC 8707); may be repeated")
 	cmd.Flags().StringArrayVar(&flags.tokenOrigins, "token-origin", nil, "origin, besides the issuer's own, that may receive the secret; may be repeated")
 	_ = cmd.MarkFlagRequired("issuer") // fails only for a flag that is not there
@@ -71,6 +77,16 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return err
 	}
+	params := url.Values{"resource": f.resources}
+	style := oauth2.AuthStyleInHeader
+	if f.keyFile != "" {
+		style = oauth2.AuthStyleInParams
+		assertion, err := f.assertion(id)
+		if err != nil {
+			return err
+		}
+		maps.Copy(params, assertion)
+	}
 	client := &http.Client{Transport: fetch.Transport(nil), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("the token endpoint redirects, and the secret is not sent on")
 	}}
@@ -80,7 +96,7 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	}
 	config := clientcredentials.Config{
 		ClientID: id, ClientSecret: secret, TokenURL: endpoint, Scopes: scopes,
-		EndpointParams: url.Values{"resource": f.resources}, AuthStyle: oauth2.AuthStyleInHeader,
+		EndpointParams: params, AuthStyle: style,
 	}
 	issued, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	if err != nil {
@@ -117,7 +133,7 @@ func (f *tokenFlags) endpoint(ctx context.Context, client *http.Client) (string,
 	return metadata.TokenEndpoint, nil
 }
 
-// credentials are the client's ID and secret, from files or the environment.
+// credentials are the client's ID and, without a key, its secret, from files or the environment.
 func (f *tokenFlags) credentials() (id, secret string, err error) {
 	env, err := readEnvFile(f.envFile)
 	if err != nil {
@@ -125,6 +141,9 @@ func (f *tokenFlags) credentials() (id, secret string, err error) {
 	}
 	if id, err = fileOrEnv(f.idFile, env, "CLIENT_ID"); err != nil {
 		return "", "", err
+	}
+	if f.keyFile != "" {
+		return id, "", nil
 	}
 	secret, err = fileOrEnv(f.secretFile, env, "CLIENT_SECRET")
 	return id, secret, err

@@ -36,7 +36,8 @@ type call struct {
 	grantType string
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
-	slowed  bool              // whether the answer to a client that is not authenticated is delayed, or refused
+	slowed  bool              // whether the answer to a client that fails again and again is delayed, or refused
+	least   time.Duration     // how long the answer to a client that is not authenticated takes at least
 	waited  time.Duration     // how long such an answer was delayed
 	pass    admission.Pass    // to do expensive work
 }
@@ -66,23 +67,33 @@ func (c *call) authenticate(ctx context.Context, credentials oauth.Credentials, 
 		if c.isFederated(credentials) {
 			return c.authenticateFederated(ctx, credentials, fault)
 		}
-		return oauth.UnsupportedClientAuthentication()
+		return c.authenticateAssertion(ctx, credentials, fault)
 	}
 	return oauth.MissingClientAuthentication()
 }
 
 // authenticateSecret finds a client by its secret.
 func (c *call) authenticateSecret(ctx context.Context, credentials oauth.Credentials, fault faulty) *oauth.Error {
+	if !c.issuer.takes(credentials.Method) {
+		return oauth.UnsupportedClientAuthentication()
+	}
 	client, secretID, err := c.issuer.Registry.Authenticate(ctx, credentials.ClientID, credentials.Secret, c.start)
 	if err != nil {
 		return c.refuseOrFail(ctx, credentials.ClientID, err, fault)
 	}
+	if !client.Allows(credentials.Method) {
+		return c.refuseSlowly(ctx, credentials.ClientID, &registry.Refusal{Reason: otherMethod, ClientID: client.ID})
+	}
 	return c.accept(authenticated{client: client, method: credentials.Method, keyID: secretID})
 }
 
-// accept ends the authentication of a client.
+// accept ends the authentication of a client, by a method that the issuer must take.
 func (c *call) accept(a authenticated) *oauth.Error {
+	if !c.issuer.takes(a.method) {
+		return oauth.UnsupportedClientAuthentication()
+	}
 	c.authenticated = a
+	c.issuer.Metrics.Authenticated(a.method)
 	if a.isOwnKey() {
 		c.issuer.Usage.Seen(a.client.ID, a.keyID, c.start)
 	}

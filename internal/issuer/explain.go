@@ -63,7 +63,7 @@ func (s *Server) explaining(ctx context.Context, asked api.ExplainRequest, a aut
 func (e *explaining) explain(ctx context.Context) (*api.Explanation, *token.Claims, error) {
 	e.Client = e.client.ID
 	e.explainClient()
-	for _, step := range []func(context.Context) error{e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
+	for _, step := range []func(context.Context) error{e.explainExchange, e.explainScopes, e.findResources, e.explainAudience, e.explainDecision, e.explainVerdicts} {
 		if err := step(ctx); err != nil {
 			return nil, nil, err
 		}
@@ -101,8 +101,12 @@ func (e *explaining) explainClient() {
 	if !e.client.Expires.IsZero() && !e.start.Before(e.client.Expires) {
 		e.refuse("client_expired", "the client expired at %s", e.client.Expires.UTC().Format(time.RFC3339))
 	}
-	if e.identity == nil && !slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) }) {
-		e.note("the client has no secret that works, and so cannot authenticate")
+	hasSecret := slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) })
+	hasOther := slices.ContainsFunc(registry.Methods, func(m string) bool {
+		return m != registry.ClientSecret && e.client.Allows(m) && e.client.CredentialsFor(m)
+	})
+	if e.identity == nil && !hasOther && !(hasSecret && e.client.Allows(registry.ClientSecret)) {
+		e.note("the client has no secret that works and no other credential, and so cannot authenticate")
 	}
 	if len(e.client.Networks) > 0 && e.asked.RemoteIP == "" {
 		e.note("the client has networks, and no remote address is given: to the policy it is unknown")
@@ -112,6 +116,11 @@ func (e *explaining) explainClient() {
 // explainScopes reads the scopes, or asks the policy for defaults if there are none.
 func (e *explaining) explainScopes(ctx context.Context) error {
 	raws := e.asked.Scopes
+	if len(raws) == 0 && e.exchange != nil {
+		if raws = e.commonScopes(); len(raws) == 0 {
+			return nil
+		}
+	}
 	if len(raws) == 0 {
 		e.DefaultScopes = true
 		defaults, err := e.issuer.Policy.ExplainDefaultScopes(ctx, e.policyInput())

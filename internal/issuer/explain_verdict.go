@@ -42,6 +42,9 @@ func (e *explaining) explainVerdict(s scope.Scope, v policy.ScopeExplanation, kn
 	if s.Resource != scope.Any && e.resources[s.Resource] == nil {
 		v.Notes = append(v.Notes, unknownResource(s.Resource, known))
 	}
+	if v.Reason == reasonBeyondSubject {
+		v.Notes = append(v.Notes, "the subject token does not have it, and no rule beyond_subject lets the exchange give it")
+	}
 	if v.Reason == reasonOtherAudience {
 		v.Notes = append(v.Notes, e.audienceNote(s))
 	}
@@ -79,10 +82,12 @@ func (e *explaining) audienceNote(s scope.Scope) string {
 func (e *explaining) explainTTL(causes []policy.Cause) {
 	ttl := e.ttl()
 	e.TTL = &api.TTL{Seconds: int64(ttl / time.Second), From: "issuer", Causes: []policy.Cause{}}
-	switch ttl {
-	case e.decision.TTL:
+	switch {
+	case e.exchange.bounds(ttl, e.start):
+		e.TTL.From = "subject"
+	case ttl == e.decision.TTL:
 		e.TTL.From, e.TTL.Causes = "policy", causes
-	case e.client.TokenTTL:
+	case ttl == e.client.TokenTTL:
 		e.TTL.From = "client"
 	}
 }

@@ -35,11 +35,6 @@ func (s *Server) grantOf(name string) *grant {
 
 func (g *grant) offeredBy(s *Server) bool { return g.isOffered == nil || g.isOffered(s) }
 
-// authMethods returns the names of the methods by which clients authenticate.
-func (*Server) authMethods() []string {
-	return []string{oauth.ClientSecretBasic, oauth.ClientSecretPost}
-}
-
 // grantTypes returns the names of the grant types that the issuer supports.
 func (s *Server) grantTypes() []string {
 	var names []string

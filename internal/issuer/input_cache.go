@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/scope"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
 	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
@@ -14,13 +15,15 @@ import (
 const (
 	maxClientInputs   = 64 << 20
 	maxResourceInputs = 16 << 20
+	maxClientKeys     = 64 << 20
 )
 
-// policyInputs keep what policies see of clients and resources, so that it is built once for each version. A version is
+// policyInputs keep what policies see of clients and resources, and the keys of clients, so that it is built once for each version. A version is
 // the registry's object: registries return the same pointer until the object changes.
 type policyInputs struct {
 	clients   inputCache[clientVersion, *policy.Client]
 	resources inputCache[*registry.Resource, *policy.Resource]
+	keys      inputCache[*registry.Client, *token.KeySet] // of clients, not for policies
 }
 
 // clientVersion is a version of a client with the method by which it authenticated, which policies see, too.
@@ -33,6 +36,7 @@ func newPolicyInputs() policyInputs {
 	return policyInputs{
 		clients:   newInputCache[clientVersion, *policy.Client](maxClientInputs),
 		resources: newInputCache[*registry.Resource, *policy.Resource](maxResourceInputs),
+		keys:      newInputCache[*registry.Client, *token.KeySet](maxClientKeys),
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 // logDecision writes a line of the decision log; jti is the ID of the token, "" if there is none.
 func (t *tokenRequest) logDecision(jti string) {
 	t.logged = true
-	t.logFields = [...]zap.Field{zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID)}
+	t.logFields = [...]zap.Field{
+		zap.String("m2m_decision", t.id), zap.String("m2m_client_id", t.client.ID),
+		zap.String("m2m_auth_method", t.method), zap.String("m2m_key_id", t.keyID),
+	}
 	t.issuer.Host.AddLogFields(t.http, t.logFields[:]...)
 	c := t.issuer.Decisions.Check(zap.InfoLevel, "token decision")
 	if c == nil {
@@ -20,7 +23,7 @@ func (t *tokenRequest) logDecision(jti string) {
 	}
 	event := decisionlog.TokenEvent(&t.input, &t.decision)
 	event.ID = t.id
-	event.Add(zap.String("registry_revision", t.issuer.Registry.Revision()), zap.String("jti", jti))
+	event.Add(zap.String("registry_revision", t.issuer.Registry.Revision()), zap.String("key_id", t.keyID), zap.String("jti", jti))
 	if err := event.Write(t.http.Context(), c, t.issuer.Policy); err != nil {
 		t.issuer.Metrics.Failed(err)
 	}

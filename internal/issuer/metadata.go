@@ -45,7 +45,8 @@ func (s *Server) metadata(ctx context.Context) (*metadataDocument, error) {
 	// Tokens of an earlier signing_alg are valid until they expire, and clients such as go-oidc refuse algorithms that the
 	// metadata does not name.
 	meta := oauth.NewServerMetadata(s.URL, oauth.Supported{
-		Scopes: scopes, SigningAlgs: keys.Algs, GrantTypes: s.grantTypes(), AuthMethods: s.authMethods(), ProofAlgs: token.ProofAlgs(),
+		Scopes: scopes, SigningAlgs: keys.Algs, GrantTypes: s.grantTypes(), AuthMethods: s.authMethods(), AuthAlgs: token.AcceptedAlgs(),
+		ProofAlgs: token.ProofAlgs(),
 	})
 	document := &metadataDocument{oauth.NewJSONDocument(meta, oauth.MetadataMaxAge), revision, keys.Algs}
 	s.document.Store(document)

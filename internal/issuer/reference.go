@@ -47,7 +47,7 @@ func (s *Server) serveReference(at referenceEndpoint) http.HandlerFunc {
 		}
 		var result string
 		if oerr == nil {
-			s.Host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID))
+			s.Host.AddLogFields(r, zap.String("m2m_client_id", t.client.ID), zap.String("m2m_auth_method", t.method), zap.String("m2m_key_id", t.keyID))
 			oerr = t.admit(at.name, at.weight)
 		}
 		if oerr == nil {

@@ -19,11 +19,13 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
+	"github.com/caddy-m2m/caddy-m2m/internal/clientkeys"
 	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
+	"github.com/caddy-m2m/caddy-m2m/internal/once"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/reload"
@@ -63,6 +65,16 @@ type Config struct {
 	Admission    *admission.Control
 	Failures     *slowdown.Guard // of all issuers of the process; nil slows nothing down
 	ClientLimits admission.Limits
+
+	// AuthMethods are the only methods by which clients may authenticate. Default: all that the issuer can take.
+	AuthMethods []string
+	// TokenEndpointAudience accepts assertions of clients whose aud is the URL of the token endpoint.
+	TokenEndpointAudience bool
+	// ClientKeys fetches keys of clients from the public addresses of the Internet, and from JWKSAllowed.
+	ClientKeys  ClientKeySource
+	JWKSAllowed clientkeys.Allowed
+	// Used remembers the assertions that were used, of all issuers of the process.
+	Used *once.Memory
 }
 
 // Server is one running authorization server.

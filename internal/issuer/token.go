@@ -42,7 +42,7 @@ type tokenRequest struct {
 	input     policy.TokenInput // of the policy, for the log
 	decision  policy.TokenDecision
 	granted   string       // of grantedScope
-	logFields [2]zap.Field // of the access log
+	logFields [4]zap.Field // of the access log
 	room      [1]string    // for tokenAudience, which is mostly one
 	logged    bool         // whether the decision is in its log
 }

@@ -13,6 +13,7 @@ type Issuer struct {
 	*Reloads
 	requests       *prometheus.CounterVec
 	refused        *prometheus.CounterVec
+	authenticated  *prometheus.CounterVec
 	notAdmitted    *prometheus.CounterVec
 	slowed         *prometheus.CounterVec
 	introspections *prometheus.CounterVec
@@ -32,6 +33,7 @@ func (s *Set) Issuer(url string) *Issuer {
 		revocations:    s.revocations.MustCurryWith(issuer),
 		requests:       s.tokenRequests.MustCurryWith(issuer),
 		refused:        s.refused.MustCurryWith(issuer),
+		authenticated:  s.authenticated.MustCurryWith(issuer),
 		notAdmitted:    s.notAdmitted.MustCurryWith(issuer),
 		slowed:         s.slowed.MustCurryWith(issuer),
 		duration:       s.tokenDurations.With(issuer),
@@ -52,6 +54,9 @@ func (i *Issuer) TokenRequest(result string, took time.Duration) {
 
 // Refused counts a client that is refused, by the reason.
 func (i *Issuer) Refused(reason string) { i.refused.WithLabelValues(reason).Inc() }
+
+// Authenticated counts a client that has authenticated, by the method.
+func (i *Issuer) Authenticated(method string) { i.authenticated.WithLabelValues(method).Inc() }
 
 // NotAdmitted counts a request of an authenticated client that is refused before its work.
 func (i *Issuer) NotAdmitted(endpoint, reason string) {

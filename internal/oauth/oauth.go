@@ -43,6 +43,11 @@ const (
 	SelfSignedTLSClientAuth = "self_signed_tls_client_auth"
 )
 
+// AuthMethods are all of these.
+var AuthMethods = []string{
+	ClientSecretBasic, ClientSecretPost, PrivateKeyJWT, FederatedJWT, SPIFFEJWT, TLSClientAuth, SelfSignedTLSClientAuth,
+}
+
 // ClientAssertion is the Method of Credentials that have an assertion. Whether that is PrivateKeyJWT, FederatedJWT or
 // SPIFFEJWT depends on who has signed it.
 const ClientAssertion = "client_assertion"

@@ -97,6 +97,13 @@ type Verdict struct {
 // Failed counts a failure. What it does depends only on earlier failures of the key, and not on why it failed. The caller must
 // call Wait if the verdict has a delay and does not refuse.
 func (g *Guard) Failed(k Key) Verdict {
+	v, _ := g.FailedFor(k, 0)
+	return v
+}
+
+// FailedFor is like Failed, for an answer that waits for a least time in any case. It also reports whether earlier failures slow it
+// down.
+func (g *Guard) FailedFor(k Key, least time.Duration) (_ Verdict, slowed bool) {
 	now := time.Since(g.since)
 	pair, network := g.hashes(k)
 	g.mu.Lock()
@@ -109,17 +116,18 @@ func (g *Guard) Failed(k Key) Verdict {
 		ofPair = g.pairs.add(pair, now)
 	}
 	v.Delay = max(v.Delay, delay(ofPair-freeOfPair, 1))
-	if v.Delay == 0 {
-		return v
+	slowed = v.Delay > 0
+	if v.Delay = max(v.Delay, least); v.Delay == 0 {
+		return v, slowed
 	}
 	place := place(network, 0)
 	if g.waiting >= MaxWaiting || g.waiters[place] >= maxWaitingOfNetwork {
 		v.Refused = true
-		return v
+		return v, true
 	}
 	g.waiting++
 	g.waiters[place]++
-	return v
+	return v, slowed
 }
 
 // Wait waits until the answer is due, or the caller has gone.

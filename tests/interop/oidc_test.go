@@ -105,7 +105,7 @@ func TestGoOIDCMetadata(t *testing.T) {
 	if !slices.Contains(metadata.GrantTypes, "client_credentials") || !slices.Contains(metadata.GrantTypes, "urn:ietf:params:oauth:grant-type:token-exchange") {
 		t.Errorf("grant_types_supported is %q", metadata.GrantTypes)
 	}
-	if !sameSet(metadata.AuthMethods, []string{"client_secret_basic", "client_secret_post"}) {
+	if !sameSet(metadata.AuthMethods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {
 		t.Errorf("token_endpoint_auth_methods_supported is %q", metadata.AuthMethods)
 	}
 }

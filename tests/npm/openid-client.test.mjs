@@ -22,7 +22,7 @@ for (const algorithm of ['oidc', 'oauth2']) {
     const metadata = config.serverMetadata()
     assert.equal(metadata.issuer, issuer)
     assert.equal(metadata.token_endpoint, `${issuer}/oauth2/token`)
-    assert.deepEqual(metadata.token_endpoint_auth_methods_supported, Object.keys(methods))
+    assert.deepEqual(metadata.token_endpoint_auth_methods_supported.slice(0, 2), Object.keys(methods))
   })
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/policy"
@@ -19,6 +20,8 @@ type ExplainRequest struct {
 	// Assertion is an assertion of a trusted issuer, whose client asks for the token. Client may then be "", or one of the
 	// clients that the identity may act as.
 	Assertion string `json:"assertion,omitempty"`
+	// Subject are the claims of the subject token of a token exchange, which this issuer has issued. Nothing verifies them.
+	Subject json.RawMessage `json:"subject,omitempty"`
 }
 
 // ProxiedRequest is a request to a door, with the token that would be issued.
@@ -88,7 +91,7 @@ type Refusal struct {
 	Description string `json:"description"`
 }
 
-// TTL is a lifetime in seconds. From is what sets it: "issuer", "client" or "policy".
+// TTL is a lifetime in seconds. From is what sets it: "issuer", "client", "policy", or "subject" of a token exchange.
 type TTL struct {
 	Seconds int64          `json:"seconds"`
 	From    string         `json:"from"`
