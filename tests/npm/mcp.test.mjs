@@ -1,7 +1,7 @@
 import { alg, api, clientId, clientSecret, issuer } from './server.mjs'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,6 +45,20 @@ for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client'])
   }
 }
 
+// The same without a secret: the provider signs an assertion for the issuer that the metadata name. With DPoP, the token works only
+// with the key of the session.
+for (const [sdk, dpop] of [['@modelcontextprotocol/sdk', false], ['@modelcontextprotocol/client', false], ['@modelcontextprotocol/client', true]]) {
+  for (const algorithm of ['ES256', 'RS256']) {
+    test(`${sdk} gets from a 401 to a 200 with a private key, ${algorithm}${dpop ? ', and DPoP' : ''}`, { skip }, async () => {
+      const pem = readFileSync(join(process.env.KEYS, `${algorithm}.pem`), 'utf8')
+      const context = { client_id: dpop ? 'bound' : 'keyed', private_key_pem: pem, signing_algorithm: algorithm, issuer, dpop }
+      const env = { ...process.env, MCP_CONFORMANCE_CONTEXT: JSON.stringify(context) }
+      const { stdout } = await run('node', ['mcp-client.mjs', sdk, `${api}/mcp`], { env })
+      assert.deepEqual(JSON.parse(stdout), { tools: ['lend'], scope: 'book:*:read', type: dpop ? 'DPoP' : 'Bearer' })
+    })
+  }
+}
+
 // mcp-remote is for programs that start MCP servers as processes. It wants an issuer that gives codes, also for client
 // credentials, unless it is told the token endpoint. It asks for the scopes that the door's 401 names.
 test('mcp-remote --client-credentials --token-endpoint gets from a 401 to a 200', { skip }, async () => {
@@ -84,6 +98,8 @@ test('the conformance suite accepts the metadata, except that no code is given',
 // The clients above are ones that the suite accepts.
 for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client']) {
   test(`the conformance suite accepts ${sdk} with client credentials`, { skip: skipConformance || alg !== 'ES256' }, async () => {
-    await conformance('client', '--command', `node mcp-client.mjs ${sdk}`, '--scenario', 'auth/client-credentials-basic')
+    for (const scenario of ['auth/client-credentials-basic', 'auth/client-credentials-jwt']) {
+      await conformance('client', '--command', `node mcp-client.mjs ${sdk}`, '--scenario', scenario)
+    }
   })
 }
