@@ -37,7 +37,7 @@ func TestDecisionLogSaysWhatWasDecided(t *testing.T) {
 	w.granted(a)
 	line := w.decision("")
 	if got := slices.Sorted(maps.Keys(line)); !slices.Equal(got, []string{
-		"client_id", "decision_id", "input", "jti", "labels", "level", "logger", "metrics", "msg", "path",
+		"client_id", "decision_id", "input", "jti", "key_id", "labels", "level", "logger", "metrics", "msg", "path",
 		"registry_revision", "requested_by", "result", "revision", "timestamp", "ts",
 	}) {
 		t.Errorf("the line has %v", got)

@@ -12,7 +12,7 @@ func viewClient(c *registry.Client) *api.Client {
 		ID: c.ID, Description: c.Description, Attributes: api.OrEmptyMap(c.Attributes), Disabled: c.Disabled, Expires: c.Expires,
 		Audiences: api.OrEmpty(c.Audiences), Introspects: c.Introspects, Networks: api.OrEmpty(c.Networks), Secrets: viewSecrets(c, nil), Grants: []api.Grant{},
 		Auth: c.Auth, Keys: viewClientKeys(c.Keys, nil), JWKSURI: c.JWKSURI, Identities: viewIdentities(c.Identities), Certificate: viewCertificate(c.Certificate),
-		CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
+		Unused: c.Unused(), CertificateBound: c.CertificateBound, DPoPBound: c.DPoPBound,
 	}
 	if c.TokenTTL > 0 {
 		v.TokenTTL = c.TokenTTL.String()

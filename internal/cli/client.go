@@ -149,6 +149,9 @@ func (s *session) printCredentials(c *api.Client) {
 		}
 		s.table(rows...)
 	}
+	if len(c.Unused) > 0 {
+		s.warnf("The client may only use %s: it has credentials for %s, which have no effect.\n", c.Auth, strings.Join(c.Unused, ", "))
+	}
 	if len(c.Secrets) == 0 && !c.HoldsOtherCredential() {
 		s.hintSecrets(c.ID)
 	}

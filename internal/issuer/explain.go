@@ -101,8 +101,12 @@ func (e *explaining) explainClient() {
 	if !e.client.Expires.IsZero() && !e.start.Before(e.client.Expires) {
 		e.refuse("client_expired", "the client expired at %s", e.client.Expires.UTC().Format(time.RFC3339))
 	}
-	if e.identity == nil && !slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) }) {
-		e.note("the client has no secret that works, and so cannot authenticate")
+	hasSecret := slices.ContainsFunc(e.client.Secrets, func(s registry.Secret) bool { return s.Live(e.start) })
+	hasOther := slices.ContainsFunc(registry.Methods, func(m string) bool {
+		return m != registry.ClientSecret && e.client.Allows(m) && e.client.CredentialsFor(m)
+	})
+	if e.identity == nil && !hasOther && !(hasSecret && e.client.Allows(registry.ClientSecret)) {
+		e.note("the client has no secret that works and no other credential, and so cannot authenticate")
 	}
 	if len(e.client.Networks) > 0 && e.asked.RemoteIP == "" {
 		e.note("the client has networks, and no remote address is given: to the policy it is unknown")

@@ -84,7 +84,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if t.id == "" {
 		t.id = token.NewID()
 	}
-	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
+	for _, step := range []func(context.Context) *oauth.Error{t.bindToCertificate, t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -42,6 +42,17 @@ func (c *Client) CredentialsFor(method string) bool {
 	return false
 }
 
+// Unused returns the methods for which the client has credentials and which its auth does not allow.
+func (c *Client) Unused() (methods []string) {
+	for _, method := range Methods {
+		alike := c.Auth == PrivateKeyJWT && method == SelfSignedTLS || c.Auth == SelfSignedTLS && method == PrivateKeyJWT // by the same keys
+		if !c.Allows(method) && !alike && c.CredentialsFor(method) {
+			methods = append(methods, method)
+		}
+	}
+	return methods
+}
+
 func (c *Client) hasIdentity(kind string) bool {
 	return slices.ContainsFunc(c.Identities, func(i Identity) bool { return i.kind() == kind })
 }

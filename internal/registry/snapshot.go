@@ -104,6 +104,17 @@ func PageOfIDs(sorted []string, prefix, after string, limit int) []string {
 	return page
 }
 
+// Unused returns the first ten clients that have credentials which they may not use, sorted by id.
+func (s *Snapshot) Unused() (clients []*Client) {
+	for _, c := range s.clients {
+		if c.Auth != "" && len(c.Unused()) > 0 {
+			clients = append(clients, c)
+		}
+	}
+	slices.SortFunc(clients, func(a, b *Client) int { return strings.Compare(a.ID, b.ID) })
+	return clients[:min(len(clients), maxReported)]
+}
+
 // Revision returns the beginning of the SHA-256 of the file, in hex.
 func (s *Snapshot) Revision() string { return s.revision }
 

@@ -94,7 +94,10 @@ func TestProofRefuses(t *testing.T) {
 	claims := func(claims string) string {
 		return proofOf(t, key, `{"typ":"dpop+jwt","alg":"ES256","jwk":`+jwk+`}`, claims)
 	}
-	flipped := []byte(parts[2])
+	flipped, err := decodeBase64(parts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
 	flipped[10] ^= 1
 	for name, test := range map[string]struct {
 		raw  string
@@ -112,7 +115,7 @@ func TestProofRefuses(t *testing.T) {
 		"too large":              {claims(`{"x":"` + strings.Repeat("x", MaxProofSize) + `"}`), Malformed},
 		"a large header":         {header(`"typ":"dpop+jwt","alg":"ES256","x":"` + strings.Repeat("x", maxProofHeaderSize) + `","jwk":` + jwk), Malformed},
 		"no signature":           {parts[0] + "." + parts[1] + ".", Malformed},
-		"another signature":      {parts[0] + "." + parts[1] + "." + string(flipped), BadSignature},
+		"another signature":      {parts[0] + "." + parts[1] + "." + encodeBase64(flipped), BadSignature},
 		"zero signature":         {parts[0] + "." + parts[1] + "." + encodeBase64(make([]byte, 64)), BadSignature},
 		"short signature":        {parts[0] + "." + parts[1] + "." + parts[2][:80], BadSignature},
 		"unused bits":            {genuine[:len(genuine)-1] + "_", Malformed},

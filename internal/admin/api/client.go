@@ -26,6 +26,8 @@ type Client struct {
 	JWKSURI     string         `json:"jwks_uri,omitempty"`
 	Identities  []Identity     `json:"identities,omitempty"`
 	Certificate
+	// Unused are the methods for which the client has credentials and which Auth does not allow.
+	Unused           []string `json:"unused,omitempty"`
 	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	DPoPBound        bool     `json:"dpop_bound_access_tokens,omitempty"`
 	Secrets          []Secret `json:"secrets"`

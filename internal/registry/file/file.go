@@ -195,6 +195,9 @@ func (f *File) ClientIDs(ctx context.Context, prefix, after string, limit int) (
 	return f.current.Load().ClientIDs(ctx, prefix, after, limit)
 }
 
+// Unused returns the first ten clients that have credentials which they may not use, sorted by id.
+func (f *File) Unused() []*registry.Client { return f.current.Load().Unused() }
+
 // Revision returns the revision of the current content.
 func (f *File) Revision() string { return f.current.Load().Revision() }
 
