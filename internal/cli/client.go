@@ -96,7 +96,7 @@ func (s *session) printClient(c *api.Client) {
 		{"introspects", orDash(strings.Join(c.Introspects, " "))},
 		{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))}, {"limits", c.Limits.String()},
 	}
-	for _, row := range [][]string{{"auth", c.Auth}, {"jwks_uri", c.JWKSURI}, {"certificate", c.Certificate.String()}, {"tokens", boundOf(c)}} {
+	for _, row := range [][]string{{"auth", c.Auth}, {"jwks_uri", c.JWKSURI}, {"certificate", c.Certificate.Shown()}, {"tokens", boundOf(c)}} {
 		if row[1] != "" {
 			rows = append(rows, row)
 		}

@@ -21,6 +21,8 @@ var authMethods = []authMethod{
 	{name: oauth.PrivateKeyJWT},
 	{name: oauth.FederatedJWT, isPossible: func(s *Server) bool { return s.trusts(registry.TypeJWT) }},
 	{name: oauth.SPIFFEJWT, isPossible: func(s *Server) bool { return s.trusts(registry.TypeSPIFFE) }},
+	{name: oauth.TLSClientAuth, isPossible: func(s *Server) bool { return s.takesCertificates.Load() }},
+	{name: oauth.SelfSignedTLSClientAuth, isPossible: func(s *Server) bool { return s.takesCertificates.Load() }},
 }
 
 // trusts reports whether a type of assertion of others identifies workloads.

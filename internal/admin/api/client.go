@@ -65,8 +65,9 @@ type Certificate struct {
 	SANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 }
 
-// String returns the field that is set, for people, or "".
-func (c Certificate) String() string {
+// Shown returns the field that is set, for people, or "". As a String method it would be that of Client, too, and logs would show a
+// client by it.
+func (c Certificate) Shown() string {
 	for _, field := range [][2]string{
 		{"subject", c.SubjectDN}, {"SAN DNS", c.SANDNS}, {"SAN URI", c.SANURI}, {"SAN IP", c.SANIP}, {"SAN email", c.SANEmail},
 	} {
