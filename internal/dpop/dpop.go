@@ -91,7 +91,7 @@ func (c *Checker) Open(raw string, r Request) (*Proof, error) {
 		return nil, invalid("wrong_method", "htm is not the method of the request")
 	case !isOneOf(read.URL, r.URLs):
 		return nil, invalid("wrong_url", "htu is not the URL of the request")
-	case r.Token != "" && read.TokenHash != hashOf(r.Token):
+	case r.Token != "" && read.TokenHash != TokenHash(r.Token):
 		return nil, invalid("wrong_token", "ath is not the hash of the access token")
 	}
 	p := &Proof{proof: read, checker: c}
@@ -169,7 +169,8 @@ func (c *Checker) now() time.Time {
 	return c.Now()
 }
 
-func hashOf(accessToken string) string {
+// TokenHash returns the ath of a proof that is sent with an access token.
+func TokenHash(accessToken string) string {
 	sum := sha256.Sum256([]byte(accessToken))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -28,7 +28,7 @@ var testKey = sync.OnceValue(func() *token.SigningKey {
 })
 
 func testProof() token.Proof {
-	return token.Proof{ID: token.NewID(), Method: "GET", URL: testURL, IssuedAt: testNow, TokenHash: hashOf(testToken)}
+	return token.Proof{ID: token.NewID(), Method: "GET", URL: testURL, IssuedAt: testNow, TokenHash: TokenHash(testToken)}
 }
 
 func signed(tb testing.TB, p token.Proof) string {
@@ -81,7 +81,7 @@ func TestProofsForARequest(t *testing.T) {
 		"another method":                {func(p *token.Proof) { p.Method = "POST" }, "wrong_method"},
 		"another case":                  {func(p *token.Proof) { p.Method = "get" }, "wrong_method"},
 		"another URL":                   {func(p *token.Proof) { p.URL += "1" }, "wrong_url"},
-		"another token":                 {func(p *token.Proof) { p.TokenHash = hashOf("another") }, "wrong_token"},
+		"another token":                 {func(p *token.Proof) { p.TokenHash = TokenHash("another") }, "wrong_token"},
 		"no ath":                        {func(p *token.Proof) { p.TokenHash = "" }, "wrong_token"},
 		"a nonce that is not asked for": {func(p *token.Proof) { p.Nonce = "x" }, ""},
 		"just in time":                  {later(-MaxAge - DefaultLeeway + time.Second), ""},
