@@ -101,6 +101,10 @@ func TestReachedAs(t *testing.T) {
 		{"normalized", "HTTPS://API.example.com:443/%62ooks", "", nil, ""},
 		{"a proxy names the host", "https://public.example.com/books", "", []string{"X-Forwarded-Host", "public.example.com", "from", proxyAddress}, ""},
 		{"a proxy names the scheme", "http://api.example.com/books", "", []string{"X-Forwarded-Proto", "http", "from", proxyAddress}, ""},
+		{"a proxy passes on a host with a path", "https://api.example.com/admin", "", []string{
+			"X-Forwarded-Host", "api.example.com/admin?", "from", proxyAddress}, "proof_wrong_url"},
+		{"a proxy passes on a host with user information", "https://x@api.example.com/books", "", []string{
+			"X-Forwarded-Host", "x@api.example.com", "from", proxyAddress}, "proof_wrong_url"},
 		{"a stranger names the host", "https://public.example.com/books", "", []string{"X-Forwarded-Host", "public.example.com"}, "proof_wrong_url"},
 		{"a stranger names the scheme", "http://api.example.com/books", "", []string{"X-Forwarded-Proto", "http"}, "proof_wrong_url"},
 		{"forward_auth", "https://public.example.com/x", xForwarded, []string{

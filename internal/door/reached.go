@@ -3,6 +3,8 @@ package door
 import (
 	"net/http"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
 // reachedAs returns the URLs by which the client may have sent a request: the htu of a proof for it (RFC 9449 §4.2). The host is
@@ -17,7 +19,8 @@ func (d *Door) reachedAs(r *http.Request) []string {
 	if named := oneOf(r.Header, "X-Forwarded-Proto"); (trusted || d.ForwardAuth != "") && (named == "http" || named == "https") {
 		scheme = named
 	}
-	if named := oneOf(r.Header, "X-Forwarded-Host"); trusted && named != "" && d.ForwardAuth == "" {
+	// Proxies may pass on what a client sends, such as "api.example.com/books?", which would move the path into the query.
+	if named := oneOf(r.Header, "X-Forwarded-Host"); trusted && d.ForwardAuth == "" && httpguard.AmbiguousAuthority(named) == "" {
 		hosts = append(hosts, named)
 	}
 	received := r.URL
