@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -130,6 +133,21 @@ func TestReachedAs(t *testing.T) {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
 		})
+	}
+}
+
+// TestLogSaysWhatAProofMustBeFor: an operator sees which URL a door expects, and the client does not.
+func TestLogSaysWhatAProofMustBeFor(t *testing.T) {
+	w := newBoundWorld(t)
+	core, logs := observer.New(zap.DebugLevel)
+	d := w.door(func(c *Config) { c.Logger = zap.New(core) })
+	raw := w.token(token.Confirmation{JKT: w.client.ID()})
+	r := sent("DPoP "+raw, nil, "DPoP", w.proof(w.client, raw, nil))
+	r.TLS = nil // as behind a proxy that is not trusted
+	answer := wantAnswer(t, d, r, "proof_wrong_url")
+	const is = "GET http://api.example.com/books"
+	if line := logs.All()[0]; !strings.HasSuffix(line.ContextMap()["error"].(string), is) || strings.Contains(answer.Body.String(), is) {
+		t.Errorf("%v\n%s", line.ContextMap(), answer.Body)
 	}
 }
 
