@@ -123,6 +123,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		return err
 	}
 	i.server = issuer.New(c)
+	i.server.WarnOfCredentials()
 	if err := a.metrics.CollectState(i.URL, i.server.MetricState); err != nil {
 		return err
 	}
