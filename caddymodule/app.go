@@ -112,6 +112,7 @@ func ofIssuer(url string, err error) error {
 // Start loads the signing keys of each issuer, creates the first key if there is none, and begins to watch registries and
 // policies. It fails if keys can neither be loaded nor created.
 func (a *App) Start() error {
+	a.takeCertificates()
 	for _, issuer := range a.Issuers {
 		if _, err := issuer.server.Keys.Current(a.ctx); err != nil {
 			return fmt.Errorf("issuer %q: %w", issuer.URL, err)

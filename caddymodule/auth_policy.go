@@ -74,7 +74,7 @@ func (p *RequestPolicy) findEngine(h *AuthHandler, storage certmagic.Storage) er
 		return err
 	}
 	if p.own = true; p.engine.Issues() {
-		h.logger.Warn("rules of package m2m.token have no effect in the policy of a door", zap.Strings("policy", p.engine.Status().Where))
+		h.logger.Warn("rules of packages m2m.token and m2m.identity have no effect in the policy of a door", zap.Strings("policy", p.engine.Status().Where))
 	}
 	return nil
 }

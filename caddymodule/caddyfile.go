@@ -72,6 +72,8 @@ func init() {
 //			jwks_uri_network   <network...>
 //			key_rotation   <period>|off
 //			key_encryption {env.*}|{file.*} [<former>...]
+//			mtls_endpoint_aliases     <url>
+//			client_certificate_header [<name>]
 //		}
 //		token_cache <size>
 //	}
@@ -133,6 +135,9 @@ func (i *Issuer) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 		"key_rotation":   once(i.parseRotation),
 		"key_encryption": once(i.parseEncryption),
+
+		"mtls_endpoint_aliases":     once(i.parseMTLSAliases),
+		"client_certificate_header": once(parseCertificateHeader(&i.ClientCertificateHeader)),
 	}
 	maps.Copy(known, i.ClientAuthSettings.subdirectives())
 	return parseBlock(d, known)

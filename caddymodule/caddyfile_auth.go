@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/credential"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -99,7 +98,7 @@ func (h *AuthHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"metadata":     once(off(&h.NoMetadata)),
 		"forward_auth": once(h.parseForwardAuth),
 
-		"client_certificate_header": once(h.parseCertificateHeader),
+		"client_certificate_header": once(parseCertificateHeader(&h.ClientCertificateHeader)),
 	})
 	if err != nil {
 		return err
@@ -116,16 +115,6 @@ func (h *AuthHandler) parseBound(d *caddyfile.Dispenser) error {
 		return err
 	}
 	return located(d, door.CheckBound(h.Bound))
-}
-
-func (h *AuthHandler) parseCertificateHeader(d *caddyfile.Dispenser) error {
-	h.ClientCertificateHeader = clientcert.DefaultHeader
-	if args := d.RemainingArgs(); len(args) == 1 {
-		h.ClientCertificateHeader = args[0]
-	} else if len(args) > 1 {
-		return d.ArgErr()
-	}
-	return located(d, door.CheckCertificateHeader(h.ClientCertificateHeader))
 }
 
 // parseRequire compiles the requirement at once, so that an error names its line.

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
+	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
 	"github.com/caddy-m2m/caddy-m2m/internal/issuer"
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
@@ -57,6 +58,18 @@ type Issuer struct {
 	// their share. Default: generous limits.
 	ClientLimits ClientLimits `json:"client_limits,omitzero"`
 
+	// MTLSEndpointAliases is the base URL at which clients present their certificates, for an issuer that asks no client for one
+	// at its own URL, for example because browsers would show a dialog. The metadata names the endpoints below it as
+	// `mtls_endpoint_aliases` (RFC 8705 §5). It is an https URL with the path of the issuer's URL. A site with m2m_issuer and
+	// Caddy's client_auth serves it. Placeholders: {env.*} and {file.*}. Default: none.
+	MTLSEndpointAliases string `json:"mtls_endpoint_aliases,omitempty"`
+
+	// ClientCertificateHeader is the header in which a proxy that terminates TLS sends the client's certificate, in the form of RFC
+	// 9440 §2.2. It counts only from the trusted_proxies of the server, and then the certificate of the connection, which is
+	// that of the proxy, does not. The proxy must verify the chain of the certificate, and it must replace or remove the header
+	// on every request. Default: none, and the certificate of the connection counts.
+	ClientCertificateHeader string `json:"client_certificate_header,omitempty"`
+
 	// DPoPNonce requires a nonce of this issuer in the DPoP proofs of token requests (RFC 9449 §8). A request without one is
 	// refused with `use_dpop_nonce` and the nonce, and the client sends it again. Proofs then cannot be made ahead of time, and
 	// the clock of the client makes no difference. Nodes that share Caddy's storage accept each other's nonces. Default: false.
@@ -87,6 +100,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		URL: i.URL, Audience: i.Audience, SigningAlg: i.SigningAlg, TokenTTL: time.Duration(i.TokenTTL),
 		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
 		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
+		Certificates: clientcert.Reader{Header: i.ClientCertificateHeader}, MTLSURL: i.MTLSEndpointAliases,
 		Admission: sharedAdmission(), Failures: failures, Proofs: a.proofs(i.DPoPNonce, i.URL),
 		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
@@ -109,6 +123,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		return err
 	}
 	i.server = issuer.New(c)
+	i.server.WarnOfCredentials()
 	if err := a.metrics.CollectState(i.URL, i.server.MetricState); err != nil {
 		return err
 	}
@@ -119,7 +134,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 // resolve replaces the placeholders of the issuer's settings.
 func (i *Issuer) resolve() error {
 	repl := caddy.NewReplacer()
-	fields := []*string{&i.URL, &i.Audience, &i.SigningAlg, &i.ClientLimits.Rate}
+	fields := []*string{&i.URL, &i.Audience, &i.SigningAlg, &i.ClientLimits.Rate, &i.MTLSEndpointAliases}
 	if i.Registry != nil {
 		fields = append(fields, &i.Registry.Path)
 	}
@@ -136,6 +151,9 @@ func (i *Issuer) checkSettings() (token.Alg, error) {
 	}
 	if err := registry.CheckAudience(i.Audience); err != nil {
 		return "", fmt.Errorf("audience: %w", err)
+	}
+	if err := i.checkCertificates(); err != nil {
+		return "", err
 	}
 	if i.TokenTTL == 0 {
 		i.TokenTTL = caddy.Duration(defaultTokenTTL)

@@ -74,6 +74,7 @@ func (i *Issuer) lintModel(ctx context.Context) *lint.Issuer {
 	model := &lint.Issuer{
 		URL: i.URL, Position: i.Position, Audience: i.Audience, TokenPath: base.Path + oauth.TokenPath, JWKSPath: base.Path + oauth.JWKSPath,
 		Resources: make(map[string]lint.Resource), Trusted: make(map[string]string),
+		MTLSURL: i.MTLSEndpointAliases, CertificatesFromProxy: i.ClientCertificateHeader != "",
 	}
 	for _, t := range i.Trust {
 		model.Trusted[t.URL] = cmp.Or(t.Type, registry.TypeJWT)

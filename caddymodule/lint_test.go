@@ -53,6 +53,9 @@ func withLintConfig(caddyfile, registry string) string {
 	return strings.Replace(lintConfig, "REGISTRY", registry, 1) + caddyfile
 }
 
+// lintAlias is a config whose issuer has another site for clients with certificates.
+const lintAlias = "{\n\tm2m {\n\t\tissuer https://auth.example.com {\n\t\t\tmtls_endpoint_aliases https://mtls.example.com\n\t\t}\n\t}\n}\n"
+
 const (
 	lintDoor  = "m2m_auth {\n\t\trequire GET /books book:*:read\n\t}\n"
 	lintDoors = "m2m_auth {\n\t\trequire GET /books book:*:read\n\t\trequire GET /books/{id} book:{id}:read\n\t\trequire /docs/ book\n\t}\n"
@@ -63,6 +66,8 @@ func lintSite(content string) string { return lintIssuer + "api.example.com {\n\
 
 // neverWorks are configs that are valid, of which a part has no effect, or the wrong one.
 var neverWorks = map[string]struct{ caddyfile, want string }{
+	"no site for certificates":         {lintAlias + lintIssuer, "Caddyfile:3 no site serves the issuer https://auth.example.com at https://mtls.example.com, which its mtls_endpoint_aliases names; add m2m_issuer to the site mtls.example.com"},
+	"a site that asks for none":        {lintAlias + "auth.example.com, mtls.example.com {\n\tm2m_issuer\n}\n", "Caddyfile:3 the site mtls.example.com, which mtls_endpoint_aliases of the issuer https://auth.example.com names, asks no client for a certificate"},
 	"health behind a plain door":       {lintSite("respond /healthz 200\n\tm2m_auth\n\treverse_proxy up:1\n"), "Caddyfile:13 respond for /healthz stands behind this m2m_auth, so a probe needs a token; add `public GET /healthz` to the m2m_auth"},
 	"header reads the client too soon": {lintSite("header X-Caller {http.auth.user.client_id}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.client_id}, which is empty there for every client"},
 	"a path reads a claim too soon":    {lintSite("header /books* X-Team {http.auth.user.claims.team}\n\t" + lintDoor + "\treverse_proxy up:1\n"), "Caddyfile:13 header runs before this m2m_auth and reads {http.auth.user.claims.team}"},
@@ -117,6 +122,8 @@ const boundDoor = "m2m_auth {\n\t\tbound mtls\n\t}\n\treverse_proxy up:1\n"
 
 // works are configs about which there is no warning.
 var works = map[string]string{
+	"a site for certificates":       lintAlias + lintIssuer + "mtls.example.com {\n\ttls {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}\n\tm2m_issuer\n}\n",
+	"certificates from a proxy":     strings.Replace(lintAlias, "aliases", "aliases https://mtls.example.com\n\t\t\tclient_certificate_header #", 1) + lintIssuer,
 	"identities of trusted issuers": lintTrust("\t\t\ttrust https://token.actions.githubusercontent.com\n\t\t\ttrust https://spire.example.com {\n\t\t\t\ttype jwt-spiffe\n\t\t\t\ttrust_domain example.com\n\t\t\t}\n"),
 	"bound mtls with client_auth":   lintSite("tls {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}\n\t" + boundDoor),
 	"bound mtls behind a proxy":     lintSite("m2m_auth {\n\t\tbound mtls\n\t\tclient_certificate_header\n\t}\n\treverse_proxy up:1\n"),

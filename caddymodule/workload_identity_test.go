@@ -137,6 +137,14 @@ func (w *workloadWorld) byAssertion(assertion string, more ...string) tokenAnswe
 	}, more...)...)
 }
 
+// byAssertionOf is byAssertion in the world of a test.
+func (w *issuerWorld) byAssertionOf(assertion string) tokenAnswer {
+	w.t.Helper()
+	return w.post(url.Values{
+		"grant_type": {"client_credentials"}, "client_assertion_type": {oauth.AssertionTypeJWT}, "client_assertion": {assertion}, "scope": {"book:1:read"},
+	}.Encode())
+}
+
 // byGrant is a request of the jwt-bearer grant.
 func (w *workloadWorld) byGrant(assertion string, more ...string) tokenAnswer {
 	w.t.Helper()
@@ -440,6 +448,28 @@ func TestTrustedKeysRotate(t *testing.T) {
 		t.Errorf("%d of 40 good assertions were refused during the rotation", n)
 	}
 	refusedToken(t, w.byGrant(forged()), http.StatusBadRequest, "invalid_grant")
+	// The keys of SPIRE do not come: who needs them waits, and keeps no other from its turn, whatever their number.
+	asked, release := make(chan struct{}, 100), make(chan struct{})
+	w.spire.Publish(func(answer http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-release
+		http.Error(answer, "too late", http.StatusInternalServerError)
+	})
+	svid := w.svid("spiffe://example.org/catalogue", nil)
+	for range 40 {
+		all.Go(func() {
+			if a := w.in(t).byAssertionOf(svid); a.status != http.StatusServiceUnavailable || a.Error != "temporarily_unavailable" {
+				t.Errorf("without keys: %s", a)
+			}
+		})
+	}
+	<-asked
+	for range 3 {
+		w.granted(w.byAssertion(w.githubToken(production, nil)))
+		w.granted(w.ask("demo", "book:1:read"))
+	}
+	close(release)
+	all.Wait()
 	w.spire.SetDown(true)
 	refusedToken(t, w.byAssertion(w.svid("spiffe://example.org/catalogue", nil)), http.StatusServiceUnavailable, "temporarily_unavailable")
 	w.granted(w.byAssertion(w.githubToken(production, nil)))

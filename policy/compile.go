@@ -21,7 +21,7 @@ type snapshot struct {
 	rules    ruleIndex
 	prepared map[*query]*preparedQuery
 	// masks, judges, maps and issues say whether there is any rule of a mask, of a request decision, of an identity decision, and
-	// of authors of a token decision.
+	// of authors of a decision of an issuer.
 	masks, judges, maps, issues bool
 	// leftOver is the reason of scopes that no rule grants, and none rejects either.
 	leftOver string
@@ -64,7 +64,7 @@ func compile(sources []files.File) (*snapshot, error) {
 	}
 	s.masks, s.judges = maskQuery.isWritten(written), requestQuery.isWritten(written)
 	s.maps = identityQuery.isWritten(written)
-	s.issues = slices.ContainsFunc(ownTyped(modules), func(t typed) bool { return t.contract.path == tokenPackage })
+	s.issues = slices.ContainsFunc(ownTyped(modules), func(t typed) bool { return t.contract.path == tokenPackage || t.contract.path == identityPackage })
 	for _, q := range []*query{tokenQuery, defaultScopesQuery, requestQuery, identityQuery, maskQuery} {
 		if s.prepared[q], err = prepare(compiler, store, q.text(written), nativeBuiltins()); err != nil {
 			return nil, err

@@ -64,7 +64,8 @@ func (e *Engine) RequireRequests() error {
 	return nil
 }
 
-// Issues reports whether authors have rules of package m2m.token in the policy in force. Only issuers evaluate these.
+// Issues reports whether authors have rules of package m2m.token or m2m.identity in the policy in force. Only issuers evaluate
+// these.
 func (e *Engine) Issues() bool {
 	s := e.current.Load()
 	return s != nil && s.issues

@@ -96,7 +96,7 @@ func (s *session) printClient(c *api.Client) {
 		{"introspects", orDash(strings.Join(c.Introspects, " "))},
 		{"networks", orDash(strings.Trim(fmt.Sprint(c.Networks), "[]"))}, {"limits", c.Limits.String()},
 	}
-	for _, row := range [][]string{{"auth", c.Auth}, {"jwks_uri", c.JWKSURI}, {"certificate", c.Certificate.String()}, {"tokens", boundOf(c)}} {
+	for _, row := range [][]string{{"auth", c.Auth}, {"jwks_uri", c.JWKSURI}, {"certificate", c.Certificate.Shown()}, {"tokens", boundOf(c)}} {
 		if row[1] != "" {
 			rows = append(rows, row)
 		}
@@ -151,6 +151,9 @@ func (s *session) printCredentials(c *api.Client) {
 	}
 	if len(c.Unused) > 0 {
 		s.warnf("The client may only use %s: it has credentials for %s, which have no effect.\n", c.Auth, strings.Join(c.Unused, ", "))
+	}
+	if len(c.Excluded) > 0 {
+		s.warnf("The client cannot authenticate: it has credentials for %s, which the issuer's auth_methods excludes.\n", strings.Join(c.Excluded, ", "))
 	}
 	if len(c.Secrets) == 0 && !c.HoldsOtherCredential() {
 		s.hintSecrets(c.ID)

@@ -69,7 +69,7 @@ func (c *call) authenticate(ctx context.Context, credentials oauth.Credentials, 
 		}
 		return c.authenticateAssertion(ctx, credentials, fault)
 	}
-	return oauth.MissingClientAuthentication()
+	return c.authenticateCertificate(ctx, credentials.ClientID, fault)
 }
 
 // authenticateSecret finds a client by its secret.

@@ -23,7 +23,13 @@ func (t *tokenRequest) openProof() *oauth.Error {
 }
 
 // tokenURLs returns the URLs of the token endpoint. They come from the config, never from the request.
-func (s *Server) tokenURLs() []string { return []string{s.URL + oauth.TokenPath} }
+func (s *Server) tokenURLs() []string {
+	urls := []string{s.URL + oauth.TokenPath}
+	if s.MTLSURL != "" {
+		urls = append(urls, s.MTLSURL+oauth.TokenPath)
+	}
+	return urls
+}
 
 // prove checks that the authenticated client has the key of its proof. The token is then bound to the key.
 func (t *tokenRequest) prove(context.Context) *oauth.Error {

@@ -15,8 +15,9 @@ import (
 // served at the two places where clients look.
 type metadataDocument struct {
 	*oauth.Document
-	revision string
-	algs     []string
+	revision     string
+	algs         []string
+	certificates bool
 }
 
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +36,8 @@ func (s *Server) metadata(ctx context.Context) (*metadataDocument, error) {
 	if err != nil {
 		return nil, err
 	}
-	if latest := s.document.Load(); latest != nil && latest.revision == revision && slices.Equal(latest.algs, keys.Algs) {
+	certificates := s.takesCertificates.Load()
+	if latest := s.document.Load(); latest.isOf(revision, keys.Algs, certificates) {
 		return latest, nil
 	}
 	scopes, err := s.Scopes(ctx, "")
@@ -46,9 +48,13 @@ func (s *Server) metadata(ctx context.Context) (*metadataDocument, error) {
 	// metadata does not name.
 	meta := oauth.NewServerMetadata(s.URL, oauth.Supported{
 		Scopes: scopes, SigningAlgs: keys.Algs, GrantTypes: s.grantTypes(), AuthMethods: s.authMethods(), AuthAlgs: token.AcceptedAlgs(),
-		ProofAlgs: token.ProofAlgs(),
+		ProofAlgs: token.ProofAlgs(), Certificates: certificates, MTLSURL: s.MTLSURL,
 	})
-	document := &metadataDocument{oauth.NewJSONDocument(meta, oauth.MetadataMaxAge), revision, keys.Algs}
+	document := &metadataDocument{oauth.NewJSONDocument(meta, oauth.MetadataMaxAge), revision, keys.Algs, certificates}
 	s.document.Store(document)
 	return document, nil
+}
+
+func (d *metadataDocument) isOf(revision string, algs []string, certificates bool) bool {
+	return d != nil && d.revision == revision && slices.Equal(d.algs, algs) && d.certificates == certificates
 }

@@ -21,6 +21,8 @@ var authMethods = []authMethod{
 	{name: oauth.PrivateKeyJWT},
 	{name: oauth.FederatedJWT, isPossible: func(s *Server) bool { return s.trusts(registry.TypeJWT) }},
 	{name: oauth.SPIFFEJWT, isPossible: func(s *Server) bool { return s.trusts(registry.TypeSPIFFE) }},
+	{name: oauth.TLSClientAuth, isPossible: func(s *Server) bool { return s.takesCertificates.Load() }},
+	{name: oauth.SelfSignedTLSClientAuth, isPossible: func(s *Server) bool { return s.takesCertificates.Load() }},
 }
 
 // trusts reports whether a type of assertion of others identifies workloads.
@@ -38,6 +40,22 @@ func (s *Server) authMethods() []string {
 		}
 	}
 	return names
+}
+
+// Excluded returns the methods for which a client has credentials if the config leaves out all of them.
+func (s *Server) Excluded(c *registry.Client) []string {
+	if len(s.AuthMethods) == 0 {
+		return nil
+	}
+	return c.Excluded(s.takesOf)
+}
+
+// takesOf is like takes for the methods of the registry, where the two ways to send a secret are one.
+func (s *Server) takesOf(method string) bool {
+	if method == registry.ClientSecret {
+		return s.takes(oauth.ClientSecretBasic) || s.takes(oauth.ClientSecretPost)
+	}
+	return s.takes(method)
 }
 
 // takes reports whether the config leaves a method.

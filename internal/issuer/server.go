@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/admission"
 	"github.com/caddy-m2m/caddy-m2m/internal/audit"
+	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/clientkeys"
 	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httphost"
@@ -51,6 +52,10 @@ type Config struct {
 	// Emit emits a Caddy event.
 	Emit func(name string, data map[string]any)
 	Host httphost.Host
+	// Certificates finds the certificates of clients.
+	Certificates clientcert.Reader
+	// MTLSURL is the base of the routes at which clients present certificates (RFC 8705 §5), "" if it is URL.
+	MTLSURL string
 
 	Storage  *storage.Storage
 	Registry Registry
@@ -87,6 +92,9 @@ type Server struct {
 	identities identityLog
 	overloads  overloads
 	inputs     policyInputs
+
+	// takesCertificates is set if clients can present certificates. It is set when all of the config is known.
+	takesCertificates atomic.Bool
 
 	Revocations *revocation.Store
 	// revoking has the revocations that are being stored, and collapsing those that take the place of others. collapsed is when

@@ -84,7 +84,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if t.id == "" {
 		t.id = token.NewID()
 	}
-	for _, step := range []func(context.Context) *oauth.Error{t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
+	for _, step := range []func(context.Context) *oauth.Error{t.bindToCertificate, t.prove, t.readExchange, t.readScopes, t.readRegistry, t.decide} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -93,6 +93,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err != nil {
 		return err
 	}
+	t.issuer.Metrics.Issued(grant.label)
 	t.logDecision(jti)
 	t.pass.Leave() // before it waits for the client
 	if t.proof != nil && t.proof.NextNonce != "" {

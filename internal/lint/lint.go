@@ -35,6 +35,10 @@ type Issuer struct {
 	TokenPath, JWKSPath string
 	// MetadataPaths are those of its documents, one of which clients and doors need to find the others.
 	MetadataPaths []string
+	// MTLSURL is the base of the routes for clients with a certificate, "" if it is URL.
+	MTLSURL string
+	// CertificatesFromProxy is set if proxies send the certificates, so that they, and not this process, serve MTLSURL.
+	CertificatesFromProxy bool
 	// Resources are those of the registry by their codes. They are empty if the registry is not known yet.
 	Resources map[string]Resource
 	// Trusted are the types of the issuers whose assertions it accepts, by their URLs.
@@ -144,6 +148,7 @@ func Check(c *Config) []Finding {
 	}
 	for _, issuer := range c.Issuers {
 		k.issuer(issuer)
+		k.certificates(issuer)
 		k.identities(issuer)
 	}
 	for _, door := range k.doors {

@@ -19,6 +19,7 @@ const namespace, subsystem = "caddy", "m2m"
 // Set is the metrics of one config.
 type Set struct {
 	tokenRequests  *prometheus.CounterVec
+	tokensIssued   *prometheus.CounterVec
 	tokenDurations *prometheus.HistogramVec
 	refused        *prometheus.CounterVec
 	authenticated  *prometheus.CounterVec
@@ -54,12 +55,13 @@ func New(registry *prometheus.Registry) (*Set, error) {
 	}
 	set := &Set{
 		tokenRequests: counter("token_requests_total", "Token requests by outcome: granted, partly_granted or the OAuth error code.", "issuer", "result"),
+		tokensIssued:  counter("tokens_issued_total", "Tokens that were issued, by grant type: client_credentials, jwt_bearer or token_exchange.", "issuer", "grant_type"),
 		tokenDurations: register(registry, &failed, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "token_request_duration_seconds",
 			Help:    "Time from reading a token request to having answered it.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"issuer"})),
-		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit, bad_assertion, untrusted_issuer, unknown_identity, ambiguous_identity, identity_denied, unusable_credentials, other_method, keys_unavailable, or assertion_ with why the assertion was refused.", "issuer", "reason"),
+		refused:        counter("clients_refused_total", "Clients that were refused at an endpoint of the issuer, by reason: unknown_client, malformed_secret, wrong_secret, secret_expired, client_disabled, client_expired, source_network, rate_limit, concurrent_limit, bad_assertion, untrusted_issuer, unknown_identity, ambiguous_identity, identity_denied, wrong_certificate, certificate_not_verified, certificate_not_current, unusable_credentials, other_method, keys_unavailable, or assertion_ with why the assertion was refused.", "issuer", "reason"),
 		authenticated:  counter("clients_authenticated_total", "Clients that authenticated at an endpoint of the issuer, by method: client_secret_basic, client_secret_post, private_key_jwt, federated_jwt, spiffe_jwt, tls_client_auth or self_signed_tls_client_auth.", "issuer", "method"),
 		notAdmitted:    counter("requests_not_admitted_total", "Requests of authenticated clients that were refused before their work, by endpoint (token, introspection or revocation) and reason: rate, concurrent, crowded, waited or gone.", "issuer", "endpoint", "reason"),
 		slowed:         counter("failed_authentications_slowed_total", "Failed authentications of clients whose answer was slowed down: delayed, or refused because too many answers waited.", "issuer", "answer"),

@@ -30,9 +30,32 @@ type ServerMetadata struct {
 	RequestURIParameterSupported bool     `json:"request_uri_parameter_supported"` // its default would be true
 	CodeChallengeMethods         []string `json:"code_challenge_methods_supported"`
 
-	ProofAlgs []string `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449 §5.1
+	// CertificateBound says that a client can have its tokens bound to its certificate (RFC 8705 §3.3).
+	CertificateBound bool         `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	MTLSAliases      *MTLSAliases `json:"mtls_endpoint_aliases,omitempty"`
+	ProofAlgs        []string     `json:"dpop_signing_alg_values_supported,omitempty"` // RFC 9449 §5.1
 
 	RevocationsURI string `json:"m2m_revocations_uri"` // of this program (RFC 8414 §2 allows more than it names)
+}
+
+// MTLSAliases are the endpoints for clients that present a certificate (RFC 8705 §5), as far as they differ from those for
+// others.
+type MTLSAliases struct {
+	TokenEndpoint         string `json:"token_endpoint"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+}
+
+// mtlsAliases returns the aliases below a base URL, nil if there is none.
+func mtlsAliases(base string) *MTLSAliases {
+	if base == "" {
+		return nil
+	}
+	return &MTLSAliases{
+		TokenEndpoint:         base + TokenPath,
+		IntrospectionEndpoint: base + IntrospectPath,
+		RevocationEndpoint:    base + RevokePath,
+	}
 }
 
 // Supported is what the server of an issuer supports.
@@ -47,6 +70,9 @@ type Supported struct {
 	AuthMethods []string
 	// AuthAlgs are the algorithms of assertions by which clients authenticate.
 	AuthAlgs []string
+	// Certificates says that clients can present certificates. MTLSURL is where, "" if it is the issuer's URL.
+	Certificates bool
+	MTLSURL      string
 	// ProofAlgs are the algorithms of DPoP proofs.
 	ProofAlgs []string
 }
@@ -101,7 +127,9 @@ func NewServerMetadata(issuer string, s Supported) ServerMetadata {
 		IDTokenSigningAlgs:    s.SigningAlgs,
 		CodeChallengeMethods:  []string{"S256"},
 
-		ProofAlgs: s.ProofAlgs,
+		CertificateBound: s.Certificates,
+		MTLSAliases:      mtlsAliases(s.MTLSURL),
+		ProofAlgs:        s.ProofAlgs,
 
 		RevocationsURI: issuer + RevocationsPath,
 	}

@@ -2,10 +2,13 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"net/mail"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 )
 
 // Certificate says which client certificates authenticate a client by tls_client_auth (RFC 8705 §2.1.2). At most one field
@@ -53,6 +56,14 @@ func (d *decoder) certificate(n *node, c *Client, field string, into *string) {
 }
 
 const maxCertificateText = 1024
+
+// checkDN uses the parser that compares names, so that a name that is accepted can match.
+func checkDN(text string) error {
+	if _, err := clientcert.ParseName(text); err != nil {
+		return fmt.Errorf("must be a distinguished name as in RFC 4514, such as CN=books,O=Example: %w", err)
+	}
+	return nil
+}
 
 func checkHostName(text string) error {
 	if len(text) > 253 || !isHostName(text) {

@@ -180,6 +180,8 @@ func TestParseRefusesCredentials(t *testing.T) {
 		"DN without value":  {"tls_client_auth_subject_dn: 'CN='", "must be a distinguished name"},
 		"DN without type":   {"tls_client_auth_subject_dn: 'books'", "must be a distinguished name"},
 		"DN not escaped":    {"tls_client_auth_subject_dn: 'CN=a;b'", "must be a distinguished name"},
+		"DN unknown type":   {"tls_client_auth_subject_dn: 'FOO=a'", "the attribute type \"FOO\" is not known"},
+		"DN as openssl":     {"tls_client_auth_subject_dn: 'C = US, CN = a'", "RFC2253"},
 		"DN open":           {"tls_client_auth_subject_dn: 'CN=a,'", "must be a distinguished name"},
 		"DN wrong hex":      {"tls_client_auth_subject_dn: 'CN=#zz'", "must be a distinguished name"},
 		"DN wrong escape":   {"tls_client_auth_subject_dn: 'CN=a\\'", "must be a distinguished name"},

@@ -1,7 +1,7 @@
 // Package registry holds the types and rules of clients, with their secrets and grants, and of resources, which scopes are
 // about. Its entry points are the interface Registry, which answers lookups, and Parse, which reads a registry file. The
 // package file follows such a file, and the package store keeps a registry in a storage. This package imports
-// internal/scope, internal/credential, internal/percent and internal/suggest of this module.
+// internal/scope, internal/clientcert, internal/credential, internal/percent and internal/suggest of this module.
 package registry
 
 import (

@@ -64,6 +64,9 @@ func (s *KeySet) HasFor(kid string) bool {
 	return s != nil && kid != missingKey && (len(s.named(kid)) > 0 || s.prints[kid])
 }
 
+// HasThumbprint reports whether the key with a thumbprint (RFC 7638) is in the set.
+func (s *KeySet) HasThumbprint(thumbprint string) bool { return s != nil && s.prints[thumbprint] }
+
 // named returns the keys that a kid may mean. RFC 7515 §4.1.4 leaves open what it means to a key without a kid, so such a
 // key is one of them unless another has the kid.
 func (s *KeySet) named(kid string) []*publicKey {

@@ -27,7 +27,9 @@ type Client struct {
 	Identities  []Identity     `json:"identities,omitempty"`
 	Certificate
 	// Unused are the methods for which the client has credentials and which Auth does not allow.
-	Unused           []string `json:"unused,omitempty"`
+	Unused []string `json:"unused,omitempty"`
+	// Excluded are the methods for which the client has credentials and which Auth allows, if the issuer takes none of them.
+	Excluded         []string `json:"excluded,omitempty"`
 	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	DPoPBound        bool     `json:"dpop_bound_access_tokens,omitempty"`
 	Secrets          []Secret `json:"secrets"`
@@ -65,8 +67,9 @@ type Certificate struct {
 	SANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 }
 
-// String returns the field that is set, for people, or "".
-func (c Certificate) String() string {
+// Shown returns the field that is set, for people, or "". As a String method it would be that of Client, too, and logs would show a
+// client by it.
+func (c Certificate) Shown() string {
 	for _, field := range [][2]string{
 		{"subject", c.SubjectDN}, {"SAN DNS", c.SANDNS}, {"SAN URI", c.SANURI}, {"SAN IP", c.SANIP}, {"SAN email", c.SANEmail},
 	} {
