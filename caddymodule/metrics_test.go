@@ -77,7 +77,7 @@ func TestMetricLabelsAreBounded(t *testing.T) {
 	if after := w.series(); !slices.Equal(after, before) {
 		t.Errorf("the series were %v\nand are %v", before, after)
 	}
-	named := regexp.MustCompile(`^caddy_m2m_[a-z_]+\{(impure="[^"]*",)?issuer="[^"]+"(,(kind|method|reason|result|state)="[a-z_]+")*(,revision="[0-9a-f]{16}")?\}$`)
+	named := regexp.MustCompile(`^caddy_m2m_[a-z_]+\{(impure="[^"]*",|grant_type="[a-z_]+",)?issuer="[^"]+"(,(kind|method|reason|result|state)="[a-z_]+")*(,revision="[0-9a-f]{16}")?\}$`)
 	for _, series := range before {
 		if !named.MatchString(series) {
 			t.Errorf("a series is %s", series)

@@ -290,6 +290,9 @@ func TestTokenExchangeIsLogged(t *testing.T) {
 		}
 		return line != nil
 	})
+	if n := w.metricOf("caddy_m2m_tokens_issued_total", "token_exchange"); n != "1" {
+		t.Errorf("the metrics count %q exchanges", n)
+	}
 	text, _ := json.Marshal(line)
 	for _, want := range []string{`"subject":{`, `"client_id":"caller"`, `"actor":{`, `"client_id":"one-book"`, `"beyond_subject":[{"reason":"books are on shelves","scope":"shelf:read"}]`} {
 		if !strings.Contains(string(text), want) {

@@ -9,6 +9,8 @@ import (
 // grant is a grant type of the token endpoint. Each has a file of its own.
 type grant struct {
 	name string // the grant_type
+	// label names it in the metrics.
+	label string
 	// begin authenticates the client of a request, and reads what the grant type alone has. After it the client is known, and
 	// the request goes on as for any other grant.
 	begin func(*tokenRequest, context.Context) *oauth.Error
@@ -18,9 +20,9 @@ type grant struct {
 
 // grants are all grant types, in the order of the metadata.
 var grants = []grant{
-	{name: oauth.GrantClientCredentials, begin: (*tokenRequest).beginClientCredentials},
-	{name: oauth.GrantJWTBearer, begin: (*tokenRequest).beginJWTBearer, isOffered: func(s *Server) bool { return len(s.Trusted) > 0 }},
-	{name: oauth.GrantTokenExchange, begin: (*tokenRequest).beginTokenExchange},
+	{name: oauth.GrantClientCredentials, label: "client_credentials", begin: (*tokenRequest).beginClientCredentials},
+	{name: oauth.GrantJWTBearer, label: "jwt_bearer", begin: (*tokenRequest).beginJWTBearer, isOffered: func(s *Server) bool { return len(s.Trusted) > 0 }},
+	{name: oauth.GrantTokenExchange, label: "token_exchange", begin: (*tokenRequest).beginTokenExchange},
 }
 
 // grantOf returns a grant type, nil if the issuer does not support it.

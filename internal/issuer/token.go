@@ -93,6 +93,7 @@ func (t *tokenRequest) serve(w http.ResponseWriter) *oauth.Error {
 	if err != nil {
 		return err
 	}
+	t.issuer.Metrics.Issued(grant.label)
 	t.logDecision(jti)
 	t.pass.Leave() // before it waits for the client
 	if t.proof != nil && t.proof.NextNonce != "" {

@@ -34,7 +34,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.Policy.Start(ctx)
-	go poll.Every(ctx, interval, s.watcher("registry", s.Registry).Look)
+	go poll.Every(ctx, interval, s.lookAtRegistry())
 	go poll.Every(ctx, reload.Interval, s.watcher("policy", s.Policy).Look)
 	go poll.Every(ctx, reload.StorageInterval, s.lookForRevocations)
 	go s.Keys.Watch(ctx, s.reportKeys)

@@ -12,6 +12,7 @@ type Issuer struct {
 	*Policy
 	*Reloads
 	requests       *prometheus.CounterVec
+	issued         *prometheus.CounterVec
 	refused        *prometheus.CounterVec
 	authenticated  *prometheus.CounterVec
 	notAdmitted    *prometheus.CounterVec
@@ -32,6 +33,7 @@ func (s *Set) Issuer(url string) *Issuer {
 		introspections: s.introspections.MustCurryWith(issuer),
 		revocations:    s.revocations.MustCurryWith(issuer),
 		requests:       s.tokenRequests.MustCurryWith(issuer),
+		issued:         s.tokensIssued.MustCurryWith(issuer),
 		refused:        s.refused.MustCurryWith(issuer),
 		authenticated:  s.authenticated.MustCurryWith(issuer),
 		notAdmitted:    s.notAdmitted.MustCurryWith(issuer),
@@ -51,6 +53,9 @@ func (i *Issuer) TokenRequest(result string, took time.Duration) {
 	i.requests.WithLabelValues(result).Inc()
 	i.duration.Observe(took.Seconds())
 }
+
+// Issued counts a token by the grant type.
+func (i *Issuer) Issued(grantType string) { i.issued.WithLabelValues(grantType).Inc() }
 
 // Refused counts a client that is refused, by the reason.
 func (i *Issuer) Refused(reason string) { i.refused.WithLabelValues(reason).Inc() }

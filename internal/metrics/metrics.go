@@ -19,6 +19,7 @@ const namespace, subsystem = "caddy", "m2m"
 // Set is the metrics of one config.
 type Set struct {
 	tokenRequests  *prometheus.CounterVec
+	tokensIssued   *prometheus.CounterVec
 	tokenDurations *prometheus.HistogramVec
 	refused        *prometheus.CounterVec
 	authenticated  *prometheus.CounterVec
@@ -54,6 +55,7 @@ func New(registry *prometheus.Registry) (*Set, error) {
 	}
 	set := &Set{
 		tokenRequests: counter("token_requests_total", "Token requests by outcome: granted, partly_granted or the OAuth error code.", "issuer", "result"),
+		tokensIssued:  counter("tokens_issued_total", "Tokens that were issued, by grant type: client_credentials, jwt_bearer or token_exchange.", "issuer", "grant_type"),
 		tokenDurations: register(registry, &failed, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "token_request_duration_seconds",
 			Help:    "Time from reading a token request to having answered it.",

@@ -1,7 +1,7 @@
 import { alg, api, clientId, clientSecret, issuer } from './server.mjs'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,6 +45,33 @@ for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client'])
   }
 }
 
+// The same without a secret: the provider signs an assertion for the issuer that the metadata name. With DPoP, the token works only
+// with the key of the session.
+for (const [sdk, dpop] of [['@modelcontextprotocol/sdk', false], ['@modelcontextprotocol/client', false], ['@modelcontextprotocol/client', true]]) {
+  for (const algorithm of ['ES256', 'RS256']) {
+    test(`${sdk} gets from a 401 to a 200 with a private key, ${algorithm}${dpop ? ', and DPoP' : ''}`, { skip }, async () => {
+      const pem = readFileSync(join(process.env.KEYS, `${algorithm}.pem`), 'utf8')
+      const context = { client_id: dpop ? 'bound' : 'keyed', private_key_pem: pem, signing_algorithm: algorithm, issuer, dpop }
+      const env = { ...process.env, MCP_CONFORMANCE_CONTEXT: JSON.stringify(context) }
+      const { stdout } = await run('node', ['mcp-client.mjs', sdk, `${api}/mcp`], { env })
+      assert.deepEqual(JSON.parse(stdout), { tools: ['lend'], scope: 'book:*:read', type: dpop ? 'DPoP' : 'Bearer' })
+    })
+  }
+}
+
+// The program of docs/no-secrets.md, with other URLs, and with the key and the ID of "keyed".
+test('the recipe for an MCP client without a secret', { skip }, async () => {
+  const page = readFileSync('../../docs/no-secrets.md', 'utf8').split('\n## An MCP client without a secret\n')[1]
+  const program = page
+    .match(/```js\n([^]*?)```/)[1]
+    .replaceAll('https://auth.example.com', issuer)
+    .replaceAll('https://mcp.example.com', api)
+    .replaceAll("'mcp-client'", "'keyed'")
+    .replaceAll("'mcp-client.pem'", JSON.stringify(join(process.env.KEYS, 'ES256.pem')))
+  const { stdout } = await run('node', ['--input-type=module', '--eval', program])
+  assert.equal(stdout.trim(), "[ 'lend' ]")
+})
+
 // mcp-remote is for programs that start MCP servers as processes. It wants an issuer that gives codes, also for client
 // credentials, unless it is told the token endpoint. It asks for the scopes that the door's 401 names.
 test('mcp-remote --client-credentials --token-endpoint gets from a 401 to a 200', { skip }, async () => {
@@ -84,6 +111,8 @@ test('the conformance suite accepts the metadata, except that no code is given',
 // The clients above are ones that the suite accepts.
 for (const sdk of ['@modelcontextprotocol/sdk', '@modelcontextprotocol/client']) {
   test(`the conformance suite accepts ${sdk} with client credentials`, { skip: skipConformance || alg !== 'ES256' }, async () => {
-    await conformance('client', '--command', `node mcp-client.mjs ${sdk}`, '--scenario', 'auth/client-credentials-basic')
+    for (const scenario of ['auth/client-credentials-basic', 'auth/client-credentials-jwt']) {
+      await conformance('client', '--command', `node mcp-client.mjs ${sdk}`, '--scenario', scenario)
+    }
   })
 }

@@ -1,5 +1,8 @@
 // The server under test, as the environment names it. Imported first by every test.
 import { webcrypto } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { importPKCS8 } from 'jose'
 
 // Node 18 has these, but not as globals, where the libraries look for them.
 globalThis.crypto ??= webcrypto
@@ -27,4 +30,14 @@ export function withPayloadOf(token, other) {
   const parts = token.split('.')
   parts[1] = other.split('.')[1]
   return parts.join('.')
+}
+
+// The issuer and a door on https, where clients present a certificate of a CA, or one of their own.
+export const mtls = required('MTLS')
+export const self = required('SELF')
+
+// A private key of the client "keyed", as WebCrypto has it, and its kid.
+export async function privateKey(alg) {
+  const pem = readFileSync(join(required('KEYS'), `${alg}.pem`), 'utf8')
+  return { key: await importPKCS8(pem, alg), kid: `key-${alg}` }
 }
