@@ -46,10 +46,7 @@ func (i *Issuer) openRegistry(c *issuer.Config) error {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
 		c.Registry, c.RegistryPath = file, source.Path
-		for _, unused := range file.Unused() {
-			c.Logger.Warn("a client has credentials that its auth does not allow", zap.String("client_id", unused.ID),
-				zap.String("auth", unused.Auth), zap.Strings("unused", unused.Unused()))
-		}
+		issuer.WarnUnused(c.Logger, file)
 		return nil
 	}
 	stored := store.New(c.Storage, path.Join(issuer.StoragePath(i.URL), "registry"))
