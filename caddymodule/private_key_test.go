@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -341,6 +342,14 @@ func TestAuthMethods(t *testing.T) {
 	if m := w.get(w.url + "/.well-known/openid-configuration"); !strings.Contains(m.body, `"token_endpoint_auth_methods_supported":["private_key_jwt"]`) {
 		t.Errorf("the metadata: %s", m)
 	}
+	const warning = `"msg":"clients have only credentials that auth_methods excludes"`
+	if log := w.Log(); !strings.Contains(log, warning+`,"issuer":"`+w.url+`","client_ids":["keyless","secretly"],"count":2`) {
+		t.Errorf("the clients that cannot authenticate are not in the log: %.2000s", log)
+	}
+	w.writeRegistry("clients:\n  late: {secrets: [{id: s1, sha256: " + registry.HashSecret(w.secret) + "}]}\n")
+	servertest.Eventually(t, "the log has a client that came later", func() bool {
+		return strings.Contains(w.Log(), `"client_ids":["late"],"count":1`)
+	})
 }
 
 // TestJWKSURI: the keys of a client are found at its URL, and a new one at once. One that hangs or leads elsewhere refuses its client

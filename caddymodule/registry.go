@@ -46,7 +46,6 @@ func (i *Issuer) openRegistry(c *issuer.Config) error {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
 		c.Registry, c.RegistryPath = file, source.Path
-		issuer.WarnUnused(c.Logger, file)
 		return nil
 	}
 	stored := store.New(c.Storage, path.Join(issuer.StoragePath(i.URL), "registry"))

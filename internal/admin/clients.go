@@ -120,6 +120,7 @@ func showClient(a *request) error {
 // writeClient answers with a client, and with the time when each of its secrets and keys was last used.
 func (a *request) writeClient(client *registry.Client) error {
 	view := viewClient(client)
+	view.Excluded = a.issuer.Excluded(client)
 	used := a.lastUsed(client.ID)
 	view.Secrets, view.Keys = viewSecrets(client, used), viewClientKeys(client.Keys, used)
 	return a.writeEntry(http.StatusOK, client, view)

@@ -152,6 +152,9 @@ func (s *session) printCredentials(c *api.Client) {
 	if len(c.Unused) > 0 {
 		s.warnf("The client may only use %s: it has credentials for %s, which have no effect.\n", c.Auth, strings.Join(c.Unused, ", "))
 	}
+	if len(c.Excluded) > 0 {
+		s.warnf("The client cannot authenticate: it has credentials for %s, which the issuer's auth_methods excludes.\n", strings.Join(c.Excluded, ", "))
+	}
 	if len(c.Secrets) == 0 && !c.HoldsOtherCredential() {
 		s.hintSecrets(c.ID)
 	}

@@ -42,6 +42,22 @@ func (s *Server) authMethods() []string {
 	return names
 }
 
+// Excluded returns the methods for which a client has credentials if the config leaves out all of them.
+func (s *Server) Excluded(c *registry.Client) []string {
+	if len(s.AuthMethods) == 0 {
+		return nil
+	}
+	return c.Excluded(s.takesOf)
+}
+
+// takesOf is like takes for the methods of the registry, where the two ways to send a secret are one.
+func (s *Server) takesOf(method string) bool {
+	if method == registry.ClientSecret {
+		return s.takes(oauth.ClientSecretBasic) || s.takes(oauth.ClientSecretPost)
+	}
+	return s.takes(method)
+}
+
 // takes reports whether the config leaves a method.
 func (s *Server) takes(method string) bool {
 	return len(s.AuthMethods) == 0 || slices.Contains(s.AuthMethods, method)

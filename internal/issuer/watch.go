@@ -10,7 +10,6 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/keyring"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/poll"
-	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/reload"
 )
 
@@ -35,28 +34,13 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.Policy.Start(ctx)
-	registryWatcher := s.watcher("registry", s.Registry)
-	registryWatcher.Changed = func() { WarnUnused(s.Logger, s.Registry) }
-	go poll.Every(ctx, interval, registryWatcher.Look)
+	go poll.Every(ctx, interval, s.lookAtRegistry())
 	go poll.Every(ctx, reload.Interval, s.watcher("policy", s.Policy).Look)
 	go poll.Every(ctx, reload.StorageInterval, s.lookForRevocations)
 	go s.Keys.Watch(ctx, s.reportKeys)
 	go poll.Every(ctx, usageInterval, func() { s.flushUsage(ctx) })
 	go poll.Every(ctx, failingLook, func() { s.logFailing(time.Now()) })
 	return nil
-}
-
-// WarnUnused logs which clients of a registry file have credentials that their auth does not allow. A registry in storage is too
-// large to look at, and the admin API says so of each client.
-func WarnUnused(logger *zap.Logger, r registry.Registry) {
-	file, ok := r.(interface{ Unused() []*registry.Client })
-	if !ok {
-		return
-	}
-	for _, client := range file.Unused() {
-		logger.Warn("a client has credentials that its auth does not allow", zap.String("client_id", client.ID),
-			zap.String("auth", client.Auth), zap.Strings("unused", client.Unused()))
-	}
 }
 
 func (s *Server) watcher(kind string, source reload.Source) *reload.Watcher {

@@ -53,6 +53,21 @@ func (c *Client) Unused() (methods []string) {
 	return methods
 }
 
+// Excluded returns the methods for which the client has credentials and which its auth allows, if takes is false for all of them:
+// an issuer that takes none of them never authenticates the client.
+func (c *Client) Excluded(takes func(method string) bool) (methods []string) {
+	for _, method := range Methods {
+		switch {
+		case !c.Allows(method) || !c.CredentialsFor(method):
+		case takes(method):
+			return nil
+		default:
+			methods = append(methods, method)
+		}
+	}
+	return methods
+}
+
 func (c *Client) hasIdentity(kind string) bool {
 	return slices.ContainsFunc(c.Identities, func(i Identity) bool { return i.kind() == kind })
 }

@@ -115,6 +115,18 @@ func (s *Snapshot) Unused() (clients []*Client) {
 	return clients[:min(len(clients), maxReported)]
 }
 
+// Excluded returns how many clients have only credentials for methods that takes excludes, and the ids of the first ten of them,
+// sorted. See Client.Excluded.
+func (s *Snapshot) Excluded(takes func(method string) bool) (ids []string, count int) {
+	for id, c := range s.clients {
+		if len(c.Excluded(takes)) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids[:min(len(ids), maxReported)], len(ids)
+}
+
 // Revision returns the beginning of the SHA-256 of the file, in hex.
 func (s *Snapshot) Revision() string { return s.revision }
 

@@ -37,7 +37,6 @@ type Watcher struct {
 	Issuer  string
 	Kind    string
 	Source  Source
-	Changed func() // is called after each change, unless it is nil
 
 	broken bool // at the last look
 }
@@ -54,9 +53,6 @@ func (w *Watcher) Look() {
 	case changed:
 		w.Logger.Info(w.Kind+" reloaded", revision)
 		w.report("ok", "")
-		if w.Changed != nil {
-			w.Changed()
-		}
 	case w.broken && w.Source.Healthy():
 		w.Logger.Info(w.Kind+" is healthy again", revision)
 		w.report("ok", "")

@@ -59,6 +59,19 @@ for (const [sdk, dpop] of [['@modelcontextprotocol/sdk', false], ['@modelcontext
   }
 }
 
+// The program of docs/no-secrets.md, with other URLs, and with the key and the ID of "keyed".
+test('the recipe for an MCP client without a secret', { skip }, async () => {
+  const page = readFileSync('../../docs/no-secrets.md', 'utf8').split('\n## An MCP client without a secret\n')[1]
+  const program = page
+    .match(/```js\n([^]*?)```/)[1]
+    .replaceAll('https://auth.example.com', issuer)
+    .replaceAll('https://mcp.example.com', api)
+    .replaceAll("'mcp-client'", "'keyed'")
+    .replaceAll("'mcp-client.pem'", JSON.stringify(join(process.env.KEYS, 'ES256.pem')))
+  const { stdout } = await run('node', ['--input-type=module', '--eval', program])
+  assert.equal(stdout.trim(), "[ 'lend' ]")
+})
+
 // mcp-remote is for programs that start MCP servers as processes. It wants an issuer that gives codes, also for client
 // credentials, unless it is told the token endpoint. It asks for the scopes that the door's 401 names.
 test('mcp-remote --client-credentials --token-endpoint gets from a 401 to a 200', { skip }, async () => {

@@ -27,7 +27,9 @@ type Client struct {
 	Identities  []Identity     `json:"identities,omitempty"`
 	Certificate
 	// Unused are the methods for which the client has credentials and which Auth does not allow.
-	Unused           []string `json:"unused,omitempty"`
+	Unused []string `json:"unused,omitempty"`
+	// Excluded are the methods for which the client has credentials and which Auth allows, if the issuer takes none of them.
+	Excluded         []string `json:"excluded,omitempty"`
 	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	DPoPBound        bool     `json:"dpop_bound_access_tokens,omitempty"`
 	Secrets          []Secret `json:"secrets"`

@@ -198,6 +198,11 @@ func (f *File) ClientIDs(ctx context.Context, prefix, after string, limit int) (
 // Unused returns the first ten clients that have credentials which they may not use, sorted by id.
 func (f *File) Unused() []*registry.Client { return f.current.Load().Unused() }
 
+// Excluded returns how many clients have only credentials for methods that takes excludes, and the ids of the first ten of them.
+func (f *File) Excluded(takes func(method string) bool) (ids []string, count int) {
+	return f.current.Load().Excluded(takes)
+}
+
 // Revision returns the revision of the current content.
 func (f *File) Revision() string { return f.current.Load().Revision() }
 
