@@ -13,7 +13,6 @@ import (
 
 	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/door"
-	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/logmask"
 	"github.com/caddy-m2m/caddy-m2m/internal/metrics"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
@@ -167,7 +166,7 @@ func (h *AuthHandler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.Binding = h.binding()
-	c.Binding.Proofs = app.proofs(max(c.Leeway, dpop.DefaultLeeway), h.DPoPNonce, "door "+strings.Join(h.Audience, " "))
+	c.Binding.Proofs = app.proofs(h.DPoPNonce, "door "+strings.Join(h.Audience, " "))
 	if h.Policy != nil {
 		if c.Policy, err = h.Policy.provision(h, app.storage, app.logger.Named("decisions")); err != nil {
 			return fmt.Errorf("policy: %w", err)

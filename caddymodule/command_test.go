@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +61,7 @@ func TestCommands(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"bundleholds": bundleHolds,
 			"exitcode":    exitCode,
+			"calls":       callsWithProof,
 			"hashmatches": hashMatches,
 			"spoil":       spoil,
 			"bom":         addByteOrderMarks,
@@ -105,6 +108,23 @@ func hashMatches(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(registry.CheckSecret(made.Secret))
 	if registry.HashSecret(made.Secret) != made.SHA256 {
 		ts.Fatalf("%s is not the hash of %s", made.SHA256, made.Secret)
+	}
+}
+
+// callsWithProof sends a GET with the token and the DPoP proof in two files, and compares the status of the answer.
+func callsWithProof(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: calls url token proof status")
+	}
+	r, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	r.Header.Set("Authorization", "DPoP "+strings.TrimSpace(ts.ReadFile(args[1])))
+	r.Header.Set("DPoP", strings.TrimSpace(ts.ReadFile(args[2])))
+	answer, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	ts.Check(answer.Body.Close())
+	if got := strconv.Itoa(answer.StatusCode); got != args[3] {
+		ts.Fatalf("the answer is %s, want %s: %v", got, args[3], answer.Header["Www-Authenticate"])
 	}
 }
 

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -18,8 +17,8 @@ var usedProofs = sync.OnceValue(func() *dpop.Memory { return dpop.NewMemory(maxP
 
 // proofs returns what checks the proofs of an issuer or a door. If nonces are required, the label separates them from those of
 // others.
-func (a *App) proofs(leeway time.Duration, nonces bool, label string) *dpop.Checker {
-	c := &dpop.Checker{Used: usedProofs(), Leeway: leeway}
+func (a *App) proofs(nonces bool, label string) *dpop.Checker {
+	c := &dpop.Checker{Used: usedProofs()}
 	if nonces {
 		c.Nonces = dpop.NewNonces(label)
 		a.nonces = append(a.nonces, c.Nonces)

@@ -48,10 +48,10 @@ func (caddyHost) TrustedProxy(r *http.Request) bool {
 	return trusted
 }
 
-// ReceivedURL implements door.Host.
-func (caddyHost) ReceivedURL(r *http.Request) *url.URL {
+// Received implements door.Host.
+func (caddyHost) Received(r *http.Request) (method string, u *url.URL) {
 	received, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	return received.URL
+	return received.Method, received.URL
 }
 
 // Error implements door.Host.

@@ -101,7 +101,7 @@ func (i *Issuer) provision(ctx caddy.Context, a *App) error {
 		Logger: a.logger.With(zap.String("issuer", i.URL)), Decisions: a.logger.Named("decisions"),
 		Metrics: a.metrics.Issuer(i.URL), Storage: a.storage, Emit: emitterOf(ctx), Host: caddyHost{},
 		Certificates: clientcert.Reader{Header: i.ClientCertificateHeader}, MTLSURL: i.MTLSEndpointAliases,
-		Admission: sharedAdmission(), Failures: failures, Proofs: a.proofs(token.DefaultLeeway, i.DPoPNonce, i.URL),
+		Admission: sharedAdmission(), Failures: failures, Proofs: a.proofs(i.DPoPNonce, i.URL),
 		Audit: audit.Trail{Issuer: i.URL, Logger: a.logger.Named("audit"), Emit: emitterOf(ctx)},
 	}
 	if c.ClientLimits, err = i.ClientLimits.limits(); err != nil {

@@ -23,6 +23,7 @@ const worldCaddyfile = `{
 		issuer %[1]s {
 			registry file %[3]s
 			policy %[4]s
+			dpop_nonce
 		}
 	}
 }

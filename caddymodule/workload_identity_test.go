@@ -247,6 +247,7 @@ func TestWorkloadsRefused(t *testing.T) {
 		"a key that is not known":      signClaims(w.github, map[string]any{"iss": w.github.URL, "sub": production, "aud": w.url, "exp": now.Add(time.Minute).Unix()}, nil, kid),
 		"an access token":              w.github.Sign(map[string]any{"iss": w.github.URL, "sub": production, "aud": w.url, "exp": now.Add(time.Minute).Unix()}, nil),
 		"bound to a key":               github(map[string]any{"cnf": map[string]any{"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}),
+		"held by an actor":             github(map[string]any{"act": map[string]any{"sub": "books-agent"}}),
 		"another namespace":            w.kubernetesToken("evil", "api", nil),
 		"a claim that is not there":    w.kubernetesToken("shop", "checkout", map[string]any{"kubernetes.io": nil}),
 		"a claim of another value":     w.kubernetesToken("shop", "checkout", map[string]any{"kubernetes.io": map[string]any{"namespace": "evil"}}),
@@ -283,6 +284,10 @@ func TestWorkloadsRefused(t *testing.T) {
 	if log := w.Log(); strings.Contains(log, strings.Split(cases["another repository"], ".")[2]) {
 		t.Error("the log holds an assertion")
 	}
+	// A token that another party holds for the subject does not authenticate the subject. A client of its own may exchange it.
+	held := []string{"grant_type", exchangeGrant, "subject_token", cases["held by an actor"], "subject_token_type", jwtTokenType}
+	refusedToken(t, w.send(held...), http.StatusBadRequest, "invalid_request")
+	w.granted(w.send(append(held, "client_id", "demo", "client_secret", w.secret)...))
 	// An operator finds the subject that the registry should list.
 	w.byAssertion(w.githubToken("repo:acme/new:ref:refs/heads/main", nil))
 	if !slices.ContainsFunc(w.LogLines("m2m"), func(line map[string]any) bool {
@@ -354,10 +359,43 @@ rejected contains {"scope": s.raw, "reason": "workloads only"} if {
 	refusedToken(t, w.byGrant(closed), http.StatusBadRequest, "invalid_grant")
 	refusedToken(t, w.ask("demo", "book:1:read"), http.StatusBadRequest, "invalid_scope")
 	// A rule that fails is a failure of this side, and not of the caller.
-	refusedToken(t, w.byAssertion(w.githubToken(production, map[string]any{"mapped": 1})), http.StatusServiceUnavailable, "temporarily_unavailable")
+	// Everyone whom the trusted issuer knows may cause it, so it does not fill the log.
+	for range 3 {
+		refusedToken(t, w.byAssertion(w.githubToken(production, map[string]any{"mapped": 1})), http.StatusServiceUnavailable, "temporarily_unavailable")
+	}
+	failures := slices.DeleteFunc(w.LogLines("m2m"), func(line map[string]any) bool {
+		return line["level"] != "error" || line["msg"] != "deciding on an identity failed, no token is issued"
+	})
+	if len(failures) != 1 {
+		t.Errorf("%d lines of failures: %v", len(failures), failures)
+	}
 	if strings.Contains(w.byAssertion(w.githubToken(production, map[string]any{"late": true})).body, "week") {
 		t.Error("the caller learns why it is denied")
 	}
+}
+
+// TestWorkloadMethodLeftOut: an issuer whose auth_methods leaves out the method of workloads refuses them in each wire form, before
+// their keys are fetched. A client that authenticates otherwise may still exchange their tokens.
+func TestWorkloadMethodLeftOut(t *testing.T) {
+	w := &workloadWorld{github: servertest.StartIssuer(t)}
+	var fetches atomic.Int32
+	w.github.Publish(func(answer http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		_, _ = answer.Write(w.github.JWKS())
+	})
+	w.issuerWorld = startIssuer(t, issuerSettings{
+		registry: strings.NewReplacer("GITHUB", w.github.URL, "KUBERNETES", "https://k.example", "SPIRE", "https://s.example").Replace(workloads),
+		options:  "auth_methods client_secret_post\ntrust " + w.github.URL,
+	})
+	assertion := w.githubToken(production, nil)
+	exchanged := []string{"grant_type", exchangeGrant, "subject_token", assertion, "subject_token_type", jwtTokenType}
+	for _, a := range []tokenAnswer{w.byAssertion(assertion), w.byGrant(assertion), w.send(exchanged...)} {
+		refusedToken(t, a, http.StatusUnauthorized, "invalid_client")
+	}
+	if n := fetches.Load(); n != 0 {
+		t.Errorf("the keys were fetched %d times", n)
+	}
+	w.granted(w.send(append(exchanged, "client_id", "demo", "client_secret", w.secret)...))
 }
 
 // TestExplainAssertion: the operator sees what is wrong with an assertion, or as which client it may act and why.

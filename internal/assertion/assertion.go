@@ -60,6 +60,8 @@ type Expect struct {
 	NoIssuer bool
 	// Bound accepts an assertion with cnf. The caller then asks for the proof.
 	Bound bool
+	// NoActor refuses an assertion with act (RFC 8693 §4.1): another party than the subject holds it, and must not pose as the subject.
+	NoActor bool
 	// Algs are the accepted algorithms, as token.Expect has them. Default: those of the keys.
 	Algs []token.Alg
 	// Leeway is how far the clocks may differ. Default: token.DefaultLeeway.
@@ -106,6 +108,8 @@ func (a *Assertion) Check(e Expect) error {
 		return refuse(token.BadClaims, "jti is missing")
 	case c.All["cnf"] != nil && !e.Bound:
 		return refuse(token.SenderConstrained, "cnf binds the assertion to a key")
+	case c.All["act"] != nil && e.NoActor:
+		return refuse(token.BadClaims, "act says that another party acts for the subject")
 	case !e.Now.Before(c.Expires.Add(leeway)):
 		return refuse(token.Expired, "exp has passed")
 	case c.Expires.After(e.Now.Add(e.lifetime() + leeway)):

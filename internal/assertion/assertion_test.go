@@ -85,6 +85,8 @@ func TestVerifyRefuses(t *testing.T) {
 	two.Audiences = append(two.Audiences, here+"/oauth2/token")
 	lax := expect()
 	lax.NoID, lax.Bound, lax.MaxLifetime, lax.Types = true, true, 24*time.Hour, []string{"at+jwt"}
+	alone := expect()
+	alone.NoActor = true
 	in := func(d time.Duration) int64 { return now.Add(d).Unix() }
 	with := func(name string, value any) []byte { return claims(map[string]any{name: value}) }
 	jwt := func(claims []byte) string { return sign(t, key, "JWT", claims) }
@@ -132,6 +134,8 @@ func TestVerifyRefuses(t *testing.T) {
 		"cnf":                         {jwt(with("cnf", map[string]any{"jkt": "x"})), expect(), token.SenderConstrained},
 		"cnf of no form":              {jwt(with("cnf", "x")), expect(), token.SenderConstrained},
 		"cnf, no jti, hours":          {sign(t, key, "at+jwt", claims(map[string]any{"cnf": "x", "jti": nil, "exp": in(20 * time.Hour)})), lax, ""},
+		"act":                         {jwt(with("act", map[string]any{"sub": "x"})), expect(), ""},
+		"act of another":              {jwt(with("act", map[string]any{"sub": "x"})), alone, token.BadClaims},
 		"another client's key":        {sign(t, other, "JWT", claims(nil)), expect(), token.UnknownKey},
 		"too large":                   {jwt(with("x", strings.Repeat("x", MaxSize))), expect(), token.Malformed},
 		"large":                       {jwt(with("x", strings.Repeat("x", MaxSize/2))), expect(), ""},

@@ -28,7 +28,7 @@ func (h *Host) M2M(cmd *cobra.Command) {
   $ caddy m2m token --issuer https://auth.example.com 'book:*:read' | caddy m2m inspect`
 	makeGroup(cmd, h.devCommand(), initCommand(), h.clientCommand(), h.secretCommand(), h.resourceCommand(), h.grantCommand(),
 		h.keyCommand(), h.revokeCommand(), h.applyCommand(), h.diffCommand(), h.exportCommand(), h.statusCommand(),
-		h.explainCommand(), tokenCommand(), h.inspectCommand(), replayCommand())
+		h.explainCommand(), tokenCommand(), proofCommand(), h.inspectCommand(), replayCommand())
 	h.prepare(cmd)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,7 +55,7 @@ that the printed issuer is yours.`,
 }
 
 func (f *inspectFlags) run(ctx context.Context, h *Host, in io.Reader, out, log io.Writer) error {
-	raw, err := f.read(in)
+	raw, err := tokenFrom(f.file, in)
 	if err != nil {
 		return err
 	}
@@ -74,15 +73,6 @@ func (f *inspectFlags) run(ctx context.Context, h *Host, in io.Reader, out, log 
 	}
 	fmt.Fprintf(log, "valid: issued by %s\n", f.issuer)
 	return nil
-}
-
-func (f *inspectFlags) read(in io.Reader) (string, error) {
-	if f.file != "" {
-		content, err := os.ReadFile(f.file)
-		return strings.TrimSpace(string(content)), err
-	}
-	content, err := io.ReadAll(io.LimitReader(in, 1<<20))
-	return strings.TrimSpace(string(content)), err
 }
 
 // verify says that the token is not valid, or that this could not be found out.

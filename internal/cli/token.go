@@ -20,6 +20,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/discovery"
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/fetch"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 )
@@ -29,8 +30,8 @@ const commandTimeout = 30 * time.Second
 
 // tokenFlags are the flags of `caddy m2m token`.
 type tokenFlags struct {
-	issuer, idFile, secretFile, envFile, keyFile string
-	resources, tokenOrigins                      []string
+	issuer, idFile, secretFile, envFile, keyFile, proofKeyFile string
+	resources, tokenOrigins                                    []string
 }
 
 func tokenCommand() *cobra.Command {
@@ -51,9 +52,13 @@ The client's ID and secret are read from --client-id-file and
 the environment.
 
 With --key, the client signs an assertion with its private key (private_key_jwt)
-instead of sending a secret. The file is PEM or a JWK.`,
+instead of sending a secret. The file is PEM or a JWK.
+
+With --dpop, the token is bound to a key (DPoP). It can be the key of --key, or any
+other. Each request with the token needs a proof of the key: see caddy m2m proof.`,
 		Example: `  $ caddy m2m token --issuer https://auth.example.com 'book:*:read'
   $ caddy m2m token --issuer https://auth.example.com --key ci-bot.key 'book:*:read'
+  $ caddy m2m token --issuer https://auth.example.com --dpop dpop.pem 'book:*:read' > token
   $ caddy m2m token --issuer http://localhost:8080 --envfile examples/gateway/demo.env book:read book:edit`,
 		RunE: func(cmd *cobra.Command, scopes []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
@@ -66,6 +71,7 @@ instead of sending a secret. The file is PEM or a JWK.`,
 	cmd.Flags().StringVar(&flags.secretFile, "client-secret-file", "", "file that contains the client's secret")
 	cmd.Flags().StringVar(&flags.envFile, "envfile", "", "file of NAME=value lines with CLIENT_ID and CLIENT_SECRET")
 	cmd.Flags().StringVar(&flags.keyFile, "key", "", "file that contains the client's private key, to use instead of a secret")
+	cmd.Flags().StringVar(&flags.proofKeyFile, "dpop", "", "file that contains the private key to bind the token to")
 	cmd.Flags().StringArrayVar(&flags.resources, "resource", nil, "audience to get the token for (RFC 8707); may be repeated")
 	cmd.Flags().StringArrayVar(&flags.tokenOrigins, "token-origin", nil, "origin, besides the issuer's own, that may receive the secret; may be repeated")
 	_ = cmd.MarkFlagRequired("issuer") // fails only for a flag that is not there
@@ -77,16 +83,6 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return err
 	}
-	params := url.Values{"resource": f.resources}
-	style := oauth2.AuthStyleInHeader
-	if f.keyFile != "" {
-		style = oauth2.AuthStyleInParams
-		assertion, err := f.assertion(id)
-		if err != nil {
-			return err
-		}
-		maps.Copy(params, assertion)
-	}
 	client := &http.Client{Transport: fetch.Transport(nil), CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("the token endpoint redirects, and the secret is not sent on")
 	}}
@@ -94,13 +90,22 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 	if err != nil {
 		return err
 	}
-	config := clientcredentials.Config{
-		ClientID: id, ClientSecret: secret, TokenURL: endpoint, Scopes: scopes,
-		EndpointParams: params, AuthStyle: style,
+	if f.proofKeyFile != "" {
+		if client.Transport, err = newProver(client.Transport, f.proofKeyFile, endpoint); err != nil {
+			return err
+		}
 	}
-	issued, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, client)
+	config := clientcredentials.Config{ClientID: id, ClientSecret: secret, TokenURL: endpoint, Scopes: scopes}
+	issued, err := f.ask(ctx, config)
+	if needsNonce(err) { // which the prover has now
+		issued, err = f.ask(ctx, config)
+	}
 	if err != nil {
 		return explainTokenError(err, secret)
+	}
+	if f.proofKeyFile != "" && !strings.EqualFold(issued.TokenType, dpop.Scheme) {
+		return errors.New("asking for a token: the issuer ignored the DPoP proof, and its token is bound to no key")
 	}
 	if printable(issued.AccessToken) != issued.AccessToken {
 		return errors.New("asking for a token: the issuer's access_token has unprintable characters, so it is not a token")
@@ -110,6 +115,20 @@ func (f *tokenFlags) run(ctx context.Context, out, log io.Writer, scopes []strin
 		time.Until(issued.Expiry).Round(time.Second))
 	_, err = fmt.Fprintln(out, issued.AccessToken)
 	return err
+}
+
+// ask asks for a token. An assertion is new each time, because it can be used once.
+func (f *tokenFlags) ask(ctx context.Context, config clientcredentials.Config) (*oauth2.Token, error) {
+	config.EndpointParams, config.AuthStyle = url.Values{"resource": f.resources}, oauth2.AuthStyleInHeader
+	if f.keyFile != "" {
+		config.AuthStyle = oauth2.AuthStyleInParams
+		assertion, err := f.assertion(config.ClientID)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(config.EndpointParams, assertion)
+	}
+	return config.Token(ctx)
 }
 
 // endpoint finds the token endpoint by discovery. It fails if the endpoint's origin is neither the issuer's own nor a
@@ -143,7 +162,7 @@ func (f *tokenFlags) credentials() (id, secret string, err error) {
 		return "", "", err
 	}
 	if f.keyFile != "" {
-		return id, "", nil
+		return id, "", f.checkKey()
 	}
 	secret, err = fileOrEnv(f.secretFile, env, "CLIENT_SECRET")
 	return id, secret, err

@@ -120,7 +120,7 @@ func TestAddresses(t *testing.T) {
 		"93.184.216.34": true, "2606:2800:220:1:248:1893:25c8:1946": true, "1.1.1.1": true, "2a00:1450::1": true,
 		"127.0.0.1": false, "127.9.9.9": false, "::1": false, "0.0.0.0": false, "::": false, "10.1.2.3": false, "172.16.0.1": false, "172.31.255.255": false,
 		"192.168.1.1": false, "169.254.169.254": false, "100.100.100.200": false, "168.63.129.16": false, "224.0.0.1": false, "255.255.255.255": false,
-		"fe80::1": false, "fe80::1%eth0": false, "fd00::1": false, "ff02::1": false, "64:ff9b::a00:1": false, "2002:a00:1::": false,
+		"fe80::1": false, "fe80::1%eth0": false, "fd00::1": false, "ff02::1": false, "64:ff9b::a00:1": false, "::ffff:0:a00:1": false, "2002:a00:1::": false,
 		"::ffff:127.0.0.1": false, "::ffff:8.8.8.8": true, "::10.0.0.1": false, "198.18.0.1": false,
 	} {
 		if got := (Allowed{}).takes(netip.MustParseAddr(text)); got != want {

@@ -231,7 +231,10 @@ func (d *Door) proveKey(w http.ResponseWriter, r *http.Request, raw string, clai
 	}
 	var proof *dpop.Proof
 	if err == nil {
-		proof, err = d.Binding.Proofs.Open(text, dpop.Request{Method: r.Method, URLs: d.reachedAs(r), Token: raw})
+		asked := d.proven(r, raw)
+		if proof, err = d.Binding.Proofs.Open(text, asked); err != nil { // for the log: behind a proxy this may be a surprise
+			err = fmt.Errorf("%w; the request is %s %s", err, asked.Method, strings.Join(asked.URLs, " or "))
+		}
 	}
 	if err == nil && proof.KeyID() != claims.Confirmation().JKT {
 		return unproven(reasonWrongKey, "it is bound to another key than that of the proof")

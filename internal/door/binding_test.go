@@ -228,20 +228,22 @@ func TestBadBinding(t *testing.T) {
 	}
 }
 
-// receivingHost is a host that has changed the path of requests, as handle_path does.
+// receivingHost is a host that has changed the method and the path of requests, as the directives method and handle_path do.
 type receivingHost struct{ proxyHost }
 
-func (receivingHost) ReceivedURL(r *http.Request) *url.URL {
-	return &url.URL{Path: "/api" + r.URL.Path}
+func (receivingHost) Received(r *http.Request) (string, *url.URL) {
+	return http.MethodPost, &url.URL{Path: "/api" + r.URL.Path}
 }
 
-// TestProofIsForThePathThatWasReceived: directives before the door change the path, and not what the client has signed.
-func TestProofIsForThePathThatWasReceived(t *testing.T) {
+// TestProofIsForTheRequestThatWasReceived: directives before the door change the request, and not what the client has signed.
+func TestProofIsForTheRequestThatWasReceived(t *testing.T) {
 	w := newBoundWorld(t)
 	d := w.door(func(c *Config) { c.Host = receivingHost{} })
 	raw := w.token(token.Confirmation{JKT: w.client.ID()})
-	for path, reason := range map[string]string{"/api/books": "", "/books": "proof_wrong_url"} {
-		proof := w.proof(w.client, raw, func(p *token.Proof) { p.URL = boundAudience + path })
-		wantAnswer(t, d, sent("DPoP "+raw, nil, "DPoP", proof), reason)
+	for _, test := range []struct{ method, path, reason string }{
+		{"POST", "/api/books", ""}, {"POST", "/books", "proof_wrong_url"}, {"GET", "/api/books", "proof_wrong_method"},
+	} {
+		proof := w.proof(w.client, raw, func(p *token.Proof) { p.Method, p.URL = test.method, boundAudience+test.path })
+		wantAnswer(t, d, sent("DPoP "+raw, nil, "DPoP", proof), test.reason)
 	}
 }

@@ -92,7 +92,7 @@ func (w *boundWorld) door(change func(*Config)) *Door {
 			Expect: token.Expect{Issuer: testIssuer, Audiences: []string{boundAudience}},
 		}},
 		Audience: []string{boundAudience}, Host: proxyHost{}, Logger: zap.NewNop(), Metrics: m.Door(""),
-		Binding: Binding{Proofs: &dpop.Checker{Used: dpop.NewMemory(1000), Leeway: dpop.DefaultLeeway}},
+		Binding: Binding{Proofs: &dpop.Checker{Used: dpop.NewMemory(1000)}},
 	}
 	if change != nil {
 		change(&c)

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/caddy-m2m/caddy-m2m/internal/clientcert"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -101,6 +104,10 @@ func TestReachedAs(t *testing.T) {
 		{"normalized", "HTTPS://API.example.com:443/%62ooks", "", nil, ""},
 		{"a proxy names the host", "https://public.example.com/books", "", []string{"X-Forwarded-Host", "public.example.com", "from", proxyAddress}, ""},
 		{"a proxy names the scheme", "http://api.example.com/books", "", []string{"X-Forwarded-Proto", "http", "from", proxyAddress}, ""},
+		{"a proxy passes on a host with a path", "https://api.example.com/admin", "", []string{
+			"X-Forwarded-Host", "api.example.com/admin?", "from", proxyAddress}, "proof_wrong_url"},
+		{"a proxy passes on a host with user information", "https://x@api.example.com/books", "", []string{
+			"X-Forwarded-Host", "x@api.example.com", "from", proxyAddress}, "proof_wrong_url"},
 		{"a stranger names the host", "https://public.example.com/books", "", []string{"X-Forwarded-Host", "public.example.com"}, "proof_wrong_url"},
 		{"a stranger names the scheme", "http://api.example.com/books", "", []string{"X-Forwarded-Proto", "http"}, "proof_wrong_url"},
 		{"forward_auth", "https://public.example.com/x", xForwarded, []string{
@@ -126,6 +133,21 @@ func TestReachedAs(t *testing.T) {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
 		})
+	}
+}
+
+// TestLogSaysWhatAProofMustBeFor: an operator sees which URL a door expects, and the client does not.
+func TestLogSaysWhatAProofMustBeFor(t *testing.T) {
+	w := newBoundWorld(t)
+	core, logs := observer.New(zap.DebugLevel)
+	d := w.door(func(c *Config) { c.Logger = zap.New(core) })
+	raw := w.token(token.Confirmation{JKT: w.client.ID()})
+	r := sent("DPoP "+raw, nil, "DPoP", w.proof(w.client, raw, nil))
+	r.TLS = nil // as behind a proxy that is not trusted
+	answer := wantAnswer(t, d, r, "proof_wrong_url")
+	const is = "GET http://api.example.com/books"
+	if line := logs.All()[0]; !strings.HasSuffix(line.ContextMap()["error"].(string), is) || strings.Contains(answer.Body.String(), is) {
+		t.Errorf("%v\n%s", line.ContextMap(), answer.Body)
 	}
 }
 

@@ -1,8 +1,9 @@
 // Package door decides whether a request goes through to its upstream: the m2m_auth directive without Caddy. New makes
 // a Door of a Config, and Door.ServeHTTP checks each request in this order: it strips headers, refuses what is
 // ambiguous, finds the route and passes the request if the route is public. Otherwise it verifies the token, asks whether
-// it was revoked, checks the proofs of the keys that it is bound to, compares its scopes with those that the route requires, and asks the policy. The package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the interface Issuer,
-// and the web server through Host.
+// it was revoked, checks the proofs of the keys that it is bound to, compares its scopes with those that the route requires, and
+// asks the policy. The package may import metrics, decisionlog, policy, admin/api and leaves. It asks issuers through the
+// interface Issuer, and the web server through Host.
 package door
 
 import (
@@ -47,8 +48,8 @@ type Config struct {
 // Host is the web server that runs a door.
 type Host interface {
 	httphost.Host
-	// ReceivedURL returns the URL of a request as the server received it, nil if that is not known.
-	ReceivedURL(r *http.Request) *url.URL
+	// Received returns the method and the URL of a request as the server received it. The URL is nil if that is not known.
+	Received(r *http.Request) (method string, u *url.URL)
 	// SetUser tells later handlers and the access log who sends a request. It comes before the headers change.
 	SetUser(r *http.Request, claims *token.Claims)
 	// Error returns an error that the server answers with the status.
@@ -159,8 +160,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request, next Handler) e
 	return d.pass(w, r, next, claims, verified.KeyID())
 }
 
-// userFields are the fields m2m_client_id, m2m_jti and, if the token is bound to a key, m2m_bound of a log line, in one field that replaces that of another door. Two would
-// cost Caddy twice the allocations.
+// userFields are the fields m2m_client_id, m2m_jti and, if the token is bound to a key, m2m_bound of a log line, in one field
+// that replaces that of another door. Two would cost Caddy twice the allocations.
 func userFields(claims *token.Claims) zap.Field {
 	return zap.Field{Key: "m2m_client_id", Type: zapcore.InlineMarshalerType, Interface: (*loggedUser)(claims)}
 }

@@ -45,7 +45,7 @@ func (d *Door) ambiguousPath(r *http.Request) string {
 	if withSlash {
 		check = httpguard.AmbiguousSegments
 	}
-	if received := d.Host.ReceivedURL(r); received != nil && (received.Path != r.URL.Path || received.RawPath != r.URL.RawPath) {
+	if _, received := d.Host.Received(r); received != nil && (received.Path != r.URL.Path || received.RawPath != r.URL.RawPath) {
 		if why := check(received); why != "" {
 			return why
 		}

@@ -3,12 +3,15 @@ package door
 import (
 	"net/http"
 	"strings"
+
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
+	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 )
 
-// reachedAs returns the URLs by which the client may have sent a request: the htu of a proof for it (RFC 9449 §4.2). The host is
-// the one of the request or the one that a trusted proxy names, the scheme likewise. The path is the one that was received,
-// because directives may have changed it, or the one that the proxy asks about.
-func (d *Door) reachedAs(r *http.Request) []string {
+// proven returns what a proof for a request must name (RFC 9449 §4.2): its method, and the URLs by which the client may have sent
+// it. The host is the one of the request or the one that a trusted proxy names, the scheme likewise. Method and path are those
+// that were received, because directives may have changed them, or those that the proxy asks about.
+func (d *Door) proven(r *http.Request, raw string) dpop.Request {
 	scheme, hosts := "http", []string{r.Host}
 	if r.TLS != nil {
 		scheme = "https"
@@ -17,18 +20,19 @@ func (d *Door) reachedAs(r *http.Request) []string {
 	if named := oneOf(r.Header, "X-Forwarded-Proto"); (trusted || d.ForwardAuth != "") && (named == "http" || named == "https") {
 		scheme = named
 	}
-	if named := oneOf(r.Header, "X-Forwarded-Host"); trusted && named != "" && d.ForwardAuth == "" {
+	// Proxies may pass on what a client sends, such as "api.example.com/books?", which would move the path into the query.
+	if named := oneOf(r.Header, "X-Forwarded-Host"); trusted && d.ForwardAuth == "" && httpguard.AmbiguousAuthority(named) == "" {
 		hosts = append(hosts, named)
 	}
-	received := r.URL
-	if u := d.Host.ReceivedURL(r); u != nil && !d.ForwardAuth.describes() {
-		received = u
+	method, received := d.Host.Received(r)
+	if received == nil || d.ForwardAuth.describes() {
+		method, received = r.Method, r.URL
 	}
 	urls := make([]string, len(hosts))
 	for n, host := range hosts {
 		urls[n] = scheme + "://" + host + received.EscapedPath()
 	}
-	return urls
+	return dpop.Request{Method: method, URLs: urls, Token: raw}
 }
 
 // oneOf returns the one value of a field, "" if there is another number of them.

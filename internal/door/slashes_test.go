@@ -77,7 +77,7 @@ func TestEncodedSlashIsACharacterOfItsSegment(t *testing.T) {
 // noHost is a host that has not changed any request.
 type noHost struct{ Host }
 
-func (noHost) ReceivedURL(*http.Request) *url.URL { return nil }
+func (noHost) Received(*http.Request) (string, *url.URL) { return "", nil }
 
 func (noHost) TrustedProxy(*http.Request) bool { return false }
 

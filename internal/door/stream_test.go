@@ -27,7 +27,7 @@ type testHost struct{}
 func (testHost) AddLogFields(*http.Request, ...zap.Field)        {}
 func (testHost) ClientIP(*http.Request) string                   { return "" }
 func (testHost) TrustedProxy(*http.Request) bool                 { return false }
-func (testHost) ReceivedURL(*http.Request) *url.URL              { return nil }
+func (testHost) Received(*http.Request) (string, *url.URL)       { return "", nil }
 func (testHost) SetUser(*http.Request, *token.Claims)            {}
 func (testHost) Error(_ int, err error) error                    { return err }
 func (testHost) HasErrorRoute(*http.Request, error, []byte) bool { return false }

@@ -25,8 +25,9 @@ const (
 	// MaxAge is how long after its iat a proof is accepted, beside the leeway. A client makes a proof for each request, so this
 	// is the time that a request takes, and RFC 9449 §11.1 advises seconds or minutes.
 	MaxAge = time.Minute
-	// DefaultLeeway is how far the clocks of client and server may differ.
-	DefaultLeeway = 30 * time.Second
+	// Leeway is how far the clocks of client and server may differ. It is the same for all checkers: they share a memory, and
+	// what one of them has forgotten must be too old for all.
+	Leeway = 30 * time.Second
 )
 
 // Memory remembers the proofs that were used.
@@ -42,8 +43,6 @@ type Checker struct {
 	// Nonces are required in proofs unless they are nil. The age of a proof is then that of its nonce, so the clock of the client
 	// makes no difference (RFC 9449 §11.1).
 	Nonces *Nonces
-	// Leeway is how far the clocks of client and server may differ.
-	Leeway time.Duration
 	Now    func() time.Time // default: time.Now
 }
 
@@ -63,7 +62,7 @@ type Proof struct {
 
 	proof   *token.Proof
 	checker *Checker
-	until   time.Time // when it is no longer accepted
+	until   time.Time // when no checker accepts it any more
 }
 
 // Read returns the only proof of a request, "" if there is none. It fails if there is more than one (RFC 9449 §4.3).
@@ -91,7 +90,7 @@ func (c *Checker) Open(raw string, r Request) (*Proof, error) {
 		return nil, invalid("wrong_method", "htm is not the method of the request")
 	case !isOneOf(read.URL, r.URLs):
 		return nil, invalid("wrong_url", "htu is not the URL of the request")
-	case r.Token != "" && read.TokenHash != hashOf(r.Token):
+	case r.Token != "" && read.TokenHash != TokenHash(r.Token):
 		return nil, invalid("wrong_token", "ath is not the hash of the access token")
 	}
 	p := &Proof{proof: read, checker: c}
@@ -111,13 +110,14 @@ func (c *Checker) checkTime(p *Proof) error {
 		}
 		return nil
 	}
-	leeway := max(c.Leeway, 0)
-	p.until = p.proof.IssuedAt.Add(MaxAge + leeway)
+	p.until = p.proof.IssuedAt.Add(MaxAge + Leeway)
 	switch {
 	case !now.Before(p.until):
 		return invalid("expired", "the proof is too old: iat has passed by more than a minute; is the clock right?")
-	case now.Add(leeway).Before(p.proof.IssuedAt):
+	case now.Add(Leeway).Before(p.proof.IssuedAt):
 		return invalid("not_yet_valid", "iat lies in the future; is the clock right?")
+	case p.proof.Nonce != "": // which another checker may know
+		p.until = now.Add(nonceLifetime + Leeway)
 	}
 	return nil
 }
@@ -169,7 +169,8 @@ func (c *Checker) now() time.Time {
 	return c.Now()
 }
 
-func hashOf(accessToken string) string {
+// TokenHash returns the ath of a proof that is sent with an access token.
+func TokenHash(accessToken string) string {
 	sum := sha256.Sum256([]byte(accessToken))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -28,7 +28,7 @@ var testKey = sync.OnceValue(func() *token.SigningKey {
 })
 
 func testProof() token.Proof {
-	return token.Proof{ID: token.NewID(), Method: "GET", URL: testURL, IssuedAt: testNow, TokenHash: hashOf(testToken)}
+	return token.Proof{ID: token.NewID(), Method: "GET", URL: testURL, IssuedAt: testNow, TokenHash: TokenHash(testToken)}
 }
 
 func signed(tb testing.TB, p token.Proof) string {
@@ -45,7 +45,7 @@ func testRequest() Request {
 }
 
 func testChecker(at time.Time) *Checker {
-	return &Checker{Used: once.New(1 << 10), Leeway: DefaultLeeway, Now: func() time.Time { return at }}
+	return &Checker{Used: once.New(1 << 10), Now: func() time.Time { return at }}
 }
 
 // check opens and uses a proof.
@@ -81,14 +81,14 @@ func TestProofsForARequest(t *testing.T) {
 		"another method":                {func(p *token.Proof) { p.Method = "POST" }, "wrong_method"},
 		"another case":                  {func(p *token.Proof) { p.Method = "get" }, "wrong_method"},
 		"another URL":                   {func(p *token.Proof) { p.URL += "1" }, "wrong_url"},
-		"another token":                 {func(p *token.Proof) { p.TokenHash = hashOf("another") }, "wrong_token"},
+		"another token":                 {func(p *token.Proof) { p.TokenHash = TokenHash("another") }, "wrong_token"},
 		"no ath":                        {func(p *token.Proof) { p.TokenHash = "" }, "wrong_token"},
 		"a nonce that is not asked for": {func(p *token.Proof) { p.Nonce = "x" }, ""},
-		"just in time":                  {later(-MaxAge - DefaultLeeway + time.Second), ""},
-		"too old":                       {later(-MaxAge - DefaultLeeway), "expired"},
+		"just in time":                  {later(-MaxAge - Leeway + time.Second), ""},
+		"too old":                       {later(-MaxAge - Leeway), "expired"},
 		"years old":                     {later(-100000 * time.Hour), "expired"},
-		"a little early":                {later(DefaultLeeway), ""},
-		"too early":                     {later(DefaultLeeway + time.Second), "not_yet_valid"},
+		"a little early":                {later(Leeway), ""},
+		"too early":                     {later(Leeway + time.Second), "not_yet_valid"},
 		"years ahead":                   {later(100000 * time.Hour), "not_yet_valid"},
 	} {
 		p := testProof()
@@ -298,6 +298,27 @@ func TestProofWithANonceIsRememberedAsLongAsItIsAccepted(t *testing.T) {
 	now = testNow.Add(nonceLifetime - time.Second)
 	if err := check(c, raw, testRequest()); reasonOf(err) != "replayed" {
 		t.Error(err)
+	}
+}
+
+// TestNoCheckerTakesWhatAnotherHasTaken: checkers with one memory may have the same URL, or follow each other when the config is
+// loaded again. A proof that one has taken is used for all, as long as any of them would take it.
+func TestNoCheckerTakesWhatAnotherHasTaken(t *testing.T) {
+	now := testNow
+	plain, withNonces := testChecker(now), testChecker(now)
+	plain.Now = func() time.Time { return now }
+	withNonces.Now, withNonces.Used, withNonces.Nonces = plain.Now, plain.Used, noncesOf("0123456789abcdef", "")
+	p := testProof()
+	p.Nonce = withNonces.Nonces.next(now)
+	raw := signed(t, p)
+	if err := check(plain, raw, testRequest()); err != nil {
+		t.Fatal(err)
+	}
+	for now = testNow; now.Before(testNow.Add(nonceLifetime)); now = now.Add(10 * time.Second) {
+		_ = check(withNonces, signed(t, testProof()), testRequest()) // has the memory forget what it may
+		if err := check(withNonces, raw, testRequest()); reasonOf(err) != "replayed" {
+			t.Fatalf("after %s: %v", now.Sub(testNow), err)
+		}
 	}
 }
 

@@ -78,5 +78,5 @@ func (n *Nonces) made(nonce string, now time.Time) (time.Time, bool) {
 	}
 	made := time.Unix(int64(binary.BigEndian.Uint64(given)), 0)
 	// A node of a cluster may have made it whose clock is a little ahead.
-	return made, now.Before(made.Add(nonceLifetime)) && !now.Add(DefaultLeeway).Before(made)
+	return made, now.Before(made.Add(nonceLifetime)) && !now.Add(Leeway).Before(made)
 }

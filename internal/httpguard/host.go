@@ -34,7 +34,12 @@ func AmbiguousHost(r *http.Request) (reason string) {
 			return "two hosts"
 		}
 	}
-	name, port, hasPort := cutPort(r.Host)
+	return AmbiguousAuthority(r.Host)
+}
+
+// AmbiguousAuthority is like AmbiguousHost, for a host with or without a port.
+func AmbiguousAuthority(host string) (reason string) {
+	name, port, hasPort := cutPort(host)
 	if hasPort && !isPort(port) {
 		return "the port is not a number from 1 to 65535"
 	}

@@ -157,7 +157,8 @@ func (s *Server) warnOfCrowd() {
 
 // faultLevel returns the level at which a failure on this side is logged: debug if anyone can cause it at will.
 func faultLevel(r *http.Request, err error) zapcore.Level {
-	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) || isKeysFault(err) {
+	isRepeated := errors.As(err, new(repeatedFault))
+	if r.Context().Err() != nil || errors.Is(err, storage.ErrTooManyUnauthenticated) || isKeysFault(err) || isRepeated {
 		return zap.DebugLevel
 	}
 	return zap.ErrorLevel

@@ -63,7 +63,11 @@ func (e *explaining) explainIdentity(ctx context.Context) (authenticated, error)
 		return authenticated{}, &registry.Refusal{Reason: untrustedIssuer}
 	}
 	x.Issuer, x.Type = trusted.URL, trusted.kind()
-	identity, err := trusted.check(ctx, opened, nil, e.start)
+	if !e.issuer.takes(trusted.method()) {
+		x.Problem = "auth_methods leaves out " + trusted.method()
+		return authenticated{}, &registry.Refusal{Reason: badAssertion}
+	}
+	identity, err := trusted.check(ctx, opened, presented{}, e.start)
 	if err != nil {
 		x.Problem = err.Error()
 		return authenticated{}, refusedAssertion(err)

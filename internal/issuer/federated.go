@@ -46,10 +46,10 @@ func (t *tokenRequest) beginJWTBearer(ctx context.Context) *oauth.Error {
 		}
 		credentials.ClientID = t.client.ID
 	}
-	a, err := t.identify(ctx, presented{raw: t.oauth.Assertion, clientID: credentials.ClientID, types: grantTypesOfJWT})
+	a, err := t.identify(ctx, presented{raw: t.oauth.Assertion, clientID: credentials.ClientID, types: grantTypesOfJWT, besides: authenticates})
 	if err != nil {
 		t.authenticated = authenticated{}
-		return asInvalidGrant(t.refuseIdentity(ctx, credentials.ClientID, err, t.fault))
+		return asInvalidGrant(err, t.refuseIdentity(ctx, credentials.ClientID, err, t.fault))
 	}
 	t.subject = a.party()
 	if authenticates {
@@ -63,11 +63,11 @@ func (t *tokenRequest) beginJWTBearer(ctx context.Context) *oauth.Error {
 var grantTypesOfJWT = []string{"", "JWT", assertion.GrantType}
 
 // asInvalidGrant turns the refusal of a client into that of a grant (RFC 7521 §4.1.1).
-func asInvalidGrant(err *oauth.Error) *oauth.Error {
-	if err.Code == oauth.CodeInvalidClient {
+func asInvalidGrant(cause error, refused *oauth.Error) *oauth.Error {
+	if refused.Code == oauth.CodeInvalidClient && !errors.Is(cause, errNotTaken) {
 		return oauth.InvalidGrant()
 	}
-	return err
+	return refused
 }
 
 // isKeysFault reports whether an error is that the keys of a trusted issuer are not there.

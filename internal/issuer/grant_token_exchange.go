@@ -41,7 +41,7 @@ func (t *tokenRequest) exchangeIdentity(ctx context.Context) *oauth.Error {
 	id := t.oauth.Credentials.ClientID
 	a, err := t.identify(ctx, presented{raw: t.oauth.Exchange.SubjectToken, clientID: id, types: typesOfSubjects})
 	if err != nil {
-		return t.asBadToken(t.refuseIdentity(ctx, id, err, t.fault))
+		return t.asBadToken(err, t.refuseIdentity(ctx, id, err, t.fault))
 	}
 	if err := t.accept(a); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (t *tokenRequest) exchangeIdentity(ctx context.Context) *oauth.Error {
 
 // readIdentity finds the client that the subject token of a trusted issuer stands for, which another client presents.
 func (t *tokenRequest) readIdentity(ctx context.Context) *oauth.Error {
-	a, err := t.identify(ctx, presented{raw: t.oauth.Exchange.SubjectToken, types: typesOfSubjects})
+	a, err := t.identify(ctx, presented{raw: t.oauth.Exchange.SubjectToken, types: typesOfSubjects, besides: true})
 	var refusal *registry.Refusal
 	switch {
 	case errors.As(err, &refusal):
@@ -73,11 +73,11 @@ func (t *tokenRequest) readIdentity(ctx context.Context) *oauth.Error {
 var typesOfSubjects = []string{"", "JWT", token.AccessTokenType, assertion.GrantType}
 
 // asBadToken turns the refusal of a client into that of its subject token (RFC 8693 §2.2.2).
-func (t *tokenRequest) asBadToken(err *oauth.Error) *oauth.Error {
-	if err.Code == oauth.CodeInvalidClient {
+func (t *tokenRequest) asBadToken(cause error, refused *oauth.Error) *oauth.Error {
+	if refused.Code == oauth.CodeInvalidClient && !errors.Is(cause, errNotTaken) {
 		return t.badToken(subjectToken, "")
 	}
-	return err
+	return refused
 }
 
 // checkExchange refuses types of tokens that are not supported (RFC 8693 §2.2.2).

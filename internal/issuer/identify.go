@@ -40,6 +40,8 @@ type presented struct {
 	clientID string
 	// types are the accepted values of typ. Default: those of assertion.Expect.
 	types []string
+	// besides says that the client has authenticated by other credentials. Otherwise the assertion authenticates it.
+	besides bool
 }
 
 // issuerOf returns the trusted issuer of an assertion, or nil if there is none. The claims are not verified.
@@ -58,7 +60,10 @@ func (c *call) identify(ctx context.Context, p presented) (authenticated, error)
 	if trusted == nil {
 		return authenticated{}, &registry.Refusal{Reason: untrustedIssuer}
 	}
-	identity, err := trusted.verify(ctx, opened, p.types, c.start)
+	if !p.besides && !c.issuer.takes(trusted.method()) {
+		return authenticated{}, errNotTaken
+	}
+	identity, err := trusted.verify(ctx, opened, p, c.start)
 	if err != nil {
 		return authenticated{}, err
 	}
@@ -73,8 +78,8 @@ func (c *call) identify(ctx context.Context, p presented) (authenticated, error)
 //
 // The same assertion is accepted again until it expires. Kubernetes writes a token into a file for an hour, and a job of a CI
 // system sends its token with each of its steps, so a jti that is there does not say that the assertion is for one use.
-func (t *TrustedIssuer) verify(ctx context.Context, a *assertion.Assertion, types []string, now time.Time) (*assertion.Identity, error) {
-	identity, err := t.check(ctx, a, types, now)
+func (t *TrustedIssuer) verify(ctx context.Context, a *assertion.Assertion, p presented, now time.Time) (*assertion.Identity, error) {
+	identity, err := t.check(ctx, a, p, now)
 	return identity, refusedAssertion(err)
 }
 
@@ -87,10 +92,10 @@ func refusedAssertion(err error) error {
 }
 
 // check is like verify. Its error says what is wrong.
-func (t *TrustedIssuer) check(ctx context.Context, a *assertion.Assertion, types []string, now time.Time) (*assertion.Identity, error) {
+func (t *TrustedIssuer) check(ctx context.Context, a *assertion.Assertion, p presented, now time.Time) (*assertion.Identity, error) {
 	expect := assertion.Expect{
-		Audiences: t.Audiences, AudienceList: true, Types: types, MaxLifetime: maxFederatedLifetime,
-		NoID: true, NoIssuer: t.TrustDomain != "", Algs: t.Algs, Now: now,
+		Audiences: t.Audiences, AudienceList: true, Types: p.types, MaxLifetime: maxFederatedLifetime,
+		NoID: true, NoIssuer: t.TrustDomain != "", NoActor: !p.besides, Algs: t.Algs, Now: now,
 	}
 	if err := a.Check(expect); err != nil { // before the keys, which may have to be fetched
 		return nil, err
@@ -110,6 +115,9 @@ func (t *TrustedIssuer) check(ctx context.Context, a *assertion.Assertion, types
 	return identity, nil
 }
 
+// errNotTaken is the refusal of a method that the config leaves out.
+var errNotTaken = errors.New("the method of authentication is not taken")
+
 // keysFault is the failure to get the keys of a trusted issuer. Its cause is logged where keys are fetched, once for all requests.
 type keysFault struct {
 	issuer string
@@ -127,7 +135,7 @@ func (c *call) mapIdentity(ctx context.Context, t *TrustedIssuer, identity *asse
 	}
 	decided, err := c.issuer.Policy.DecideIdentity(ctx, input)
 	if err != nil {
-		return authenticated{}, err
+		return authenticated{}, c.issuer.identities.failed(t, err, c.start)
 	}
 	return c.chosen(ctx, t, identity, decided, p.clientID)
 }
@@ -215,6 +223,8 @@ func (a authenticated) party() *policy.Party {
 func (c *call) refuseIdentity(ctx context.Context, id string, err error, fault faulty) *oauth.Error {
 	var failed *policy.Error
 	switch {
+	case errors.Is(err, errNotTaken):
+		return oauth.UnsupportedClientAuthentication()
 	case isKeysFault(err):
 		return fault("getting the keys of a trusted issuer", err)
 	case errors.As(err, &failed):

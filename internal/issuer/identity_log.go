@@ -35,6 +35,23 @@ func (l *identityLog) refused(logger *zap.Logger, identity *assertion.Identity, 
 		zap.String("reason", refusal.Reason), zap.String("client_id", refusal.ClientID), zap.Int("count", count))
 }
 
+// repeatedFault is a failure of which a like one was logged a moment ago.
+type repeatedFault struct{ error }
+
+func (f repeatedFault) Unwrap() error { return f.error }
+
+// failed returns the failure of a decision on an identity, so that one of them is logged in one failingInterval: the claims that make a
+// rule fail may be those of anyone whom the issuer knows.
+func (l *identityLog) failed(t *TrustedIssuer, err error, now time.Time) error {
+	if l.due(refusedIdentity{t.URL, policyFailed}, now) == 0 {
+		return repeatedFault{err}
+	}
+	return err
+}
+
+// policyFailed stands for failures of the policy among the reasons.
+const policyFailed = "policy failed"
+
 // due counts a refusal, and returns how many a line is about, 0 if it is too early for one.
 func (l *identityLog) due(what refusedIdentity, now time.Time) int {
 	l.mu.Lock()

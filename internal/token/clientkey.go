@@ -15,12 +15,13 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// ClientKey is the private key of a client, which signs assertions. It is safe for concurrent use, and shows kid and algorithm when
+// ClientKey is the private key of a client, which signs assertions and DPoP proofs. It is safe for concurrent use, and shows kid and algorithm when
 // it is printed.
 type ClientKey struct {
-	kid  string
-	alg  Alg
-	sign signFunc
+	kid    string
+	alg    Alg
+	public publicJWK
+	sign   signFunc
 }
 
 // KeyID returns the kid of the key or, if the key has none, its thumbprint (RFC 7638).
@@ -35,6 +36,20 @@ func (k *ClientKey) SignAs(typ string, claims []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return k.signUnder(header, claims)
+}
+
+// SignProof returns a DPoP proof with the ID, the method, the URL, the time, the token's hash and the nonce of p, and with this key.
+func (k *ClientKey) SignProof(p Proof) (string, error) {
+	header, claims, err := p.encode(k.alg, k.public)
+	if err != nil {
+		return "", err
+	}
+	return k.signUnder(header, claims)
+}
+
+// signUnder signs claims under an encoded header.
+func (k *ClientKey) signUnder(header string, claims []byte) (string, error) {
 	input := header + encodeBase64(claims)
 	sig, err := k.sign([]byte(input))
 	if err != nil {
@@ -140,5 +155,5 @@ func newClientKey(private crypto.Signer, alg Alg, kid string) (*ClientKey, error
 		return nil, err
 	}
 	sign, err := newSignFunc(alg, private)
-	return &ClientKey{kid: cmp.Or(kid, j.Kid), alg: alg, sign: sign}, err
+	return &ClientKey{kid: cmp.Or(kid, j.Kid), alg: alg, public: j.publicJWK, sign: sign}, err
 }

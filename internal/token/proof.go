@@ -144,16 +144,24 @@ func ProofAlgs() []string {
 
 // SignProof returns a proof for a request to a URL, with the claims that are set. The jti and the iat are required.
 func (k SigningKey) SignProof(p Proof) (string, error) {
-	jwk := k.public.jwk.material()
-	header, err := json.Marshal(struct {
+	header, claims, err := p.encode(k.Alg(), k.public.jwk)
+	if err != nil {
+		return "", err
+	}
+	return k.signUnder(header, claims)
+}
+
+// encode returns the encoded header and the claims of a proof by a key.
+func (p Proof) encode(alg Alg, jwk publicJWK) (header string, claims []byte, err error) {
+	decoded, err := json.Marshal(struct {
 		Typ string    `json:"typ"`
 		Alg Alg       `json:"alg"`
 		JWK publicJWK `json:"jwk"`
-	}{ProofType, k.Alg(), jwk})
+	}{ProofType, alg, jwk.material()})
 	if err != nil {
-		return "", fmt.Errorf("encoding header: %w", err)
+		return "", nil, fmt.Errorf("encoding header: %w", err)
 	}
-	claims, err := json.Marshal(struct {
+	claims, err = json.Marshal(struct {
 		ID        string `json:"jti"`
 		Method    string `json:"htm"`
 		URL       string `json:"htu"`
@@ -162,7 +170,7 @@ func (k SigningKey) SignProof(p Proof) (string, error) {
 		Nonce     string `json:"nonce,omitzero"`
 	}{p.ID, p.Method, p.URL, p.IssuedAt.Unix(), p.TokenHash, p.Nonce})
 	if err != nil {
-		return "", fmt.Errorf("encoding proof: %w", err)
+		return "", nil, fmt.Errorf("encoding proof: %w", err)
 	}
-	return k.signUnder(encodeBase64(header)+".", claims)
+	return encodeBase64(decoded) + ".", claims, nil
 }

@@ -70,6 +70,7 @@ var own = map[string][]string{
 	"internal/cli": {
 		"internal/admin/api",
 		"internal/discovery",
+		"internal/dpop",
 		"internal/opacli",
 		"internal/registry",
 		"internal/registry/store",
