@@ -11,11 +11,7 @@ import (
 
 func viewClientKeys(keys []registry.Key, lastUsed map[string]time.Time) (views []api.ClientKey) {
 	for _, k := range keys {
-		used := lastUsed[k.Thumbprint]
-		if byID := lastUsed[k.ID]; byID.After(used) {
-			used = byID
-		}
-		views = append(views, api.ClientKey{KID: k.ID, Alg: k.Algorithm, Thumbprint: k.Thumbprint, LastUsed: used})
+		views = append(views, api.ClientKey{KID: k.ID, Alg: k.Algorithm, Thumbprint: k.Thumbprint, LastUsed: lastUsed[k.Thumbprint]})
 	}
 	return views
 }

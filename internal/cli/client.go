@@ -21,7 +21,7 @@ func (h *Host) clientCommand() *cobra.Command {
 		h.listClientsCommand(),
 		getCommand(h, &cobra.Command{Use: "show <id>", Short: "Shows a client", Args: cobra.ExactArgs(1)}, "/clients%s", (*session).printClient),
 		h.updateClientCommand(),
-		h.setDisabledCommand("disable", "Refuses every secret of a client, from the next request on"),
+		h.setDisabledCommand("disable", "Refuses every credential of a client, from the next request on"),
 		h.setDisabledCommand("enable", "Undoes disable"),
 		h.clientKeyCommand(),
 		h.deleteCommand("client", "Deletes a client with its secrets and grants", "/clients"))

@@ -113,19 +113,17 @@ func attributeType(kind string) (string, error) {
 	if oid, ok := attributeTypes[strings.ToUpper(kind)]; ok {
 		return oid, nil
 	}
-	if !isOID(kind) {
-		return "", fmt.Errorf("the attribute type %q is not known; write its OID instead", shorten(kind))
+	switch {
+	case isOID(kind):
+		return kind, nil
+	case len(kind) > maxShown: // it may be a private key that stands in the wrong place
+		return "", errors.New("its attribute type is not known; write the name as in CN=books,O=Example")
 	}
-	return kind, nil
+	return "", fmt.Errorf("the attribute type %q is not known; write its OID instead", kind)
 }
 
-func shorten(text string) string {
-	const shown = 32
-	if len(text) > shown {
-		return strings.ToValidUTF8(text[:shown], "") + "..."
-	}
-	return text
-}
+// maxShown is the greatest number of bytes of an attribute type that an error repeats. Those of openssl are shorter.
+const maxShown = 28
 
 // isOID reports whether a text is an OID in dotted form: two or more numbers without leading zeros.
 func isOID(text string) bool {

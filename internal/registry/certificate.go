@@ -52,6 +52,10 @@ func (d *decoder) certificate(n *node, c *Client, field string, into *string) {
 		d.problems.add(n.at, "%s is longer than %d bytes", field, maxCertificateText)
 	case err != nil:
 		d.problems.add(n.at, "%s %v", field, err)
+	default:
+		if _, err := clientcert.NewMatcher(clientcert.Subject(c.Certificate)); err != nil { // it could never match
+			d.problems.add(n.at, "%v", err)
+		}
 	}
 }
 

@@ -42,9 +42,9 @@ func (d *decoder) client(id, n *node) *Client {
 	if err := CheckClientID(id.text); err != nil {
 		d.problems.add(id.at, "a client's id: %v", err)
 	}
-	c := &Client{ID: id.text}
+	c, before := &Client{ID: id.text}, d.problems.total
 	clientSchema.read(d, n, c)
-	if n.kind == mappingKind {
+	if d.problems.total == before { // what a wrong field leaves out is not missing
 		d.checkCredentials(n, c)
 	}
 	return c

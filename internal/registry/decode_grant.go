@@ -111,7 +111,7 @@ func (d *decoder) effect(n *node) (deny bool) {
 }
 
 func (d *decoder) notEmpty(n *node, what string) {
-	if n.kind == listKind && len(n.children) == 0 {
+	if n.kind == listKind && len(d.children(n)) == 0 {
 		d.problems.add(n.at, "%s must not be empty", what)
 	}
 }

@@ -22,8 +22,11 @@ var errPrivate = errors.New("it is a private or a symmetric key, and a registry 
 func (d *decoder) keySet(n *node) (keys []Key) {
 	found := false
 	for name, value := range d.members(n, "jwks") {
-		if name.text == "keys" {
+		switch {
+		case name.text == "keys":
 			keys, found = d.keys(value), true
+		case isSecretMember(name, value): // a key in the place of a set
+			d.problems.add(name.at, "jwks: %v", errPrivate)
 		}
 	}
 	if n.kind == mappingKind && !found {
@@ -44,9 +47,7 @@ func (d *decoder) keys(n *node) []Key {
 			keys = append(keys, key)
 		}
 	}
-	if n.kind == listKind && count == 0 { // len(n.children) is 0 for a list that is read late
-		d.problems.add(n.at, "keys must not be empty")
-	}
+	d.notEmpty(n, "keys")
 	return keys
 }
 
@@ -69,10 +70,8 @@ func (d *decoder) key(n *node) (Key, bool) {
 	for name, value := range d.members(n, "a key") {
 		text := texts[name.text]
 		switch {
-		case slices.Contains(secretMembers, name.text):
-			if value.kind != nullKind {
-				d.problems.add(name.at, "a key: %v", errPrivate)
-			}
+		case isSecretMember(name, value):
+			d.problems.add(name.at, "a key: %v", errPrivate)
 		case text != nil && value.kind != nullKind:
 			*text = d.keyMember(value, name.text)
 		case name.text == "use" && value.kind != nullKind && value.text != "sig":
@@ -97,6 +96,10 @@ func (d *decoder) key(n *node) (Key, bool) {
 		return Key{}, false
 	}
 	return j.key(), true
+}
+
+func isSecretMember(name, value *node) bool {
+	return slices.Contains(secretMembers, name.text) && value.kind != nullKind
 }
 
 func (d *decoder) keyMember(n *node, name string) string {

@@ -17,8 +17,8 @@ import (
 // maxUnflushed is how many secrets' uses are remembered between two flushes. Further uses are not recorded.
 const maxUnflushed = 100_000
 
-// Usage records when each secret was last used, to the minute. It does the same for keys, by their thumbprints. Recording a use writes nothing. Flush, which is to be
-// called once a minute, writes the uses since the last call.
+// Usage records when each secret was last used, to the minute. It does the same for keys, by their thumbprints. Recording a use
+// writes nothing. Flush, which is to be called once a minute, writes the uses since the last call.
 type Usage struct {
 	storage Storage
 	prefix  string
