@@ -328,6 +328,9 @@ rejected contains {"scope": s.raw, "reason": "workloads only"} if {
 	not input.subject
 	some s in input.scopes
 }
+`, "c.rego": `package m2m.log
+
+mask contains "/input/identity/claims/environment"
 `})
 	mapped := w.byAssertion(w.githubToken("repo:acme/elsewhere:ref:refs/heads/main", map[string]any{"mapped": "demo"}))
 	w.granted(mapped)
@@ -369,8 +372,42 @@ rejected contains {"scope": s.raw, "reason": "workloads only"} if {
 	if len(failures) != 1 {
 		t.Errorf("%d lines of failures: %v", len(failures), failures)
 	}
-	if strings.Contains(w.byAssertion(w.githubToken(production, map[string]any{"late": true})).body, "week") {
+	late := w.githubToken(production, map[string]any{"late": true})
+	if strings.Contains(w.byAssertion(late).body, "week") {
 		t.Error("the caller learns why it is denied")
+	}
+	w.checkIdentityDecisions(late)
+}
+
+// checkIdentityDecisions checks that the decision log tells the operator which rule denied an identity, without what is masked.
+func (w *workloadWorld) checkIdentityDecisions(assertion string) {
+	w.t.Helper()
+	servertest.Eventually(w.t, "the decision log has the reason of the rule", func() bool {
+		return slices.ContainsFunc(w.LogLines("m2m.decisions"), func(line map[string]any) bool {
+			input, _ := line["input"].(map[string]any)
+			identity, _ := input["identity"].(map[string]any)
+			claims, _ := identity["claims"].(map[string]any)
+			return line["path"] == "m2m/identity" && line["reason"] == "identity_denied" && fmt.Sprint(line["result"]) == "map[clients:[books-deployer] denied:[of last week]]" &&
+				identity["issuer"] == w.github.URL && identity["key_id"] != "" && claims["late"] == true && claims["environment"] == nil &&
+				fmt.Sprint(line["erased"]) == "[/input/identity/claims/environment]" && identity["subject"] == production
+		})
+	})
+	if !slices.ContainsFunc(w.LogLines("m2m.decisions"), func(line map[string]any) bool {
+		input, _ := line["input"].(map[string]any)
+		subject, _ := input["subject"].(map[string]any)
+		client, _ := input["client"].(map[string]any)
+		return client["auth_method"] == "federated_jwt" && subject["issuer"] == w.github.URL && subject["subject"] == production &&
+			subject["type"] == "jwt" && subject["key_id"] != "" && line["key_id"] == subject["key_id"]
+	}) {
+		w.t.Error("no token decision has the identity")
+	}
+	if strings.Contains(w.Log(), strings.Split(assertion, ".")[1]) {
+		w.t.Error("the log holds an assertion")
+	}
+	for _, line := range w.LogLines("m2m") {
+		if line["msg"] == "an identity is refused" && line["subject"] != nil {
+			w.t.Errorf("the log has what the policy may mask: %v", line)
+		}
 	}
 }
 

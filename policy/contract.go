@@ -26,8 +26,9 @@ const (
 
 // The path of a decision in the decision log is that of the Rego package that makes it.
 const (
-	TokenPath   = "m2m/token"
-	RequestPath = "m2m/request"
+	TokenPath    = "m2m/token"
+	RequestPath  = "m2m/request"
+	IdentityPath = "m2m/identity"
 )
 
 // contracts holds all of them, by the path of the package.

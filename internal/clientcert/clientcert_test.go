@@ -125,6 +125,8 @@ func TestMalformedHeaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if cert, err := (Reader{DefaultHeader}).Of(requestWith(nil, nil, values...), true); err == nil || cert != nil {
 				t.Errorf("got certificate %v and no error", cert)
+			} else if strings.ContainsFunc(err.Error(), func(r rune) bool { return r > 0x7e }) {
+				t.Errorf("an error_description cannot have %q (RFC 6749 §5.2)", err)
 			}
 		})
 	}

@@ -98,5 +98,5 @@ func parse(jwks []byte) (*token.KeySet, error) {
 	if err == nil && keys.Len() > maxKeys {
 		return nil, errors.New("too many keys")
 	}
-	return keys, err
+	return keys.WithThumbprints(), err
 }

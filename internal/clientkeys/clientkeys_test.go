@@ -63,6 +63,21 @@ func TestKeySet(t *testing.T) {
 	}
 }
 
+// TestThumbprints: a client that has only the key names it by its thumbprint.
+func TestThumbprints(t *testing.T) {
+	key, err := token.GenerateKey(token.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(strings.ReplaceAll(string(token.NewKeySet(key).JWKS()), key.ID(), "2026-11")))
+	})
+	got, err := newCache(t).KeySet(t.Context(), url, local, "")
+	if err != nil || !got.Has("2026-11") || !got.Has(key.ID()) {
+		t.Errorf("the keys are %s, %v", got.JWKS(), err)
+	}
+}
+
 func TestKeySetRefuses(t *testing.T) {
 	jwks := newKeySet(t).JWKS()
 	good := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(jwks) }

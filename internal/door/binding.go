@@ -51,7 +51,7 @@ func CheckCertificateHeader(name string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
 		return fmt.Errorf("%q is not a header name", name)
-	case httpguard.FoldsToAny(name, slices.Concat(messageHeaders, setByProxy, tokenHeaders)):
+	case httpguard.FoldsToAny(name, slices.Concat(messageHeaders, setByProxy)):
 		return fmt.Errorf("the header %q cannot hold a certificate", name)
 	}
 	return nil
@@ -68,6 +68,19 @@ func (b *Binding) Check(f ForwardAuth) error {
 		return errors.New("bound mtls with forward_auth needs client_certificate_header: the connection is that of the proxy that asks")
 	}
 	return CheckBound(b.Required)
+}
+
+// checkCertificateHeader fails if the door removes the header of certificates before it reads it, from everyone.
+func (d *Door) checkCertificateHeader() error {
+	name := d.Binding.Certificates.Header
+	switch {
+	case name == "":
+	case d.identity.drops(name):
+		return fmt.Errorf("header %q cannot both hold a certificate and tell the upstream who sends a request", name)
+	case d.overrides.Drops(textproto.CanonicalMIMEHeaderKey(name)):
+		return fmt.Errorf("header %q cannot hold a certificate: it overrides the request, so the door removes or refuses it", name)
+	}
+	return nil
 }
 
 // waysOf returns how a token is bound: in none, one or both of the ways.

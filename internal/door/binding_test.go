@@ -210,6 +210,14 @@ func TestBadBinding(t *testing.T) {
 		func(c *Config) { c.Binding.Certificates.Header = "a b" },
 		func(c *Config) { c.Binding.Certificates.Header = "authorization" },
 		func(c *Config) { c.Binding.Certificates.Header = "X_Forwarded_For" },
+		func(c *Config) { c.Binding.Certificates.Header = "dpop" },
+		func(c *Config) { c.Binding.Certificates.Header = "x_client_id" },
+		func(c *Config) { c.Binding.Certificates.Header = "X-Original-Url" },
+		func(c *Config) { c.Binding.Certificates.Header = "X-HTTP-Method-Override" },
+		func(c *Config) {
+			c.Binding.Certificates.Header, c.Headers = "Client-Cert", map[string]string{"client-cert": "certificate"}
+		},
+		func(c *Config) { c.Headers = map[string]string{"dpop": "jti"} }, // the door would remove the proof
 		func(c *Config) { c.Binding.Required, c.ForwardAuth = []string{"mtls"}, sameRequest },
 	} {
 		c := Config{Issuers: []*TrustedIssuer{{Expect: token.Expect{Issuer: testIssuer}}}, Audience: []string{"api"}, Host: testHost{}}

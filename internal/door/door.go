@@ -110,6 +110,9 @@ func New(c Config) (*Door, error) {
 	if d.overrides, err = d.trustHeaders(); err != nil {
 		return nil, err
 	}
+	if err := d.checkCertificateHeader(); err != nil {
+		return nil, err
+	}
 	issuers := make([]token.Trust, len(c.Issuers))
 	for n, t := range c.Issuers {
 		issuers[n] = token.Trust{Expect: t.Expect, Memory: t.Memory}

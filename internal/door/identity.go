@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddy-m2m/caddy-m2m/internal/dpop"
 	"github.com/caddy-m2m/caddy-m2m/internal/httpguard"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
@@ -22,7 +23,7 @@ var defaultIdentityHeaders = map[string]string{
 
 // messageHeaders belong to the message itself. Claims and policies cannot set them.
 var messageHeaders = []string{
-	"Authorization", "Connection", "Content-Length", "Cookie", "Host", "Keep-Alive", "Proxy-Authorization",
+	"Authorization", "Connection", "Content-Length", "Cookie", dpop.Header, "Host", "Keep-Alive", "Proxy-Authorization",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 

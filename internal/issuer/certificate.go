@@ -44,7 +44,7 @@ func (c *call) authenticateCertificate(ctx context.Context, id string, fault fau
 	case !bySelf && !c.issuer.takes(oauth.TLSClientAuth):
 		return oauth.UnsupportedClientAuthentication()
 	case id == "":
-		return oauth.InvalidRequest("client_id is missing; a client that authenticates with a certificate sends it (RFC 8705 §2)")
+		return oauth.InvalidRequest("client_id is missing; a client that authenticates with a certificate sends it (RFC 8705, section 2)")
 	}
 	waiting, cancel := context.WithDeadline(ctx, c.start.Add(keyFetchWait))
 	defer cancel()

@@ -67,11 +67,7 @@ func (c *call) identify(ctx context.Context, p presented) (authenticated, error)
 	if err != nil {
 		return authenticated{}, err
 	}
-	a, err := c.mapIdentity(ctx, trusted, identity, p)
-	if refusal := (*registry.Refusal)(nil); errors.As(err, &refusal) {
-		c.issuer.identities.refused(c.issuer.Logger, identity, refusal, c.start)
-	}
-	return a, err
+	return c.mapIdentity(ctx, trusted, identity, p)
 }
 
 // verify verifies an assertion with the keys of its issuer.
@@ -137,7 +133,11 @@ func (c *call) mapIdentity(ctx context.Context, t *TrustedIssuer, identity *asse
 	if err != nil {
 		return authenticated{}, c.issuer.identities.failed(t, err, c.start)
 	}
-	return c.chosen(ctx, t, identity, decided, p.clientID)
+	a, err := c.chosen(ctx, t, identity, decided, p.clientID)
+	if refusal := (*registry.Refusal)(nil); errors.As(err, &refusal) {
+		c.logIdentity(&input, &decided, refusal)
+	}
+	return a, err
 }
 
 // chosen returns the client of a decision that the request is for.

@@ -6,13 +6,15 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-m2m/caddy-m2m/internal/assertion"
+	"github.com/caddy-m2m/caddy-m2m/internal/decisionlog"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/token"
+	"github.com/caddy-m2m/caddy-m2m/policy"
 )
 
 // identityLog logs identities that stand for no client, so that an operator sees the subject that the registry should list. There
 // is at most one line for each trusted issuer and reason in one failingInterval, because many workloads of a public issuer may
-// ask. Their assertions are verified, so no stranger can fill it.
+// ask. Their assertions are verified, so no stranger can fill it. The same holds for the lines in the decision log.
 type identityLog struct {
 	mu    sync.Mutex
 	lines map[refusedIdentity]*identityLine
@@ -26,13 +28,30 @@ type identityLine struct {
 	count int // since then
 }
 
-func (l *identityLog) refused(logger *zap.Logger, identity *assertion.Identity, refusal *registry.Refusal, now time.Time) {
-	count := l.due(refusedIdentity{identity.Issuer, refusal.Reason}, now)
+// logIdentity logs an identity that is refused, and the decision on it with the reasons of the rules. The subject is only in the
+// decision if the policy masks decisions.
+func (c *call) logIdentity(in *policy.IdentityInput, d *policy.IdentityDecision, refusal *registry.Refusal) {
+	s := c.issuer
+	count := s.identities.due(refusedIdentity{in.Identity.Issuer, refusal.Reason}, c.start)
 	if count == 0 {
 		return
 	}
-	logger.Warn("an identity is refused", zap.String("trusted_issuer", identity.Issuer), zap.String("subject", identity.Subject),
+	id, subject := token.NewID(), zap.Skip()
+	if !s.Policy.Masks() {
+		subject = zap.String("subject", in.Identity.Subject)
+	}
+	s.Logger.Warn("an identity is refused", zap.String("decision_id", id), zap.String("trusted_issuer", in.Identity.Issuer), subject,
 		zap.String("reason", refusal.Reason), zap.String("client_id", refusal.ClientID), zap.Int("count", count))
+	line := s.Decisions.Check(zap.InfoLevel, "identity decision")
+	if line == nil {
+		return
+	}
+	event := decisionlog.IdentityEvent(in, d)
+	event.ID = id
+	event.Add(zap.String("registry_revision", s.Registry.Revision()), zap.String("reason", refusal.Reason))
+	if err := event.Write(c.http.Context(), line, s.Policy); err != nil {
+		s.Metrics.Failed(err)
+	}
 }
 
 // repeatedFault is a failure of which a like one was logged a moment ago.

@@ -126,7 +126,7 @@ func (s *Server) keysOf(ctx context.Context, client *registry.Client, kid string
 		if err != nil { // the registry has checked each key
 			return nil
 		}
-		return keys
+		return keys.WithThumbprints()
 	}, func(*token.KeySet) int { return weighKeys * len(client.Keys) }), nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/oauth"
 	"github.com/caddy-m2m/caddy-m2m/internal/once"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
+	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
 	"github.com/caddy-m2m/caddy-m2m/internal/token"
 )
 
@@ -213,4 +214,19 @@ func BenchmarkClientAuthentication(b *testing.B) {
 			}
 		}
 	})
+}
+
+// TestKeyIDIsThumbprint: an assertion may name a key by its thumbprint, although the key has a kid in the registry that the
+// holder of the key alone does not know.
+func TestKeyIDIsThumbprint(t *testing.T) {
+	key, err := token.GenerateKey(token.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks := strings.ReplaceAll(string(token.NewKeySet(key).JWKS()), key.ID(), "2026-11")
+	s, _ := assertionServer(t, testServer(t), `{"clients":{"keyed":{"auth":"private_key_jwt","jwks":`+jwks+`}}}`)
+	s.URL, s.Usage = "https://auth.example.com", store.NewUsage(nil, "")
+	if answer, _ := s.present(t.Context(), assertionOf(t, key, "keyed", nil), "192.0.2.1:1"); answer != "" {
+		t.Errorf("the answer is %s", answer)
+	}
 }

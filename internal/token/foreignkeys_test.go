@@ -196,6 +196,25 @@ func TestWithdrawnUnderSharedKid(t *testing.T) {
 	}
 }
 
+// TestWithThumbprints: a thumbprint names a key that has a kid, unless it is the kid of another key.
+func TestWithThumbprints(t *testing.T) {
+	first, second := testKey(t, ES256), otherKey(t)
+	keys := parsedKeys(t, jwkOf(t, first, "a", nil), jwkOf(t, second, "b", nil))
+	raw := signedAs(t, first, first.ID())
+	_, err := Verify(raw, keys, testExpect())
+	wantReason(t, err, UnknownKey)
+	if _, err = Verify(raw, keys.WithThumbprints(), testExpect()); err != nil {
+		t.Error(err)
+	}
+	_, err = Verify(signedAs(t, second, first.ID()), keys.WithThumbprints(), testExpect())
+	wantReason(t, err, BadSignature)
+	_, err = Verify(raw, parsedKeys(t, jwkOf(t, first, "a", nil), jwkOf(t, second, first.ID(), nil)).WithThumbprints(), testExpect())
+	wantReason(t, err, BadSignature)
+	if got := (*KeySet)(nil).WithThumbprints(); got != nil {
+		t.Errorf("no keys became %v", got)
+	}
+}
+
 func otherKey(t *testing.T) *SigningKey {
 	t.Helper()
 	key, err := GenerateKey(ES256)

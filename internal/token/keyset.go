@@ -1,6 +1,7 @@
 package token
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -62,6 +63,23 @@ func (s *KeySet) Has(id string) bool { return s != nil && len(s.byID[id]) > 0 }
 // reports true as well for the Verified.KeyID of a key.
 func (s *KeySet) HasFor(kid string) bool {
 	return s != nil && kid != missingKey && (len(s.named(kid)) > 0 || s.prints[kid])
+}
+
+// WithThumbprints returns the set with each key known by its thumbprint, too (RFC 7638), unless that is the kid of another key. It
+// is for the keys of clients: a client that has only the key does not know which kid others gave it. The keys of issuers are
+// known by their kid alone, because feeds name revoked keys by it.
+func (s *KeySet) WithThumbprints() *KeySet {
+	if s == nil {
+		return nil
+	}
+	both := *s
+	both.byID = maps.Clone(s.byID)
+	for _, key := range s.keys {
+		if len(s.byID[key.print]) == 0 {
+			both.byID[key.print] = append(both.byID[key.print], key)
+		}
+	}
+	return &both
 }
 
 // HasThumbprint reports whether the key with a thumbprint (RFC 7638) is in the set.

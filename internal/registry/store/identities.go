@@ -89,17 +89,23 @@ func (s *Store) ClientsFor(ctx context.Context, issuer, subject string) ([]*regi
 	if err := s.Open(ctx); err != nil {
 		return nil, err
 	}
-	var ids []string
-	for _, pattern := range []bool{false, true} {
-		record, err := s.identityRecord(ctx, identityRef{issuer, subject, pattern})
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, record.Clients...)
-		for _, p := range record.Patterns {
-			if !slices.Contains(ids, p.Client) && (registry.Identity{Issuer: issuer, SubjectPattern: p.Pattern}).Covers(issuer, subject) {
-				ids = append(ids, p.Client)
-			}
+	// That a record does not exist is remembered for seconds only. So a flood of strangers, who wait for their share of the storage,
+	// must not delay the patterns, of which each issuer has one record, and a subject that a pattern covers.
+	patterns, err := s.identityRecord(ctx, s.known, identityRef{issuer, subject, true})
+	if err != nil {
+		return nil, err
+	}
+	ids, storage := patterns.covering(issuer, subject), s.unauthenticated
+	if len(ids) > 0 {
+		storage = s.known
+	}
+	exact, err := s.identityRecord(ctx, storage, identityRef{issuer, subject, false})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range exact.Clients {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
 	var clients []*registry.Client
@@ -116,17 +122,27 @@ func (s *Store) ClientsFor(ctx context.Context, issuer, subject string) ([]*regi
 	return registry.Covering(clients, issuer, subject), nil
 }
 
+// covering returns the clients of the patterns that cover a subject.
+func (r *identityRecord) covering(issuer, subject string) (ids []string) {
+	for _, p := range r.Patterns {
+		if !slices.Contains(ids, p.Client) && (registry.Identity{Issuer: issuer, SubjectPattern: p.Pattern}).Covers(issuer, subject) {
+			ids = append(ids, p.Client)
+		}
+	}
+	return ids
+}
+
 // identityRecord returns a record from memory or from the storage. It is empty if there is none.
-func (s *Store) identityRecord(ctx context.Context, ref identityRef) (*identityRecord, error) {
+func (s *Store) identityRecord(ctx context.Context, storage Lookups, ref identityRef) (*identityRecord, error) {
 	key, label := s.recordOf(ref)
 	if record := s.identities.get(key, s.now()); record != nil {
 		return record, nil
 	}
 	return poll.Shared(ctx, &s.identifying, key, func(ctx context.Context) (*identityRecord, error) {
 		generation := s.identities.generation.Load()
-		object, err := s.load(ctx, s.unauthenticated, key)
+		object, err := s.load(ctx, storage, key)
 		if err == nil && object == nil {
-			err = s.checkAnswers(ctx, key)
+			err = s.checkAnswers(ctx, storage, key)
 		}
 		if err != nil {
 			return nil, err
