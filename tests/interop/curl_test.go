@@ -9,14 +9,20 @@ import (
 	"github.com/caddy-m2m/caddy-m2m/internal/servertest"
 )
 
-// TestCurlWithCertificate runs the recipe's scripts, which make a CA and a certificate and call the API with it, and then calls
-// with other certificates and with none.
-func TestCurlWithCertificate(t *testing.T) {
-	for _, program := range []string{"curl", "openssl", "jq"} {
-		if _, err := exec.LookPath(program); err != nil {
+// needPrograms skips a test on a machine without the programs that its recipe calls. The gate installs them.
+func needPrograms(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
 			t.Skip(err)
 		}
 	}
+}
+
+// TestCurlWithCertificate runs the recipe's scripts, which make a CA and a certificate and call the API with it, and then calls
+// with other certificates and with none.
+func TestCurlWithCertificate(t *testing.T) {
+	needPrograms(t, "curl", "openssl", "jq")
 	r := newRecipe(t, "## curl with a certificate")
 	r.Server = servertest.New(t)
 	script := func(text string) string { return r.shell("cd " + r.dir + "\n" + text) }

@@ -25,6 +25,7 @@ var githubClaims = map[string]any{
 
 // TestGitHubActions runs the workflow of the recipe against an issuer that looks like GitHub's, then tokens of other jobs.
 func TestGitHubActions(t *testing.T) {
+	needPrograms(t, "curl", "jq")
 	github := startPlatform(t, "", map[string]string{
 		"/.well-known/openid-configuration": `{"issuer":"URL","jwks_uri":"URL/.well-known/jwks","subject_types_supported":["public","pairwise"],
 			"response_types_supported":["id_token"],"id_token_signing_alg_values_supported":["RS256"],"scopes_supported":["openid"]}`,

@@ -13,6 +13,7 @@ import (
 // TestKubernetes runs the script of the recipe with the tokens of an API server that has a CA of its own and gives its keys to those
 // alone who show a token: without jti, as older versions of Kubernetes write them, and with it.
 func TestKubernetes(t *testing.T) {
+	needPrograms(t, "curl", "jq")
 	const iss = "https://kubernetes.default.svc.cluster.local"
 	cluster := startPlatform(t, "Bearer of-the-pod", map[string]string{"/openid/v1/jwks": "KEYS"})
 	folder := t.TempDir()

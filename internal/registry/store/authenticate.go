@@ -153,7 +153,7 @@ func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) er
 		if read.client != nil { // listing a key that exists takes a different time
 			looked = decoyOf(looked)
 		}
-		if err := s.checkAnswers(ctx, looked); err != nil {
+		if err := s.checkAnswers(ctx, s.unauthenticated, looked); err != nil {
 			return none, err
 		}
 		s.clients.refuse(read.generation, id, read.client, s.now())
@@ -168,14 +168,14 @@ func (s *Store) refuse(ctx context.Context, name, id string, read clientRead) er
 // checkAnswers returns an error if a client that was not found may exist. It lists the key that was loaded, because some
 // storages answer any failed load as if the object did not exist. An error is also returned if the storage has lost the
 // journal, which exists from the first change on.
-func (s *Store) checkAnswers(ctx context.Context, key string) error {
-	if _, err := s.unauthenticated.List(ctx, key, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (s *Store) checkAnswers(ctx context.Context, storage Lookups, key string) error {
+	if _, err := storage.List(ctx, key, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unavailable("listing "+key, err)
 	}
 	if s.sequence.Load() == 0 {
 		return nil
 	}
-	there, err := s.unauthenticated.Has(ctx, s.journalKey())
+	there, err := storage.Has(ctx, s.journalKey())
 	if err == nil && !there {
 		err = errLost
 	}
@@ -183,7 +183,7 @@ func (s *Store) checkAnswers(ctx context.Context, key string) error {
 		return unavailable("looking for "+s.journalKey(), err)
 	}
 	// The storage may have failed when the client was loaded, and recovered since.
-	object, err := s.load(ctx, s.unauthenticated, key)
+	object, err := s.load(ctx, storage, key)
 	if err == nil && object != nil {
 		err = unavailable("loading "+key, errors.New("it did not exist a moment ago"))
 	}

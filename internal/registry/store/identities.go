@@ -89,17 +89,23 @@ func (s *Store) ClientsFor(ctx context.Context, issuer, subject string) ([]*regi
 	if err := s.Open(ctx); err != nil {
 		return nil, err
 	}
-	var ids []string
-	for _, pattern := range []bool{false, true} {
-		record, err := s.identityRecord(ctx, identityRef{issuer, subject, pattern})
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, record.Clients...)
-		for _, p := range record.Patterns {
-			if !slices.Contains(ids, p.Client) && (registry.Identity{Issuer: issuer, SubjectPattern: p.Pattern}).Covers(issuer, subject) {
-				ids = append(ids, p.Client)
-			}
+	// That a record does not exist is remembered for seconds only. So a flood of strangers, who wait for their share of the storage,
+	// must not delay the patterns, of which each issuer has one record, and a subject that a pattern covers.
+	patterns, err := s.identityRecord(ctx, s.known, identityRef{issuer, subject, true})
+	if err != nil {
+		return nil, err
+	}
+	ids, storage := patterns.covering(issuer, subject), s.unauthenticated
+	if len(ids) > 0 {
+		storage = s.known
+	}
+	exact, err := s.identityRecord(ctx, storage, identityRef{issuer, subject, false})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range exact.Clients {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
 	var clients []*registry.Client
@@ -116,17 +122,27 @@ func (s *Store) ClientsFor(ctx context.Context, issuer, subject string) ([]*regi
 	return registry.Covering(clients, issuer, subject), nil
 }
 
+// covering returns the clients of the patterns that cover a subject.
+func (r *identityRecord) covering(issuer, subject string) (ids []string) {
+	for _, p := range r.Patterns {
+		if !slices.Contains(ids, p.Client) && (registry.Identity{Issuer: issuer, SubjectPattern: p.Pattern}).Covers(issuer, subject) {
+			ids = append(ids, p.Client)
+		}
+	}
+	return ids
+}
+
 // identityRecord returns a record from memory or from the storage. It is empty if there is none.
-func (s *Store) identityRecord(ctx context.Context, ref identityRef) (*identityRecord, error) {
+func (s *Store) identityRecord(ctx context.Context, storage Lookups, ref identityRef) (*identityRecord, error) {
 	key, label := s.recordOf(ref)
 	if record := s.identities.get(key, s.now()); record != nil {
 		return record, nil
 	}
 	return poll.Shared(ctx, &s.identifying, key, func(ctx context.Context) (*identityRecord, error) {
 		generation := s.identities.generation.Load()
-		object, err := s.load(ctx, s.unauthenticated, key)
+		object, err := s.load(ctx, storage, key)
 		if err == nil && object == nil {
-			err = s.checkAnswers(ctx, key)
+			err = s.checkAnswers(ctx, storage, key)
 		}
 		if err != nil {
 			return nil, err
@@ -160,29 +176,25 @@ func (s *Store) forgetIdentity(key string) {
 	s.identifying.Forget(key)
 }
 
-// readIdentities reads a record from the storage, for a change. A record that is broken counts as empty: the next change
-// of its clients writes a new one.
-func (s *Store) readIdentities(ctx context.Context, key, label string) (*identityRecord, error) {
+// readRecord reads a record from the storage, for a change.
+func (s *Store) readRecord(ctx context.Context, ref identityRef) (*identityRecord, error) {
+	key, label := s.recordOf(ref)
 	record := new(identityRecord)
 	content, err := loadRecord(ctx, s.storage, key, label)
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return record, nil
-	case errors.Is(err, registry.ErrBroken):
-		s.report("reading which clients have an identity", err)
-		return record, nil
 	case err != nil:
 		return nil, err
 	}
 	if err := json.Unmarshal(content, record); err != nil {
-		s.report("reading which clients have an identity", broken(key, err))
-		return new(identityRecord), nil
+		return nil, broken(key, err)
 	}
 	return record, nil
 }
 
 // holders returns the ids of clients that may have an identity which conflicts with this one. For a pattern it lists the
-// exact subjects that begin as the pattern does.
+// exact subjects that begin as the pattern does. It fails for a record that is broken, because it may be of another client.
 func (s *Store) holders(ctx context.Context, i registry.Identity) (ids []string, err error) {
 	ref := refOf(i)
 	patterns, err := s.readRecord(ctx, identityRef{ref.issuer, "", true})
@@ -209,11 +221,6 @@ func (s *Store) holders(ctx context.Context, i registry.Identity) (ids []string,
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
-}
-
-func (s *Store) readRecord(ctx context.Context, ref identityRef) (*identityRecord, error) {
-	key, label := s.recordOf(ref)
-	return s.readIdentities(ctx, key, label)
 }
 
 // subjectsLike returns the exact subjects that have records and that a pattern is about. Subjects that are too long for a
@@ -246,8 +253,8 @@ func (s *Store) subjectIn(ctx context.Context, key string) (string, error) {
 	}
 	_, content, _ := strings.Cut(string(object), "\n")
 	var record identityRecord
-	if json.Unmarshal([]byte(content), &record) != nil {
-		return "", nil
+	if err := json.Unmarshal([]byte(content), &record); err != nil {
+		return "", broken(key, err)
 	}
 	return record.Subject, nil
 }
@@ -313,7 +320,11 @@ func (c *identityChanges) record(ctx context.Context, ref identityRef) (*identit
 		return record, nil
 	}
 	record, err := c.store.readRecord(ctx, ref)
-	if err != nil {
+	switch {
+	case errors.Is(err, registry.ErrBroken): // only a removal comes here, because holders refuses what is added
+		c.store.report("reading which clients have an identity", err)
+		record = new(identityRecord)
+	case err != nil:
 		return nil, err
 	}
 	record.Subject = ref.subject

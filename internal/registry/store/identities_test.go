@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/registry"
 	"github.com/caddy-m2m/caddy-m2m/internal/registry/store"
@@ -43,6 +44,34 @@ func clientsFor(t *testing.T, s *store.Store, subject string) string {
 	}
 	slices.Sort(ids)
 	return strings.Join(ids, " ")
+}
+
+// TestStoreIdentitiesInAFlood: a flood of strangers takes their share of the storage. Workloads that were let in before do not need it
+// again, although it is remembered for seconds only that a record does not exist.
+func TestStoreIdentitiesInAFlood(t *testing.T) {
+	m, s := newBookStore(t)
+	var calls []string
+	s.SetLookups(recorder{m, "unauthenticated ", &calls}, recorder{m, "known ", &calls})
+	now := time.Now()
+	s.SetNow(func() time.Time { return now })
+	for _, subject := range []string{"repo:example/books:main", "repo:example/other:*"} {
+		if err := identify(s, strings.Split(subject, ":")[1][len("example/"):], identity(subject)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clientsFor(t, s, "repo:example/books:main")
+	for range 2 {
+		now, calls = now.Add(time.Minute), nil
+		if got := clientsFor(t, s, "repo:example/books:main") + clientsFor(t, s, "repo:example/other:a"); got != "booksother" {
+			t.Errorf("found %s", got)
+		}
+		if slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "unauthenticated ") }) {
+			t.Errorf("calls as a stranger: %q", calls)
+		}
+	}
+	if calls = nil; clientsFor(t, s, "repo:stranger/x:main") != "" || !slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "unauthenticated ") }) {
+		t.Errorf("an unknown subject: %q", calls)
+	}
 }
 
 func TestStoreFindsClientsOfIdentities(t *testing.T) {
@@ -200,5 +229,34 @@ func TestStoreKeepsNoSecondListOfClients(t *testing.T) {
 	ids, err := s.ClientIDs(ctx, "", "", 0)
 	if data, _ := json.Marshal(ids); err != nil || string(data) != `["books","ci-bot"]` {
 		t.Errorf("clients %s, %v", data, err)
+	}
+}
+
+// TestStoreKeepsToABrokenRecord: while a record of identities is broken, no other client gets an identity that it may name. A
+// client that gives its identity up, and takes it again, repairs the record.
+func TestStoreKeepsToABrokenRecord(t *testing.T) {
+	long := "repo:example/long:" + strings.Repeat("x", 1000)
+	for _, c := range []struct{ had, wanted string }{
+		{"repo:example/books:main", "repo:example/books:main"}, {"repo:example/books:*", "repo:example/books:main"},
+		{"repo:example/books:main", "repo:example/books:*"}, {long, "repo:example/long:*"},
+	} {
+		m, s := newBookStore(t)
+		if err := identify(s, "books", identity(c.had)); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range m.keys() {
+			if strings.Contains(key, "/identities/") {
+				m.edit(key, func([]byte) []byte { return []byte("broken") })
+			}
+		}
+		if err := identify(s, "films", identity(c.wanted)); !errors.Is(err, registry.ErrBroken) {
+			t.Errorf("%.30s, then %.30s: %v", c.had, c.wanted, err)
+		}
+		if err := identify(s, "books"); err != nil {
+			t.Errorf("giving up %.30s: %v", c.had, err)
+		}
+		if err := identify(s, "books", identity(c.had)); err != nil {
+			t.Errorf("taking %.30s again: %v", c.had, err)
+		}
 	}
 }

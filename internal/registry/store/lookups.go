@@ -30,8 +30,8 @@ type allOf struct{ Storage }
 
 func (s allOf) Has(ctx context.Context, key string) (bool, error) { return s.Exists(ctx, key), nil }
 
-// SetLookups sets the storage for unauthenticated callers: one for those that name a client that was in memory before
-// (known), and one for the others. Call it before the first lookup.
+// SetLookups sets the storage for unauthenticated callers: one for those that name a client that was in memory before,
+// or have an identity that a pattern of a client covers, and for all patterns (known), and one for the others. Call it before the first lookup.
 func (s *Store) SetLookups(unauthenticated, known Lookups) {
 	s.unauthenticated, s.known = unauthenticated, known
 }
