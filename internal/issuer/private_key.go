@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddy-m2m/caddy-m2m/internal/assertion"
@@ -102,7 +103,7 @@ func (p *privateKeyProof) check(ctx context.Context, client *registry.Client) st
 	p.call.cause = ""
 	switch {
 	case failed != nil:
-		p.call.cause = failed.Error()
+		p.call.cause = causeOf(failed)
 		return keysUnavailable
 	case err != nil:
 		return reasonOf(err)
@@ -111,6 +112,14 @@ func (p *privateKeyProof) check(ctx context.Context, client *registry.Client) st
 	}
 	p.identity = identity
 	return ""
+}
+
+// causeOf says to the operator why the keys at a jwks_uri are not there.
+func causeOf(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "the server of the jwks_uri does not answer in time"
+	}
+	return err.Error()
 }
 
 func reasonOf(err error) string { return assertionReason + string(token.ErrorReason(err)) }
