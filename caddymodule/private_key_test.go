@@ -183,8 +183,14 @@ func withHeader(assertion, header string) string {
 }
 
 // TestBadAssertions: each gets the answer that an unknown client gets, byte for byte, and issues nothing.
+// Each comes from a network of its own, so that none waits for the failures of the others.
 func TestBadAssertions(t *testing.T) {
-	w := startKeys(t, issuerSettings{})
+	w := startKeys(t, issuerSettings{global: behindProxy})
+	networks := 0
+	elsewhere := func() []string {
+		networks++
+		return []string{"X-Forwarded-For", fmt.Sprintf("198.51.100.%d", networks)}
+	}
 	unknown := newSigningKey(t)
 	of := func(name string, value any) string {
 		return w.sign("keyed", w.claims("keyed", map[string]any{name: value}))
@@ -211,17 +217,24 @@ func TestBadAssertions(t *testing.T) {
 	replayed := w.assertion("keyed")
 	w.granted(w.post(assertForm(replayed)))
 	now := time.Now()
-	reference := w.post(assertForm(signedBy(unknown, "unknown")))
-	refusedToken(t, reference, http.StatusUnauthorized, "invalid_client")
-
+	var reference tokenAnswer
+	referenced := make(chan struct{}) // is closed when there is the reference, which takes as long as the others
 	var wg sync.WaitGroup
+	from := elsewhere()
 	wg.Go(func() {
-		if a := w.post(assertForm(w.assertion("keyed"), "client_id", "other")); a.body != reference.body {
+		defer close(referenced)
+		reference = w.post(assertForm(signedBy(unknown, "unknown")))
+		refusedToken(t, reference, http.StatusUnauthorized, "invalid_client")
+	})
+	wg.Go(func() {
+		a := w.post(assertForm(w.assertion("keyed"), "client_id", "other"), from...)
+		if <-referenced; a.body != reference.body {
 			t.Errorf("another client_id: %s", a)
 		}
 	})
 	wg.Go(func() {
-		if a := w.ask("keyed", "book:1:read"); a.body != reference.body {
+		a := w.ask("keyed", "book:1:read")
+		if <-referenced; a.body != reference.body {
 			t.Errorf("a secret of a client with a key: %s", a)
 		}
 	})
@@ -266,9 +279,10 @@ func TestBadAssertions(t *testing.T) {
 		"not a JWT":                 "x",
 		"a JWE":                     "e30.e30.e30.e30.e30",
 	} {
+		from := elsewhere()
 		wg.Go(func() {
-			a := w.post(assertForm(assertion))
-			if a.status != reference.status || a.body != reference.body || fmt.Sprint(a.header["Www-Authenticate"]) != fmt.Sprint(reference.header["Www-Authenticate"]) {
+			a := w.post(assertForm(assertion), from...)
+			if <-referenced; a.status != reference.status || a.body != reference.body || fmt.Sprint(a.header["Www-Authenticate"]) != fmt.Sprint(reference.header["Www-Authenticate"]) {
 				t.Errorf("%s: %s, want %s", name, a, reference)
 			}
 		})
@@ -394,23 +408,26 @@ func TestJWKSURI(t *testing.T) {
 	w.keys["good"] = first
 	w.granted(w.post(assertForm(w.assertion("good"))))
 
-	reference := w.post(assertForm(w.sign("keyed", w.claims("unknown", nil))))
-	var wg sync.WaitGroup
-	for _, client := range []string{"hangs", "moved", "inward"} {
-		wg.Go(func() {
-			if a := w.post(assertForm(w.assertion(client))); a.status != 401 || a.body != reference.body {
-				t.Errorf("%s: %s, want %s", client, a, reference)
-			}
-		})
-		wg.Go(func() { w.in(t).granted(w.post(assertForm(w.assertion("good")))) })
-	}
-	wg.Wait()
+	// Each refusal takes a second, so all of them are made at once.
 	before := fetches.Load()
+	refusals := map[string]*tokenAnswer{"hangs": {}, "moved": {}, "inward": {}, "unknown": {}}
+	w.keys["unknown"] = first
+	var wg sync.WaitGroup
+	for client, refusal := range refusals {
+		wg.Go(func() { *refusal = w.post(assertForm(w.assertion(client))) })
+	}
 	for range 3 { // a stranger makes up keys
+		wg.Go(func() { w.in(t).granted(w.post(assertForm(w.assertion("good")))) })
 		wg.Go(func() { refusedToken(t, w.post(assertForm(w.strange("good"))), 401, "invalid_client") })
 		wg.Go(func() { refusedToken(t, w.post(assertForm(w.strange("unknown"))), 401, "invalid_client") })
 	}
-	if wg.Wait(); fetches.Load() != before {
+	wg.Wait()
+	for client, refusal := range refusals {
+		if refusal.status != 401 || refusal.body != refusals["unknown"].body {
+			t.Errorf("%s: %s, want %s", client, refusal, refusals["unknown"])
+		}
+	}
+	if fetches.Load() != before {
 		t.Errorf("a stranger caused %d fetches", fetches.Load()-before)
 	}
 }

@@ -280,6 +280,12 @@ func TestWorkloadsRefused(t *testing.T) {
 		refusedToken(t, b, http.StatusBadRequest, "invalid_grant")
 	}
 	refusedToken(t, w.byAssertion(github(nil), "client_assertion_type", oauth.AssertionTypeSPIFFE), http.StatusUnauthorized, "invalid_client")
+	own := func(client string) string {
+		return signClaims(w.github, map[string]any{"iss": client, "sub": client, "aud": w.url, "exp": now.Add(time.Minute).Unix()}, nil, map[string]any{"typ": "JWT"})
+	}
+	for _, client := range []string{"demo", "no-such-client"} { // an assertion of a client is not a grant
+		refusedToken(t, w.byGrant(own(client)), http.StatusBadRequest, "invalid_grant")
+	}
 	refusedToken(t, w.byAssertion(github(nil), "client_id", "demo", "client_secret", w.secret), http.StatusBadRequest, "invalid_request")
 	if log := w.Log(); strings.Contains(log, strings.Split(cases["another repository"], ".")[2]) {
 		t.Error("the log holds an assertion")

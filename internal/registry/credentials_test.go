@@ -135,6 +135,7 @@ func TestParseRefusesCredentials(t *testing.T) {
 		"jwks and jwks_uri":   {keys(keyEC) + ", jwks_uri: 'https://a/'", "a client may have jwks or jwks_uri, not both"},
 		"jwks a list":         {"jwks: [" + keyEC + "]", "3:7: jwks must be a mapping, not a list"},
 		"jwks a private key":  {"auth: private_key_jwt, jwks: " + strings.Replace(keyEC, "{", "{d: hunter2, ", 1), "jwks: it is a private or a symmetric key"},
+		"set in a set":        {keys("{keys: [" + keyEC + "]}"), "a key: it is a JWK Set"},
 		"jwks without keys":   {"jwks: {}", `3:7: jwks must have "keys"`},
 		"no key":              {"jwks: {keys: []}", "3:14: keys must not be empty"},
 		"too many keys":       {keys(many...), "and 11 more problems"},

@@ -72,6 +72,8 @@ func (d *decoder) key(n *node) (Key, bool) {
 		switch {
 		case isSecretMember(name, value):
 			d.problems.add(name.at, "a key: %v", errPrivate)
+		case name.text == "keys":
+			d.problems.add(name.at, "a key: it is a JWK Set: give one of its keys")
 		case text != nil && value.kind != nullKind:
 			*text = d.keyMember(value, name.text)
 		case name.text == "use" && value.kind != nullKind && value.text != "sig":

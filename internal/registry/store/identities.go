@@ -176,29 +176,25 @@ func (s *Store) forgetIdentity(key string) {
 	s.identifying.Forget(key)
 }
 
-// readIdentities reads a record from the storage, for a change. A record that is broken counts as empty: the next change
-// of its clients writes a new one.
-func (s *Store) readIdentities(ctx context.Context, key, label string) (*identityRecord, error) {
+// readRecord reads a record from the storage, for a change.
+func (s *Store) readRecord(ctx context.Context, ref identityRef) (*identityRecord, error) {
+	key, label := s.recordOf(ref)
 	record := new(identityRecord)
 	content, err := loadRecord(ctx, s.storage, key, label)
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		return record, nil
-	case errors.Is(err, registry.ErrBroken):
-		s.report("reading which clients have an identity", err)
-		return record, nil
 	case err != nil:
 		return nil, err
 	}
 	if err := json.Unmarshal(content, record); err != nil {
-		s.report("reading which clients have an identity", broken(key, err))
-		return new(identityRecord), nil
+		return nil, broken(key, err)
 	}
 	return record, nil
 }
 
 // holders returns the ids of clients that may have an identity which conflicts with this one. For a pattern it lists the
-// exact subjects that begin as the pattern does.
+// exact subjects that begin as the pattern does. It fails for a record that is broken, because it may be of another client.
 func (s *Store) holders(ctx context.Context, i registry.Identity) (ids []string, err error) {
 	ref := refOf(i)
 	patterns, err := s.readRecord(ctx, identityRef{ref.issuer, "", true})
@@ -225,11 +221,6 @@ func (s *Store) holders(ctx context.Context, i registry.Identity) (ids []string,
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids), nil
-}
-
-func (s *Store) readRecord(ctx context.Context, ref identityRef) (*identityRecord, error) {
-	key, label := s.recordOf(ref)
-	return s.readIdentities(ctx, key, label)
 }
 
 // subjectsLike returns the exact subjects that have records and that a pattern is about. Subjects that are too long for a
@@ -262,8 +253,8 @@ func (s *Store) subjectIn(ctx context.Context, key string) (string, error) {
 	}
 	_, content, _ := strings.Cut(string(object), "\n")
 	var record identityRecord
-	if json.Unmarshal([]byte(content), &record) != nil {
-		return "", nil
+	if err := json.Unmarshal([]byte(content), &record); err != nil {
+		return "", broken(key, err)
 	}
 	return record.Subject, nil
 }
@@ -329,7 +320,11 @@ func (c *identityChanges) record(ctx context.Context, ref identityRef) (*identit
 		return record, nil
 	}
 	record, err := c.store.readRecord(ctx, ref)
-	if err != nil {
+	switch {
+	case errors.Is(err, registry.ErrBroken): // only a removal comes here, because holders refuses what is added
+		c.store.report("reading which clients have an identity", err)
+		record = new(identityRecord)
+	case err != nil:
 		return nil, err
 	}
 	record.Subject = ref.subject

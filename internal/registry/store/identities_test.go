@@ -231,3 +231,32 @@ func TestStoreKeepsNoSecondListOfClients(t *testing.T) {
 		t.Errorf("clients %s, %v", data, err)
 	}
 }
+
+// TestStoreKeepsToABrokenRecord: while a record of identities is broken, no other client gets an identity that it may name. A
+// client that gives its identity up, and takes it again, repairs the record.
+func TestStoreKeepsToABrokenRecord(t *testing.T) {
+	long := "repo:example/long:" + strings.Repeat("x", 1000)
+	for _, c := range []struct{ had, wanted string }{
+		{"repo:example/books:main", "repo:example/books:main"}, {"repo:example/books:*", "repo:example/books:main"},
+		{"repo:example/books:main", "repo:example/books:*"}, {long, "repo:example/long:*"},
+	} {
+		m, s := newBookStore(t)
+		if err := identify(s, "books", identity(c.had)); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range m.keys() {
+			if strings.Contains(key, "/identities/") {
+				m.edit(key, func([]byte) []byte { return []byte("broken") })
+			}
+		}
+		if err := identify(s, "films", identity(c.wanted)); !errors.Is(err, registry.ErrBroken) {
+			t.Errorf("%.30s, then %.30s: %v", c.had, c.wanted, err)
+		}
+		if err := identify(s, "books"); err != nil {
+			t.Errorf("giving up %.30s: %v", c.had, err)
+		}
+		if err := identify(s, "books", identity(c.had)); err != nil {
+			t.Errorf("taking %.30s again: %v", c.had, err)
+		}
+	}
+}
