@@ -36,6 +36,7 @@ type call struct {
 	grantType string
 
 	refusal *registry.Refusal // why the client is refused, nil if it is not
+	cause   string            // of the refusal, for the log of the operator; "" if its reason says it all
 	slowed  bool              // whether the answer to a client that fails again and again is delayed, or refused
 	least   time.Duration     // how long the answer to a client that is not authenticated takes at least
 	waited  time.Duration     // how long such an answer was delayed

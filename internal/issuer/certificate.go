@@ -81,6 +81,7 @@ func (c *call) proveCertificate(ctx context.Context, client *registry.Client, ce
 	case keyID != "" && allows(oauth.SelfSignedTLSClientAuth):
 		return authenticated{method: oauth.SelfSignedTLSClientAuth, keyID: keyID}, ""
 	case failed != nil && allows(oauth.SelfSignedTLSClientAuth):
+		c.cause = failed.Error()
 		return proven, keysUnavailable
 	case named && cert.Verified, keyID != "":
 		return proven, otherMethod

@@ -48,10 +48,11 @@ type tally struct {
 	slowed int    // of them, those whose answer was delayed or refused
 	remote string // the last address
 	path   string // the last endpoint
+	cause  string // the last one, for the operator; "" if the reason says it all
 }
 
 // add counts a refusal.
-func (f *failing) add(what refused, slowed bool, remote, path string) {
+func (f *failing) add(what refused, slowed bool, remote, path, cause string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting == nil {
@@ -68,7 +69,7 @@ func (f *failing) add(what refused, slowed bool, remote, path string) {
 	if slowed {
 		t.slowed++
 	}
-	t.remote, t.path = remote, path
+	t.remote, t.path, t.cause = remote, path, cause
 	f.waiting[what] = t
 }
 
@@ -108,8 +109,14 @@ func (f *failing) due(now time.Time) (lines map[refused]tally, others int) {
 func (s *Server) logFailing(now time.Time) {
 	lines, others := s.failing.due(now)
 	for what, t := range lines {
-		s.Logger.Warn("a client is refused", zap.String("client_id", what.client), zap.String("reason", what.reason),
-			zap.Int("count", t.count), zap.Int("slowed_down", t.slowed), zap.String("remote_ip", t.remote), zap.String("path", t.path))
+		fields := []zap.Field{
+			zap.String("client_id", what.client), zap.String("reason", what.reason), zap.Int("count", t.count),
+			zap.Int("slowed_down", t.slowed), zap.String("remote_ip", t.remote), zap.String("path", t.path),
+		}
+		if t.cause != "" {
+			fields = append(fields, zap.String("error", t.cause))
+		}
+		s.Logger.Warn("a client is refused", fields...)
 	}
 	if others > 0 {
 		s.Logger.Warn("more clients are refused than are logged", zap.Int("count", others))
@@ -120,7 +127,7 @@ func (s *Server) logFailing(now time.Time) {
 func (c *call) refuseClient(refusal *registry.Refusal) {
 	c.refusal = refusal
 	c.issuer.Metrics.Refused(refusal.Reason)
-	c.issuer.failing.add(refused{refusal.ClientID, refusal.Reason}, c.slowed, c.issuer.Host.ClientIP(c.http), c.http.URL.Path)
+	c.issuer.failing.add(refused{refusal.ClientID, refusal.Reason}, c.slowed, c.issuer.Host.ClientIP(c.http), c.http.URL.Path, c.cause)
 }
 
 // reasonSourceNetwork is the reason by which the shipped rules reject scopes of a client that asks from another network.

@@ -48,7 +48,7 @@ func TestFailingClientsAreLogged(t *testing.T) {
 		return got
 	}
 	fail := func(client, reason string) {
-		s.failing.add(refused{client, reason}, false, "192.0.2.1", "/oauth2/token")
+		s.failing.add(refused{client, reason}, false, "192.0.2.1", "/oauth2/token", "")
 	}
 	want := func(got []string, want ...string) {
 		t.Helper()
@@ -76,8 +76,8 @@ func TestFailingClientsAreBounded(t *testing.T) {
 	s.Logger = zap.New(core)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for n := range 5000 {
-		s.failing.add(refused{fmt.Sprint("client-", n), "wrong_secret"}, false, "192.0.2.1", "/oauth2/token")
-		s.failing.add(refused{"", fmt.Sprint("reason-", n)}, false, "192.0.2.1", "/oauth2/token")
+		s.failing.add(refused{fmt.Sprint("client-", n), "wrong_secret"}, false, "192.0.2.1", "/oauth2/token", "")
+		s.failing.add(refused{"", fmt.Sprint("reason-", n)}, false, "192.0.2.1", "/oauth2/token", "")
 	}
 	if len(s.failing.waiting) > maxFailing {
 		t.Errorf("%d clients wait", len(s.failing.waiting))

@@ -99,8 +99,10 @@ func (p *privateKeyProof) check(ctx context.Context, client *registry.Client) st
 	}
 	keys, failed := p.call.issuer.keysOf(ctx, client, p.opened.KeyID())
 	identity, err := p.opened.Verify(keys, p.expect)
+	p.call.cause = ""
 	switch {
 	case failed != nil:
+		p.call.cause = failed.Error()
 		return keysUnavailable
 	case err != nil:
 		return reasonOf(err)

@@ -119,6 +119,9 @@ func TestRefusedAssertionsTakeTheSameTime(t *testing.T) {
 				t.Errorf("%s: after %s %s, want %s", client, took, answer, want)
 			}
 		}
+		if cause := s.failing.waiting[refused{"fails", keysUnavailable}].cause; cause != "no answer" {
+			t.Errorf("the operator sees the cause %q", cause)
+		}
 		for client := range map[string]bool{"unknown": true, "known": true, "off": true, "hangs": true} { // found without the client
 			n++
 			answer, took := s.present(t.Context(), assertionOf(t, key, client, map[string]any{"aud": "https://b.example"}), fmt.Sprint("192.0.3.", n))
