@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +69,14 @@ func TestIDsOfExpiredSecretsAreNotGivenAgain(t *testing.T) {
 	w.want(204, "DELETE", ciBotSecrets+"/s1", "")
 	if list := w.want(200, "GET", ciBotSecrets, ""); list.field("secrets", 1) != "<nil>" {
 		t.Errorf("left are %s", list.body)
+	}
+}
+
+// TestExcludedCredentialsAreShown: a client whose only credentials auth_methods excludes says so.
+func TestExcludedCredentialsAreShown(t *testing.T) {
+	w := startAdmin(t, "auth_methods private_key_jwt")
+	w.book()
+	if got := w.want(http.StatusOK, "GET", strings.TrimSuffix(ciBotSecrets, "/secrets"), "").field("excluded", 0); got != "client_secret" {
+		t.Errorf("excluded is %s", got)
 	}
 }

@@ -153,3 +153,19 @@ func TestTokenWithNonce(t *testing.T) {
 	p.boundTo(ask(withNonce(nonce))) // after a reload
 	w.granted(w.ask("demo", "book:*:read"))
 }
+
+// TestProofForTheAlias: a client that presents its certificate at the mtls_endpoint_aliases proves its key there, too.
+func TestProofForTheAlias(t *testing.T) {
+	w := startIssuer(t, issuerSettings{registry: dpopRegistry, options: "mtls_endpoint_aliases https://mtls.example.com"})
+	p := newProver(t)
+	for url, want := range map[string]int{
+		"https://mtls.example.com/oauth2/token":  http.StatusOK,
+		w.tokenURL():                             http.StatusOK,
+		"https://other.example.com/oauth2/token": http.StatusBadRequest,
+	} {
+		a := w.post(w.form("bound", "book:*:read"), "DPoP", p.proof(http.MethodPost, url))
+		if a.status != want {
+			t.Errorf("%s: %s", url, a)
+		}
+	}
+}

@@ -32,7 +32,7 @@ type Identity struct {
 	Subject string `json:"subject"`
 	// Type is the type of the trusted issuer: jwt, or jwt-spiffe for a SPIFFE JWT-SVID.
 	Type string `json:"type"`
-	// KeyID is the ID of the key that verified the signature; empty if it has none.
+	// KeyID is the thumbprint (RFC 7638) of the key that verified the signature.
 	KeyID string `json:"key_id"`
 	// Claims are all claims, by name.
 	Claims map[string]any `json:"claims"`

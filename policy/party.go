@@ -22,7 +22,7 @@ type Party struct {
 	Claims map[string]any `json:"claims"`
 	// Type is the type of the issuer: jwt, or jwt-spiffe for a SPIFFE JWT-SVID.
 	Type string `json:"type"`
-	// KeyID is the ID of the key that verified the signature; empty if it has none.
+	// KeyID is the thumbprint (RFC 7638) of the key that verified the signature; empty for a token of this issuer.
 	KeyID string `json:"key_id"`
 
 	term lazyTerm
