@@ -19,7 +19,7 @@ const maxHeader = 16 << 10
 var (
 	errSeveral = errors.New("the certificate header is there more than once; the proxy must replace what a client sends")
 	errTooLong = errors.New("the certificate header is too long")
-	errForm    = errors.New("the certificate header is not a byte sequence (RFC 9440, section 2.2), such as :MIIB...:")
+	errForm    = errors.New("the certificate header is not base64 between colons (RFC 9440, section 2.2)")
 )
 
 // parseHeader parses the values of a certificate header: one byte sequence (RFC 8941 §3.3.5). It returns nil if there is
