@@ -105,7 +105,7 @@ type AuthHandler struct {
 	ClientCertificateHeader string `json:"client_certificate_header,omitempty"`
 
 	// DPoPNonce requires a nonce of this handler in the proofs of DPoP (RFC 9449 §9). A client whose proof has none, or an old one,
-	// gets 401 use_dpop_nonce with a nonce, and sends the request again. So nobody can make proofs ahead of time, and the clock
+	// gets 401 use_dpop_nonce with a nonce, and sends the request again. So no client can make proofs ahead of time, and the clock
 	// of the client makes no difference. All nodes with one storage accept each other's nonces. Default: false.
 	DPoPNonce bool `json:"dpop_nonce,omitempty"`
 
