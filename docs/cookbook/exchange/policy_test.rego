@@ -28,15 +28,16 @@ test_acts_for_others if {
 exchange(client, has, raws) := {
 	"issuer": "https://auth.example.com",
 	"client": {
-		"id": client, "auth_method": "client_secret_basic", "description": "", "attributes": {"acts_for_others": true}, "audiences": [], "networks": [],
+		"id": client, "auth_method": "client_secret_basic", "description": "", "attributes": {"acts_for_others": true},
+		"audiences": [], "networks": [],
 		"grants": [
 			{"resource": "book", "identifiers": ["*"], "actions": ["read"], "effect": "allow"},
 			{"resource": "shelf", "identifiers": ["*"], "actions": ["read"], "effect": "allow"},
 		],
 	},
 	"subject": {
-		"issuer": "https://auth.example.com", "subject": "caller", "client_id": "caller", "scopes": [scope.parse(raw) | some raw in has],
-		"claims": {}, "type": "jwt", "key_id": "",
+		"issuer": "https://auth.example.com", "subject": "caller", "client_id": "caller", "claims": {}, "type": "jwt", "key_id": "",
+		"scopes": [scope.parse(raw) | some raw in has],
 	},
 	"scopes": [scope.parse(raw) | some raw in raws],
 	"resources": {
